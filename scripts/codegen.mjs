@@ -1,0 +1,42 @@
+// protocols/<name>/*.proto → src/<room>/wire/*.ts. The output is committed and never edited by hand.
+// `node scripts/codegen.mjs --check` fails if what is committed is not what would be made now.
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '..')
+/** proto → the room whose wire format it is. */
+const table = {
+  'protocols/admission/admission.proto': 'membership',
+  'protocols/members/members.proto': 'membership',
+  'protocols/rpc/rpc.proto': 'net',
+  'protocols/blob/blob.proto': 'blobs',
+  'protocols/catalog/catalog.proto': 'catalog',
+  'protocols/replication/replication.proto': 'replication',
+  'protocols/lease/lease.proto': 'consensus',
+}
+const check = process.argv.includes('--check')
+let stale = 0
+for (const [proto, room] of Object.entries(table)) {
+  if (!existsSync(join(root, proto))) continue
+  const scratch = mkdtempSync(join(tmpdir(), 'mesh-codegen-'))
+  try {
+    execFileSync(process.execPath, [join(root, 'node_modules/protons/dist/bin/protons.js'), '--output', scratch, join(root, proto)], { stdio: 'inherit' })
+    const name = `${basename(proto, '.proto')}.ts`
+    const made = readFileSync(join(scratch, name), 'utf8')
+    const target = join(root, 'src', room, 'wire', name)
+    if (check) {
+      if (!existsSync(target) || readFileSync(target, 'utf8') !== made) {
+        console.log(`${proto}: src/${room}/wire/${name} is stale: run npm run codegen`)
+        stale++
+      }
+    } else {
+      mkdirSync(join(root, 'src', room, 'wire'), { recursive: true })
+      writeFileSync(target, made)
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+process.exit(stale === 0 ? 0 : 1)

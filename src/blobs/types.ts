@@ -1,0 +1,92 @@
+import type { CID } from 'multiformats/cid'
+import type { Facts, NodeId, WriteOperation } from '../base/index.js'
+import { CodedError } from '../base/index.js'
+
+export type BlobCode =
+  /** Nobody in the mesh is known to have it. */
+  | 'NO_HOLDERS'
+  /** Somebody has it, but no holder answered in time. */
+  | 'HOLDERS_UNREACHABLE'
+  /** Every holder that answered sent bytes that are not what the CID says. Nothing of them was written. */
+  | 'CORRUPT'
+  | 'NOT_FOUND'
+  | 'NO_SPACE'
+  | 'BAD_CID'
+  | 'BAD_RANGE'
+  | 'ABORTED'
+
+export class BlobError extends CodedError<BlobCode> {
+  constructor(code: BlobCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(code, message, facts, options)
+  }
+}
+
+/**
+ * A blob is the unit that is placed, replicated, provided and evicted: the DAG under `cid`, of at most 1 GiB; or, for a
+ * file larger than that, its `spine`: the nodes above the blobs, and nothing below them.
+ */
+export interface BlobRef {
+  readonly cid: CID
+  readonly kind: 'dag' | 'spine'
+}
+
+/** What a node knows of a blob it holds, whole and verified. */
+export interface HeldBlob extends BlobRef {
+  /** Bytes of its blocks. */
+  readonly bytes: number
+  readonly blocks: number
+  readonly heldSinceMs: number
+}
+
+export interface Imported {
+  readonly cid: CID
+  /** Bytes of the content. */
+  readonly size: number
+  /** In file order; the spine, if any, last. */
+  readonly blobs: readonly BlobRef[]
+}
+
+export interface Progress {
+  /** Content bytes so far, and in all if known. */
+  bytes: number
+  total?: number
+}
+
+export interface ImportOptions {
+  signal?: AbortSignal
+  onProgress?: (progress: Progress) => void
+  /**
+   * Operations to be written in the same atomic batch that makes the last blob durable: the catalog's record.
+   * Called when the root is known.
+   */
+  operations?: (imported: Imported) => Promise<readonly WriteOperation[]>
+}
+
+export interface FetchOptions {
+  signal?: AbortSignal
+  onProgress?: (progress: Progress) => void
+  /** Holders known from elsewhere (gossip): asked before the DHT is. */
+  holders?: readonly NodeId[]
+}
+
+export interface Blobs {
+  /** Durable and hash-verified when it resolves. */
+  import(content: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<Imported>
+  /** The blobs of a file or folder node, from blocks that are here, or fetched if need be (the spine only). */
+  blobsOf(root: CID, options?: FetchOptions): Promise<BlobRef[]>
+  /** Fetches what is missing of the blob from its holders, verifies it, stores it, and holds it from then on. */
+  fetch(blob: BlobRef, options?: FetchOptions): Promise<HeldBlob>
+  /**
+   * The content under a file's root, from the local store where it is there, else from holders as it is read, block by
+   * block verified. What is fetched for a whole read is kept as a held blob; a range read keeps nothing.
+   */
+  read(root: CID, options?: FetchOptions & { offset?: number; length?: number }): AsyncIterable<Uint8Array>
+  held(cid: CID): Promise<HeldBlob | undefined>
+  list(): AsyncIterable<HeldBlob>
+  /** Lets go of a blob: space comes back for blocks no other blob shares. */
+  drop(cid: CID): Promise<void>
+  /** Re-hashes every block of what is held under `root` (or everything); heals from other holders where it can. */
+  verify(root: CID | undefined, options?: FetchOptions): AsyncIterable<{ cid: CID; ok: boolean; healed: boolean; error?: string }>
+  /** A CAR (v1) stream of the DAG under `root`. */
+  exportCar(root: CID, options?: FetchOptions): AsyncIterable<Uint8Array>
+}

@@ -1,0 +1,87 @@
+import type { Facts, MeshId, NodeId } from '../base/index.js'
+import { CodedError } from '../base/index.js'
+
+export type MembershipCode =
+  /** Not a token, or not one of ours: says what is wrong with it. */
+  | 'BAD_INVITE'
+  | 'INVITE_EXPIRED'
+  | 'WRONG_MESH'
+  | 'BAD_CERTIFICATE'
+  | 'REVOKED'
+  | 'NOT_ADMIN'
+  | 'NOT_FOUND'
+  /** The proof belongs to another handshake. */
+  | 'BAD_PROOF'
+
+export class MembershipError extends CodedError<MembershipCode> {
+  constructor(code: MembershipCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(code, message, facts, options)
+  }
+}
+
+/** What a node says of itself, gossiped on `/members`, signed by gossip. */
+export interface NodeDescription {
+  readonly peerId: NodeId
+  readonly name: string
+  readonly region: string
+  readonly segment: string
+  readonly power: 'mains' | 'battery' | 'unknown'
+  readonly addresses: readonly string[]
+  readonly version: string
+  /** Random per process start (hex): a restart is seen as one. */
+  readonly startId: string
+}
+
+export type PeerState = 'up' | 'suspect' | 'gone'
+
+export interface Member extends NodeDescription {
+  readonly state: PeerState
+  /** Unix ms of the last sign of life. */
+  readonly lastSeenMs: number
+  /** Share of the last 30 days (or since it joined) in which it was reachable, 0…1. */
+  readonly reliability: number
+  readonly joinedMs: number
+  readonly revoked: boolean
+}
+
+export interface Invite {
+  readonly token: string
+  readonly meshId: MeshId
+  readonly expiresAtMs: number
+}
+
+/** Encoded certificate and the other side's check: what the admission handshake needs. */
+export interface Admission {
+  readonly meshId: MeshId
+  /** This node's membership certificate, encoded. */
+  certificate(): Uint8Array
+  /** A signature by this node's key over the handshake's transcript. */
+  prove(transcript: Uint8Array): Promise<Uint8Array>
+  /** Throws `MembershipError` that says why `peer` is not let in. */
+  check(peer: NodeId, certificate: Uint8Array, transcript: Uint8Array, proof: Uint8Array): Promise<void>
+}
+
+export interface MembershipEvents {
+  /** A member was seen for the first time, changed its description or its state. */
+  changed: Member
+  /** Cut it off now. */
+  revoked: NodeId
+}
+
+export interface Membership extends Admission {
+  /** Whether this node holds the authority key, and so can invite and remove. */
+  readonly isAdmin: boolean
+  invite(options: { expiresMs: number; addresses: readonly string[] }): Promise<Invite>
+  /** Signs a revocation, stores it, spreads it. */
+  remove(peer: NodeId): Promise<void>
+  isRevoked(peer: NodeId): boolean
+  member(peer: NodeId): Member | undefined
+  /** All known members, this node included. */
+  members(): Member[]
+  /** Addresses to dial a member at, freshest first. */
+  addressesOf(peer: NodeId): readonly string[]
+  describeSelf(description: Omit<NodeDescription, 'peerId' | 'startId'>): void
+  on<Name extends keyof MembershipEvents>(name: Name, listener: (event: MembershipEvents[Name]) => void): () => void
+  /** Gossip, heartbeats, failure detection, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
+}

@@ -1,0 +1,34 @@
+import type { Bulk, Connections, ContentRouting, Facts, Gossip, NodeId, Rpc } from '../base/index.js'
+import { CodedError } from '../base/index.js'
+
+export type NetCode = 'UNAVAILABLE' | 'NOT_ADMITTED' | 'BAD_FRAME' | 'BAD_ADDRESS' | 'ADDRESS_IN_USE' | 'ABORTED'
+
+export class NetError extends CodedError<NetCode> {
+  constructor(code: NetCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(code, message, facts, options)
+  }
+}
+
+/** The other side's own code and sentence. */
+export class RemoteError extends CodedError {}
+
+export interface Net extends Connections {
+  readonly rpc: Rpc
+  readonly bulk: Bulk
+  readonly gossip: Gossip
+  readonly routing: ContentRouting
+  /** Multiaddrs others can reach this node at, with `/p2p/<id>`. */
+  addresses(): string[]
+  /** Dials; resolves to who answered. NOT_ADMITTED with the reason when admission failed on either side. */
+  dial(address: string, signal?: AbortSignal): Promise<NodeId>
+  /** Closes all connections to a peer and stops redialling it. */
+  cut(peer: NodeId): Promise<void>
+  /** Peers to be kept connected: dialled, and redialled with jittered backoff, at once after a wake-up. */
+  keep(peer: NodeId, addresses: () => readonly string[]): void
+  /** Fires after the machine slept or the clock jumped: redial before judging anybody. */
+  onWake(listener: (sleptMs: number) => void): () => void
+  /** How late the oldest due provider record is, ms: 0 when none is due. */
+  provideLagMs(): number
+  start(): Promise<void>
+  stop(): Promise<void>
+}

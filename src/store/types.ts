@@ -1,0 +1,95 @@
+import type { CID } from 'multiformats/cid'
+import type { KeyValue, WriteOperation, Facts } from '../base/index.js'
+import { CodedError } from '../base/index.js'
+
+export type StoreCode =
+  /** The disk is full, or a write would pass the store's limit. Nothing was written. */
+  | 'NO_SPACE'
+  /** The bytes under a CID are not what the CID says. The block is quarantined. */
+  | 'CORRUPT'
+  | 'NOT_FOUND'
+  /** Another process has this home open. */
+  | 'LOCKED'
+  | 'CLOSED'
+
+export class StoreError extends CodedError<StoreCode> {
+  constructor(code: StoreCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(code, message, facts, options)
+  }
+}
+
+/**
+ * Blocks on their way in, for one blob. What a draft has stored is found by `BlockStore.get` at once, survives a restart
+ * (see `drafts()`), and is garbage until `commit`. A block counts once per draft however often it is put.
+ */
+export interface BlockDraft {
+  /** Chosen by the opener; one open draft per id. */
+  readonly id: string
+  /** The caller has verified the bytes against the CID. Not durable until `commit` or `flush`. */
+  put(cid: CID, bytes: Uint8Array): Promise<void>
+  /** Takes over a block this node has already, if it has: true, and it counts as put. */
+  adopt(cid: CID): Promise<boolean>
+  /** All that was put is durable, still as a draft: what a resumable fetch calls now and then. */
+  flush(): Promise<void>
+  /**
+   * The draft's blocks become permanent (one reference each), together with `operations`, in one atomic durable write;
+   * the bytes were synced before. Group-committed with others.
+   */
+  commit(operations: readonly WriteOperation[]): Promise<void>
+  /** Gives up; the blocks nobody else refers to are deleted. */
+  abort(): Promise<void>
+}
+
+export interface BlockStore {
+  /** Throws NOT_FOUND. Not verified against the CID here (it was when it came): `verify` and the scrub do that. */
+  get(cid: CID, options?: { signal?: AbortSignal }): Promise<Uint8Array>
+  /** In order; undefined where there is none. Cheaper than as many `get`s. */
+  getMany(cids: readonly CID[]): Promise<(Uint8Array | undefined)[]>
+  has(cid: CID): Promise<boolean>
+  /** Bytes, or undefined. */
+  size(cid: CID): Promise<number | undefined>
+  /** Opens a new draft, or the one that a crash or a pause left behind under this id. */
+  draft(id: string): Promise<BlockDraft>
+  /** Ids of the drafts that exist, open or left behind. */
+  drafts(): Promise<string[]>
+  /** One more reference to every block (they must be here). Atomic with `operations`, durable. */
+  retain(cids: readonly CID[], operations: readonly WriteOperation[]): Promise<void>
+  /**
+   * One reference less to every block; those at zero are deleted and their space comes back by and by. Atomic with
+   * `operations`, durable. Large releases are split by the caller (put the operations into the last part).
+   */
+  release(cids: readonly CID[], operations: readonly WriteOperation[]): Promise<void>
+  /** Re-hashes one block. A corrupt one is quarantined: gone from `get` and `has`, kept aside, counted; false. */
+  verify(cid: CID): Promise<boolean>
+  /** CIDs in quarantine: referred to by blobs of this node, not readable, to be fetched again. */
+  quarantined(): Promise<CID[]>
+  /** Puts verified bytes back in the place of a quarantined block. Durable. */
+  heal(cid: CID, bytes: Uint8Array): Promise<void>
+  /** Every indexed block from `after` on, in index order: what the scrub walks. */
+  list(options?: { after?: CID }): AsyncIterable<{ cid: CID; size: number }>
+}
+
+/** Bytes on disk, by what they are for. The sum of the parts is `totalBytes`. */
+export interface StoreUsage {
+  totalBytes: number
+  /** Block bytes that something refers to. */
+  liveBytes: number
+  /** Block bytes of drafts. */
+  draftBytes: number
+  /** Deleted block bytes whose space has not come back yet. */
+  reclaimableBytes: number
+  /** The `meta` database and the overhead of the block log. */
+  metadataBytes: number
+  blocks: number
+  quarantined: number
+}
+
+export interface Store {
+  readonly blocks: BlockStore
+  /** The slice of `meta` for one room; `name` is a row of the table in `keyspace.ts`. */
+  meta(name: string): KeyValue
+  usage(): Promise<StoreUsage>
+  /** Gives back all space that can be: what runs by itself in the background, now and to the end. */
+  reclaim(signal?: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
