@@ -1,4 +1,4 @@
-import type { Facts, MeshId, NodeId } from '../base/index.js'
+import type { Connections, Facts, Gossip, MeshId, NodeId, Rpc } from '../base/index.js'
 import { CodedError } from '../base/index.js'
 
 export type MembershipCode =
@@ -68,6 +68,18 @@ export interface MembershipEvents {
   revoked: NodeId
 }
 
+/** What membership needs of the network. */
+export interface MembershipNetwork {
+  readonly connections: Connections
+  readonly gossip: Gossip
+  readonly rpc: Rpc
+  /** Closes all connections to a peer and stops redialling it. */
+  cut(peer: NodeId): Promise<void>
+  /** Keeps a member connected from now on. */
+  keep(peer: NodeId, addresses: () => readonly string[]): void
+  onWake(listener: (sleptMs: number) => void): () => void
+}
+
 export interface Membership extends Admission {
   /** Whether this node holds the authority key, and so can invite and remove. */
   readonly isAdmin: boolean
@@ -82,6 +94,6 @@ export interface Membership extends Admission {
   addressesOf(peer: NodeId): readonly string[]
   describeSelf(description: Omit<NodeDescription, 'peerId' | 'startId'>): void
   on<Name extends keyof MembershipEvents>(name: Name, listener: (event: MembershipEvents[Name]) => void): () => void
-  /** Gossip, heartbeats, failure detection, until the signal aborts. */
-  run(signal: AbortSignal): Promise<void>
+  /** Gossip, heartbeats, failure detection, until the signal aborts. The network comes last: it needs `Admission` itself. */
+  run(network: MembershipNetwork, signal: AbortSignal): Promise<void>
 }
