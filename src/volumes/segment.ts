@@ -111,13 +111,9 @@ export function release(segment: Segment, range: BlockRange, by: Session, token:
 
 /** Records where the older holder's log ends, with the new holder's token; once only. */
 export function setCut(segment: Segment, by: Session, token: number, cut: Cut): Change {
-  let found = false
-  const ranges = segment.ranges.map((holding) => {
-    if (!sameSession(holding.session, by) || holding.token !== token) return holding
-    found = true
-    return { ...holding, cut }
-  })
-  return found ? { type: 'changed', segment: { ...segment, ranges }, taken: [] } : { type: 'unchanged', reason: 'NOT_HOLDER' }
+  if (!holds(segment, by, token)) return { type: 'unchanged', reason: 'NOT_HOLDER' }
+  const ranges = segment.ranges.map((holding) => (sameSession(holding.session, by) && holding.token === token ? { ...holding, cut } : holding))
+  return { type: 'changed', segment: { ...segment, ranges }, taken: [] }
 }
 
 /** `who` starts to be brought up to date. Only a holder of some range may say so, at its token. */
