@@ -36,11 +36,15 @@ export class VirtualTime {
       async sleep(ms, signal) {
         signal?.throwIfAborted()
         await new Promise<void>((resolve, reject) => {
-          const cancel = setTimer(ms, resolve)
-          signal?.addEventListener('abort', () => {
+          const onAbort = (): void => {
             cancel()
-            reject(signal.reason as Error)
-          }, { once: true })
+            reject(signal?.reason as Error)
+          }
+          const cancel = setTimer(ms, () => {
+            signal?.removeEventListener('abort', onAbort)
+            resolve()
+          })
+          signal?.addEventListener('abort', onAbort, { once: true })
         })
       },
     }
