@@ -70,18 +70,18 @@ export class VirtualTime {
 let busy = 0
 
 // Signatures are verified in the thread pool, which knows nothing of virtual time: count what is in there.
-const { verify } = crypto
-crypto.verify = ((...args: Parameters<typeof verify>) => {
-  const callback = args[4] as ((error: Error | null, ok: boolean) => void) | undefined
-  if (callback === undefined) return verify(...args)
+type Verified = (error: Error | null, ok: boolean) => void
+type Verify = (...args: [...Parameters<typeof crypto.verify>, Verified?]) => unknown
+const verify = crypto.verify as Verify
+const counting: Verify = (algorithm, data, key, signature, callback) => {
+  if (callback === undefined) return verify(algorithm, data, key, signature)
   busy++
-  args[4] = (error, ok) => {
+  return verify(algorithm, data, key, signature, (error, ok) => {
     busy--
     callback(error, ok)
-  }
-  verify(...args)
-  return undefined
-}) as typeof verify
+  })
+}
+Object.assign(crypto, { verify: counting })
 syncBuiltinESMExports()
 
 /** Until promises, and the thread pool's answers, have come to rest: turns of the event loop, no time. */
