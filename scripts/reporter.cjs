@@ -1,14 +1,14 @@
-// Mocha's own `spec` reporter, which also leaves the counts in a file for whoever started the run.
-const { writeFileSync } = require('node:fs')
-const { reporters, Runner } = require('mocha')
+// mocha's own spec output, and the counts in a file for scripts/test.cjs.
+'use strict'
+var fs = require('fs')
+var Spec = require('mocha').reporters.Spec
 
-module.exports = class extends reporters.Spec {
+module.exports = class Reporter extends Spec {
   constructor(runner, options) {
     super(runner, options)
-    runner.once(Runner.constants.EVENT_RUN_END, () => {
+    runner.once('end', () => {
       const { passes, failures, pending } = this.stats
-      const file = process.env.MESH_NODE_TEST_COUNTS
-      if (file !== undefined) writeFileSync(file, JSON.stringify({ passed: passes, failed: failures, skipped: pending }))
+      fs.writeFileSync(options.reporterOptions.report, JSON.stringify({ passed: passes, failed: failures, skipped: pending }))
     })
   }
 }
