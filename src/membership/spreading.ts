@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Limiter, backoffMs, codeOf, messageOf } from '../base/index.js'
 import type { Clock, GossipTopic, GossipVerdict, Log, NodeId, Random } from '../base/index.js'
 import { Exchange } from './exchange.js'
@@ -63,6 +64,8 @@ export class Spreading {
 
   async run(signal: AbortSignal): Promise<void> {
     const { service, network } = this.#components
+    // One listener for each thing under way, and each of those is bounded: not the leak that Node warns of at ten.
+    setMaxListeners(0, signal)
     network.rpc.register(this.#exchange.row())
     const topic = network.gossip.topic('members', { messageBytesMax: gossipBytesMax })
     const unsubscribe = [

@@ -5,11 +5,17 @@ import type { Membership, MembershipInit } from '../../../src/membership/index.j
 import { openService } from '../../../src/membership/service.js'
 import type { MembershipService } from '../../../src/membership/service.js'
 
+interface Timer {
+  at: number
+  order: number
+  run: () => void
+}
+
 /** Time that only moves when told to. */
 export class ManualClock implements Clock {
   #wallMs: number
   #monotonicMs = 1000
-  readonly #timers: { at: number; order: number; run: () => void }[] = []
+  readonly #timers: Timer[] = []
   #order = 0
 
   constructor(wallMs = Date.UTC(2026, 10, 1)) {
@@ -53,7 +59,7 @@ export class ManualClock implements Clock {
     const end = this.#monotonicMs + ms
     for (;;) {
       await settle()
-      let next: (typeof this.#timers)[number] | undefined
+      let next: Timer | undefined
       for (const timer of this.#timers) {
         if (timer.at <= end && (next === undefined || timer.at < next.at || (timer.at === next.at && timer.order < next.order))) next = timer
       }
