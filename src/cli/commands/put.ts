@@ -52,6 +52,9 @@ const smallBytesMax = 1 << 20
 /** Files opened ahead of the one that is being sent. Reading small files is waiting for the disk, mostly. */
 const readAhead = 32
 
+/** Of a folder in which much is wrong, the first are enough to see what. */
+const failuresShownMax = 20
+
 export function priorityOf(text: string): Priority {
   const priority = priorities.find((name) => name === text)
   if (priority === undefined) throw new CliError('USAGE', `there is no priority "${text}": it is one of ${priorities.join(', ')}`)
@@ -131,6 +134,9 @@ async function putFolder(context: Context, folder: string, path: string, options
     progress.clear()
     context.print(result, () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
     context.say(`${String(result.files)} files, ${formatSize(result.size)} at ${result.path}`)
+    const failed = result.failed ?? []
+    for (const file of failed.slice(0, failuresShownMax)) context.say(`${file.path}: ${file.message}`)
+    if (failed.length > 0) throw new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + result.files)} files could not be put`, { failed: failed.length })
   } finally {
     progress.clear()
   }
