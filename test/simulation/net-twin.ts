@@ -18,7 +18,7 @@ import type {
 } from '../../src/base/index.js'
 import { MethodTable } from '../../src/net/rpc/methods.js'
 import { NetError, RemoteError } from '../../src/net/types.js'
-import type { Net } from '../../src/net/types.js'
+import type { Net, NetCounters } from '../../src/net/types.js'
 import type { VirtualClock } from './net-clock.js'
 
 export interface SimulatedNetworkInit {
@@ -303,6 +303,10 @@ export class SimulatedNode implements Net {
 
   provideLagMs(): number {
     return 0
+  }
+
+  counters(): NetCounters {
+    return { framesBroken: 0, admissionsRefused: 0, recordsAnnounced: 0, recordsHeld: this.#records.size }
   }
 
   // --- rpc -------------------------------------------------------------------------------------------------------
