@@ -1,6 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { codeOf, messageOf } from '../base/index.js'
+import { messageOf } from '../base/index.js'
 import type { NodeId } from '../base/index.js'
 import { notAdmitted, refusalIn } from './handshake/refusal.js'
 import { NetError } from './types.js'
@@ -33,17 +33,25 @@ export function dialable(texts: readonly string[], peer: NodeId | undefined, sel
       // Gossiped by somebody: the rest may be right.
       continue
     }
-    const named = address.getPeerId()
+    const named = peerNamedIn(address)
     if (named === self) continue
     if (peer === undefined) {
       found.push(address)
-    } else if (named === null) {
+    } else if (named === undefined) {
       found.push(address.encapsulate(`/p2p/${peer}`))
     } else if (named === peer) {
       found.push(address)
     }
   }
   return found
+}
+
+/** The last `/p2p/…`: of a relayed address the node behind the relay. */
+export function peerNamedIn(address: Multiaddr): string | undefined {
+  return address
+    .getComponents()
+    .filter(({ name }) => name === 'p2p')
+    .at(-1)?.value
 }
 
 /** What libp2p threw at a dial, as ours. */

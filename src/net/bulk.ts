@@ -185,12 +185,15 @@ class DuplexByteStream implements ByteStream {
     await this.#sending
     this.#sendClosed = true
     this.#wakeSink?.()
-    await this.#sunk
+    // A sink whose stream was reset may never come back.
+    await Promise.race([this.#sunk, new Promise<void>((resolve) => this.onBroken(() => resolve()))])
+    if (this.#error !== undefined) throw this.#error
   }
 
   /** Throws away what still comes, until the other side has closed too. */
   async drain(): Promise<void> {
-    for await (const _ of this.received) continue
+    const chunks = this.received[Symbol.asyncIterator]()
+    while ((await chunks.next()).done !== true) continue
   }
 
   abort(error: Error): void {
@@ -272,10 +275,11 @@ class DuplexByteStream implements ByteStream {
           try {
             result = await source.next()
           } catch (error) {
-            throw this.#error ?? new NetError('UNAVAILABLE', `the stream broke: ${messageOf(error)}`, { peer: this.peer }, { cause: error })
+            throw this.#failure() ?? new NetError('UNAVAILABLE', `the stream broke: ${messageOf(error)}`, { peer: this.peer }, { cause: error })
           }
           if (result.done === true) {
-            if (this.#error !== undefined) throw this.#error
+            const failure = this.#failure()
+            if (failure !== undefined) throw failure
             // The end without the other side's own word for it: cut off, not complete.
             if (this.#fate?.finished !== true) throw new NetError('UNAVAILABLE', 'the connection broke in the middle of a transfer', { peer: this.peer })
             this.#closedPart('read')
@@ -289,6 +293,11 @@ class DuplexByteStream implements ByteStream {
       // Leaving a loop is not the end: a reader may take a header first and the rest later. Who wants no more aborts.
       return: async () => over,
     }
+  }
+
+  /** Asked anew after every wait. */
+  #failure(): Error | undefined {
+    return this.#error
   }
 
   #closedPart(part: 'sunk' | 'read'): void {

@@ -1,6 +1,5 @@
-import type { GossipsubOpts } from '@chainsafe/libp2p-gossipsub'
+import type { GossipsubOpts, gossipsub } from '@chainsafe/libp2p-gossipsub'
 import { StrictSign, TopicValidatorResult } from '@libp2p/interface'
-import type { PubSub } from '@libp2p/interface'
 import { CommonError, asNodeId, messageOf } from '../base/index.js'
 import type { Gossip, GossipTopic, GossipVerdict, Log, MeshId, NodeId } from '../base/index.js'
 import { NetError } from './types.js'
@@ -10,6 +9,9 @@ export interface GossipInit {
   /** No topic may allow more. */
   messageBytesMax: number
 }
+
+/** What `gossipsub()` makes. */
+export type GossipService = ReturnType<ReturnType<typeof gossipsub>>
 
 type Handler = Parameters<GossipTopic['subscribe']>[0]
 
@@ -66,14 +68,14 @@ function topicName(meshId: MeshId, name: string): string {
 
 /** `Gossip` over gossipsub with signed messages: `from` is whose signature it bears, whoever passed it on. */
 export class SubGossip implements Gossip {
-  readonly #service: PubSub
+  readonly #service: GossipService
   readonly #log: Log
   readonly #init: GossipInit
   readonly #topics = new Map<string, GossipTopic>()
   readonly #wanted = new Set<string>()
   #running = false
 
-  constructor(components: { service: PubSub; log: Log }, init: GossipInit) {
+  constructor(components: { service: GossipService; log: Log }, init: GossipInit) {
     this.#service = components.service
     this.#log = components.log
     this.#init = init

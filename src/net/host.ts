@@ -1,11 +1,10 @@
 import './node20.js'
 import { gossipsub } from '@chainsafe/libp2p-gossipsub'
-import type { GossipsubEvents } from '@chainsafe/libp2p-gossipsub'
 import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Identify } from '@libp2p/identify'
-import type { ConnectionEncrypter, Libp2p, PeerDiscovery, PeerInfo, PubSub } from '@libp2p/interface'
+import type { ConnectionEncrypter, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
@@ -18,6 +17,7 @@ import type { Libp2pOptions } from 'libp2p'
 import type { Clock, Log, MeshId, NodeId, Random } from '../base/index.js'
 import type { Admission } from '../membership/index.js'
 import { gossipSettings } from './gossip.js'
+import type { GossipService } from './gossip.js'
 import { AdmissionEncrypter } from './handshake/encrypter.js'
 import type { Refusal } from './handshake/refusal.js'
 import { kadProtocol } from './routing/index.js'
@@ -40,7 +40,7 @@ export type HostServices = {
   identify: Identify
   ping: Ping
   dht: KadDHT
-  pubsub: PubSub<GossipsubEvents>
+  pubsub: GossipService
 }
 export type Host = Libp2p<HostServices>
 

@@ -2,7 +2,7 @@ import type { Connection, PeerInfo, Stream } from '@libp2p/interface'
 import { CodedError, Emitter, asNodeId, createSigner, messageOf } from '../base/index.js'
 import type { Bulk, Clock, ContentRouting, Gossip, KeyValue, Log, NodeId, PeerEvents, Random, Rpc } from '../base/index.js'
 import type { Admission } from '../membership/index.js'
-import { dialError, dialable, parseAddress, startError } from './addresses.js'
+import { dialError, dialable, parseAddress, peerNamedIn, startError } from './addresses.js'
 import { StreamBulk } from './bulk.js'
 import { SubGossip } from './gossip.js'
 import type { Refusal } from './handshake/refusal.js'
@@ -143,9 +143,9 @@ class Libp2pNet implements Net {
       this.#redialler.peerDisconnected(peer)
     })
     for (const address of init.bootstrap) {
-      const named = parseAddress(address).getPeerId()
+      const named = peerNamedIn(parseAddress(address))
       if (named === this.self) continue
-      this.#redialler.add(`bootstrap ${address}`, named === null ? undefined : asNodeId(named), () => [address])
+      this.#redialler.add(`bootstrap ${address}`, named === undefined ? undefined : asNodeId(named), () => [address])
     }
   }
 
@@ -284,7 +284,7 @@ class Libp2pNet implements Net {
     if (triedMs !== undefined && nowMs - triedMs < discoveryRetryMs) return
     if (this.#discoveredAtMs.size >= discoveredMax) this.#discoveredAtMs.clear()
     this.#discoveredAtMs.set(peer, nowMs)
-    const addresses = info.multiaddrs.slice(0, 8).map((address) => (address.getPeerId() === null ? `${address.toString()}/p2p/${peer}` : address.toString()))
+    const addresses = info.multiaddrs.slice(0, 8).map((address) => (peerNamedIn(address) === undefined ? `${address.toString()}/p2p/${peer}` : address.toString()))
     this.#dial(addresses, this.#stopping.signal).catch((error: unknown) => {
       this.#log.debug('a node on the local network could not be reached', { peer, error: messageOf(error) })
     })

@@ -72,9 +72,9 @@ export class HandshakeChannel {
 
   async #take(length: number): Promise<Uint8Array> {
     while (this.#buffer.byteLength < length) {
-      const { done, value } = await this.#incoming.next()
-      if (done === true) throw new NetError('UNAVAILABLE', 'the other side hung up during the handshake')
-      this.#buffer.append(value)
+      const result: IteratorResult<Chunk, unknown> = await this.#incoming.next()
+      if (result.done === true) throw new NetError('UNAVAILABLE', 'the other side hung up during the handshake')
+      this.#buffer.append(result.value)
     }
     const taken = this.#buffer.slice(0, length)
     this.#buffer.consume(length)

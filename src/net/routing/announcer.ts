@@ -90,7 +90,7 @@ export class Announcer {
         const busyMs = clock.monotonicMs() - startMs
         await clock.sleep(busyMs / this.#init.dutyRatio - busyMs, signal)
       } catch (error) {
-        if (signal.aborted) return
+        if (isAborted(signal)) return
         log.debug('announcing failed', { error: messageOf(error) })
         // Nobody took the batch: the same again at once would fail again.
         await clock.sleep(1000 + backoffMs(failures++, { minMs: 1000, maxMs: 60_000 }, random), signal).catch(() => undefined)
@@ -131,7 +131,7 @@ export class Announcer {
           await send(peer, entries.map((entry) => entry.cid.multihash.bytes), signal)
           for (const entry of entries) taken.add(entry)
         } catch (error) {
-          if (signal.aborted) throw abortReason(signal)
+          if (isAborted(signal)) throw abortReason(signal)
           log.debug('a node did not take provider records', { peer, error: messageOf(error) })
         }
       }
@@ -176,3 +176,8 @@ export class Announcer {
   }
 }
 
+
+/** A function, since the compiler takes a property that was false once for false ever after. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted
+}

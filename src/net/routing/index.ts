@@ -109,18 +109,18 @@ export class DhtRouting implements ContentRouting {
     await Promise.all([
       this.#announcer.run(signal),
       this.#every(this.#init.refreshMs, signal, () => this.#refresh(signal)),
-      this.#every(this.#init.sweepMs, signal, async () => void (await this.#records.sweep(signal))),
+      this.#every(this.#init.sweepMs, signal, () => this.#records.sweep(signal)),
     ])
   }
 
-  async #every(ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  async #every(ms: number, signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
     while (!signal.aborted) {
       try {
         // Jitter: nodes started together should not work together for ever.
         await this.#clock.sleep(ms * (0.75 + 0.5 * this.#random.float()), signal)
         await work()
       } catch (error) {
-        if (!signal.aborted) this.#log.debug('upkeep of the DHT failed', { error: messageOf(error) })
+        this.#log.debug('upkeep of the DHT failed', { error: messageOf(error) })
       }
     }
   }
@@ -129,7 +129,7 @@ export class DhtRouting implements ContentRouting {
     // With this few everybody knows everybody, without asking.
     if (this.#links.connected().length <= this.#init.copies) return
     await withDeadline(this.#clock, refreshDeadlineMs, signal, async (bounded) => {
-      for await (const _ of this.#dht.getClosestPeers(this.#random.bytes(32), { signal: bounded })) continue
+      await exhaust(this.#dht.getClosestPeers(this.#random.bytes(32), { signal: bounded }))
     })
   }
 
@@ -146,7 +146,7 @@ export class DhtRouting implements ContentRouting {
         async (source) => stream.sink(source),
       )
       try {
-        for await (const _ of stream.source) continue
+        await exhaust(stream.source)
       } catch {
         // kad-dht resets a stream when it has read to its end.
       }
@@ -163,6 +163,11 @@ export class DhtRouting implements ContentRouting {
     // kad-dht drops a provider without an address; a node that nobody can dial is still worth knowing by name.
     return (addresses.length > 0 ? addresses : [`/p2p/${this.#links.self}`]).map((address) => multiaddr(address).bytes)
   }
+}
+
+async function exhaust(source: AsyncIterable<unknown>): Promise<void> {
+  const iterator = source[Symbol.asyncIterator]()
+  while ((await iterator.next()).done !== true) continue
 }
 
 function parse(text: string): CID {

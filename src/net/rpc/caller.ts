@@ -1,10 +1,11 @@
-import { CodedError, CommonError, abortReason, codeOf, messageOf } from '../../base/index.js'
+import { CommonError, abortReason, codeOf, messageOf } from '../../base/index.js'
 import type { CallOptions, Clock, NodeId } from '../../base/index.js'
 import { decode as lengthPrefixed } from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { NetError } from '../types.js'
 import { decodeFrame, encodeFrame, frameOverheadBytes, remoteError, tooLong } from './frames.js'
+import { isCoded } from './methods.js'
 import { Outbox } from './outbox.js'
 
 /** A duplex of bytes that can be torn down: what rpc needs of a stream. */
@@ -211,7 +212,7 @@ export class PeerCaller {
 
 function asAborted(signal: AbortSignal): Error {
   const reason = abortReason(signal)
-  return reason instanceof CodedError ? reason : new CommonError('ABORTED', 'the request was cancelled', {}, { cause: reason })
+  return isCoded(reason) ? reason : new CommonError('ABORTED', 'the request was cancelled', {}, { cause: reason })
 }
 
 /** Bytes that are no frames of ours, as opposed to a connection that broke. */

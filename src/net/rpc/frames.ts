@@ -1,10 +1,10 @@
-import { CodedError, CommonError } from '../../base/index.js'
+import { CommonError } from '../../base/index.js'
 import type { Facts } from '../../base/index.js'
 import { encode as lengthPrefixed } from 'it-length-prefixed'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { NetError, RemoteError } from '../types.js'
 import { RpcFrame } from '../wire/rpc.js'
-import { printable } from './methods.js'
+import { isCoded, printable } from './methods.js'
 
 /** Limits of a frame's fields; see `protocols/rpc/README.md`. */
 export const methodLengthMax = 64
@@ -73,7 +73,7 @@ export function decodeFrame(bytes: Uint8Array | Uint8ArrayList): Frame {
 }
 
 export function errorFrame(id: number, error: unknown): Frame {
-  if (error instanceof CodedError) return { kind: 'error', id, code: error.code, message: error.message, facts: error.facts }
+  if (isCoded(error)) return { kind: 'error', id, code: error.code, message: error.message, facts: error.facts }
   return { kind: 'error', id, code: 'INTERNAL', message: 'the other side failed', facts: {} }
 }
 
@@ -108,12 +108,16 @@ function decodeFacts(text: string): Facts {
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return {}
   const facts: Facts = {}
-  for (const [key, value] of Object.entries(parsed)) {
+  for (const [key, value] of Object.entries(parsed) as [string, unknown][]) {
     if (key === '__proto__') continue
     if (value === null || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string') facts[key] = value
-    else if (Array.isArray(value) && value.every((item): item is string => typeof item === 'string')) facts[key] = value
+    else if (isTextList(value)) facts[key] = value
   }
   return facts
+}
+
+function isTextList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
 export function tooLong(bytes: number, bytesMax: number): CommonError {

@@ -12,6 +12,11 @@ const flagReset = 8
 
 /** Small frames that stand in line together leave in one write: one TLS record instead of many. */
 const batchBytesMax = 16 * 1024
+/**
+ * A reset overtakes what its stream still had to send, and throws it away; but so little is let out before it that the
+ * answer of a protocol negotiation gets through, and the other side learns what was reset.
+ */
+const keptBeforeResetBytesMax = 16 * 1024
 
 interface Line {
   readonly frames: Frame[]
@@ -27,7 +32,7 @@ interface Line {
  * turns, a frame (64 KiB at most) at a time; window updates and pings go first, since others wait for them. A small
  * message is then behind one frame of each busy stream, and what the socket has taken already.
  *
- * Order within a stream is kept: a FIN is queued behind its stream's data; a reset throws that data away. A go-away ends
+ * Order within a stream is kept: a FIN is queued behind its stream's data; a reset throws that data away, if it is much. A go-away ends
  * all streams of the connection, so it leaves when the lines are empty.
  *
  * Road not taken: priorities by protocol. They starve someone, and the muxer would have to know protocols.
@@ -68,17 +73,26 @@ export class FairQueue {
     if (type === typeGoAway) {
       this.#last.push(frame)
     } else if (type === typeWindowUpdate && (flags & flagReset) !== 0) {
-      this.#drop(stream)
-      this.#first.push(frame)
+      const line = this.#lines.get(stream)
+      if (line !== undefined && line.bytes <= keptBeforeResetBytesMax) {
+        this.#append(line, frame)
+      } else {
+        this.#drop(stream)
+        this.#first.push(frame)
+      }
     } else if (type === typeData || (type === typeWindowUpdate && (flags & flagFin) !== 0)) {
       let line = this.#lines.get(stream)
       if (line === undefined) this.#lines.set(stream, (line = { frames: [], head: 0, bytes: 0 }))
-      line.frames.push(frame)
-      line.bytes += frame.byteLength
-      this.#bytes += frame.byteLength
+      this.#append(line, frame)
     } else {
       this.#first.push(frame)
     }
+  }
+
+  #append(line: Line, frame: Frame): void {
+    line.frames.push(frame)
+    line.bytes += frame.byteLength
+    this.#bytes += frame.byteLength
   }
 
   /** The next write, or undefined. */
@@ -121,7 +135,10 @@ export class FairQueue {
     this.#bytes -= bytes
     this.#lines.delete(stream)
     if (line.head < line.frames.length) {
-      if (line.head > 64) line.frames.splice(0, line.head), (line.head = 0)
+      if (line.head > 64) {
+        line.frames.splice(0, line.head)
+        line.head = 0
+      }
       this.#lines.set(stream, line)
     } else {
       this.#room(stream)

@@ -90,7 +90,7 @@ function intercept(stream: Stream, name: 'remoteCloseWrite' | 'reset', before: (
   if (typeof method !== 'function') throw new Error(`this yamux has no ${name} on its streams`)
   Reflect.set(stream, name, (...args: unknown[]): unknown => {
     before()
-    return Reflect.apply(method, stream, args)
+    return Reflect.apply(method, stream, args) as unknown
   })
 }
 
