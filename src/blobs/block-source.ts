@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
 import { codeOf, messageOf, type Log, type NodeId } from '../base/index.js'
-import { keyOf } from './cids.js'
+import { keyOf, rawCode } from './cids.js'
 import { isWhatItSays } from './hashing.js'
 import type { HolderPool } from './holder-pool.js'
 
@@ -23,9 +23,16 @@ export interface BlockSourceInit {
 /** Blobs whose holders are remembered at once: a reader is in one, its read-ahead perhaps in the next. */
 const poolsMax = 4
 
+/**
+ * Nodes fetched from afar and remembered, since a range read comes by the same ones again: a node of 1024 links is
+ * 50 KiB, so this is 1.6 MiB.
+ */
+const nodesMax = 32
+
 export class BlockSource {
   readonly #components: BlockSourceComponents
   readonly #init: BlockSourceInit
+  readonly #nodes = new Map<string, Uint8Array>()
   readonly #pools = new Map<string, { pool: HolderPool; using: number }>()
 
   constructor(components: BlockSourceComponents, init: BlockSourceInit) {
@@ -37,8 +44,11 @@ export class BlockSource {
     this.#init.signal?.throwIfAborted()
     const local = await this.local(cid)
     if (local instanceof Uint8Array) return local
+    const known = local === undefined ? this.#nodes.get(keyOf(cid)) : undefined
+    if (known !== undefined) return known
     const bytes = await this.remote(cid, expectedBytes, blob)
     if (local === 'damaged') await this.#heal(cid, bytes)
+    else if (cid.code !== rawCode) this.#remember(cid, bytes)
     return bytes
   }
 
@@ -77,6 +87,14 @@ export class BlockSource {
   close(): void {
     for (const { pool } of this.#pools.values()) pool.close()
     this.#pools.clear()
+  }
+
+  #remember(cid: CID, bytes: Uint8Array): void {
+    for (const oldest of this.#nodes.keys()) {
+      if (this.#nodes.size < nodesMax) break
+      this.#nodes.delete(oldest)
+    }
+    this.#nodes.set(keyOf(cid), bytes)
   }
 
   async #heal(cid: CID, bytes: Uint8Array): Promise<void> {

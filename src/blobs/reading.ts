@@ -42,31 +42,78 @@ interface Piece {
 const readAheadBlocks = 64
 
 export async function* readFile(cid: CID, root: FileNode, init: ReadInit): AsyncGenerator<Uint8Array> {
-  const ahead: Slice[] = []
-  let aheadBytes = 0
-  const end = init.offset + init.length
-  const slices = slicesOf(cid, root, end, init)
-  let more = true
+  const slices = slicesOf(cid, root, init.offset + init.length, init)
+  const ahead = new ReadAhead(slices, init.readAheadBytes)
   try {
-    while (more || ahead.length > 0) {
-      while (more && (ahead.length === 0 || (aheadBytes < init.readAheadBytes && ahead.length < readAheadBlocks))) {
-        const next = await slices.next()
-        if (next.done === true) more = false
-        else {
-          // A failure belongs to whoever reads that far.
-          if (next.value.bytes instanceof Promise) next.value.bytes.catch(() => undefined)
-          ahead.push(next.value)
-          aheadBytes += next.value.to - next.value.from
-        }
-      }
-      const slice = ahead.shift()
-      if (slice === undefined) continue
-      aheadBytes -= slice.to - slice.from
+    for (;;) {
+      const slice = await ahead.next()
+      if (slice === undefined) return
       const bytes = await slice.bytes
       if (slice.to > slice.from) yield slice.from === 0 && slice.to === bytes.length ? bytes : bytes.subarray(slice.from, slice.to)
     }
   } finally {
-    await slices.return(undefined)
+    ahead.stop()
+  }
+}
+
+/**
+ * Takes slices ahead of their reader, within a bound. On its own feet, because a slice may need a node that is still on
+ * its way, and those before it need not wait for that.
+ */
+class ReadAhead {
+  readonly #slices: AsyncGenerator<Slice>
+  readonly #bytesMax: number
+  readonly #ready: Slice[] = []
+  #bytes = 0
+  #ended = false
+  #failure: { error: unknown } | undefined
+  #filling = false
+  #wake: (() => void) | undefined
+
+  constructor(slices: AsyncGenerator<Slice>, bytesMax: number) {
+    this.#slices = slices
+    this.#bytesMax = bytesMax
+  }
+
+  async next(): Promise<Slice | undefined> {
+    for (;;) {
+      const slice = this.#ready.shift()
+      if (slice !== undefined) this.#bytes -= slice.to - slice.from
+      if (!this.#filling) void this.#fill()
+      if (slice !== undefined) return slice
+      if (this.#failure !== undefined) throw this.#failure.error
+      if (this.#ended) return undefined
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  stop(): void {
+    this.#ended = true
+    void this.#slices.return(undefined)
+  }
+
+  async #fill(): Promise<void> {
+    this.#filling = true
+    try {
+      while (!this.#ended && (this.#ready.length === 0 || (this.#bytes < this.#bytesMax && this.#ready.length < readAheadBlocks))) {
+        const next = await this.#slices.next()
+        if (next.done === true) this.#ended = true
+        else {
+          // A failure belongs to whoever reads that far.
+          if (next.value.bytes instanceof Promise) next.value.bytes.catch(() => undefined)
+          this.#ready.push(next.value)
+          this.#bytes += next.value.to - next.value.from
+        }
+        this.#wake?.()
+      }
+    } catch (error) {
+      this.#failure = { error }
+      this.#wake?.()
+    } finally {
+      this.#filling = false
+    }
   }
 }
 

@@ -19,7 +19,7 @@ import { assertAccepted, keyOf, rawCode } from './cids.js'
 import { kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
 import { Exchange } from './exchange.js'
-import { BlobFetch } from './fetching.js'
+import { BlobFetch, type Arrivals } from './fetching.js'
 import { buildFolder, totalBytesBelow } from './folders.js'
 import { HolderPool } from './holder-pool.js'
 import { Holdings } from './holdings.js'
@@ -211,20 +211,26 @@ export class BlobRoom implements BlobService {
   }
 
   async fetch(ref: BlobRef, options: FetchOptions = {}): Promise<HeldBlob> {
-    return asked(options.signal, async () => {
-      assertAccepted(ref.cid)
-      for (;;) {
-        options.signal?.throwIfAborted()
-        const held = await this.#records.held(ref.cid)
-        if (held !== undefined) {
-          if (held.kind !== ref.kind) throw new BlobError('BAD_CID', `${ref.cid.toString()} is held as a ${held.kind}`, { cid: ref.cid.toString(), kind: held.kind })
-          return held
-        }
-        const shared = this.#sharedFetch(ref, options)
-        if (!shared.abandoned) return shared.join(options)
-        await shared.settled()
+    return asked(options.signal, async () => (await this.#beginFetch(ref, options)).done)
+  }
+
+  /** `done` is only ever awaited by the caller; it does not go unhandled before. */
+  async #beginFetch(ref: BlobRef, options: FetchOptions): Promise<{ arrivals: Arrivals | undefined; done: Promise<HeldBlob> }> {
+    assertAccepted(ref.cid)
+    for (;;) {
+      options.signal?.throwIfAborted()
+      const held = await this.#records.held(ref.cid)
+      const wrong = held?.kind ?? this.#fetches.get(keyOf(ref.cid))?.kind ?? ref.kind
+      if (wrong !== ref.kind) throw new BlobError('BAD_CID', `${ref.cid.toString()} was asked for as a ${ref.kind} and is a ${wrong}`, { cid: ref.cid.toString(), kind: wrong })
+      if (held !== undefined) return { arrivals: undefined, done: Promise.resolve(held) }
+      const shared = this.#sharedFetch(ref, options)
+      if (!shared.abandoned) {
+        const done = shared.join(options)
+        done.catch(() => undefined)
+        return { arrivals: shared.arrivals, done }
       }
-    })
+      await shared.settled()
+    }
   }
 
   async *read(root: CID, options: FetchOptions & { offset?: number; length?: number } = {}): AsyncGenerator<Uint8Array> {
@@ -245,7 +251,7 @@ export class BlobRoom implements BlobService {
       if (offset > node.contentBytes) throw badRange(node.contentBytes)
       const wanted = Math.min(length, node.contentBytes - offset)
       const isWhole = offset === 0 && wanted === node.contentBytes && root.code !== rawCode
-      if (isWhole && (await this.#records.held(root)) === undefined) whole = this.#wholeRead(root, source, options)
+      if (isWhole && (await this.#records.held(root)) === undefined) whole = this.#wholeRead(root, kindOf(node, this.#settings), source, options)
       const reading = whole
       const get = reading === undefined ? source.get.bind(source) : reading.get.bind(reading)
       yield* readFile(root, node, {
@@ -342,6 +348,7 @@ export class BlobRoom implements BlobService {
     const running = this.#fetches.get(key)
     if (running !== undefined) return running
     const shared: SharedFetch = new SharedFetch(
+      ref.kind,
       (signal) => this.#pool(ref.cid, options.holders ?? [], signal),
       async (self, pool) => {
         try {
@@ -389,21 +396,18 @@ export class BlobRoom implements BlobService {
     }
   }
 
-  #wholeRead(root: CID, source: BlockSource, options: FetchOptions): WholeRead {
+  #wholeRead(root: CID, kind: BlobRef['kind'], source: BlockSource, options: FetchOptions): WholeRead {
     return new WholeRead(
       {
         source,
-        arrivals: (ref) => this.#fetches.get(keyOf(ref.cid))?.arrivals,
-        fetch: async (ref, signal) => {
-          await this.fetch(ref, { ...options, signal })
-        },
+        fetch: (ref, signal) => this.#beginFetch(ref, { ...options, signal }),
         blobs: async () => {
           const found = new Map<string, BlobRef>()
           await this.#collectBlobs(root, source, found, 0)
           return [...found.values()]
         },
       },
-      options.signal,
+      { spine: kind === 'spine' ? root : undefined, signal: options.signal },
     )
   }
 

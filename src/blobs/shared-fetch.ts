@@ -1,7 +1,7 @@
 import { abortReason, raceAbort } from '../base/index.js'
 import { Arrivals } from './fetching.js'
 import type { HolderPool } from './holder-pool.js'
-import type { FetchOptions, HeldBlob, Progress } from './types.js'
+import type { BlobRef, FetchOptions, HeldBlob, Progress } from './types.js'
 
 /**
  * One fetch of a blob for all who want it at the same time. It ends when the last of them has gone; a newcomer's
@@ -16,7 +16,14 @@ export class SharedFetch {
   #waiting = 0
   #over = false
 
-  constructor(makePool: (signal: AbortSignal) => HolderPool, work: (shared: SharedFetch, pool: HolderPool, signal: AbortSignal) => Promise<HeldBlob>) {
+  readonly kind: BlobRef['kind']
+
+  constructor(
+    kind: BlobRef['kind'],
+    makePool: (signal: AbortSignal) => HolderPool,
+    work: (shared: SharedFetch, pool: HolderPool, signal: AbortSignal) => Promise<HeldBlob>,
+  ) {
+    this.kind = kind
     this.#pool = makePool(this.#stop.signal)
     this.#result = work(this, this.#pool, this.#stop.signal).finally(() => {
       this.#over = true

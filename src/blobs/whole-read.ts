@@ -13,23 +13,31 @@ import type { BlobRef } from './types.js'
  */
 export interface WholeReadComponents {
   source: BlockSource
-  /** Of the fetch of this blob, if one is under way. */
-  arrivals: (ref: BlobRef) => Arrivals | undefined
-  fetch: (ref: BlobRef, signal: AbortSignal) => Promise<void>
+  /** Begins to fetch a blob, or joins whoever does; `arrivals` is undefined if it is held already. */
+  fetch: (ref: BlobRef, signal: AbortSignal) => Promise<{ arrivals: Arrivals | undefined; done: Promise<unknown> }>
   blobs: () => Promise<readonly BlobRef[]>
+}
+
+export interface WholeReadInit {
+  /** The file's spine, if it has one: its few nodes are wanted first and kept last. */
+  spine: CID | undefined
+  signal: AbortSignal | undefined
 }
 
 export class WholeRead {
   readonly #components: WholeReadComponents
   readonly #stop = new AbortController()
   readonly #keeping: Promise<void>
-  #current: BlobRef | undefined
+  readonly #spine: CID | undefined
+  /** Of the blob that is being fetched. */
+  #current: Arrivals | undefined
   #ended = false
   #failure: { error: unknown } | undefined
   #step: Promise<void>
   #nextStep: () => void = () => undefined
 
-  constructor(components: WholeReadComponents, signal: AbortSignal | undefined) {
+  constructor(components: WholeReadComponents, { spine, signal }: WholeReadInit) {
+    this.#spine = spine
     this.#components = components
     this.#step = this.#newStep()
     signal?.addEventListener('abort', () => this.#stop.abort(abortReason(signal)), { once: true, signal: this.#stop.signal })
@@ -44,13 +52,13 @@ export class WholeRead {
   }
 
   async get(cid: CID, expectedBytes: number, blob: CID): Promise<Uint8Array> {
-    const { source, arrivals } = this.#components
+    const { source } = this.#components
+    if (this.#spine !== undefined && blob.equals(this.#spine)) return source.get(cid, expectedBytes, blob)
     for (;;) {
       // Everything that could tell of a change is taken hold of before looking.
       const step = this.#step
       const ended = this.#ended
-      const following = this.#current === undefined ? undefined : arrivals(this.#current)
-      const arrival = following?.ended === false ? following.wait(cid) : undefined
+      const arrival = this.#current?.ended === false ? this.#current.wait(cid) : undefined
       try {
         const local = await source.local(cid)
         if (local instanceof Uint8Array) return local
@@ -81,11 +89,10 @@ export class WholeRead {
   async #keep(): Promise<void> {
     for (const ref of await this.#components.blobs()) {
       if (this.#stop.signal.aborted) throw abortReason(this.#stop.signal)
-      const fetching = this.#components.fetch(ref, this.#stop.signal)
-      fetching.catch(() => undefined)
-      this.#current = ref
+      const { arrivals, done } = await this.#components.fetch(ref, this.#stop.signal)
+      this.#current = arrivals
       this.#advance()
-      await fetching
+      await done
       this.#current = undefined
       this.#advance()
     }

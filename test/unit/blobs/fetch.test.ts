@@ -335,7 +335,7 @@ describe('blobs: read', () => {
       assert.ok(part.length > 0)
       break
     }
-    assert.ok(a.blobs.stats().servedBytes < 80_000)
+    assert.ok(a.blobs.stats().servedBytes < 80_000, String(a.blobs.stats().servedBytes))
     assert.equal(await b.blobs.held(imported.cid), undefined)
     assert.equal(b.blobs.stats().inFlightBytesNow, 0)
   })
