@@ -36,7 +36,8 @@ export interface ImportedDag {
 
 export interface ImportInit {
   profile: BlobProfile
-  bytesInFlightMax: number
+  /** Chunks that were read and are not written yet: of all imports together, so that many at once need no more memory. */
+  budget: ByteBudget
   signal: AbortSignal | undefined
   onBytes: (bytes: number) => void
 }
@@ -67,7 +68,7 @@ async function* chained(first: readonly Uint8Array[], rest: AsyncIterable<Uint8A
 const hashesAtOnce = 4
 
 async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, init: ImportInit): Promise<ImportedDag> {
-  const writes = new PendingWrites(init.bytesInFlightMax)
+  const writes = new PendingWrites(init.budget)
   const { linksMax } = init.profile
   const capacity = blobContentBytesMax(init.profile)
   let leaves = 0
@@ -75,12 +76,13 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
 
   const leafImporter: BufferImporter = async function* (file) {
     for await (const chunk of file.content) {
-      init.signal?.throwIfAborted()
       const index = Math.floor(leaves++ / linksMax)
       size += chunk.length
+      // Begun here and not when the importer asks, which it does in batches: the budget is shared, and nothing that has
+      // part of it may wait for a slow source.
+      const begun = await writes.start(chunk, (name) => sink.put(index, name, chunk), init.signal)
       yield async () => {
-        const cid = cidOfDigest(rawCode, await sha256(chunk))
-        await writes.start(chunk.length, () => sink.put(index, cid, chunk), init.signal)
+        const cid = await begun.named
         init.onBytes(chunk.length)
         return { cid, size: BigInt(chunk.length), block: chunk }
       }
@@ -156,25 +158,29 @@ class PendingWrites {
   readonly #running = new Set<Promise<void>>()
   #failure: { error: unknown } | undefined
 
-  constructor(bytesMax: number) {
-    this.#budget = new ByteBudget(bytesMax)
+  constructor(budget: ByteBudget) {
+    this.#budget = budget
   }
 
-  async start(bytes: number, write: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    await this.#budget.take(bytes, signal)
+  /** Resolves when hashing has begun; it and the write go on, `named` tells the name in between. */
+  async start(chunk: Uint8Array, write: (cid: CID) => Promise<void>, signal: AbortSignal | undefined): Promise<{ named: Promise<CID> }> {
+    await this.#budget.take(chunk.length, signal)
     if (this.#failure !== undefined) {
-      this.#budget.release(bytes)
+      this.#budget.release(chunk.length)
       throw this.#failure.error
     }
-    const running: Promise<void> = write()
+    const named = sha256(chunk).then((digest) => cidOfDigest(rawCode, digest))
+    const running: Promise<void> = named
+      .then(write)
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
       .finally(() => {
-        this.#budget.release(bytes)
+        this.#budget.release(chunk.length)
         this.#running.delete(running)
       })
     this.#running.add(running)
+    return { named }
   }
 
   /** Nothing is under way; throws the first failure. */

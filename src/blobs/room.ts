@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
 import {
   codeOf,
+  Limiter,
   messageOf,
   type Bulk,
   type Clock,
@@ -15,6 +16,7 @@ import {
 import { Announcer } from './announcer.js'
 import { BlockSource } from './block-source.js'
 import { carOf } from './car.js'
+import { ByteBudget } from './byte-budget.js'
 import { assertAccepted, keyOf, rawCode } from './cids.js'
 import { kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
@@ -63,6 +65,9 @@ export interface BlobsComponents {
 
 export type BlobsInit = Partial<BlobSettings>
 
+/** Imports that read their content at once, each holding two chunks at most; the others wait. Enough to share syncs. */
+const importsAtOnce = 128
+
 /** Folders within folders that are followed: deeper than any path of the catalog can be. */
 const folderDepthMax = 2048
 
@@ -72,6 +77,8 @@ export class BlobRoom implements BlobService {
   readonly #records: BlobRecords
   readonly #holdings: Holdings
   readonly #exchange: Exchange
+  readonly #importBudget: ByteBudget
+  readonly #imports = new Limiter({ concurrency: importsAtOnce })
   readonly #drafts: DraftBook
   readonly #scrubber: Scrubber
   readonly #fetches = new Map<string, SharedFetch>()
@@ -94,6 +101,7 @@ export class BlobRoom implements BlobService {
         avoidMs: settings.avoidMs,
       },
     )
+    this.#importBudget = new ByteBudget(settings.importBytesInFlightMax)
     this.#drafts = new DraftBook({ blocks, clock, log })
     this.#scrubber = new Scrubber(
       { records: this.#records, clock, log, verify: (held, pace, signal) => this.#verifyHeld(held, { signal }, pace) },
@@ -131,32 +139,34 @@ export class BlobRoom implements BlobService {
   }
 
   async import(content: AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<Imported> {
-    return asked(options.signal, async () => {
-      const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random })
-      try {
-        const progress = { bytes: 0 }
-        const made = await importContent(content, drafts, {
-          profile: this.#settings.profile,
-          bytesInFlightMax: this.#settings.importBytesInFlightMax,
-          signal: options.signal,
-          onBytes: (bytes) => {
-            progress.bytes += bytes
-            options.onProgress?.({ ...progress })
-          },
-        })
-        options.signal?.throwIfAborted()
-        const imported: Imported = { cid: made.cid, size: made.size, blobs: drafts.blobsWith(made) }
-        const operations = (await options.operations?.(imported)) ?? []
-        options.signal?.throwIfAborted()
-        await drafts.finish(made, operations)
-        this.#counters.importedFiles++
-        this.#counters.importedBytes += made.size
-        return imported
-      } catch (error) {
-        await drafts.giveUp()
-        throw error
-      }
-    })
+    return asked(options.signal, () => this.#imports.run(() => this.#import(content, options), options.signal))
+  }
+
+  async #import(content: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported> {
+    const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random })
+    try {
+      const progress = { bytes: 0 }
+      const made = await importContent(content, drafts, {
+        profile: this.#settings.profile,
+        budget: this.#importBudget,
+        signal: options.signal,
+        onBytes: (bytes) => {
+          progress.bytes += bytes
+          options.onProgress?.({ ...progress })
+        },
+      })
+      options.signal?.throwIfAborted()
+      const imported: Imported = { cid: made.cid, size: made.size, blobs: drafts.blobsWith(made) }
+      const operations = (await options.operations?.(imported)) ?? []
+      options.signal?.throwIfAborted()
+      await drafts.finish(made, operations)
+      this.#counters.importedFiles++
+      this.#counters.importedBytes += made.size
+      return imported
+    } catch (error) {
+      await drafts.giveUp()
+      throw error
+    }
   }
 
   async importFolder(entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>, options: ImportOptions = {}): Promise<Imported> {
