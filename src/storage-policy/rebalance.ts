@@ -266,6 +266,16 @@ function movesOf(self: NodeId, blobs: readonly BlobView[], mesh: MeshView, polic
   return actions
 }
 
+/**
+ * The other side of a move: several full nodes may have planned for the same empty one on the same news, so it says no as
+ * soon as it is about as full as the mesh. `self` is its own view of itself, which is never stale.
+ */
+export function takesMove(self: NodeId, bytes: number, mesh: MeshView): boolean {
+  const me = mesh.get(self)
+  if (me === undefined || me.view.maxBytes <= 0) return false
+  return freeShareOf(me) - bytes / me.view.maxBytes >= mesh.freeShare()
+}
+
 /** In an order of this node's own: two holders of the same blobs offer different ones first. */
 function byLot(self: NodeId, blobs: readonly BlobView[]): BlobView[] {
   const mine = hashName(self)
