@@ -1,7 +1,7 @@
 import { base58btc } from 'multiformats/bases/base58'
 import { asNodeId, createSigner, nodeIdOfPublicKey, publicKeyOf } from '../base/index.js'
 import type { MeshId, NodeId, Random, Signer } from '../base/index.js'
-import { keyBytes } from './limits.js'
+import { keyBytes, membersMax } from './limits.js'
 import { MembershipError } from './types.js'
 
 /** libp2p's protobuf form of an Ed25519 public key: type = 1, then 32 bytes of data. */
@@ -9,10 +9,19 @@ const publicKeyHeader = Uint8Array.of(0x08, 0x01, 0x12, 0x20)
 
 /** Raw key of a node. Throws BAD_CERTIFICATE for a name that holds none (not an Ed25519 PeerId). */
 export function keyOf(node: NodeId): Uint8Array {
+  const known = keys.get(node)
+  if (known !== undefined) return known
   const key = publicKeyOf(node)
   if (key === undefined) throw new MembershipError('BAD_CERTIFICATE', `${node} is not the name of an Ed25519 key`, { peerId: node })
+  if (keys.size >= keysMax) keys.clear()
+  keys.set(node, key)
   return key
 }
+
+/** Base58 costs a fifth of a signature's check, and every digest asks for the keys of all members again. */
+const keys = new Map<NodeId, Uint8Array>()
+/** A full table, and as many invites. */
+const keysMax = 2 * membersMax
 
 /** The node a raw key names, or undefined if these are not 32 bytes. */
 export function nodeOf(key: Uint8Array | undefined): NodeId | undefined {

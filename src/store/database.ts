@@ -7,10 +7,12 @@ import { LogWatch } from './log-watch.js'
 import { StoreError } from './types.js'
 
 /**
- * What `level` is on Node (classic-level): its types leave out what browsers' databases lack. `open` checks that the
- * methods are there.
+ * What `level` is on Node (classic-level): its own types leave out what browsers' databases lack, and that a value may
+ * not be there. The constructor below checks that the methods are.
  */
-export type RawDatabase = Level<Uint8Array, Uint8Array> & {
+export interface RawDatabase extends Omit<Level<Uint8Array, Uint8Array>, 'get' | 'getMany'> {
+  get(key: Uint8Array, options?: { fillCache?: boolean }): Promise<Uint8Array | undefined>
+  getMany(keys: readonly Uint8Array[], options?: { fillCache?: boolean }): Promise<(Uint8Array | undefined)[]>
   approximateSize(start: Uint8Array, end: Uint8Array): Promise<number>
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
@@ -226,11 +228,12 @@ export class Database {
   }
 
   async #enter(): Promise<void> {
-    while (this.#gate !== undefined) await this.#gate
+    // Looked at again after every wait, and with no wait between the last look and the count.
+    for (let gate = this.#gateNow(); gate !== undefined; gate = this.#gateNow()) await gate
     if (this.#state === 'down') {
       if (this.#components.clock.monotonicMs() < this.#retryAtMs) throw this.#refusal()
       await this.reopen()
-      while (this.#gate !== undefined) await this.#gate
+      for (let gate = this.#gateNow(); gate !== undefined; gate = this.#gateNow()) await gate
     }
     if (this.#state === 'closed') throw new StoreError('CLOSED', 'the store is closed')
     this.#running++
@@ -241,8 +244,12 @@ export class Database {
     if (this.#running === 0) this.#onIdle?.()
   }
 
+  #gateNow(): Promise<void> | undefined {
+    return this.#gate
+  }
+
   async #exclusive(work: () => Promise<void>): Promise<void> {
-    while (this.#gate !== undefined) await this.#gate
+    for (let gate = this.#gateNow(); gate !== undefined; gate = this.#gateNow()) await gate
     let open = (): void => undefined
     this.#gate = new Promise<void>((resolve) => {
       open = resolve

@@ -138,7 +138,7 @@ export class StoredDraft implements BlockDraft, Holder {
     await this.#last(async () => {
       const { held: overlay, transactions } = this.#components
       let marked: string[] = []
-      let given: [Holder, string][] = []
+      const given: [Holder, string][] = []
       let garbage: Garbage[] = []
       try {
         await transactions.run({

@@ -39,7 +39,7 @@ export class ManualClock implements Clock {
     await new Promise<void>((resolve, reject) => {
       const onAbort = (): void => {
         cancel()
-        reject(signal?.reason)
+        reject(signal?.reason as Error)
       }
       const cancel = this.setTimer(ms, () => {
         signal?.removeEventListener('abort', onAbort)
