@@ -59,7 +59,11 @@ export class Home {
   }
 
   async open(init: Partial<StoreInit> = {}): Promise<Store> {
-    const store = await openHome(this.path, init)
+    return this.openAt(this.path, init)
+  }
+
+  async openAt(path: string, init: Partial<StoreInit> = {}): Promise<Store> {
+    const store = await openHome(path, init)
     this.#stores.push(store)
     return store
   }
