@@ -19,7 +19,7 @@ export interface FoundingComponents {
   clock: Clock
 }
 
-/** 32 secret bytes: the authority of a new mesh. Kept by the caller in a file of its own (0600), see the room's README. */
+/** 32 secret bytes: the authority of a new mesh. Kept by the caller in a file of its own (0600), see protocols/admission. */
 export function newAuthoritySeed(random: Random): Uint8Array {
   return newSeed(random)
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSigner, silentLog } from '../../../src/base/index.js'
 import { createMesh, joinMesh, membershipSettings, meshOf, openMembership } from '../../../src/membership/index.js'
+import { makeAnnouncement } from '../../../src/membership/announcement.js'
 import { decodeCertificate, encodeCertificate } from '../../../src/membership/certificate.js'
 import { decodeInvite } from '../../../src/membership/invite.js'
 import { authorityOf } from '../../../src/membership/keys.js'
@@ -146,6 +147,23 @@ describe('membership: admission', () => {
       const kept = asked.membership.roster.entry(b.home.signer.nodeId)!.record.endorsements.map((one) => one.endorser)
       assert.deepEqual(kept.sort(), [a.home.signer.nodeId, asked.home.signer.nodeId].sort())
     }
+  })
+
+  it('goes on after an announcement of its own that it has forgotten, however far ahead', async () => {
+    const world = new World()
+    const founder = await world.founder()
+    const { membership, home } = founder
+    membership.describeSelf({ name: 'f', region: 'r', segment: '', power: 'mains', addresses: [], version: '' })
+    const { description } = membership.ownAnnouncement()!
+    const ahead = world.clock.wallMs() + 1e9
+    const forgotten = makeAnnouncement(world.authority.nodeId, home.signer, { ...description, name: 'old', startId: 'ab'.repeat(16) }, ahead)
+    assert.ok(membership.takeAnnouncement(forgotten))
+    assert.equal(membership.ownAnnouncement()?.madeMs, ahead + 1)
+    assert.equal(membership.member(home.signer.nodeId)?.name, 'f')
+    assert.throws(
+      () => membership.describeSelf({ name: 'a\nb', region: '', segment: '', power: 'mains', addresses: [], version: '' }),
+      refused('BAD_DESCRIPTION', /64 bytes/),
+    )
   })
 
   it('nobody can be moved to an expired invite behind its back', async () => {
