@@ -56,6 +56,23 @@ export function verifySignature(signer: NodeId, purpose: SigningPurpose, message
   return key !== undefined && cryptoVerify(null, withPurpose(purpose, message), key, signature)
 }
 
+/** `verifySignature` in the thread pool: for those who have thousands to verify and a main thread to keep free. */
+export async function verifySignatureInPool(
+  signer: NodeId,
+  purpose: SigningPurpose,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const key = signature.length === signatureBytes ? keyObjectOf(signer) : undefined
+  if (key === undefined) return false
+  return new Promise((resolve, reject) => {
+    cryptoVerify(null, withPurpose(purpose, message), key, signature, (error, ok) => {
+      if (error === null) resolve(ok)
+      else reject(error)
+    })
+  })
+}
+
 /** The raw 32 bytes, or undefined if `nodeId` is no Ed25519 PeerId. */
 export function publicKeyOf(nodeId: NodeId): Uint8Array | undefined {
   let bytes: Uint8Array

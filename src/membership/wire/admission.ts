@@ -117,13 +117,13 @@ export namespace InvitePayload {
               }
 
               obj.bootstrap.push(Bootstrap.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.bootstrap$ === undefined ? {} : { limits: opts.limits?.bootstrap$ })
+                limits: opts.limits?.bootstrap$ ?? {}
               }))
               break
             }
             case 7: {
               obj.genesis = Genesis.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.genesis === undefined ? {} : { limits: opts.limits?.genesis })
+                limits: opts.limits?.genesis ?? {}
               })
               break
             }
@@ -554,7 +554,7 @@ export namespace MemberRecord {
             }
             case 3: {
               obj.grant = Grant.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.grant === undefined ? {} : { limits: opts.limits?.grant })
+                limits: opts.limits?.grant ?? {}
               })
               break
             }
@@ -576,7 +576,7 @@ export namespace MemberRecord {
               }
 
               obj.endorsements.push(Endorsement.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.endorsements$ === undefined ? {} : { limits: opts.limits?.endorsements$ })
+                limits: opts.limits?.endorsements$ ?? {}
               }))
               break
             }
@@ -659,7 +659,7 @@ export namespace Certificate {
               }
 
               obj.records.push(MemberRecord.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.records$ === undefined ? {} : { limits: opts.limits?.records$ })
+                limits: opts.limits?.records$ ?? {}
               }))
               break
             }

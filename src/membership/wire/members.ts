@@ -62,7 +62,7 @@ export namespace MembersGossip {
           switch (tag >>> 3) {
             case 1: {
               obj.announcement = Announcement.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.announcement === undefined ? {} : { limits: opts.limits?.announcement })
+                limits: opts.limits?.announcement ?? {}
               })
               break
             }
@@ -72,7 +72,7 @@ export namespace MembersGossip {
             }
             case 3: {
               obj.beat = Beat.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.beat === undefined ? {} : { limits: opts.limits?.beat })
+                limits: opts.limits?.beat ?? {}
               })
               break
             }
@@ -541,7 +541,7 @@ export namespace Sync {
               }
 
               obj.announcements.push(Announcement.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.announcements$ === undefined ? {} : { limits: opts.limits?.announcements$ })
+                limits: opts.limits?.announcements$ ?? {}
               }))
               break
             }
@@ -658,7 +658,7 @@ export namespace StoredMember {
             }
             case 3: {
               obj.announcement = Announcement.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.announcement === undefined ? {} : { limits: opts.limits?.announcement })
+                limits: opts.limits?.announcement ?? {}
               })
               break
             }
@@ -680,7 +680,7 @@ export namespace StoredMember {
               }
 
               obj.days.push(StoredDay.codec().decode(reader, reader.uint32(), {
-                ...(opts.limits?.days$ === undefined ? {} : { limits: opts.limits?.days$ })
+                limits: opts.limits?.days$ ?? {}
               }))
               break
             }
