@@ -285,7 +285,10 @@ export class MembershipService implements Membership {
   }
 
   describeSelf(description: Omit<NodeDescription, 'peerId' | 'startId'>): void {
-    this.#announceSelf({ ...description, peerId: this.self, startId: this.startId })
+    const whole: NodeDescription = { ...description, peerId: this.self, startId: this.startId }
+    const current = this.ownAnnouncement()?.description
+    // The roof may call as often as it likes: what is the same is not sent again before its time.
+    if (current === undefined || !sameDescription(current, whole)) this.#announceSelf(whole)
   }
 
   on<Name extends keyof MembershipEvents>(name: Name, listener: (event: MembershipEvents[Name]) => void): () => void {
@@ -519,5 +522,9 @@ function undescribed(peerId: NodeId): NodeDescription {
 }
 
 function sameDescription(a: NodeDescription, b: NodeDescription): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
+  return contentOf(a) === contentOf(b)
+}
+
+function contentOf({ peerId, name, region, segment, power, addresses, version, startId }: NodeDescription): string {
+  return JSON.stringify([peerId, name, region, segment, power, addresses, version, startId])
 }

@@ -157,6 +157,9 @@ describe('membership: admission', () => {
     const { description } = membership.ownAnnouncement()!
     const ahead = world.clock.wallMs() + 1e9
     const forgotten = makeAnnouncement(world.authority.nodeId, home.signer, { ...description, name: 'old', startId: 'ab'.repeat(16) }, ahead)
+    const { madeMs } = membership.ownAnnouncement()!
+    membership.describeSelf({ version: '', addresses: [], power: 'mains', segment: '', region: 'r', name: 'f' })
+    assert.equal(membership.ownAnnouncement()!.madeMs, madeMs, 'said again, it is the same')
     assert.ok(membership.takeAnnouncement(forgotten))
     assert.equal(membership.ownAnnouncement()?.madeMs, ahead + 1)
     assert.equal(membership.member(home.signer.nodeId)?.name, 'f')
