@@ -83,7 +83,7 @@ class MeshCatalog implements Catalog {
   async isFolder(path: string): Promise<boolean> {
     const folder = normalizeFolder(path)
     if (folder === '/') return true
-    for await (const _ of this.#records.table.visible(folderRange(folder))) return true
+    for await (const [key] of this.#records.table.visible(folderRange(folder))) return key.length > 0
     return false
   }
 

@@ -104,9 +104,9 @@ describe('catalog, several nodes', () => {
     const listing = await a.listing()
     assert.deepEqual(listing, await b.listing())
     assert.equal(listing.length, 2)
-    const copy = listing.find((line) => line.includes('(conflict '))
-    assert.match(copy ?? '', /^\/d\/name \(conflict 2026-11-21 12-34-58 [A-Za-z0-9]{8}-[0-9a-z]+\)\.txt /)
-    assert.ok(copy?.endsWith(cidOf('v3')))
+    const copy = listing.find((line) => line.includes('(conflict ')) ?? ''
+    assert.match(copy, /^\/d\/name \(conflict 2026-11-21 12-34-58 [A-Za-z0-9]{8}-[0-9a-z]+\)\.txt /)
+    assert.ok(copy.endsWith(cidOf('v3')))
     assert.ok(listing.includes(`/d/name.txt ${cidOf('w')}`))
     const path = copy.slice(0, copy.lastIndexOf(' '))
     const record = await a.catalog.get(path)
