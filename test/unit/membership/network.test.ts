@@ -93,6 +93,8 @@ describe('membership: over the real network', function () {
       await a.membership.remove(c.id)
       await until('c is out at a and b', () => !a.net.isConnected(c.id) && !b.net.isConnected(c.id))
       await until('b knows', () => b.membership.isRevoked(c.id))
+      // What c takes for a connection still is one whose end has not reached it yet: a dial would hand it out.
+      await until('c sees it too', () => c.net.connected().length === 0)
       await assert.rejects(c.net.dial(b.net.addresses()[0]!), (error: Error & { code?: string }) => {
         assert.equal(error.code, 'NOT_ADMITTED')
         return true
