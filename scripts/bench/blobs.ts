@@ -2,7 +2,7 @@
 // same run: sha-256, sequential LevelDB writes, a raw libp2p stream.
 //   node --import tsx scripts/bench/blobs.ts [--json] [--mib 1024] [--files 10000] [--only import,small,fetch]
 import { fork, type ChildProcess } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createCipheriv, createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +25,15 @@ const size = Number(option('mib', '1024')) * mebibyte
 const files = Number(option('files', '10000'))
 const only = option('only', 'import,small,fetch').split(',')
 const mesh = new FakeMesh('bench')
+
+/** The same bytes for the same seed: AES-CTR over zeros, cheap to make and impossible to compress. */
+function* contentOf(bytes: number, seed: number): Generator<Uint8Array> {
+  const iv = Buffer.alloc(16)
+  iv.writeUInt32BE(seed)
+  const cipher = createCipheriv('aes-256-ctr', Buffer.alloc(32, seed & 0xff), iv)
+  const zeros = Buffer.alloc(Math.min(bytes, mebibyte))
+  for (let left = bytes; left > 0; left -= zeros.length) yield cipher.update(left >= zeros.length ? zeros : zeros.subarray(0, left))
+}
 
 async function* content(bytes: number, seed: number): AsyncGenerator<Uint8Array> {
   for (const chunk of contentOf(bytes, seed)) {
@@ -88,7 +97,7 @@ function report(name: string, value: number, unit: string, peers: Record<string,
 }
 
 async function sha256Rate(): Promise<number> {
-  const chunks = [...contentOf(64 * mebibyte)]
+  const chunks = [...contentOf(64 * mebibyte, 1)]
   const seconds = await secondsOf(async () => {
     for (let i = 0; i < 4; i++) for (const chunk of chunks) createHash('sha256').update(chunk).digest()
   })
@@ -135,7 +144,9 @@ async function hold(number: number): Promise<void> {
   const { net, blobs, stop } = await node(number)
   const large = only.includes('fetch') ? await blobs.import(content(size, 1)) : undefined
   const small: string[] = []
-  if (only.includes('small')) await forEachLimit(seeds(), 64, async (seed) => void small.push((await blobs.import(content(smallBytes, seed))).cid.toString()))
+  if (only.includes('small')) await forEachLimit(seeds(), 64, async (seed) => {
+      small.push((await blobs.import(content(smallBytes, seed))).cid.toString())
+    })
   const reply: Reply = { address: net.addresses()[0] ?? '', large: large?.cid.toString() ?? '', small }
   process.send?.(reply)
   await new Promise((resolve) => process.once('message', resolve))
@@ -168,7 +179,10 @@ async function benchImport(peers: Record<string, number>): Promise<void> {
 
 async function benchSmallPut(): Promise<void> {
   const { blobs, stop } = await node(1)
-  const seconds = await secondsOf(() => forEachLimit(seeds(), 64, async (seed) => void (await blobs.import(content(smallBytes, seed)))))
+  const seconds = await secondsOf(() => forEachLimit(seeds(), 64, async (seed) => {
+      await blobs.import(content(smallBytes, seed))
+    }),
+  )
   report('put, 10 KiB files', files / seconds, 'files/s', {})
   await stop()
 }
@@ -208,7 +222,10 @@ async function benchFetch(peers: Record<string, number>): Promise<void> {
     }
     if (only.includes('small')) {
       const refs = (holders[0]?.reply.small ?? []).map((text): BlobRef => ({ cid: CID.parse(text), kind: 'dag' }))
-      const took = await secondsOf(() => forEachLimit(refs, 256, async (ref) => void (await blobs.fetch(ref, { holders: [first] }))))
+      const took = await secondsOf(() => forEachLimit(refs, 256, async (ref) => {
+          await blobs.fetch(ref, { holders: [first] })
+        }),
+      )
       report('fetch, 10 KiB files', files / took, 'files/s', {})
     }
   } finally {
