@@ -124,7 +124,8 @@ export class Checks {
     const b: Value = after.value
     const text = (): string => `${scope}: ${describe(before)} then ${describe(after)}`
     if (b.token === a.token) {
-      demand(sameValue(a, b) || (a.holder !== null && b.holder === null), 'I2', text)
+      const emptied = b.op === '' && a.holder === null && b.holder === null
+      demand(sameValue(a, b) || emptied || (a.holder !== null && b.holder === null), 'I2', text)
       return
     }
     // By more than one where a round built on a value that only a minority had accepted, or where compaction dropped it.

@@ -80,7 +80,18 @@ export class Host {
   start(): void {
     const { disk } = this
     // What the driver does at a start: a store behind its second file has lost memory and is a new store.
-    if (isMemoryLost({ stored: disk.sequence, slot: disk.slot })) this.forget()
+    if (isMemoryLost({ stored: disk.sequence, slot: disk.slot })) {
+      this.forget()
+      this.#startProcess()
+      return
+    }
+    // A batch that reached the disk just before a crash counts from now on, so the second file must say so first.
+    disk.slot = Math.max(disk.slot, disk.sequence)
+    this.#startProcess()
+  }
+
+  #startProcess(): void {
+    const { disk } = this
     const now = this.readings
     const start = randomHex(this.#world)
     const timing = this.#timing
@@ -128,10 +139,10 @@ export class Host {
   }
 
   /** Runs now, or when the host wakes up, if this process still lives then. */
-  inProcess(process: Process, run: () => void): void {
+  inProcess(process: Process, run: () => void, mayDrop = false): void {
     if (process.dead) return
     if (this.suspended) {
-      if (this.#waiting.length < 200) this.#waiting.push(() => { this.inProcess(process, run) })
+      if (!mayDrop || this.#waiting.length < 200) this.#waiting.push(() => { this.inProcess(process, run) })
       return
     }
     run()
@@ -186,13 +197,13 @@ export class Host {
       const reply = process.voter.handle(request, this.readings)
       process.held.push({ reply, request, to: from, toStart: request.nonce.start })
       if (process.syncing === undefined) this.#sync(process)
-    })
+    }, true)
   }
 
   #receivePeer(message: PeerMessage, from: Host): void {
     const { process } = this
     if (process === undefined) return
-    this.inProcess(process, () => { process.operations.receivePeer(from.id, message, this.readings) })
+    this.inProcess(process, () => { process.operations.receivePeer(from.id, message, this.readings) }, true)
   }
 
   /** Group commit: what was changed so far is one batch; what comes while it is being synced is the next. */
@@ -231,13 +242,14 @@ export class Host {
   #receiveReply(reply: Reply): void {
     const { process } = this
     if (process === undefined) return
-    this.inProcess(process, () => { process.node.receive(reply, this.readings) })
+    this.inProcess(process, () => { process.node.receive(reply, this.readings) }, true)
   }
 
   #schedule(process: Process): void {
     const next = process.node.nextWakeMs
     if (next === undefined) return
-    const dueMs = this.#world.nowMs + Math.max(0, this.clocks.trueMs(next - this.readings.hrtimeMs))
+    // A little late, so that rounding never wakes it a hair too early for ever.
+    const dueMs = this.#world.nowMs + 0.01 + Math.max(0, this.clocks.trueMs(next - this.readings.hrtimeMs))
     if (dueMs >= process.wakeAtMs) return
     process.wakeAtMs = dueMs
     this.#world.after(dueMs - this.#world.nowMs, () => {

@@ -85,8 +85,12 @@ export class Simulation implements HostHooks {
   readonly #counters: ClientCounters = { granted: 0, writes: 0, handed: 0, stolen: 0, revoked: 0 }
   readonly #timing: Timing
   readonly #cloned = new Set<string>()
+  /** Stores that will turn out to have lost memory at their next start. */
+  readonly #lost = new Set<string>()
   #faulty = true
-  #slept = 0
+  #faultsUntilMs = faultsMs
+  /** While everybody sleeps nothing happens to anybody. */
+  #quietUntilMs = 0
 
   constructor(seed: number) {
     this.#seed = seed
@@ -115,7 +119,7 @@ export class Simulation implements HostHooks {
     let violation: Violation | undefined
     try {
       this.#faults()
-      this.world.run(faultsMs)
+      while (this.world.nowMs < this.#faultsUntilMs) this.world.run(this.#faultsUntilMs)
       this.#heal()
       this.#demandProgress()
       this.#history.check(this.#checks.compacted)
@@ -194,9 +198,10 @@ export class Simulation implements HostHooks {
   #faults(): void {
     const { world } = this
     const again = (): void => {
-      world.after(world.between(0, 2 * this.#weather.faultMs), () => {
+      const pauseMs = world.between(0, 2 * this.#weather.faultMs)
+      world.after(Math.max(pauseMs, this.#quietUntilMs - world.nowMs), () => {
         if (!this.#faulty) return
-        this.#fault()
+        if (world.nowMs >= this.#quietUntilMs) this.#fault()
         again()
       })
     }
@@ -214,7 +219,10 @@ export class Simulation implements HostHooks {
     if (w.clones) faults.push(() => { this.#clone() })
     if (w.reconfigures) faults.push(() => { this.#reconfigure() }, () => { this.#reconfigure() })
     if (w.wallJumps) faults.push(() => { world.pick(this.#hosts).clocks.jumpWall(world.between(-86_400_000, 86_400_000)) })
-    if (w.suspends && world.chance(0.02)) faults.push(() => { this.#nightfall() })
+    if (w.suspends && world.nowMs < faultsMs && world.chance(0.02)) {
+      this.#nightfall()
+      return
+    }
     if (faults.length > 0) world.pick(faults)()
   }
 
@@ -260,23 +268,21 @@ export class Simulation implements HostHooks {
     if (!host.isUp) return
     const how = !this.#weather.clocksInBounds && world.chance(0.5) ? 'frozen' : world.pick(['asleep', 'stopped'] as const)
     host.suspend(how)
-    world.after(world.chance(0.5) ? world.between(1000, 5000) : world.between(4000, 14_000), () => { if (host.suspended) host.resume() })
+    world.after(world.chance(0.5) ? world.between(1000, 5000) : world.between(4000, 14_000), () => {
+      if (host.suspended && world.nowMs >= this.#quietUntilMs) host.resume()
+    })
   }
 
   /** All machines go to sleep within some seconds and wake up hours later: the only way to hours that costs no steps. */
   #nightfall(): void {
     const { world } = this
-    const hours = world.between(0.1, 8) * 3_600_000
+    const sleepMs = world.between(0.05, 8) * 3_600_000
+    this.#faultsUntilMs += sleepMs
+    this.#quietUntilMs = world.nowMs + 4000 + sleepMs
     for (const host of this.#hosts) {
-      world.after(world.between(0, 4000), () => { if (host.process !== undefined && !host.suspended) host.suspend('asleep') })
+      world.after(world.between(0, 4000), () => { if (!host.suspended) host.suspend('asleep') })
+      world.after(4000 + sleepMs + world.between(0, 5000), () => { if (host.suspended) host.resume() })
     }
-    const { nowMs } = world
-    world.after(4000, () => {
-      // Nothing but messages in flight is left: let the time pass at once.
-      this.#slept += hours
-      for (const host of this.#hosts) world.after(hours + world.between(0, 5000), () => { if (host.suspended) host.resume() })
-      world.nowMs = nowMs + 4000
-    })
   }
 
   #restart(): void {
@@ -285,25 +291,32 @@ export class Simulation implements HostHooks {
     if (host.process === undefined) return
     host.kill()
     if (host.suspended) host.resume()
-    world.after(world.chance(0.5) ? world.between(5, 300) : world.between(300, 12_000), () => { if (host.process === undefined) host.start() })
+    world.after(world.chance(0.5) ? world.between(5, 300) : world.between(300, 12_000), () => { this.#startByDay(host) })
+  }
+
+  #startByDay(host: Host): void {
+    const { world } = this
+    world.after(this.#quietUntilMs - world.nowMs, () => {
+      if (host.process !== undefined) return
+      if (host.suspended) host.resume()
+      host.start()
+    })
   }
 
   /** The tail of a voter's log is gone after a crash, or the whole disk. */
   #loseMemory(): void {
     const { world } = this
     const host = world.pick(this.#hosts)
-    const { members } = this.#checks.newest
-    // One lost memory at a time, and never a majority's: that is what recovery by the authority is for.
-    const intact = members.filter((member) => this.#hosts.some((other) => other.id === member.node && other.disk.incarnation === member.incarnation && other !== host))
-    if (host.process === undefined || this.#cloned.size > 0 || intact.length * 2 <= members.length) return
+    if (host.process === undefined || this.#cloned.size > 0 || !this.#maySpare(host)) return
     const tail = host.disk.copy()
     const slot = host.disk.slot
     world.after(world.between(0, 4000), () => {
-      if (host.process === undefined || host.disk.incarnation !== tail.incarnation) return
+      if (host.process === undefined || host.disk.incarnation !== tail.incarnation || !this.#maySpare(host)) return
       host.kill()
       if (host.suspended) host.resume()
       const newSlot = host.disk.slot
       this.#checks.forgot(host)
+      this.#lost.add(host.disk.incarnation)
       if (world.chance(0.3)) host.forget()
       else {
         host.disk.restore(tail)
@@ -311,8 +324,16 @@ export class Simulation implements HostHooks {
         // The epoch is a record like others: with the tail it is gone, too.
         if (newSlot === slot) host.disk.restore(tail)
       }
-      world.after(world.between(5, 2000), () => { if (host.process === undefined) host.start() })
+      world.after(world.between(5, 2000), () => { this.#startByDay(host) })
     })
+  }
+
+  /** Never a majority's memory, not even of a configuration in the making: that is what recovery by the authority is for. */
+  #maySpare(host: Host): boolean {
+    const { members } = this.#checks.newest
+    const intact = members.filter((member) => this.#hosts.some((other) => other !== host && other.id === member.node && other.disk.incarnation === member.incarnation && !this.#lost.has(member.incarnation)))
+    const changing = this.#hosts.some(({ process }) => process !== undefined && (process.node.reconfiguring || process.voter.sealed))
+    return !changing && intact.length * 2 > members.length
   }
 
   /** Somebody copies a node's disk and runs the copy as well. Never a voter's: two voters of one name are one too many. */
@@ -379,9 +400,6 @@ export class Simulation implements HostHooks {
     return `config ${newest.number} of ${newest.members.map(storeKey).join(' ')}; ${voters.join('; ')}`
   }
 
-  get sleptMs(): number {
-    return this.#slept
-  }
 }
 
 export function simulate(seed: number): SimulationResult {
