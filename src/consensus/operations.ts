@@ -331,7 +331,8 @@ export class Operations {
     const { scope } = wish
     const holding = this.#node.holdings.get(scope)
     // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
-    if (holding === undefined && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
+    const unknown = holding === undefined || wish.token > holding.value.token
+    if (unknown && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
       this.#looking.add(scope)
       this.read(scope, () => { this.#looking.delete(scope) })
       return
