@@ -324,6 +324,14 @@ export class Operations {
         return
       case 'handed':
         this.#observe(message.scope, message.value)
+        return
+      case 'chain-wish': {
+        const records = this.#node.chain.filter((record) => record.number > message.known)
+        if (records.length > 0) this.#node.effect({ kind: 'peer', to: from, message: { kind: 'chain', records } })
+        return
+      }
+      case 'chain':
+        this.#node.learn(message.records)
     }
   }
 

@@ -176,6 +176,12 @@ export class Host {
           })
         })
         return
+      case 'lost-touch': {
+        const others = [...this.#hooks.peers()].filter((host) => host.id !== this.id)
+        const to = this.#world.pick(others)
+        this.#do(process, { kind: 'peer', to: to.id, message: { kind: 'chain-wish', known: effect.known } })
+        return
+      }
       case 'persist-chain':
         this.disk.nodeChain = effect.chain
         return

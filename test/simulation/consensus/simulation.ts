@@ -29,7 +29,7 @@ export interface SimulationResult {
 }
 
 /** What one seed draws for its run. */
-interface Weather {
+export interface Weather {
   readonly hosts: number
   readonly voters: number
   readonly scopes: number
@@ -92,10 +92,11 @@ export class Simulation implements HostHooks {
   /** While everybody sleeps nothing happens to anybody. */
   #quietUntilMs = 0
 
-  constructor(seed: number) {
+  /** `forced`: part of the weather is not drawn, to look more closely at one kind of fault. */
+  constructor(seed: number, forced: Partial<Weather> = {}) {
     this.#seed = seed
     const world = (this.world = new World(seed))
-    this.#weather = weather(world)
+    this.#weather = { ...weather(world), ...forced }
     this.#network = new Network(world, {
       loss: world.chance(0.3) ? 0 : world.between(0, 0.3),
       replay: world.chance(0.3) ? 0 : world.between(0, 0.5),
@@ -402,6 +403,6 @@ export class Simulation implements HostHooks {
 
 }
 
-export function simulate(seed: number): SimulationResult {
-  return new Simulation(seed).run()
+export function simulate(seed: number, forced: Partial<Weather> = {}): SimulationResult {
+  return new Simulation(seed, forced).run()
 }
