@@ -11,6 +11,8 @@ const table = {
   'protocols/admission/admission.proto': 'membership',
   'protocols/members/members.proto': 'membership',
   'protocols/rpc/rpc.proto': 'net',
+  'protocols/handshake/handshake.proto': 'net',
+  'protocols/kad/kad.proto': 'net',
   'protocols/blob/blob.proto': 'blobs',
   'protocols/catalog/catalog.proto': 'catalog',
   'protocols/replication/replication.proto': 'replication',

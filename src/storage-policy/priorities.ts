@@ -21,7 +21,7 @@ export const priorities: Readonly<Record<Priority, PriorityRule>> = {
 export interface FactorSettings {
   /** Copies of a `normal` file where the mesh has room. */
   defaultFactor: number
-  /** Copies of a `high` one; 3 in the published table. */
+  /** Copies of a `critical` one; 5 in the published table. */
   highPriorityFactor: number
   /** No eviction leaves fewer copies than this, and fewer live ones than this are made good at once. */
   minFactor: number
@@ -29,7 +29,7 @@ export interface FactorSettings {
 
 export const factorDefaults: FactorSettings = {
   defaultFactor: 3,
-  highPriorityFactor: 3,
+  highPriorityFactor: 5,
   // Two: one disk may die at any moment, and the copy that makes it good again takes a while.
   minFactor: 2,
 }
@@ -49,7 +49,7 @@ export function wantedReplicas(
   meshFreeShare: number,
 ): number {
   if (explicit !== undefined) return Math.max(1, Math.floor(explicit))
-  if (priority === 'high') return Math.max(priorities.high.replicas, settings.highPriorityFactor)
+  if (priority === 'critical') return Math.max(1, settings.highPriorityFactor)
   if (priority === 'normal' && meshFreeShare >= roomShareMin) return Math.max(priorities.normal.replicas, settings.defaultFactor)
   return priorities[priority].replicas
 }

@@ -113,7 +113,7 @@ export function planRebalance(self: NodeId, blobs: Iterable<BlobView>, mesh: Mes
   const copies: Action[] = []
   for (const { blob, standing } of repairs) {
     if (copies.length >= policy.rebalance.actionsMax) break
-    if (!standing.urgent && !repairing) continue
+    if (!standing.urgent && blob.fresh !== true && !repairing) continue
     copies.push(...copiesOf(self, blob, standing, mesh, policy, budget))
   }
   actions.unshift(...copies)
@@ -155,8 +155,9 @@ function copiesOf(
     policy.placement,
   )
   for (const to of placement.chosen) {
-    if (!standing.urgent) {
-      if (budget.bytes < blob.bytes && budget.bytes < policy.rebalance.backgroundBytesMax) break
+    if (!standing.urgent && blob.fresh !== true) {
+      // Into debt by one blob at most: one that is larger than the whole budget must move some day too.
+      if (budget.bytes <= 0) break
       budget.bytes -= blob.bytes
     }
     mesh.assign(to, storageCost(blob.bytes))
@@ -168,7 +169,7 @@ function copiesOf(
       to,
       bytes: blob.bytes,
       reason: standing.urgent ? `${now}, below the minimum of ${String(standing.minimum)}` : now,
-      urgent: standing.urgent,
+      urgent: standing.urgent || blob.fresh === true,
     })
   }
   return actions
@@ -238,7 +239,7 @@ function movesOf(self: NodeId, blobs: readonly BlobView[], mesh: MeshView, polic
   if (myFree() >= mean) return []
   const actions: Action[] = []
   for (const blob of byLot(self, blobs)) {
-    if (budget.bytes < blob.bytes || actions.length >= policy.rebalance.actionsMax || myFree() >= mean) break
+    if (budget.bytes <= 0 || actions.length >= policy.rebalance.actionsMax || myFree() >= mean) break
     if (blob.owner === self) continue
     const others = blob.holders.filter((id) => id !== self)
     const to = place(
@@ -264,6 +265,16 @@ function movesOf(self: NodeId, blobs: readonly BlobView[], mesh: MeshView, polic
     })
   }
   return actions
+}
+
+/**
+ * The other side of a move: several full nodes may have planned for the same empty one on the same news, so it says no as
+ * soon as it is about as full as the mesh. `self` is its own view of itself, which is never stale.
+ */
+export function takesMove(self: NodeId, bytes: number, mesh: MeshView): boolean {
+  const me = mesh.get(self)
+  if (me === undefined || me.view.maxBytes <= 0) return false
+  return freeShareOf(me) - bytes / me.view.maxBytes >= mesh.freeShare()
 }
 
 /** In an order of this node's own: two holders of the same blobs offer different ones first. */

@@ -4,23 +4,19 @@ export interface PlacementSettings {
   readonly capacityWeight: number
   readonly diversityWeight: number
   readonly reliabilityWeight: number
-  /** How many nodes are compared for one blob. */
+  /** How many nodes are compared for one blob. Weights need not add up to 1: only their ratios count. */
   readonly poolSize: number
 }
 
-/**
- * Named by what comes first. `balanced` is the published set. Weights need not add up to 1: only their ratios count.
- */
+/** `weighted` is the published formula; `random` leaves everything to the blob's hash, weighted by quota alone. */
 export const placementStrategies = {
-  balanced: { capacityWeight: 0.4, diversityWeight: 0.3, reliabilityWeight: 0.3 },
-  capacity: { capacityWeight: 0.7, diversityWeight: 0.2, reliabilityWeight: 0.1 },
-  diversity: { capacityWeight: 0.2, diversityWeight: 0.6, reliabilityWeight: 0.2 },
-  reliability: { capacityWeight: 0.2, diversityWeight: 0.2, reliabilityWeight: 0.6 },
+  weighted: { capacityWeight: 0.4, diversityWeight: 0.3, reliabilityWeight: 0.3 },
+  random: { capacityWeight: 0, diversityWeight: 0, reliabilityWeight: 0 },
 } as const satisfies Record<string, Omit<PlacementSettings, 'poolSize'>>
 export type PlacementStrategy = keyof typeof placementStrategies
 
 export const placementDefaults: PlacementSettings = {
-  ...placementStrategies.balanced,
+  ...placementStrategies.weighted,
   // 24: a mesh of up to 24 nodes is compared whole, and the exact search over 24 nodes and 5 copies is at most 42,504
   // sets. See `placement.ts` for why a thousand nodes are not all compared.
   poolSize: 24,
@@ -65,9 +61,6 @@ export function checkPlacementSettings(settings: PlacementSettings): void {
   for (const key of ['capacityWeight', 'diversityWeight', 'reliabilityWeight'] as const) {
     const value = settings[key]
     if (!Number.isFinite(value) || value < 0) throw new PolicyError('BAD_SETTING', `${key} must be a number of at least 0`, { key, value })
-  }
-  if (settings.capacityWeight + settings.diversityWeight + settings.reliabilityWeight <= 0) {
-    throw new PolicyError('BAD_SETTING', 'at least one placement weight must be above 0', { key: 'capacityWeight' })
   }
   if (!Number.isSafeInteger(settings.poolSize) || settings.poolSize < 1) {
     throw new PolicyError('BAD_SETTING', 'poolSize must be a whole number of at least 1', { key: 'poolSize', value: settings.poolSize })

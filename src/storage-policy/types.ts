@@ -50,6 +50,8 @@ export interface BlobView {
   readonly holders: readonly NodeId[]
   /** Since when it has had more live copies than wanted, without a break; undefined if it has not. */
   readonly surplusSinceMs?: number | undefined
+  /** Put a moment ago: its owner may be waiting for the copies, so they are made like urgent ones. */
+  readonly fresh?: boolean | undefined
 }
 
 export type ActionKind =

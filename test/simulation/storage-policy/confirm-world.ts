@@ -121,7 +121,6 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
         host.deleting.splice(host.deleting.indexOf(job), 1)
         if (clockOf(host) < job.notAfterMs && host.holds.has(job.cid)) remove(host, job.cid)
         perform(host, host.core.step({ type: 'deleteEnded', cid: job.cid, attempt: job.attempt }))
-        if (!host.up) break
       }
     }
     for (let i = wire.length - 1; i >= 0; i--) {
