@@ -71,15 +71,16 @@ let busy = 0
 
 // Signatures are verified in the thread pool, which knows nothing of virtual time: count what is in there.
 type Verified = (error: Error | null, ok: boolean) => void
-type Verify = (...args: [...Parameters<typeof crypto.verify>, Verified?]) => unknown
-const verify = crypto.verify as Verify
-const counting: Verify = (algorithm, data, key, signature, callback) => {
-  if (callback === undefined) return verify(algorithm, data, key, signature)
+const verify = crypto.verify as (...args: unknown[]) => unknown
+const counting = (...args: unknown[]): unknown => {
+  const callback = args[4] as Verified | undefined
+  if (callback === undefined) return verify(...args)
   busy++
-  return verify(algorithm, data, key, signature, (error, ok) => {
+  const counted: Verified = (error, ok) => {
     busy--
     callback(error, ok)
-  })
+  }
+  return verify(...args.slice(0, 4), counted)
 }
 Object.assign(crypto, { verify: counting })
 syncBuiltinESMExports()
