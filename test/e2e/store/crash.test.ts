@@ -28,7 +28,7 @@ const standingsAfter: Record<string, readonly Standing[]> = {
   gone: ['none'],
 }
 
-const kills = Number(process.env['MESH_TEST_CRASHES'] ?? 110)
+const kills = Number(process.env['MESH_TEST_CRASHES'] ?? 100)
 const seed = Number(process.env['MESH_TEST_SEED'] ?? systemRandom.below(2 ** 31))
 /** Two homes side by side: while one child starts, the other works. */
 const lanes = 2

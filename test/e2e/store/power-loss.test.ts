@@ -111,7 +111,7 @@ function newestLog(folder: string): string {
 }
 
 /** Each is copied, opened and checked: about 100 ms. */
-const momentsMax = 25
+const momentsMax = 15
 
 /** A ninth of a write buffer. */
 const blocksOf = (blob: number): Block[] => blocks(4, 30_000, blob * 10)
