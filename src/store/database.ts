@@ -161,7 +161,7 @@ export class Database {
 
   /** All writes that were done before the call are durable. May run beside writes, once at a time. */
   async sync(): Promise<void> {
-    if (this.#state === 'failed') throw this.#refusal()
+    await this.writable()
     await this.#syncing(async () => this.#watch.sync())
   }
 
