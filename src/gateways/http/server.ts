@@ -10,7 +10,7 @@ import { describeRoute, openapiDocument } from './openapi.js'
 import type { DescribedRoute } from './openapi.js'
 import { contentRoutes } from './routes/content.js'
 import { eventRoutes } from './routes/events.js'
-import { fileRoutes, fileUpdateRoute } from './routes/files.js'
+import { fileRoutes, fileDocumentRoutes } from './routes/files.js'
 import { folderRoutes } from './routes/folders.js'
 import { nodeRoutes } from './routes/node.js'
 import { webRoutes } from './routes/web.js'
@@ -140,7 +140,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   nodeRoutes(server, node)
   contentRoutes(server, node)
   eventRoutes(server, { node, clock, closing: closing.signal })
-  fileUpdateRoute(server, node)
+  fileDocumentRoutes(server, node)
   // A scope of its own, in which a body of whatever type is bytes to be stored and nothing that is parsed.
   await server.register(async (scope: FastifyInstance) => {
     scope.removeAllContentTypeParsers()
