@@ -156,15 +156,15 @@ export class TestNode {
     const child = this.#child
     if (child === undefined) return null
     const exit = this.ended()
-    let gaveUp = false
+    const late = { gaveUp: false }
     const timer = setTimeout(() => {
-      gaveUp = true
+      late.gaveUp = true
       child.kill('SIGKILL')
     }, stopMsMax)
     child.kill(signal)
     const code = await exit
     clearTimeout(timer)
-    if (gaveUp) throw new Error(`${this.name} did not end within ${String(stopMsMax)} ms of ${signal}:\n${this.log.slice(-4000)}`)
+    if (late.gaveUp) throw new Error(`${this.name} did not end within ${String(stopMsMax)} ms of ${signal}:\n${this.log.slice(-4000)}`)
     return code
   }
 
