@@ -24,7 +24,7 @@ export async function* chunksOf(content: AsyncIterable<Uint8Array>, chunkBytes: 
       }
     }
   }
-  if (filled > 0) yield filled === buffer.length ? buffer : Buffer.from(buffer.subarray(0, filled))
+  if (filled > 0) yield filled === buffer.length ? buffer : new Uint8Array(buffer.subarray(0, filled))
 }
 
 function grown(buffer: Buffer, filled: number, length: number): Buffer {

@@ -1,7 +1,7 @@
 import { importer, type BufferImporter, type InProgressImportResult } from 'ipfs-unixfs-importer'
 import { balanced, type FileLayout } from 'ipfs-unixfs-importer/layout'
 import type { CID } from 'multiformats/cid'
-import { ByteBudget } from './byte-budget.js'
+import type { ByteBudget } from './byte-budget.js'
 import { cidOfDigest, rawCode } from './cids.js'
 import { chunksOf } from './chunks.js'
 import { sha256 } from './hashing.js'

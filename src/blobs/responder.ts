@@ -124,7 +124,7 @@ export class Responder {
       }
     })
     queue.putBack(later)
-    await withDeadline(this.#components.clock, sendMs, signal, () => stream.send(parts))
+    await withDeadline(this.#components.clock, sendMs, signal, () => stream.send(joinedWhereSmall(parts)))
     this.#components.onServed(served, bytes)
     return read
   }
@@ -151,6 +151,32 @@ export class Responder {
       return 'failed'
     }
   }
+}
+
+/** Parts up to this size are copied into one: a trip through the stream costs more than copying 32 KiB. */
+const joinedPartMax = 32 * 1024
+/** And so many bytes together: what the streams beneath cut larger things into anyway. */
+const joinedBytesMax = 256 * 1024
+
+function joinedWhereSmall(parts: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = []
+  let small: Uint8Array[] = []
+  let bytes = 0
+  const flush = (): void => {
+    if (small.length > 0) joined.push(small.length === 1 && small[0] !== undefined ? small[0] : Buffer.concat(small, bytes))
+    small = []
+    bytes = 0
+  }
+  for (const part of parts) {
+    if (part.length > joinedPartMax || bytes + part.length > joinedBytesMax) flush()
+    if (part.length > joinedPartMax) joined.push(part)
+    else {
+      small.push(part)
+      bytes += part.length
+    }
+  }
+  flush()
+  return joined
 }
 
 /** Wants in the order they came. */

@@ -1,5 +1,4 @@
 import { messageOf } from '../base/index.js'
-import type { NodeId } from '../base/index.js'
 import { News, newsBytesMax } from './news.js'
 import { folderRange, normalizeFolder, normalizePath } from './path.js'
 import { purge } from './purge.js'
@@ -123,7 +122,7 @@ class MeshCatalog implements Catalog {
         topic: network.gossip.topic('catalog', { messageBytesMax: newsBytesMax }),
         clock,
         log,
-        onBehind: (peer: NodeId) => this.#synchronizer.plan(peer),
+        onBehind: (peer, theirRoot) => this.#synchronizer.hear(peer, theirRoot),
       },
       this.#init,
     )

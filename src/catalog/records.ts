@@ -215,7 +215,8 @@ export class Records {
       else if (!this.#components.isMember(record.writer, writtenMs)) this.received.notMember++
       else if (record.content === undefined && leaves.length === 0 && this.#isPastLifetime(record.modified)) this.received.expired++
       else return true
-      this.#refused.add(hashOfPath(record.path), version.hash)
+      const tooSoonMs = writtenMs - hlcSkewMsMax - now
+      this.#refused.add(hashOfPath(record.path), version.hash, tooSoonMs > 0 ? tooSoonMs : undefined)
       refused++
       return false
     })

@@ -138,6 +138,9 @@ export type PeerMessage =
   | { readonly kind: 'wish'; readonly wish: HandOffWish }
   | { readonly kind: 'refuse'; readonly scope: string; readonly token: number; readonly asker: SessionId; readonly reason: string }
   | { readonly kind: 'handed'; readonly scope: string; readonly value: Value }
+  /** "I have lost touch with the voters; what comes after this configuration?" Anybody may answer: the chain is signed. */
+  | { readonly kind: 'chain-wish'; readonly known: number }
+  | { readonly kind: 'chain'; readonly records: readonly ConfigRecord[] }
 
 /** Whom a message is for or from, on the way out of the core. */
 export interface Envelope {

@@ -27,6 +27,8 @@ export type NodeEffect =
   /** Make it durable, then call `epochPersisted`: nothing is sent under an epoch before. */
   | { readonly kind: 'persist-epoch'; readonly epoch: number }
   | { readonly kind: 'persist-chain'; readonly chain: readonly ConfigRecord[] }
+  /** No majority answers under the configuration known here: put `chain-wish` to some peers, whoever they are. */
+  | { readonly kind: 'lost-touch'; readonly known: number }
   | { readonly kind: 'ready'; readonly session: SessionId }
   /** The session is over: everything held is lost, a new epoch follows. */
   | { readonly kind: 'evicted' }
@@ -300,6 +302,7 @@ export class Node implements Context {
     this.#startRound?.cancel()
     this.#phase = 'starting'
     this.#startRound = new StartRound(this, {
+      unanswered: () => { this.#effects.push({ kind: 'lost-touch', known: this.config.number }) },
       ownEpoch: Math.max(this.#epoch, this.#epochSeen),
       chosen: (epoch) => {
         this.#epoch = epoch
@@ -313,6 +316,7 @@ export class Node implements Context {
   #renew(): void {
     this.#renewTimer?.cancel()
     this.#renewTimer = this.after(this.timing.renewMs, () => { this.#renew() })
+    if (!this.isSessionValid(this.#now)) this.#effects.push({ kind: 'lost-touch', known: this.config.number })
     this.#renewAt(this.config.members)
   }
 

@@ -118,7 +118,7 @@ export class Round<Answer> {
   #propose(reading: Reading, floor: number): AcceptBody {
     const proposal = this.#init.change(reading)
     const changed = proposal.kind === 'set'
-    const value = changed ? proposal.value : reading.value ?? emptyValue
+    const value = changed ? proposal.value : reading.value ?? { ...emptyValue, token: reading.token }
     this.#proposal = { value, answer: proposal.answer, changed }
     this.#floor = floor
     const { scope, ballot, next } = this.#init

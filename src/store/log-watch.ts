@@ -79,6 +79,8 @@ export class LogWatch {
     if (current !== undefined) this.#older.push(current)
     this.#current = undefined
     await this.#openNewest()
+    // Again: a sync that began while the new log was being opened did not reach it.
+    this.#dirty = true
     this.#folderDirty = true
     await Promise.all(settled.map(async ({ handle }) => handle.close()))
     return true

@@ -41,7 +41,7 @@ export type ReconfigureEnd =
   | { readonly kind: 'given-up'; readonly why: 'unreachable' | 'too-slow' | 'sealed' | 'cancelled' | 'timeout'; readonly sealed: boolean }
 
 /** Tries of the phases after sealing. Others finish what is left, so this need not be for ever. */
-const phaseTriesMax = 12
+const phaseTriesMax = 24
 
 export class Reconfiguration {
   readonly #context: Context

@@ -182,6 +182,8 @@ export class Voter {
     // A ballot of another configuration read its value from other voters.
     if ('ballot' in body && body.ballot.config !== config) return { code: 'config', chain: [] }
     const forSealed = kind === 'seal' || kind === 'snapshot' || kind === 'stage' || kind === 'decree-prepare' || kind === 'decree-accept'
+    // A node that starts while all are sealed could not finish the job without an epoch.
+    if (kind === 'epoch') return undefined
     if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', members: sealed.members }
     return forSealed && kind !== 'seal' ? { code: 'not-sealed' } : undefined
   }
