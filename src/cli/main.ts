@@ -22,3 +22,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const code = await runCli(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, signal: controller.signal })
 if (code !== 0) process.exitCode = code
+/** All is done and said. What still keeps the process alive by then (a socket of a library that lingers) is nothing to wait for. */
+const lingerMs = 1_000
+setTimeout(function leave() {
+  // Unless it is a reader of our output who takes his time.
+  if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) setTimeout(leave, lingerMs).unref()
+  else process.exit()
+}, lingerMs).unref()

@@ -54,6 +54,8 @@ export interface RunningNode {
 
 /** Requests under way get this long at a stop: half of what `stop` waits for. */
 const drainMs = 10_000
+/** LevelDB finishes the compaction that it is in. */
+const storeMs = 30_000
 const apiTokenBytes = 32
 /** Addresses change when interfaces come and go; members hear of it within so long. */
 const describeAgainMs = 30_000
@@ -64,7 +66,7 @@ const describeAgainMs = 30_000
  */
 export async function startNode(components: NodeComponents, init: NodeInit): Promise<RunningNode> {
   const { log } = components
-  const lifecycle = new Lifecycle({ log })
+  const lifecycle = new Lifecycle({ log, clock: components.clock ?? systemClock })
   try {
     return await assemble({ ...components, lifecycle }, init)
   } catch (error) {
@@ -79,7 +81,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   const disk = new DiskSpace({ clock }, { path: home.path, leaveBytes: config['storage.min_free_space'] })
   const store = await openHomeStore(home, async () =>
     openStore({ clock, random, log }, { home: home.path, limitBytes: config['storage.max_storage'], admit: (bytes) => disk.admit(bytes) }))
-  lifecycle.add('store', async () => store.close())
+  lifecycle.add('store', async () => store.close(), storeMs)
   // A node that was killed left it; whoever reads it now would knock at a dead door, or at somebody else's.
   removeApiFile(home)
 
@@ -133,7 +135,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   )
   const token = Buffer.from(random.bytes(apiTokenBytes)).toString('base64url')
   const gateway = await openGateway({ service, clock, random, log }, config, token)
-  lifecycle.add('API', async () => gateway.close(drainMs))
+  lifecycle.add('API', async () => gateway.close(drainMs), 2 * drainMs)
   writeApiFile(home, { pid: process.pid, url: gateway.url, token })
   lifecycle.add('api.json', async () => {
     removeApiFile(home)

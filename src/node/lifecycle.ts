@@ -1,5 +1,8 @@
-import { messageOf } from '../base/index.js'
-import type { Log } from '../base/index.js'
+import { messageOf, withDeadline } from '../base/index.js'
+import type { Clock, Log } from '../base/index.js'
+
+/** Stopping is closing files and sockets, and takes milliseconds; a disk that is busy with other things, seconds. */
+const partMs = 5_000
 
 /**
  * Parts in the order in which they came up; `stop` takes them down in reverse, each whatever became of the one before.
@@ -7,14 +10,17 @@ import type { Log } from '../base/index.js'
  */
 export class Lifecycle {
   readonly #log: Log
-  readonly #parts: { name: string; stop: () => Promise<void> }[] = []
+  readonly #clock: Clock
+  readonly #parts: { name: string; deadlineMs: number; stop: () => Promise<void> }[] = []
 
-  constructor(components: { log: Log }) {
+  constructor(components: { log: Log; clock: Clock }) {
     this.#log = components.log
+    this.#clock = components.clock
   }
 
-  add(name: string, stop: () => Promise<void>): void {
-    this.#parts.push({ name, stop })
+  /** A part that has not stopped after `deadlineMs` is left behind: those below it, the store above all, must still close. */
+  add(name: string, stop: () => Promise<void>, deadlineMs = partMs): void {
+    this.#parts.push({ name, stop, deadlineMs })
   }
 
   /** A part that runs until it is told to stop. If it ends by itself, or fails, `failed` hears of it. */
@@ -36,9 +42,10 @@ export class Lifecycle {
   }
 
   async stop(): Promise<void> {
-    for (const { name, stop } of this.#parts.splice(0).reverse()) {
+    for (const { name, stop, deadlineMs } of this.#parts.splice(0).reverse()) {
       try {
-        await stop()
+        this.#log.debug('stopping', { part: name })
+        await withDeadline(this.#clock, deadlineMs, undefined, stop)
       } catch (error) {
         this.#log.error('a part of the node could not be stopped in order', { part: name, error: messageOf(error) })
       }

@@ -122,7 +122,7 @@ async function getFolder(context: Context, path: string, output: string): Promis
     for await (const entry of context.client().getFolder(path, { signal: context.signal })) {
       const target = await insideOf(root, entry.path, known)
       await writeWhole(target, progress.through(entry.content), entry.size)
-      if (entry.modifiedMs !== undefined) await utimes(target, entry.modifiedMs / 1000, entry.modifiedMs / 1000)
+      await utimes(target, entry.modifiedMs / 1000, entry.modifiedMs / 1000)
       written.push({ path: entry.path, size: entry.size })
       bytes += entry.size
     }

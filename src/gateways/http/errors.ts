@@ -93,7 +93,7 @@ const frameworkCodes: Record<string, HttpCode> = {
 /** What is told of an error, and with which status. A bug's message stays in the log: it may hold what is nobody's business. */
 export function describeError(error: unknown): { status: number; document: ErrorDocument; isBug: boolean } {
   if (error instanceof CodedError) {
-    const code: string = error.code
+    const code = String(error.code)
     const status = statusOfCode[code] ?? 500
     return { status, document: { ...error.facts, code, message: error.message }, isBug: code === 'INTERNAL' }
   }
