@@ -51,9 +51,9 @@ async function drainRaw(stream: Stream): Promise<number> {
 async function serveRaw(): Promise<string> {
   const node = await rawNode()
   await node.handle(sinkId, ({ stream }) => {
-    void drainRaw(stream).then((bytes) => stream.sink([new TextEncoder().encode(String(bytes))]))
+    drainRaw(stream).then((bytes) => stream.sink([new TextEncoder().encode(String(bytes))])).catch(() => undefined)
   })
-  await node.handle(echoId, ({ stream }) => void stream.sink(stream.source))
+  await node.handle(echoId, ({ stream }) => void stream.sink(stream.source).catch(() => undefined))
   return node.getMultiaddrs()[0]!.toString()
 }
 
@@ -220,4 +220,8 @@ async function main(): Promise<void> {
 
 const serve = argument('serve')
 if (serve === undefined) await main()
-else process.send?.(serve === 'raw' ? await serveRaw() : await serveNet())
+else {
+  // A child whose parent is gone has nobody to serve.
+  process.on('disconnect', () => process.exit())
+  process.send?.(serve === 'raw' ? await serveRaw() : await serveNet())
+}

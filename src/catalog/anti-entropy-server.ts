@@ -1,4 +1,4 @@
-import type { RpcMethod } from '../base/index.js'
+import type { NodeId, RpcMethod } from '../base/index.js'
 import { CommonError, messageOf } from '../base/index.js'
 import { leavesBytesMax } from './merge.js'
 import { hashBytes } from './record.js'
@@ -27,8 +27,8 @@ export interface ServerComponents {
   readonly records: Records
   /** Whether this node has been away for longer than tombstones live. */
   readonly isReturning: () => boolean
-  /** Somebody asked who has something else than we: `theirs` is its root. */
-  readonly onDifference: (peer: Parameters<RpcMethod['handle']>[1]['from'], isReturning: boolean) => void
+  /** Somebody asked who has something else than we. */
+  readonly onDifference: (peer: NodeId, theirRoot: Uint8Array, isReturning: boolean) => void
 }
 
 /** The rows of anti-entropy: what a node answers. Reads only. */
@@ -44,7 +44,7 @@ export function antiEntropyMethods(components: ServerComponents): RpcMethod[] {
         const request = decode(() => DigestRequest.decode(body))
         if (request.root.length !== hashBytes) throw new CommonError('BAD_INPUT', 'a root digest has 16 bytes')
         const isSame = Buffer.compare(request.root, records.digests.root()) === 0
-        if (!isSame) components.onDifference(from, request.returning)
+        if (!isSame) components.onDifference(from, request.root, request.returning)
         return DigestResponse.encode({
           buckets: isSame ? new Uint8Array(0) : records.digests.firstLevel(),
           returning: components.isReturning(),

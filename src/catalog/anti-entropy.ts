@@ -1,7 +1,7 @@
 import type { Clock, Log, NodeId, Rpc } from '../base/index.js'
 import { CommonError, hlcToMs, messageOf } from '../base/index.js'
 import { bucketsMax, hashesOf, haveBytesMax, haveHashBytes, limits, short, wantedMax } from './anti-entropy-server.js'
-import { differing, isEmptyDigest } from './digest-tree.js'
+import { differing, isEmptyDigest, rootOf } from './digest-tree.js'
 import { hashBytes } from './record.js'
 import type { Records } from './records.js'
 import type { RecordsWanted } from './wire/catalog.js'
@@ -26,8 +26,8 @@ export interface Pulled {
   readonly accepted: number
   /** Versions that were removed here, since the peer no longer knows them. */
   readonly forgotten: number
-  /** Whether the peer lacks something that is here. */
-  readonly peerLacks: boolean
+  /** What the peer had when we began; undefined if we had the same. */
+  readonly peerRoot: Uint8Array | undefined
   /** The peer itself was away for longer than tombstones live. */
   readonly peerReturning: boolean
 }
@@ -54,22 +54,19 @@ export async function pull(
   )
   // One that is back from a long absence asks us first; what it has is not to be trusted before.
   const isAuthority = options.forgetUntilMs !== undefined && !digest.returning
-  const nothing = { accepted: 0, forgotten: 0, peerLacks: false, peerReturning: digest.returning }
+  const nothing = { accepted: 0, forgotten: 0, peerRoot: undefined, peerReturning: digest.returning }
   if (digest.buckets.length === 0 || (digest.returning && options.forgetUntilMs === undefined)) return nothing
   if (digest.buckets.length !== 256 * hashBytes) throw new CommonError('BAD_INPUT', 'an answer to catalog.digest has a wrong length')
 
   const places = await differingBuckets(records, digest.buckets, isAuthority, ask)
   let accepted = 0
   let forgotten = 0
-  let peerLacks = false
   const work = batches(records, places)
   const worker = async (): Promise<void> => {
     for (let next = await work.next(); next.done !== true; next = await work.next()) {
       for await (const response of exchange(ask, next.value)) {
         accepted += (await records.ingest(response.records)).accepted
-        if (response.unknown.length === 0) continue
-        peerLacks = true
-        if (isAuthority) forgotten += await forget(records, next.value, response.unknown, options.forgetUntilMs ?? 0)
+        if (isAuthority && response.unknown.length > 0) forgotten += await forget(records, next.value, response.unknown, options.forgetUntilMs ?? 0)
       }
     }
   }
@@ -79,7 +76,7 @@ export async function pull(
   } finally {
     await work.return(undefined)
   }
-  return { accepted, forgotten, peerLacks, peerReturning: digest.returning }
+  return { accepted, forgotten, peerRoot: rootOf(digest.buckets), peerReturning: digest.returning }
 }
 
 type Ask = (method: string, body: Uint8Array) => Promise<Uint8Array>

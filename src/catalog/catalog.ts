@@ -1,5 +1,4 @@
 import { messageOf } from '../base/index.js'
-import type { NodeId } from '../base/index.js'
 import { News, newsBytesMax } from './news.js'
 import { folderRange, normalizeFolder, normalizePath } from './path.js'
 import { purge } from './purge.js'
@@ -83,7 +82,7 @@ class MeshCatalog implements Catalog {
   async isFolder(path: string): Promise<boolean> {
     const folder = normalizeFolder(path)
     if (folder === '/') return true
-    for await (const _ of this.#records.table.visible(folderRange(folder))) return true
+    for await (const [key] of this.#records.table.visible(folderRange(folder))) return key.length > 0
     return false
   }
 
@@ -123,7 +122,7 @@ class MeshCatalog implements Catalog {
         topic: network.gossip.topic('catalog', { messageBytesMax: newsBytesMax }),
         clock,
         log,
-        onBehind: (peer: NodeId) => this.#synchronizer.plan(peer),
+        onBehind: (peer, theirRoot) => this.#synchronizer.hear(peer, theirRoot),
       },
       this.#init,
     )
@@ -149,7 +148,8 @@ class MeshCatalog implements Catalog {
 
   async #purgeNowAndThen(signal: AbortSignal): Promise<void> {
     const { clock, log, random } = this.#components
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted
+    while (!isOver()) {
       try {
         await clock.sleep(this.#init.purgeIntervalMs * (0.5 + random.float()), signal)
         // Who does not know what was deleted meanwhile must not forget what it deleted itself.
@@ -157,7 +157,7 @@ class MeshCatalog implements Catalog {
         const purged = await purge({ records: this.#records, clock }, this.#init.tombstoneLifetimeMs, signal)
         if (purged > 0) log.info('catalog: old deletions forgotten', { purged })
       } catch (error) {
-        if (!signal.aborted) log.warn('catalog: a purge failed, and will be tried again', { error: messageOf(error) })
+        if (!isOver()) log.warn('catalog: a purge failed, and will be tried again', { error: messageOf(error) })
       }
     }
   }

@@ -60,6 +60,13 @@ export class DigestTree {
   }
 }
 
+/** The root over first-level digests, as a peer sent them. */
+export function rootOf(firstLevel: Uint8Array): Uint8Array {
+  const root = new Uint8Array(hashBytes)
+  for (const [i, byte] of firstLevel.entries()) root[i % hashBytes] = (root[i % hashBytes] ?? 0) ^ byte
+  return root
+}
+
 /** Big-endian, as the hashes came. */
 function bytesOf(values: Uint32Array): Uint8Array {
   const bytes = new Uint8Array(4 * values.length)

@@ -5,7 +5,7 @@
  * on. `Files` puts catalog and blobs together: what people do with files.
  *
  *   const catalog = await openCatalog({ meta: store.meta('catalog'), signer, clock, random, log, isMember })
- *   const files = createFiles({ catalog, blobs, meta: store.meta('files'), clock, log })
+ *   const files = createFiles({ catalog, blobs, meta: store.meta('catalog').slice('f/'), clock, log })
  *   const { cid } = await files.put('/photos/a.jpg', content)
  *   await Promise.all([catalog.run({ gossip, rpc, connections }, signal), files.run(signal)])
  *
@@ -14,3 +14,5 @@
 export * from './types.js'
 export { openCatalog } from './catalog.js'
 export { normalizeFolder, normalizePath, pathBytesMax, segmentBytesMax } from './path.js'
+export * from './files-types.js'
+export { createFiles } from './files.js'

@@ -27,7 +27,7 @@ export interface NewsComponents {
   readonly clock: Clock
   readonly log: Log
   /** A peer says, or seems, to have more than gossip carries. */
-  readonly onBehind: (peer: NodeId) => void
+  readonly onBehind: (peer: NodeId, theirRoot: Uint8Array | undefined) => void
 }
 
 export interface NewsInit {
@@ -153,13 +153,13 @@ export class News {
         if (refused === news.records.length) verdict = 'ignore'
       } catch (error) {
         if (codeOf(error) !== 'OVERLOADED') this.#components.log.warn('catalog news not taken in', { error: messageOf(error) })
-        this.#components.onBehind(from)
+        this.#components.onBehind(from, undefined)
         return 'ignore'
       }
     }
     if (news.root === undefined) return verdict
     if (news.root.length !== hashBytes) return 'reject'
-    if (Buffer.compare(news.root, records.digests.root()) !== 0) this.#components.onBehind(from)
+    if (Buffer.compare(news.root, records.digests.root()) !== 0) this.#components.onBehind(from, news.root)
     return verdict
   }
 }

@@ -85,14 +85,15 @@ function decodeBody(body: Uint8Array): FileRecord {
   const path = attempt(() => utf8.decode(wire.path))
   if (attempt(() => normalizePath(path)) !== path) throw bad('its path is not in normal form')
   const writer = nodeIdOf(wire.writer)
-  const { modified, token } = wire
+  const modified = u64(wire.modified)
+  const token = u64(wire.token)
   if ((wire.basisModified === undefined) !== (wire.basisWriter === undefined)) throw bad('half of its basis is missing')
   const basis =
     wire.basisModified === undefined || wire.basisWriter === undefined
       ? { modified, writer }
-      : { modified: wire.basisModified, writer: nodeIdOf(wire.basisWriter) }
-  const others = wire.lineage.map((run): Run => ({ writer: run.writer === undefined ? writer : nodeIdOf(run.writer), from: run.from, to: run.to }))
-  const lineage = [{ writer, from: wire.ownFrom, to: modified }, ...others]
+      : { modified: u64(wire.basisModified), writer: nodeIdOf(wire.basisWriter) }
+  const others = wire.lineage.map((run): Run => ({ writer: run.writer === undefined ? writer : nodeIdOf(run.writer), from: u64(run.from), to: u64(run.to) }))
+  const lineage = [{ writer, from: u64(wire.ownFrom), to: modified }, ...others]
   // Nothing supersedes what is newer than itself: this keeps succession free of circles, whatever members sign.
   if (others.some((run) => run.to >= modified)) throw bad('it says that it supersedes something newer')
   if (lineage.some((run) => run.from > run.to)) throw bad('a run of its lineage ends before it begins')
@@ -104,7 +105,7 @@ function decodeBody(body: Uint8Array): FileRecord {
     if (cid.length > cidBytesMax) throw bad('its CID is too long')
     content = {
       cid: attempt(() => CID.decode(cid)).toString(),
-      size: Number(size),
+      size: Number(u64(size)),
       priority: priorityNames.get(priority) ?? fail('it has a priority that does not exist'),
       replicas,
       pinned,
@@ -143,6 +144,11 @@ function bad(why: string, cause?: unknown): CatalogError {
 
 function fail(why: string): never {
   throw bad(why)
+}
+
+/** protons reads fixed64 as signed. */
+function u64(value: bigint): bigint {
+  return BigInt.asUintN(64, value)
 }
 
 /** Whatever a library throws at bytes from elsewhere is our BAD_RECORD. */

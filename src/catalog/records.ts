@@ -3,7 +3,7 @@ import { codeOf, Emitter, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySign
 import { DigestTree, hashOfPath } from './digest-tree.js'
 import { lineageOfNext } from './lineage.js'
 import type { Version } from './merge.js'
-import { join, supersedes, viewOf } from './merge.js'
+import { join, sameDot, supersedes, viewOf } from './merge.js'
 import { conflictPath, normalizePath } from './path.js'
 import { PathLocks } from './path-locks.js'
 import { checkContent, decodeRecord, parseCid, signedParts, signRecord } from './record.js'
@@ -215,7 +215,8 @@ export class Records {
       else if (!this.#components.isMember(record.writer, writtenMs)) this.received.notMember++
       else if (record.content === undefined && leaves.length === 0 && this.#isPastLifetime(record.modified)) this.received.expired++
       else return true
-      this.#refused.add(hashOfPath(record.path), version.hash)
+      const tooSoonMs = writtenMs - hlcSkewMsMax - now
+      this.#refused.add(hashOfPath(record.path), version.hash, tooSoonMs > 0 ? tooSoonMs : undefined)
       refused++
       return false
     })
@@ -362,6 +363,10 @@ class Editing {
     const winner = viewOf(this.#of(edit.path)).winner?.record
     const source = this.#sources.get(edit.path)
     const copy = source === undefined || winner?.content !== undefined ? undefined : this.#copyAt(source, edit.path)
+    const seen = copy?.record ?? (winner?.content === undefined ? undefined : winner)
+    if (edit.ifVersion !== undefined && (seen === undefined || !sameDot(seen, edit.ifVersion))) {
+      throw new CatalogError('CHANGED', `${edit.path} has been changed meanwhile`, { path: edit.path })
+    }
     if (source === undefined || copy === undefined) return this.#write(edit, winner)
     // An edit of a conflict copy makes a file of its own of it (unless it deletes it), and settles the conflict.
     const settled = this.#resolve(source, copy)
@@ -388,6 +393,7 @@ class Editing {
     const { path } = edit
     const facts = { path }
     const before = current?.content
+    // Without a token the edit claims no lease, and must not fall behind the version it is made on either.
     const token = edit.token ?? current?.token ?? 0n
     if (current !== undefined && token < current.token) {
       throw new CatalogError('STALE_TOKEN', `${path} was written under token ${current.token.toString()}, and ${token.toString()} is older`, {

@@ -8,18 +8,19 @@ const versionsMax = 10_000
 /** Versions that were refused lately, by the bucket of their path: so that anti-entropy does not fetch them every time. */
 export class SeenVersions {
   readonly #clock: Clock
-  readonly #byBucket = new Map<number, { hash: Uint8Array; atMs: number }[]>()
+  readonly #byBucket = new Map<number, { hash: Uint8Array; untilMs: number }[]>()
   #size = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  add(pathHash: Uint8Array, hash: Uint8Array): void {
+  /** `forMs`: when it is worth another look, if that is sooner. */
+  add(pathHash: Uint8Array, hash: Uint8Array, forMs = memoryMs): void {
     const bucket = bucketOf(pathHash)
     const list = this.#byBucket.get(bucket) ?? []
     if (list.some((one) => Buffer.compare(one.hash, hash) === 0)) return
-    list.push({ hash, atMs: this.#clock.monotonicMs() })
+    list.push({ hash, untilMs: this.#clock.monotonicMs() + Math.min(forMs, memoryMs) })
     this.#byBucket.set(bucket, list)
     this.#size++
     if (this.#size <= versionsMax) return
@@ -33,13 +34,13 @@ export class SeenVersions {
   /** Hashes of those in a bucket: a prefix of one byte or two. */
   of(prefix: Uint8Array): Uint8Array[] {
     if (this.#size === 0) return []
-    const since = this.#clock.monotonicMs() - memoryMs
+    const now = this.#clock.monotonicMs()
     const first = bucketOf(prefix)
     const hashes = []
     for (let bucket = first; bucket <= (prefix.length > 1 ? first : first | 0xff); bucket++) {
       const list = this.#byBucket.get(bucket)
       if (list === undefined) continue
-      const kept = list.filter(({ atMs }) => atMs >= since)
+      const kept = list.filter(({ untilMs }) => untilMs > now)
       this.#size -= list.length - kept.length
       if (kept.length === 0) this.#byBucket.delete(bucket)
       else this.#byBucket.set(bucket, kept)

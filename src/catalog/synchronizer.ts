@@ -59,6 +59,8 @@ export class Synchronizer {
   readonly #pulling = new Set<NodeId>()
   readonly #again = new Set<NodeId>()
   readonly #failures = new Map<NodeId, number>()
+  /** The root of each peer when we last fetched all that it had. */
+  readonly #fetched = new Map<NodeId, Uint8Array>()
   #network: SynchronizerNetwork | undefined
   #signal: AbortSignal | undefined
   #lastSyncMs: number | undefined
@@ -93,8 +95,8 @@ export class Synchronizer {
     return antiEntropyMethods({
       records: this.#components.records,
       isReturning: () => this.isReturning,
-      onDifference: (peer, theyReturn) => {
-        if (!theyReturn || this.isReturning) this.plan(peer)
+      onDifference: (peer, theirRoot, theyReturn) => {
+        if (!theyReturn || this.isReturning) this.hear(peer, theirRoot)
       },
     })
   }
@@ -106,7 +108,10 @@ export class Synchronizer {
     this.#network = network
     this.#signal = signal
     this.#onNews = onNews
-    const stop = connections.on('connected', (peer) => this.plan(peer))
+    const stops = [
+      connections.on('connected', (peer) => this.plan(peer)),
+      connections.on('disconnected', (peer) => this.#fetched.delete(peer)),
+    ]
     for (const peer of connections.connected()) this.plan(peer)
     while (!signal.aborted) {
       try {
@@ -120,11 +125,20 @@ export class Synchronizer {
       const peer = peers[random.below(peers.length)]
       if (peer !== undefined) this.plan(peer)
     }
-    stop()
+    for (const stop of stops) stop()
     for (const cancel of this.#planned.values()) cancel()
     this.#planned.clear()
     this.#network = undefined
     await Promise.all(this.#running)
+  }
+
+  /**
+   * A peer has something else than we. Where we have fetched all of exactly this already, and could not take some of it
+   * (its time has not come, its writer is unknown), asking again would only make it ask back, and so on: the timer will.
+   */
+  hear(peer: NodeId, theirRoot: Uint8Array | undefined): void {
+    const known = this.#fetched.get(peer)
+    if (theirRoot === undefined || known === undefined || Buffer.compare(known, theirRoot) !== 0) this.plan(peer)
   }
 
   /** Soon, once, with this peer; or if it is not connected, with any. */
@@ -185,6 +199,8 @@ export class Synchronizer {
     const awaySinceMs = this.#awaySinceMs
     const started = clock.monotonicMs()
     const pulled = await pull({ records, rpc: network.rpc, clock, log }, peer, { signal, forgetUntilMs: awaySinceMs })
+    if (pulled.peerRoot === undefined || (pulled.peerReturning && awaySinceMs === undefined)) this.#fetched.delete(peer)
+    else this.#fetched.set(peer, pulled.peerRoot)
     if (pulled.accepted > 0) {
       log.info('catalog: versions fetched', { peer, versions: pulled.accepted, elapsedMs: Math.round(clock.monotonicMs() - started) })
       this.#onNews()

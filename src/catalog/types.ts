@@ -11,9 +11,9 @@ export type CatalogCode =
   /** A folder was meant (or is needed above the path), and a file is there. */
   | 'IS_FILE'
   | 'STALE_TOKEN'
+  /** The edit was meant for another version than the one that is there now. */
+  | 'CHANGED'
   | 'BAD_RECORD'
-  /** The catalog is closing, or `run` is not under way here. */
-  | 'UNAVAILABLE'
 
 export class CatalogError extends CodedError<CatalogCode> {
   constructor(code: CatalogCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
@@ -82,6 +82,8 @@ export interface Edit {
   token?: bigint
   /** Refused with EXISTS if a file is there. */
   ifAbsent?: boolean
+  /** Refused with CHANGED if another version is there (or none). */
+  ifVersion?: Dot
   /** Whose quota pays for new content; by default this node's. */
   owner?: NodeId
 }
@@ -138,7 +140,7 @@ export interface Catalog {
   settle(cid: string, dropped: boolean): Promise<boolean>
   /**
    * Signs new versions and returns the operations that store them. Waits for the paths' locks.
-   * Throws BAD_PATH, NOT_FOUND (nothing there to delete or to change), EXISTS, STALE_TOKEN, BAD_RECORD.
+   * Throws BAD_PATH, NOT_FOUND (nothing there to delete or to change), EXISTS, CHANGED, STALE_TOKEN, BAD_RECORD.
    */
   prepare(edits: Edit | readonly Edit[]): Promise<Prepared>
   /** `prepare`, written durably in one batch and published. */

@@ -16,9 +16,18 @@ export interface Request {
   readonly incarnation: string
   readonly nonce: Nonce
   readonly sender: SessionId
-  /** The highest durable sequence number that this voter store has ever told the sender: a voter behind it forgot. */
-  readonly seen: number
+  /**
+   * The highest durable sequence number that this voter store has told the sender, and in which process start of the
+   * voter. A later start that began with less has forgotten.
+   */
+  readonly seen: Seen
   readonly body: RequestBody
+}
+
+export interface Seen {
+  /** Empty: nothing yet. */
+  readonly start: string
+  readonly sequence: number
 }
 
 export type RequestBody =
@@ -76,6 +85,8 @@ export interface HandOffWish {
 export interface Reply {
   readonly nonce: Nonce
   readonly voter: VoterId
+  /** 32 hex digits, of the voter's process start. */
+  readonly start: string
   /** -1: this store votes in no configuration. */
   readonly config: number
   /** The voter's durable sequence number once this reply is out. */
@@ -138,6 +149,9 @@ export type PeerMessage =
   | { readonly kind: 'wish'; readonly wish: HandOffWish }
   | { readonly kind: 'refuse'; readonly scope: string; readonly token: number; readonly asker: SessionId; readonly reason: string }
   | { readonly kind: 'handed'; readonly scope: string; readonly value: Value }
+  /** "I have lost touch with the voters; what comes after this configuration?" Anybody may answer: the chain is signed. */
+  | { readonly kind: 'chain-wish'; readonly known: number }
+  | { readonly kind: 'chain'; readonly records: readonly ConfigRecord[] }
 
 /** Whom a message is for or from, on the way out of the core. */
 export interface Envelope {

@@ -8,7 +8,7 @@ import type { ConfigRecord, ConfigSeals } from './config.js'
 import { extendChain } from './config.js'
 import type { Asked, Context } from './context.js'
 import { Holdings } from './holdings.js'
-import type { HandOffWish, PeerMessage, Refusal, Reply, ReplyBody, Request, RequestBody } from './messages.js'
+import type { HandOffWish, PeerMessage, Refusal, Reply, ReplyBody, Request, RequestBody, Seen } from './messages.js'
 import { majorityOf } from './quorum.js'
 import type { NextPromise } from './round.js'
 import { HolderSession } from './rounds/renew.js'
@@ -27,6 +27,8 @@ export type NodeEffect =
   /** Make it durable, then call `epochPersisted`: nothing is sent under an epoch before. */
   | { readonly kind: 'persist-epoch'; readonly epoch: number }
   | { readonly kind: 'persist-chain'; readonly chain: readonly ConfigRecord[] }
+  /** No majority answers under the configuration known here: put `chain-wish` to some peers, whoever they are. */
+  | { readonly kind: 'lost-touch'; readonly known: number }
   | { readonly kind: 'ready'; readonly session: SessionId }
   /** The session is over: everything held is lost, a new epoch follows. */
   | { readonly kind: 'evicted' }
@@ -63,6 +65,8 @@ interface Pending {
   readonly heard: (voter: VoterId, reply: ReplyBody) => void
 }
 
+const nothingSeen: Seen = { start: '', sequence: 0 }
+
 /** Renewals in flight that may still be answered; older ones could prove nothing any more. */
 const renewalsMax = 5
 
@@ -86,7 +90,7 @@ export class Node implements Context {
   readonly #pending = new Map<number, Pending>()
   readonly #session: HolderSession
   readonly #nextPromises = new Map<string, NextPromise>()
-  readonly #seen = new Map<string, number>()
+  readonly #seen = new Map<string, Seen>()
   readonly #renewals: Asked[] = []
   /** Voters that refuse this epoch for good. */
   readonly #against = new Set<string>()
@@ -165,7 +169,8 @@ export class Node implements Context {
     if (pending === undefined || !this.#isFrom(pending, reply)) return
     this.#pending.delete(reply.nonce.counter)
     const store = storeKey(reply.voter)
-    this.#seen.set(store, Math.max(this.#seen.get(store) ?? 0, reply.sequence))
+    const seen = this.#seen.get(store)
+    if (seen?.start !== reply.start || seen.sequence < reply.sequence) this.#seen.set(store, { start: reply.start, sequence: reply.sequence })
     if (reply.body.kind === 'refused') this.#refused(pending, reply.voter, reply.config, reply.body.why)
     pending.heard(reply.voter, reply.body)
   }
@@ -225,7 +230,7 @@ export class Node implements Context {
         config, incarnation: voter.incarnation,
         nonce: { start: this.#init.start, counter },
         sender: this.session,
-        seen: this.#seen.get(storeKey(voter)) ?? 0,
+        seen: this.#seen.get(storeKey(voter)) ?? nothingSeen,
         body: typeof body === 'function' ? body(voter) : body,
       }
       this.#effects.push({ kind: 'request', to: voter.node, request })
@@ -300,6 +305,7 @@ export class Node implements Context {
     this.#startRound?.cancel()
     this.#phase = 'starting'
     this.#startRound = new StartRound(this, {
+      unanswered: () => { this.#effects.push({ kind: 'lost-touch', known: this.config.number }) },
       ownEpoch: Math.max(this.#epoch, this.#epochSeen),
       chosen: (epoch) => {
         this.#epoch = epoch
@@ -313,6 +319,7 @@ export class Node implements Context {
   #renew(): void {
     this.#renewTimer?.cancel()
     this.#renewTimer = this.after(this.timing.renewMs, () => { this.#renew() })
+    if (!this.isSessionValid(this.#now)) this.#effects.push({ kind: 'lost-touch', known: this.config.number })
     this.#renewAt(this.config.members)
   }
 

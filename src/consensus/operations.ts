@@ -17,6 +17,7 @@ import { sameSession } from './types.js'
 import type { TriesEnd } from './tries.js'
 import { Tries } from './tries.js'
 import type { Accepted, Value } from './value.js'
+import { isHeldBy } from './value.js'
 
 /** How an operation ended. `unknown`: whatever was asked for may have happened, or may yet. */
 export type OperationEnd =
@@ -66,6 +67,7 @@ export class Operations {
   readonly #wanted = new Map<string, (value: Value) => void>()
   readonly #refusals = new Map<string, (reason: string) => void>()
   readonly #running = new Set<Running>()
+  readonly #looking = new Set<string>()
   /** Scopes whose data others store: granted, but not served before they are fenced. */
   readonly #needsFence: (scope: string) => boolean
   #count = 0
@@ -174,17 +176,15 @@ export class Operations {
         const wish: HandOffWish = { scope, token, holder, asker: node.session, reason }
         node.effect({ kind: 'peer', to: holder.node, message: { kind: 'wish', wish } })
         node.ask(node.config.members, { kind: 'relay', wish }, () => undefined)
+        timer = node.after(wishEveryMs, tell)
+        if (read !== undefined) return
         read = new ReadRound(node, { scope, ended: (result) => {
           read = undefined
           if (over || result.kind !== 'read') return
           const value = result.accepted?.value
           if (result.accepted !== undefined) this.#observe(scope, result.accepted.value)
-          if (value !== undefined && value.token !== token) finish({ kind: 'gone', value })
+          if (!isHeldBy(value, holder, token)) finish({ kind: 'gone', value })
         } })
-        timer = node.after(wishEveryMs, () => {
-          read?.cancel()
-          tell()
-        })
         read.begin()
       }
       tell()
@@ -323,11 +323,27 @@ export class Operations {
         return
       case 'handed':
         this.#observe(message.scope, message.value)
+        return
+      case 'chain-wish': {
+        const records = this.#node.chain.filter((record) => record.number > message.known)
+        if (records.length > 0) this.#node.effect({ kind: 'peer', to: from, message: { kind: 'chain', records } })
+        return
+      }
+      case 'chain':
+        this.#node.learn(message.records)
     }
   }
 
   #wish(wish: HandOffWish): void {
-    const holding = this.#node.holdings.get(wish.scope)
+    const { scope } = wish
+    const holding = this.#node.holdings.get(scope)
+    // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
+    const unknown = holding === undefined || wish.token > holding.value.token
+    if (unknown && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
+      this.#looking.add(scope)
+      this.read(scope, () => { this.#looking.delete(scope) })
+      return
+    }
     if (holding === undefined || holding.frozen || holding.value.token !== wish.token || !sameSession(wish.holder, this.#node.session)) return
     this.#node.effect({ kind: 'wish', wish })
   }

@@ -19,7 +19,7 @@ export interface FoundingComponents {
   clock: Clock
 }
 
-/** 32 secret bytes: the authority of a new mesh. Kept by the caller in a file of its own (0600), see the room's README. */
+/** 32 secret bytes: the authority of a new mesh. Kept by the caller in a file of its own (0600), see protocols/admission. */
 export function newAuthoritySeed(random: Random): Uint8Array {
   return newSeed(random)
 }
@@ -41,6 +41,8 @@ export async function createMesh(components: FoundingComponents, authority: Sign
 
 export interface Joined {
   readonly meshId: MeshId
+  /** False if the home was in this mesh already and the invite changed nothing. */
+  readonly isNew: boolean
   /** Whom to dial first. */
   readonly bootstrap: readonly string[]
   readonly expiresAtMs: number
@@ -49,19 +51,40 @@ export interface Joined {
 /**
  * Certifies this node with the invite's key and stores that: from now on `openMembership` works, and the node is in as
  * soon as it shows itself to any member before the invite expires. Throws BAD_INVITE, INVITE_EXPIRED; ALREADY_MEMBER if
- * the home belongs to another mesh. With an invite of the same mesh it starts its membership anew.
+ * the home belongs to another mesh.
+ *
+ * A home that is in this mesh takes a new invite, which is the way in for one whose first invite ran out before it met
+ * anybody; with the one that it used, or one that is over, nothing is done, so that a start may name its invite every
+ * time. Only a node that never got in is told that its invite is over.
  */
 export async function joinMesh(components: FoundingComponents, token: string): Promise<Joined> {
-  const { signer, clock } = components
+  const { meta, signer, clock } = components
   const invite: DecodedInvite = decodeInvite(token)
   const nowMs = wallMs(clock)
-  if (nowMs > invite.grant.expiresMs) throw expired(invite.grant.expiresMs, nowMs)
-  const { meshId, grant, bootstrap, genesis } = invite
+  const { meshId, grant, genesis } = invite
+  const bootstrap = invite.bootstrap.filter((address) => !address.endsWith(`/p2p/${signer.nodeId}`))
+  const joined = { meshId, bootstrap, expiresAtMs: grant.expiresMs }
+  const archive = new Archive({ meta, log: silentLog })
+  const isSameMesh = (await archive.mesh())?.meshId === meshId
+  if (isSameMesh && (await ownRow(archive, meshId, signer.nodeId))?.entry.record.grant?.inviteKey === grant.inviteKey && nowMs <= grant.expiresMs) {
+    return { ...joined, isNew: false }
+  }
+  if (nowMs > grant.expiresMs) {
+    if (isSameMesh && (await hasBeenIn(archive, meshId, signer.nodeId))) return { ...joined, isNew: false }
+    throw expired(grant.expiresMs, nowMs)
+  }
   if (bootstrap.length === 0) throw badInvite('this invite names no address to join at that this version understands: ask for a new one')
   const record = makeRecord(authorityOf(meshId), signer, nowMs, { grant, key: invite.inviteKey })
-  const others = bootstrap.filter((address) => !address.endsWith(`/p2p/${signer.nodeId}`))
-  await belong(components, { meshId, bootstrap: others, ...(genesis === undefined ? {} : { genesis }) }, record)
-  return { meshId, bootstrap: others, expiresAtMs: grant.expiresMs }
+  await belong(components, { meshId, bootstrap, ...(genesis === undefined ? {} : { genesis }) }, record)
+  return { ...joined, isNew: true }
+}
+
+/** Whether anybody ever let this node in: then somebody spoke for it, or it knows of others. */
+async function hasBeenIn(archive: Archive, meshId: MeshId, self: NodeId): Promise<boolean> {
+  for await (const { entry } of archive.members(meshId)) {
+    if (entry.record.peer !== self || entry.record.endorsements.length > 0) return true
+  }
+  return false
 }
 
 async function belong(

@@ -107,11 +107,6 @@ export function decodeInvite(text: string): DecodedInvite {
   return { meshId: meshIdOf(authority), grant, inviteKey, bootstrap: flattened(wire), ...(genesis === undefined ? {} : { genesis }) }
 }
 
-/** A shallow look at a token for another purpose than joining: `WRONG_MESH` before anything is dialled. */
-export function meshOfInvite(text: string): MeshId {
-  return decodeInvite(text).meshId
-}
-
 function payloadOf(text: string): Uint8Array {
   // Mail and terminals break long words: what they put between is not a typo. Bounded before anything is copied.
   if (text.length > inviteBytesMax * 4) throw badInvite('this is too long to be an invite')

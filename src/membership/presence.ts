@@ -24,10 +24,6 @@ export class Presence {
     return this.#entries.get(peer)
   }
 
-  delete(peer: NodeId): void {
-    this.#entries.delete(peer)
-  }
-
   /** A sign of life at `atMs` (the past, if somebody else brought it). True if the state changed. */
   heard(peer: NodeId, atMs: number, nowMs: number, init: LivenessInit): boolean {
     const before = this.#entries.get(peer)

@@ -101,6 +101,8 @@ export class MembershipService implements Membership {
   #awakeSinceMonotonicMs: number
   #isFresh = false
   #lastPresenceFlushMonotonicMs: number
+  /** The durable write under way, or the last: a second connection of a newcomer waits for what the first has to write. */
+  #written: Promise<void> = Promise.resolve()
 
   constructor(components: MembershipComponents & { archive: Archive }, init: MembershipInit, mesh: StoredMesh) {
     this.#components = components
@@ -170,13 +172,13 @@ export class MembershipService implements Membership {
     const admitted = this.#admit(records)
     if (!admitted.some((one) => one.peer === peer)) throw this.#whyNot(own)
     // On disk before the peer is in: that it was met in time must survive a crash.
-    if (this.#dirty.size > 0) await this.flush(true)
+    await (this.#dirty.size > 0 ? this.flush(true) : this.#written)
   }
 
   /** Why a node with a well-signed record is not believed to be a member. */
-  #whyNot({ grant }: Admittance): MembershipError {
+  #whyNot({ peer, grant }: Admittance): MembershipError {
     const believedMs = this.believedMs()
-    if (this.roster.size >= membersMax) return badCertificate(`this mesh has ${membersMax} members, and no room for more`)
+    if (this.roster.size >= membersMax && this.roster.entry(peer) === undefined) return badCertificate(`this mesh has ${membersMax} members, and no room for more`)
     if (grant === undefined) return badCertificate('the authority of the mesh does not vouch for it')
     if (believedMs === undefined) {
       return badCertificate(
@@ -283,7 +285,10 @@ export class MembershipService implements Membership {
   }
 
   describeSelf(description: Omit<NodeDescription, 'peerId' | 'startId'>): void {
-    this.#announceSelf({ ...description, peerId: this.self, startId: this.startId })
+    const whole: NodeDescription = { ...description, peerId: this.self, startId: this.startId }
+    const current = this.ownAnnouncement()?.description
+    // The roof may call as often as it likes: what is the same is not sent again before its time.
+    if (current === undefined || !sameDescription(current, whole)) this.#announceSelf(whole)
   }
 
   on<Name extends keyof MembershipEvents>(name: Name, listener: (event: MembershipEvents[Name]) => void): () => void {
@@ -353,7 +358,7 @@ export class MembershipService implements Membership {
 
   /** Our own, from before a lost disk or a clock set back: go on from there, or nobody will hear our next. */
   #takeOwnAnnouncement(announcement: Announcement): boolean {
-    const current = this.roster.entry(this.self)?.announcement
+    const current = this.ownAnnouncement()
     if (!this.roster.announce(announcement)) return false
     if (current !== undefined) this.#announceSelf(current.description)
     return true
@@ -432,8 +437,10 @@ export class MembershipService implements Membership {
     if (all && believedMs !== undefined) operations.push(archive.putMark(believedMs))
     this.#dirty.clear()
     if (all) this.#lastPresenceFlushMonotonicMs = monotonicMs
+    const written = archive.write(operations, durable)
+    if (durable) this.#written = written
     try {
-      await archive.write(operations, durable)
+      await written
     } catch (error) {
       for (const peer of peers) this.#dirty.add(peer)
       throw error
@@ -515,5 +522,9 @@ function undescribed(peerId: NodeId): NodeDescription {
 }
 
 function sameDescription(a: NodeDescription, b: NodeDescription): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
+  return contentOf(a) === contentOf(b)
+}
+
+function contentOf({ peerId, name, region, segment, power, addresses, version, startId }: NodeDescription): string {
+  return JSON.stringify([peerId, name, region, segment, power, addresses, version, startId])
 }

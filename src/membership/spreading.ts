@@ -170,6 +170,11 @@ export class Spreading {
 
   #met(peer: NodeId, topic: GossipTopic, signal: AbortSignal): void {
     const { service, network } = this.#components
+    // Its handshake was over just before its removal came, and its connection is up just after.
+    if (service.isRevoked(peer)) {
+      this.#spawn(this.#expel(peer, topic))
+      return
+    }
     service.heard(peer)
     // Both ends want the exchange and one is enough: the lesser name begins, the other waits a little for that.
     const delayMs = network.connections.self < peer ? 0 : 2000

@@ -33,30 +33,35 @@ export interface TrustView {
 
 export type Trust = 'confirmed' | 'met' | 'invited' | 'endorsed'
 
-/** By which rule a peer is a member, the lasting ones first; undefined if by none. Its record's signatures were checked. */
+/**
+ * By which rule a peer is a member, the lasting ones first; undefined if by none. Signatures were checked before.
+ *
+ * Rule 4 over and over is reachability: does following "endorsed by" from the peer lead to somebody of rules 1 to 3? Every
+ * node is visited once, so circles of nodes that vouch for each other end, and a web of thousands spun to keep us busy
+ * costs no more than reading it.
+ */
 export function trustIn(peer: NodeId, view: TrustView): Trust | undefined {
-  return trustThrough(peer, view, new Set())
+  const visited = new Set<NodeId>([peer])
+  const open: NodeId[] = [peer]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const record = view.isRevoked(next) ? undefined : view.record(next)
+    if (record === undefined) continue
+    const trust = ownTrust(record, view)
+    if (trust !== undefined) return next === peer ? trust : 'endorsed'
+    for (const { endorser, seenMs } of record.endorsements) {
+      if (record.grant === undefined || seenMs > record.grant.expiresMs || visited.has(endorser)) continue
+      visited.add(endorser)
+      open.push(endorser)
+    }
+  }
+  return undefined
 }
 
-function trustThrough(peer: NodeId, view: TrustView, path: Set<NodeId>): Trust | undefined {
-  if (view.isRevoked(peer)) return undefined
-  const record = view.record(peer)
-  if (record === undefined) return undefined
+/** Rules 1 to 3: those that need no other member. */
+function ownTrust(record: Admittance, view: TrustView): Trust | undefined {
   if (isConfirmed(view.authority, record)) return 'confirmed'
-  if (view.metInTime(peer)) return 'met'
-  const { grant } = record
-  if (grant === undefined) return undefined
-  if (isOpen(grant, view.nowMs)) return 'invited'
-  // A chain longer than a certificate can show proves nothing to others; and the set ends circles of nodes that vouch
-  // for each other. A node refused along one path is not written off: another path may reach it by fewer steps.
-  if (path.size >= recordsMax - 1 || path.has(peer)) return undefined
-  path.add(peer)
-  const found = record.endorsements.some(
-    ({ endorser, seenMs }) =>
-      seenMs <= grant.expiresMs && !path.has(endorser) && trustThrough(endorser, view, path) !== undefined,
-  )
-  path.delete(peer)
-  return found ? 'endorsed' : undefined
+  if (view.metInTime(record.peer)) return 'met'
+  return record.grant !== undefined && isOpen(record.grant, view.nowMs) ? 'invited' : undefined
 }
 
 /**
@@ -71,27 +76,28 @@ function isOpen(grant: { madeMs: number; expiresMs: number }, nowMs: number | un
 }
 
 /**
- * Records that together convince anybody who knows the authority alone: the node's own, then those of its endorsers,
- * breadth first, as far as needed and as fit.
+ * Records that together convince anybody who knows the authority alone, if there are such: the node's own and the shortest
+ * way to one that the authority confirmed. Where there is room, and where there is no such way, other endorsers follow,
+ * the nearest first: whoever is asked may have met one of them.
  */
 export function chainOf(own: Admittance, view: TrustView): Admittance[] {
-  const chain = [own]
-  const inChain = new Set<NodeId>([own.peer])
-  for (let i = 0; i < chain.length && chain.length < recordsMax; i++) {
-    const record = chain[i]
-    if (record === undefined || isConfirmed(view.authority, record)) continue
-    // Those the authority confirmed come first: they end the chain.
-    const endorsers = record.endorsements
-      .flatMap(({ endorser }) => {
-        const found = inChain.has(endorser) || view.isRevoked(endorser) ? undefined : view.record(endorser)
-        return found === undefined ? [] : [found]
-      })
-      .sort((a, b) => Number(isConfirmed(view.authority, b)) - Number(isConfirmed(view.authority, a)))
-    for (const endorser of endorsers) {
-      if (chain.length === recordsMax || inChain.has(endorser.peer)) continue
-      chain.push(endorser)
-      inChain.add(endorser.peer)
+  const from = new Map<NodeId, Admittance | undefined>([[own.peer, undefined]])
+  const found: Admittance[] = [own]
+  let confirmed: Admittance | undefined
+  for (let i = 0; i < found.length && confirmed === undefined; i++) {
+    const record = found[i]
+    if (record === undefined) break
+    if (isConfirmed(view.authority, record)) confirmed = record
+    for (const { endorser, seenMs } of record.endorsements) {
+      const next = from.has(endorser) || view.isRevoked(endorser) ? undefined : view.record(endorser)
+      if (next === undefined || seenMs > (record.grant?.expiresMs ?? 0)) continue
+      from.set(endorser, record)
+      found.push(next)
     }
   }
-  return chain
+  const way: Admittance[] = []
+  for (let at = confirmed; at !== undefined; at = from.get(at.peer)) way.unshift(at)
+  // Alone it convinces everybody: nothing else needs to be shown.
+  if (confirmed === own) return [own]
+  return [...new Set([own, ...way, ...found])].slice(0, recordsMax)
 }

@@ -45,7 +45,7 @@ export type HostServices = {
 export type Host = Libp2p<HostServices>
 
 /** The wait of a refusing side for the refused to read why. A round trip, generously. */
-const lingerMs = 1_000
+const lingerMs = 2_000
 /** A socket that has not closed by itself after this is destroyed: stopping must not take longer than a second. */
 const socketCloseMs = 250
 

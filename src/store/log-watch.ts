@@ -79,9 +79,16 @@ export class LogWatch {
     if (current !== undefined) this.#older.push(current)
     this.#current = undefined
     await this.#openNewest()
+    // Again: a sync that began while the new log was being opened did not reach it.
+    this.#dirty = true
     this.#folderDirty = true
     await Promise.all(settled.map(async ({ handle }) => handle.close()))
     return true
+  }
+
+  /** There are logs besides the newest: tables that LevelDB has yet to write. */
+  async hasOlder(): Promise<boolean> {
+    return (await readdir(this.#folder)).filter(isLog).length > 1
   }
 
   /** Everything written before the call survives a power cut once this resolves. */
@@ -114,7 +121,7 @@ export class LogWatch {
   }
 
   async #openNewest(): Promise<void> {
-    const names = (await readdir(this.#folder)).filter((name) => /^\d+\.log$/.test(name))
+    const names = (await readdir(this.#folder)).filter(isLog)
     names.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
     const newest = names.pop()
     for (const name of names) {
@@ -126,6 +133,10 @@ export class LogWatch {
     const handle = await open(join(this.#folder, newest), 'r')
     this.#current = { name: newest, handle, size: fstatSync(handle.fd).size }
   }
+}
+
+function isLog(name: string): boolean {
+  return /^\d+\.log$/.test(name)
 }
 
 /** A log that is gone by the time it is opened is in a synced table. */

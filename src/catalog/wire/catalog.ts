@@ -126,8 +126,8 @@ export namespace RecordBody {
         }
 
         if ((obj.token != null && obj.token !== 0n)) {
-          w.uint32(40)
-          w.uint64(obj.token)
+          w.uint32(41)
+          w.fixed64(obj.token)
         }
 
         if (obj.content != null) {
@@ -193,7 +193,7 @@ export namespace RecordBody {
               break
             }
             case 5: {
-              obj.token = reader.uint64()
+              obj.token = reader.fixed64()
               break
             }
             case 6: {
@@ -271,8 +271,8 @@ export namespace RecordContent {
         }
 
         if ((obj.size != null && obj.size !== 0n)) {
-          w.uint32(16)
-          w.uint64(obj.size)
+          w.uint32(17)
+          w.fixed64(obj.size)
         }
 
         if ((obj.priority != null && obj.priority !== 0)) {
@@ -313,7 +313,7 @@ export namespace RecordContent {
               break
             }
             case 2: {
-              obj.size = reader.uint64()
+              obj.size = reader.fixed64()
               break
             }
             case 3: {

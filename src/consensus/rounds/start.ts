@@ -14,13 +14,15 @@ export class StartRound {
   readonly #context: Context
   readonly #chosen: (epoch: number) => void
   readonly #own: number
+  readonly #unanswered: () => void
   #asked: Asked | undefined
   #timer: Appointment | undefined
 
-  constructor(context: Context, init: { ownEpoch: number; chosen: (epoch: number) => void }) {
+  constructor(context: Context, init: { ownEpoch: number; chosen: (epoch: number) => void; unanswered: () => void }) {
     this.#context = context
     this.#own = init.ownEpoch
     this.#chosen = init.chosen
+    this.#unanswered = init.unanswered
   }
 
   begin(): void {
@@ -35,6 +37,7 @@ export class StartRound {
     })
     this.#timer = this.#context.after(this.#context.timing.tryMs, () => {
       this.#asked?.cancel()
+      this.#unanswered()
       this.begin()
     })
   }

@@ -65,6 +65,7 @@ function createFairMuxer(factory: StreamMuxerFactory, init: StreamMuxerInit = {}
     },
   })
   muxer.source = new FairSource(queue, muxer.source)
+  steadyRtt(muxer)
   const newStream = muxer.newStream.bind(muxer)
   muxer.newStream = (name) => {
     const made = newStream(name)
@@ -73,6 +74,44 @@ function createFairMuxer(factory: StreamMuxerFactory, init: StreamMuxerInit = {}
     return made
   }
   return muxer
+}
+
+/**
+ * Below this round trip, ms, a window of 256 KiB carries more than 128 MB/s and need not grow. Yamux measures in whole
+ * milliseconds.
+ */
+const growthRttMsMin = 2
+/** A busy moment when the connection is made must not pass for a long link: the least of a few is taken. */
+const firstPings = 3
+
+/**
+ * Yamux doubles a stream's window whenever it was emptied within four round trips, and takes its last ping for the round
+ * trip. That ping stood in line with the bulk data, so a window that has grown makes the round trip seem longer, which
+ * lets it grow on: megabytes stand in the sockets, and a small message waits behind them. The least round trip seen is
+ * the length of the link without any queue (as in Cardwell et al., "BBR", 2016); with that, windows grow on long links
+ * only.
+ */
+function steadyRtt(muxer: StreamMuxer): void {
+  const getRtt: unknown = Reflect.get(muxer, 'getRTT')
+  const ping: unknown = Reflect.get(muxer, 'ping')
+  if (typeof getRtt !== 'function' || typeof ping !== 'function') throw new Error('this yamux does not measure the round trip')
+  let leastMs = Number.POSITIVE_INFINITY
+  const sample = (): void => {
+    const lastMs: unknown = Reflect.apply(getRtt, muxer, [])
+    if (typeof lastMs === 'number' && lastMs >= 0 && lastMs < leastMs) leastMs = lastMs
+  }
+  Reflect.set(muxer, 'getRTT', () => {
+    sample()
+    return leastMs >= growthRttMsMin && Number.isFinite(leastMs) ? leastMs : 0
+  })
+  const measure = async (): Promise<void> => {
+    for (let i = 0; i < firstPings; i++) {
+      await (Reflect.apply(ping, muxer, []) as Promise<unknown>)
+      sample()
+    }
+  }
+  // A connection that closes meanwhile needs no measure.
+  measure().catch(() => undefined)
 }
 
 /** Hears of FIN and reset where the muxer tells its stream; both are public methods that yamux calls on the stream. */

@@ -101,7 +101,7 @@ describe('membership: exchange', () => {
           assert.equal(wire.requests, 1)
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     )
   }).timeout(60_000)
 

@@ -176,7 +176,8 @@ export class SimulatedNode implements Connections {
 
   /** By name, whatever order things became known in. */
   view(): Record<string, string> {
-    return Object.fromEntries(this.service.members().map((one) => [one.name || one.peerId, one.revoked ? 'removed' : one.state]).sort())
+    const states = this.service.members().map((one): [string, string] => [one.name || one.peerId, one.revoked ? 'removed' : one.state])
+    return Object.fromEntries(states.sort())
   }
 
   async #redialling(signal: AbortSignal): Promise<void> {

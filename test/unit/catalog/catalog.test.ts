@@ -104,9 +104,9 @@ describe('catalog, several nodes', () => {
     const listing = await a.listing()
     assert.deepEqual(listing, await b.listing())
     assert.equal(listing.length, 2)
-    const copy = listing.find((line) => line.includes('(conflict '))
-    assert.match(copy ?? '', /^\/d\/name \(conflict 2026-11-21 12-34-58 [A-Za-z0-9]{8}-[0-9a-z]+\)\.txt /)
-    assert.ok(copy?.endsWith(cidOf('v3')))
+    const copy = listing.find((line) => line.includes('(conflict ')) ?? ''
+    assert.match(copy, /^\/d\/name \(conflict 2026-11-21 12-34-58 [A-Za-z0-9]{8}-[0-9a-z]+\)\.txt /)
+    assert.ok(copy.endsWith(cidOf('v3')))
     assert.ok(listing.includes(`/d/name.txt ${cidOf('w')}`))
     const path = copy.slice(0, copy.lastIndexOf(' '))
     const record = await a.catalog.get(path)
@@ -120,6 +120,35 @@ describe('catalog, several nodes', () => {
     await world.time.advance(1000)
     assert.deepEqual(await a.listing(), [`/d/name.txt ${cidOf('w2')}`])
     assert.deepEqual(await b.listing(), [`/d/name.txt ${cidOf('w2')}`])
+    await a.stop()
+    await b.stop()
+  })
+
+  it('does not lose an edit that comes while a version from elsewhere is being written', async () => {
+    const world = new World()
+    const [a, b] = [await new TestNode(world, 'a').start(), await new TestNode(world, 'b').start()]
+    const write = b.meta.write.bind(b.meta)
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    let isWriting = false
+    b.meta.write = async (operations) => {
+      b.meta.write = write
+      isWriting = true
+      await gate
+      await write(operations)
+    }
+    await a.put('/x', 'theirs')
+    await world.time.advance(200)
+    assert.ok(isWriting)
+    const putting = b.put('/x', 'ours')
+    await world.time.advance(200)
+    open()
+    await putting
+    await world.time.advance(2000)
+    assert.deepEqual(await b.listing(), [`/x ${cidOf('ours')}`])
+    assert.deepEqual(await a.listing(), await b.listing())
     await a.stop()
     await b.stop()
   })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { createSigner, silentLog } from '../../../src/base/index.js'
 import { createMesh, joinMesh, membershipSettings, meshOf, openMembership } from '../../../src/membership/index.js'
+import { makeAnnouncement } from '../../../src/membership/announcement.js'
 import { decodeCertificate, encodeCertificate } from '../../../src/membership/certificate.js'
 import { decodeInvite } from '../../../src/membership/invite.js'
 import { authorityOf } from '../../../src/membership/keys.js'
-import { makeRecord } from '../../../src/membership/record.js'
+import { endorsed, makeRecord } from '../../../src/membership/record.js'
 import { ManualClock, World, graceMs, hourMs, knock, meet, transcript } from './fixtures.js'
 
 const refused = (code: string, words: RegExp) => (error: unknown) => {
@@ -125,6 +126,49 @@ describe('membership: admission', () => {
     )
   })
 
+  it('keeps the endorsements of members, however many made-up ones come along', async () => {
+    const world = new World()
+    const founder = await world.founder()
+    const token = await world.invite(founder.membership)
+    const [a, b, asked] = [await world.joined(token), await world.joined(token), await world.joined(token)]
+    await meet(a, b)
+    await meet(a, asked)
+    const recordOfB = a.membership.roster.entry(b.home.signer.nodeId)!.record
+    const authority = authorityOf(founder.membership.meshId)
+    for (let round = 0; round < 8; round++) {
+      let crowded = recordOfB
+      // Of many made-up names the least: those that come first wherever names are put in order.
+      const names = Array.from({ length: 30 }, () => createSigner(world.random.bytes(32))).sort((x, y) => (x.nodeId < y.nodeId ? -1 : 1))
+      crowded = { ...crowded, endorsements: [] }
+      for (const stranger of names.slice(0, 4)) crowded = endorsed(authority, crowded, stranger, crowded.joinedMs)
+      await knock(asked.membership, b.membership, b.home, encodeCertificate(founder.membership.meshId, [crowded]))
+      await knock(asked.membership, b.membership, b.home, encodeCertificate(founder.membership.meshId, [recordOfB]))
+      await knock(asked.membership, b.membership, b.home, encodeCertificate(founder.membership.meshId, [crowded]))
+      const kept = asked.membership.roster.entry(b.home.signer.nodeId)!.record.endorsements.map((one) => one.endorser)
+      assert.deepEqual(kept.sort(), [a.home.signer.nodeId, asked.home.signer.nodeId].sort())
+    }
+  })
+
+  it('goes on after an announcement of its own that it has forgotten, however far ahead', async () => {
+    const world = new World()
+    const founder = await world.founder()
+    const { membership, home } = founder
+    membership.describeSelf({ name: 'f', region: 'r', segment: '', power: 'mains', addresses: [], version: '' })
+    const { description } = membership.ownAnnouncement()!
+    const ahead = world.clock.wallMs() + 1e9
+    const forgotten = makeAnnouncement(world.authority.nodeId, home.signer, { ...description, name: 'old', startId: 'ab'.repeat(16) }, ahead)
+    const { madeMs } = membership.ownAnnouncement()!
+    membership.describeSelf({ version: '', addresses: [], power: 'mains', segment: '', region: 'r', name: 'f' })
+    assert.equal(membership.ownAnnouncement()!.madeMs, madeMs, 'said again, it is the same')
+    assert.ok(membership.takeAnnouncement(forgotten))
+    assert.equal(membership.ownAnnouncement()?.madeMs, ahead + 1)
+    assert.equal(membership.member(home.signer.nodeId)?.name, 'f')
+    assert.throws(
+      () => membership.describeSelf({ name: 'a\nb', region: '', segment: '', power: 'mains', addresses: [], version: '' }),
+      refused('BAD_DESCRIPTION', /64 bytes/),
+    )
+  })
+
   it('nobody can be moved to an expired invite behind its back', async () => {
     const world = new World()
     const founder = await world.founder()
@@ -227,8 +271,26 @@ describe('membership: admission', () => {
     await assert.rejects(createMesh(guest.home, createSigner(world.random.bytes(32))), refused('ALREADY_MEMBER', /another --home/))
     await world.clock.advance(2 * hourMs)
     await assert.rejects(knock(founder.membership, guest.membership, guest.home), refused('INVITE_EXPIRED', /1 hour ago/))
-    await joinMesh(guest.home, await world.invite(founder.membership))
-    await knock(founder.membership, await world.open(guest.home), guest.home)
+    const token = await world.invite(founder.membership)
+    assert.ok((await joinMesh(guest.home, token)).isNew)
+    assert.ok(!(await joinMesh(guest.home, token)).isNew)
+    const back = await world.open(guest.home)
+    await knock(founder.membership, back, guest.home)
+    // A start that names its invite every time goes on working when that is over, once the node was in; not before.
+    await world.clock.advance(2 * hourMs)
+    await assert.rejects(joinMesh(guest.home, token), refused('INVITE_EXPIRED', /1 hour ago/))
+    await knock(back, founder.membership, founder.home)
+    assert.ok(!(await joinMesh(guest.home, token)).isNew)
+  })
+
+  it('says whose clock may be wrong when an invite comes from the future', async () => {
+    const world = new World()
+    const founder = await world.founder()
+    const behind = new ManualClock(world.clock.wallMs() - 24 * hourMs)
+    const asked = await world.joined(await world.invite(founder.membership), { clock: behind })
+    const guest = await world.joined(await world.invite(founder.membership))
+    await assert.rejects(knock(asked.membership, guest.membership, guest.home), refused('BAD_CERTIFICATE', /made in the future: the clock/))
+    await knock(asked.membership, founder.membership, founder.home)
   })
 
   it('carries the first configuration in every invite, signed, one for good', async () => {

@@ -19,12 +19,19 @@ export interface Block {
   bytes: Uint8Array
 }
 
+const made = new Map<string, Block>()
+
 /** The same number gives the same block. */
 export function block(number: number, size = 1000): Block {
+  const name = `${String(number)} ${String(size)}`
+  const known = made.get(name)
+  if (known !== undefined) return known
   const bytes = seededRandom(number + 1).bytes(Math.min(size, 4096))
   const whole = new Uint8Array(size)
   for (let offset = 0; offset < size; offset += bytes.length) whole.set(bytes.subarray(0, Math.min(bytes.length, size - offset)), offset)
-  return { cid: cidOf(whole), bytes: whole }
+  const one = { cid: cidOf(whole), bytes: whole }
+  made.set(name, one)
+  return one
 }
 
 export function blocks(count: number, size = 1000, from = 0): Block[] {
@@ -52,7 +59,11 @@ export class Home {
   }
 
   async open(init: Partial<StoreInit> = {}): Promise<Store> {
-    const store = await openHome(this.path, init)
+    return this.openAt(this.path, init)
+  }
+
+  async openAt(path: string, init: Partial<StoreInit> = {}): Promise<Store> {
+    const store = await openHome(path, init)
     this.#stores.push(store)
     return store
   }
