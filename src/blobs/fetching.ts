@@ -72,31 +72,48 @@ export class BlobFetch {
 
   /** The node, if the block is one. */
   async #obtain(part: Part): Promise<DagNode | undefined> {
-    const { blocks, draft, pool } = this.#components
-    const isLeaf = part.cid.code === rawCode
+    // A blob of one block is rarely here by another name: asking the disk first would cost more than it saves.
+    const isSingle = part.cid === this.#init.ref.cid && part.cid.code === rawCode
     let node: DagNode | undefined
-    if (await draft.adopt(part.cid)) {
-      if (isLeaf) this.#count((await blocks.size(part.cid)) ?? 0)
-      else {
-        const bytes = await blocks.get(part.cid)
-        node = decodeNode(part.cid, bytes)
-        this.#noteTotal(node)
-        this.#count(bytes.length)
-      }
-    } else {
-      await pool.get(part.cid, part.expectedBytes, async (bytes) => {
-        if (!isLeaf) {
-          node = decodeNode(part.cid, bytes)
-          this.#noteTotal(node)
-        }
-        this.#count(bytes.length)
-        await draft.put(part.cid, bytes)
-        this.fetched.blocks++
-        this.fetched.bytes += bytes.length
-        this.#flushSometimes(bytes.length)
-      })
-    }
+    if (isSingle) await this.#bring(part).catch(async (error: unknown) => this.#adoptOr(part.cid, error))
+    else if (await this.#components.draft.adopt(part.cid)) node = await this.#adopted(part.cid)
+    else node = await this.#bring(part)
     this.#arrivals.arrived(part.cid)
+    return node
+  }
+
+  async #adoptOr(cid: CID, error: unknown): Promise<void> {
+    if (!(await this.#components.draft.adopt(cid))) throw error
+    await this.#adopted(cid)
+  }
+
+  async #adopted(cid: CID): Promise<DagNode | undefined> {
+    const { blocks } = this.#components
+    if (cid.code === rawCode) {
+      this.#count((await blocks.size(cid)) ?? 0)
+      return undefined
+    }
+    const bytes = await blocks.get(cid)
+    const node = decodeNode(cid, bytes)
+    this.#noteTotal(node)
+    this.#count(bytes.length)
+    return node
+  }
+
+  async #bring({ cid, expectedBytes }: Part): Promise<DagNode | undefined> {
+    const { draft, pool } = this.#components
+    let node: DagNode | undefined
+    await pool.get(cid, expectedBytes, async (bytes) => {
+      if (cid.code !== rawCode) {
+        node = decodeNode(cid, bytes)
+        this.#noteTotal(node)
+      }
+      this.#count(bytes.length)
+      await draft.put(cid, bytes)
+      this.fetched.blocks++
+      this.fetched.bytes += bytes.length
+      this.#flushSometimes(bytes.length)
+    })
     return node
   }
 

@@ -102,7 +102,10 @@ export class HolderPool {
   readonly #known = new Set<NodeId>()
   #candidates: NodeId[]
   #lookup: 'not asked' | 'asking' | 'asked' = 'not asked'
-  readonly #stop = new AbortController()
+  /** Why it is over. A flag and no signal: ten thousand small fetches are ten thousand pools. */
+  #closed: Error | undefined
+  #finding: AbortController | undefined
+  #unlisten: (() => void) | undefined
   #polling = false
   #pumping = false
   #again = false
@@ -115,8 +118,12 @@ export class HolderPool {
     this.#candidates = this.#ordered(init.holders.filter((peer) => this.#isNew(peer)))
     if (init.signal !== undefined) {
       const { signal } = init
-      if (signal.aborted) this.close(abortReason(signal))
-      else signal.addEventListener('abort', () => this.close(abortReason(signal)), { once: true, signal: this.#stop.signal })
+      const onAbort = (): void => this.close(abortReason(signal))
+      if (signal.aborted) onAbort()
+      else {
+        signal.addEventListener('abort', onAbort, { once: true })
+        this.#unlisten = () => signal.removeEventListener('abort', onAbort)
+      }
     }
   }
 
@@ -125,7 +132,7 @@ export class HolderPool {
    * HOLDERS_UNREACHABLE, CORRUPT, with the signal's reason, or with what `deliver` threw.
    */
   async get(cid: CID, expectedBytes: number, deliver: (bytes: Uint8Array) => Promise<void>): Promise<void> {
-    if (this.#stop.signal.aborted) throw abortReason(this.#stop.signal)
+    if (this.#closed !== undefined) throw this.#closed
     await new Promise<void>((resolve, reject) => {
       this.#open++
       this.#line.push({
@@ -154,8 +161,10 @@ export class HolderPool {
   }
 
   close(reason: Error = new BlobError('ABORTED', 'the fetch was cancelled')): void {
-    if (this.#stop.signal.aborted) return
-    this.#stop.abort(reason)
+    if (this.#closed !== undefined) return
+    this.#closed = reason
+    this.#unlisten?.()
+    this.#finding?.abort(reason)
     for (const want of this.#line.splice(0)) this.#finish(want, reason)
     for (const holder of this.#holders) for (const want of [...holder.owes.keys()]) this.#finish(want, reason)
   }
@@ -382,7 +391,8 @@ export class HolderPool {
     const { clock, routing, log } = this.#components
     const name = this.#init.blob.toString()
     try {
-      await withDeadline(clock, this.#init.settings.findMs, this.#stop.signal, async (signal) => {
+      this.#finding = new AbortController()
+      await withDeadline(clock, this.#init.settings.findMs, this.#finding.signal, async (signal) => {
         for await (const peer of routing.findProviders(name, { signal })) {
           if (signal.aborted) return
           if (!this.#isNew(peer)) continue
@@ -394,18 +404,18 @@ export class HolderPool {
       log.debug('looking for holders ended early', { cid: name, reason: messageOf(error) })
     }
     this.#lookup = 'asked'
-    if (!this.#stop.signal.aborted) this.#pump()
+    if (!this.#isClosed()) this.#pump()
   }
 
   /** While something is owed and somebody could take it over, look again now and then: silence makes no event. */
   #poll(): void {
-    if (this.#polling || this.#open === 0 || this.#stop.signal.aborted) return
+    if (this.#polling || this.#open === 0 || this.#closed !== undefined) return
     if (this.#holders.length < 2 && this.#candidates.length === 0) return
     this.#polling = true
     const { clock } = this.#components
     clock.setTimer(this.#init.settings.hedgeMs / 2, () => {
       this.#polling = false
-      if (this.#open === 0 || this.#stop.signal.aborted) return
+      if (this.#open === 0 || this.#closed !== undefined) return
       const live = this.#holders.filter((holder) => holder.state === 'ready')
       const late = live.some((holder) => holder.owes.size > 0 && this.#timeLeft(holder) === Number.POSITIVE_INFINITY)
       if (late && live.length < this.#init.settings.holdersAtOnceMax) {
@@ -414,6 +424,10 @@ export class HolderPool {
       }
       this.#pump()
     })
+  }
+
+  #isClosed(): boolean {
+    return this.#closed !== undefined
   }
 
   #isNew(peer: NodeId): boolean {

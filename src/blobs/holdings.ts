@@ -31,6 +31,8 @@ export class Holdings {
   readonly #profile: BlobProfile
   readonly #lock = new KeyedLock()
   readonly #leaning = new Map<string, number>()
+  /** Drops that are under way or that a crash left; read once, since every blob that comes in asks. */
+  #dropping: Promise<Set<string>> | undefined
 
   constructor(components: HoldingsComponents, profile: BlobProfile) {
     this.#components = components
@@ -116,6 +118,8 @@ export class Holdings {
 
   async #finishDrop(cid: CID): Promise<void> {
     const { records, blocks } = this.#components
+    this.#dropping ??= records.allDropping().then((all) => new Set(all.map(({ ref }) => keyOf(ref.cid))))
+    if (!(await this.#dropping).has(keyOf(cid))) return
     const dropping = await records.dropping(cid)
     if (dropping === undefined) return
     await this.#release(dropping, await blocksOf(dropping.ref, blobContentBytesMax(this.#profile), (node) => blocks.get(node)))
@@ -133,8 +137,10 @@ export class Holdings {
     while (leaves.length - released > releasedAtOnceMax) {
       const part = leaves.slice(released, released + releasedAtOnceMax)
       released += part.length
+      ;(await this.#dropping)?.add(keyOf(ref.cid))
       await blocks.release(part, [records.deleteHeld(ref.cid), records.putDropping({ ref, released })])
     }
     await blocks.release([...leaves.slice(released), ...nodes], gone)
+    ;(await this.#dropping)?.delete(keyOf(ref.cid))
   }
 }

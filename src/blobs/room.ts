@@ -359,7 +359,7 @@ export class BlobRoom implements BlobService {
     if (running !== undefined) return running
     const shared: SharedFetch = new SharedFetch(
       ref.kind,
-      (signal) => this.#pool(ref.cid, options.holders ?? [], signal),
+      this.#pool(ref.cid, options.holders ?? [], undefined),
       async (self, pool) => {
         try {
           return await this.#fetchBlob(ref, self, pool)

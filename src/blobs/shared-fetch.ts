@@ -1,4 +1,4 @@
-import { abortReason, raceAbort } from '../base/index.js'
+import { raceAbort } from '../base/index.js'
 import { Arrivals } from './fetching.js'
 import type { HolderPool } from './holder-pool.js'
 import type { BlobRef, FetchOptions, HeldBlob, Progress } from './types.js'
@@ -9,7 +9,7 @@ import type { BlobRef, FetchOptions, HeldBlob, Progress } from './types.js'
  */
 export class SharedFetch {
   readonly arrivals = new Arrivals()
-  readonly #stop = new AbortController()
+  #abandoned = false
   readonly #listeners = new Set<(progress: Progress) => void>()
   readonly #pool: HolderPool
   readonly #result: Promise<HeldBlob>
@@ -20,12 +20,12 @@ export class SharedFetch {
 
   constructor(
     kind: BlobRef['kind'],
-    makePool: (signal: AbortSignal) => HolderPool,
-    work: (shared: SharedFetch, pool: HolderPool, signal: AbortSignal) => Promise<HeldBlob>,
+    pool: HolderPool,
+    work: (shared: SharedFetch, pool: HolderPool) => Promise<HeldBlob>,
   ) {
     this.kind = kind
-    this.#pool = makePool(this.#stop.signal)
-    this.#result = work(this, this.#pool, this.#stop.signal).finally(() => {
+    this.#pool = pool
+    this.#result = work(this, pool).finally(() => {
       this.#over = true
       this.#pool.close()
       this.arrivals.end()
@@ -35,7 +35,7 @@ export class SharedFetch {
 
   /** Nobody waits any more, and it is about to end: a newcomer starts anew after it. */
   get abandoned(): boolean {
-    return this.#stop.signal.aborted
+    return this.#abandoned
   }
 
   /** Settles, never rejects, when all is over. */
@@ -56,7 +56,10 @@ export class SharedFetch {
       return await raceAbort(this.#result, signal)
     } finally {
       if (onProgress !== undefined) this.#listeners.delete(onProgress)
-      if (--this.#waiting === 0 && !this.#over) this.#stop.abort(signal?.aborted === true ? abortReason(signal) : new Error('nobody waits for it'))
+      if (--this.#waiting === 0 && !this.#over) {
+        this.#abandoned = true
+        this.#pool.close()
+      }
     }
   }
 }

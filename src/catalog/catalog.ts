@@ -148,7 +148,8 @@ class MeshCatalog implements Catalog {
 
   async #purgeNowAndThen(signal: AbortSignal): Promise<void> {
     const { clock, log, random } = this.#components
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted
+    while (!isOver()) {
       try {
         await clock.sleep(this.#init.purgeIntervalMs * (0.5 + random.float()), signal)
         // Who does not know what was deleted meanwhile must not forget what it deleted itself.
@@ -156,7 +157,7 @@ class MeshCatalog implements Catalog {
         const purged = await purge({ records: this.#records, clock }, this.#init.tombstoneLifetimeMs, signal)
         if (purged > 0) log.info('catalog: old deletions forgotten', { purged })
       } catch (error) {
-        if (!signal.aborted) log.warn('catalog: a purge failed, and will be tried again', { error: messageOf(error) })
+        if (!isOver()) log.warn('catalog: a purge failed, and will be tried again', { error: messageOf(error) })
       }
     }
   }

@@ -1,6 +1,6 @@
 import { CID } from 'multiformats/cid'
 import type { Imported } from '../blobs/index.js'
-import { BoundedQueue, codeOf, forEachLimit, hlcToMs, messageOf } from '../base/index.js'
+import { BoundedQueue, codeOf, forEachLimit, hlcToMs, invariant, messageOf } from '../base/index.js'
 import type {
   FileEntry,
   Files,
@@ -246,24 +246,24 @@ class MeshFiles implements Files {
     const priority = options.priority ?? current?.content?.priority ?? 'normal'
     const isSaid = options.priority !== undefined || current === undefined
     const replicas = options.replicas ?? (isSaid ? this.#init.defaultReplicas[priority] : undefined)
-    let prepared: Prepared | undefined
+    const under: { prepared: Prepared | undefined } = { prepared: undefined }
     let letGo: () => void = () => undefined
     const operations = async (imported: Imported): Promise<Prepared['operations']> => {
-      prepared?.abandon()
+      under.prepared?.abandon()
       letGo()
       letGo = this.#garbage.hold(imported)
       const known = this.#garbage.remember(imported)
       if (target === undefined) return known
       const more = { priority: options.priority, replicas, pinned: options.pinned }
       const edit: Edit = { path: target, content: { cid: imported.cid.toString(), size: imported.size, ...present(more) } }
-      prepared = await catalog.prepare({ ...edit, ...present({ token: options.token, ifAbsent: options.ifAbsent }) })
-      return [...known, ...prepared.operations]
+      under.prepared = await catalog.prepare({ ...edit, ...present({ token: options.token, ifAbsent: options.ifAbsent }) })
+      return [...known, ...under.prepared.operations]
     }
     try {
       const imported = await blobs.import(content, { operations, ...present({ signal: options.signal, onProgress: options.onProgress }) })
-      const ready = prepared as Prepared | undefined
-      ready?.published()
-      const record = ready?.records[0]
+      if (target !== undefined) invariant(under.prepared, 'an import asks for the operations that go with it')
+      under.prepared?.published()
+      const record = under.prepared?.records[0]
       if (target === undefined && options.pinned === true) await this.#garbage.pin(imported.cid, options.signal)
       return {
         cid: imported.cid.toString(),
@@ -276,7 +276,7 @@ class MeshFiles implements Files {
         elapsedMs: clock.monotonicMs() - startedMs,
       }
     } finally {
-      ;(prepared as Prepared | undefined)?.abandon()
+      under.prepared?.abandon()
       letGo()
     }
   }

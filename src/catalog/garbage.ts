@@ -89,13 +89,14 @@ export class Garbage {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted
+    while (!isOver()) {
       try {
         await clock.sleep(this.#init.garbageIntervalMs, signal)
         const dropped = await this.collect(signal)
         if (dropped > 0) log.info('files: blobs dropped that no file needs any more', { dropped })
       } catch (error) {
-        if (!signal.aborted) log.warn('files: looking for unneeded blobs failed, and will be tried again', { error: messageOf(error) })
+        if (!isOver()) log.warn('files: looking for unneeded blobs failed, and will be tried again', { error: messageOf(error) })
       }
     }
   }

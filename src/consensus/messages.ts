@@ -16,9 +16,18 @@ export interface Request {
   readonly incarnation: string
   readonly nonce: Nonce
   readonly sender: SessionId
-  /** The highest durable sequence number that this voter store has ever told the sender: a voter behind it forgot. */
-  readonly seen: number
+  /**
+   * The highest durable sequence number that this voter store has told the sender, and in which process start of the
+   * voter. A later start that began with less has forgotten.
+   */
+  readonly seen: Seen
   readonly body: RequestBody
+}
+
+export interface Seen {
+  /** Empty: nothing yet. */
+  readonly start: string
+  readonly sequence: number
 }
 
 export type RequestBody =
@@ -76,6 +85,8 @@ export interface HandOffWish {
 export interface Reply {
   readonly nonce: Nonce
   readonly voter: VoterId
+  /** 32 hex digits, of the voter's process start. */
+  readonly start: string
   /** -1: this store votes in no configuration. */
   readonly config: number
   /** The voter's durable sequence number once this reply is out. */

@@ -8,7 +8,7 @@ import type { ConfigRecord, ConfigSeals } from './config.js'
 import { extendChain } from './config.js'
 import type { Asked, Context } from './context.js'
 import { Holdings } from './holdings.js'
-import type { HandOffWish, PeerMessage, Refusal, Reply, ReplyBody, Request, RequestBody } from './messages.js'
+import type { HandOffWish, PeerMessage, Refusal, Reply, ReplyBody, Request, RequestBody, Seen } from './messages.js'
 import { majorityOf } from './quorum.js'
 import type { NextPromise } from './round.js'
 import { HolderSession } from './rounds/renew.js'
@@ -65,6 +65,8 @@ interface Pending {
   readonly heard: (voter: VoterId, reply: ReplyBody) => void
 }
 
+const nothingSeen: Seen = { start: '', sequence: 0 }
+
 /** Renewals in flight that may still be answered; older ones could prove nothing any more. */
 const renewalsMax = 5
 
@@ -88,7 +90,7 @@ export class Node implements Context {
   readonly #pending = new Map<number, Pending>()
   readonly #session: HolderSession
   readonly #nextPromises = new Map<string, NextPromise>()
-  readonly #seen = new Map<string, number>()
+  readonly #seen = new Map<string, Seen>()
   readonly #renewals: Asked[] = []
   /** Voters that refuse this epoch for good. */
   readonly #against = new Set<string>()
@@ -167,7 +169,8 @@ export class Node implements Context {
     if (pending === undefined || !this.#isFrom(pending, reply)) return
     this.#pending.delete(reply.nonce.counter)
     const store = storeKey(reply.voter)
-    this.#seen.set(store, Math.max(this.#seen.get(store) ?? 0, reply.sequence))
+    const seen = this.#seen.get(store)
+    if (seen?.start !== reply.start || seen.sequence < reply.sequence) this.#seen.set(store, { start: reply.start, sequence: reply.sequence })
     if (reply.body.kind === 'refused') this.#refused(pending, reply.voter, reply.config, reply.body.why)
     pending.heard(reply.voter, reply.body)
   }
@@ -227,7 +230,7 @@ export class Node implements Context {
         config, incarnation: voter.incarnation,
         nonce: { start: this.#init.start, counter },
         sender: this.session,
-        seen: this.#seen.get(storeKey(voter)) ?? 0,
+        seen: this.#seen.get(storeKey(voter)) ?? nothingSeen,
         body: typeof body === 'function' ? body(voter) : body,
       }
       this.#effects.push({ kind: 'request', to: voter.node, request })

@@ -17,6 +17,7 @@ import { sameSession } from './types.js'
 import type { TriesEnd } from './tries.js'
 import { Tries } from './tries.js'
 import type { Accepted, Value } from './value.js'
+import { isHeldBy } from './value.js'
 
 /** How an operation ended. `unknown`: whatever was asked for may have happened, or may yet. */
 export type OperationEnd =
@@ -175,17 +176,15 @@ export class Operations {
         const wish: HandOffWish = { scope, token, holder, asker: node.session, reason }
         node.effect({ kind: 'peer', to: holder.node, message: { kind: 'wish', wish } })
         node.ask(node.config.members, { kind: 'relay', wish }, () => undefined)
+        timer = node.after(wishEveryMs, tell)
+        if (read !== undefined) return
         read = new ReadRound(node, { scope, ended: (result) => {
           read = undefined
           if (over || result.kind !== 'read') return
           const value = result.accepted?.value
           if (result.accepted !== undefined) this.#observe(scope, result.accepted.value)
-          if (value !== undefined && value.token !== token) finish({ kind: 'gone', value })
+          if (!isHeldBy(value, holder, token)) finish({ kind: 'gone', value })
         } })
-        timer = node.after(wishEveryMs, () => {
-          read?.cancel()
-          tell()
-        })
         read.begin()
       }
       tell()

@@ -49,6 +49,8 @@ export interface RoundInit<Answer> {
 
 export type RoundStep<Answer> =
   | { readonly kind: 'wait' }
+  /** A majority has answered, but some of it with no; only those who are still silent could help. */
+  | { readonly kind: 'doubt' }
   | { readonly kind: 'ask'; readonly body: AcceptBody }
   | { readonly kind: 'chosen'; readonly accepted: Accepted; readonly answer: Answer; readonly changed: boolean; readonly next?: NextPromise }
   | { readonly kind: 'lost'; readonly why: Refusal }
@@ -98,7 +100,7 @@ export class Round<Answer> {
 
   #promised(voter: string, promise: PromiseBody): RoundStep<Answer> {
     this.#promises.set(voter, promise)
-    if (this.#promises.size < this.#majority) return { kind: 'wait' }
+    if (this.#promises.size < this.#majority) return this.#waitOrDoubt(this.#promises.size)
     let highest: Accepted | undefined
     let floor = 0
     let evicted = 0
@@ -129,7 +131,7 @@ export class Round<Answer> {
     if (this.#accepts.has(voter)) return { kind: 'wait' }
     this.#accepts.add(voter)
     if (promisedNext) this.#nextPromises++
-    if (this.#accepts.size < this.#majority) return { kind: 'wait' }
+    if (this.#accepts.size < this.#majority) return this.#waitOrDoubt(this.#accepts.size)
     const accepted = { ballot: this.#init.ballot, value: proposal.value }
     const chosen = { kind: 'chosen', accepted, answer: proposal.answer, changed: proposal.changed } as const
     const { next } = this.#init
@@ -140,8 +142,12 @@ export class Round<Answer> {
   #refused(voter: string, why: Refusal): RoundStep<Answer> {
     this.#refusals.set(voter, why)
     const left = this.#init.config.members.length - this.#refusals.size
-    if (left >= this.#majority) return { kind: 'wait' }
+    if (left >= this.#majority) return this.#waitOrDoubt(this.#proposal === undefined ? this.#promises.size : this.#accepts.size)
     return { kind: 'lost', why: this.#worst() }
+  }
+
+  #waitOrDoubt(yes: number): RoundStep<Answer> {
+    return { kind: this.#refusals.size > 0 && yes + this.#refusals.size >= this.#majority ? 'doubt' : 'wait' }
   }
 
   /** Of several reasons the one that says most about what to do next. */

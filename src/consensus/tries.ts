@@ -90,6 +90,14 @@ export class Tries<Answer> {
 
   #step(round: Round<Answer>, step: RoundStep<Answer>): void {
     if (step.kind === 'wait') return
+    if (step.kind === 'doubt') {
+      // A voter that is down must not cost every duel a whole try.
+      this.#timer?.cancel()
+      this.#timer = this.#context.after(4 * this.#context.timing.backoffMs, () => {
+        this.#again('timeout')
+      })
+      return
+    }
     if (step.kind === 'ask') {
       this.#ask(round, step.body)
       return

@@ -89,7 +89,8 @@ export class Links implements Connections {
   punish(peer: NodeId, error: unknown): void {
     this.#framesBroken++
     this.#log.warn('a peer broke the framing and was disconnected', { peer, error: messageOf(error) })
-    this.abort(peer, new NetError('BAD_FRAME', 'the peer broke the framing', { peer }))
+    // Not BAD_FRAME: its other streams end with this error, and they did nothing wrong.
+    this.abort(peer, new NetError('UNAVAILABLE', 'the peer broke the framing', { peer }))
   }
 
   abort(peer: NodeId, error: Error): void {

@@ -20,6 +20,7 @@ import { found, identityOf, join, openHomeStore } from './founding.js'
 import { removeApiFile, writeApiFile } from './home.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
+import { releaseIdleMemory } from './idle-memory.js'
 import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
 import { segmentOf } from './segment.js'
@@ -122,6 +123,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   }, failed)
   lifecycle.run('blobs', async (signal) => blobs.run(signal), failed)
   lifecycle.run('catalog', async (signal) => catalog.run({ gossip: net.gossip, rpc: net.rpc, connections: net }, signal), failed)
+  lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock }, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)
 
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length

@@ -65,14 +65,13 @@ export async function found(home: Home, store: Store, signer: Signer): Promise<s
 }
 
 /**
- * Joins by an invite. With one of the mesh that the home belongs to already nothing is done, expired or not, so that the
- * same `start --join TOKEN` can be given at every start. Resolves to the mesh.
+ * Joins by an invite. With one of the mesh that the home belongs to already little is done, expired or not, so that the
+ * same `start --join TOKEN` can be given at every start; a fresh one helps a node whose first invite ran out before it
+ * met anybody. Resolves to the mesh.
  */
 export async function join(store: Store, signer: Signer, token: string): Promise<{ meshId: string; isNew: boolean }> {
-  const meta = store.meta('membership')
-  const before = await meshOf(meta)
-  if (before !== undefined && decodeInvite(token).meshId === before) return { meshId: before, isNew: false }
-  return { meshId: (await joinMesh({ meta, signer, clock: systemClock }, token)).meshId, isNew: true }
+  const { meshId, isNew } = await joinMesh({ meta: store.meta('membership'), signer, clock: systemClock }, token)
+  return { meshId, isNew }
 }
 
 export async function initHome(path: string, flags: Flags): Promise<Founded> {

@@ -149,7 +149,7 @@ export class Carrier {
       throw new ReplicationError('BAD_INPUT', 'it was acknowledged without proof', { peer: to })
     }
     news.succeeded(to)
-    holders.show(action.cid, to, true)
+    holders.show(action.cid, to, true, { salt: response.inventorySalt, version: response.inventoryVersion })
     this.copied++
     if (!response.already) this.copiedBytes += entry.bytes
   }

@@ -2,9 +2,8 @@
  * Who holds the blobs that this node holds, kept up to date as inventories change: a plan over 3,000 blobs must not ask
  * a thousand inventories each time.
  *
- * Three sources, newest knowledge first: what an exchange has just shown (an acknowledgement with its proof, a "not
- * held"), then the inventories, then nothing. What an exchange has shown is believed for a while only; by then the
- * inventory says so too, or does not.
+ * Two sources: the inventories, and what an exchange has shown since (an acknowledgement with its proof, a "not held").
+ * What was shown is believed until the inventory of that node is at least as new, and not for ever if none comes.
  */
 import type { Clock, NodeId } from '../base/index.js'
 import { hashName } from '../storage-policy/index.js'
@@ -16,6 +15,18 @@ const shownMs = 15 * 60_000
 /** One fact each, for blobs held here or asked about. */
 const shownMax = 200_000
 
+/** The version of the holder's inventory from which on the inventory knows better. */
+export interface AsOf {
+  readonly salt: bigint
+  readonly version: number
+}
+
+interface Shown {
+  readonly has: boolean
+  readonly untilMs: number
+  readonly asOf: AsOf
+}
+
 export class Holders {
   readonly #self: NodeId
   readonly #inventory: Inventory
@@ -23,7 +34,7 @@ export class Holders {
   readonly #clock: Clock
   readonly #claimed = new Map<string, Set<NodeId>>()
   /** cid → node → whether it has it, and until when that is believed. */
-  readonly #shown = new Map<string, Map<NodeId, { has: boolean; untilMs: number }>>()
+  readonly #shown = new Map<string, Map<NodeId, Shown>>()
   #shownCount = 0
 
   constructor(components: { inventory: Inventory; book: () => PeerBook; clock: Clock }, self: NodeId) {
@@ -39,7 +50,7 @@ export class Holders {
     const nowMs = this.#clock.monotonicMs()
     const found = new Set(claimed)
     for (const [node, fact] of this.#shown.get(cid) ?? []) {
-      if (fact.untilMs <= nowMs) continue
+      if (fact.untilMs <= nowMs || this.#isOutdated(node, fact)) continue
       if (fact.has) found.add(node)
       else found.delete(node)
     }
@@ -48,15 +59,27 @@ export class Holders {
     return [...found]
   }
 
-  /** An exchange has shown it. */
-  show(cid: string, node: NodeId, has: boolean): void {
+  /** An exchange has shown it. Without `asOf`, any change of the inventory after the one known now knows better. */
+  show(cid: string, node: NodeId, has: boolean, asOf?: AsOf): void {
     let facts = this.#shown.get(cid)
     if (facts === undefined) {
       if (this.#shownCount >= shownMax) this.#expire()
-      this.#shown.set(cid, (facts = new Map<NodeId, { has: boolean; untilMs: number }>()))
+      this.#shown.set(cid, (facts = new Map<NodeId, Shown>()))
     }
     if (!facts.has(node)) this.#shownCount++
-    facts.set(node, { has, untilMs: this.#clock.monotonicMs() + shownMs })
+    const known = this.#book().inventoryOf(node)
+    facts.set(node, {
+      has,
+      untilMs: this.#clock.monotonicMs() + shownMs,
+      asOf: asOf ?? { salt: known?.saltValue ?? 0n, version: (known?.version ?? -1) + 1 },
+    })
+  }
+
+  /** Another salt is another start of the process: nothing of before says anything about it. */
+  #isOutdated(node: NodeId, fact: Shown): boolean {
+    const known = this.#book().inventoryOf(node)
+    if (known === undefined) return false
+    return known.saltValue !== fact.asOf.salt ? this.#book().isCurrent(node) : known.version >= fact.asOf.version
   }
 
   held(cid: string): void {
@@ -93,12 +116,9 @@ export class Holders {
       if (claimed === undefined) continue
       if (delta.added.has(value)) {
         claimed.add(peer)
-        // Its own word, later than any "not held" of before.
-        this.#shown.get(entry.cid)?.delete(peer)
         changed.push(entry.cid)
       } else if (delta.removed.has(value)) {
         claimed.delete(peer)
-        this.#shown.get(entry.cid)?.delete(peer)
         changed.push(entry.cid)
       }
     }

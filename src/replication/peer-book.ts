@@ -79,6 +79,12 @@ export class PeerBook {
     return this.#peers.get(peer)?.inventory
   }
 
+  /** Whether its inventory here is the one that its last vitals name. */
+  isCurrent(peer: NodeId): boolean {
+    const known = this.#peers.get(peer)
+    return known !== undefined && !this.#isBehind(known)
+  }
+
   /** Peers that say they hold it. */
   claimants(hash: Hash64): NodeId[] {
     const found: NodeId[] = []

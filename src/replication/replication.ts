@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { NodeId } from '../base/index.js'
 import { CommonError, Emitter, abortReason, messageOf } from '../base/index.js'
 import type { Action, BlobView, EvictionCandidate, EvictionPlan, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
@@ -176,11 +177,14 @@ export class ReplicationRoom implements Replication {
 
   // --- lifecycle -------------------------------------------------------------------------------------------------
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(outer: AbortSignal): Promise<void> {
     const { clock, catalog, connections, gossip, membership, meta } = this.#components
-    const onAbort = (): void => this.#stop.abort(abortReason(signal))
-    if (signal.aborted) return
-    signal.addEventListener('abort', onAbort, { once: true })
+    // What is under way listens to a signal of our own, a listener each: dozens are no leak, and Node is told so.
+    setMaxListeners(0, this.#stop.signal)
+    const onAbort = (): void => this.#stop.abort(abortReason(outer))
+    if (outer.aborted) return
+    outer.addEventListener('abort', onAbort, { once: true })
+    const { signal } = this.#stop
     await this.#trust.load(clock.wallMs())
     await this.#wants.load()
     await this.#dropper.load()
@@ -233,7 +237,7 @@ export class ReplicationRoom implements Replication {
       await Promise.all([this.#tend(signal), this.#herald.run(topic, signal), this.#spotChecks(signal), this.#catchUp(signal)])
     } finally {
       for (const stop of stops) stop()
-      signal.removeEventListener('abort', onAbort)
+      outer.removeEventListener('abort', onAbort)
       this.#state = 'stopped'
       this.#copyChanges.wake()
       this.#catalogChanges.wake()

@@ -11,6 +11,7 @@ import type { Clock, Log, NodeId } from '../base/index.js'
 import { codeOf, Limiter, messageOf } from '../base/index.js'
 import type { Admission } from '../storage-policy/index.js'
 import { prove } from './challenge.js'
+import { saltValue } from './fingerprint.js'
 import type { HeldEntry, Inventory } from './inventory.js'
 import { decode, decodeCid } from './messages.js'
 import type { Space } from './space.js'
@@ -87,7 +88,14 @@ export class Target {
       await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
     } else bytes = (await this.#join(cid, request, from, signal)).bytes
     const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, this.#init.self, signal)
-    return StoreResponse.encode({ bytes, already: held !== undefined, proof: proof ?? new Uint8Array(0) })
+    const { inventory } = this.#components
+    return StoreResponse.encode({
+      bytes,
+      already: held !== undefined,
+      proof: proof ?? new Uint8Array(0),
+      inventorySalt: saltValue(inventory.salt),
+      inventoryVersion: inventory.version,
+    })
   }
 
   /** The fetch stops only when the last of those who wait for it is gone. */

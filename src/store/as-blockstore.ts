@@ -19,6 +19,7 @@ export function asBlockstore(blocks: BlockStore, draft?: BlockDraft): Blockstore
 class StoreBlockstore extends BaseBlockstore {
   readonly #blocks: BlockStore
   readonly #draft: BlockDraft | undefined
+  readonly #putting = new Map<string, Promise<void>>()
 
   constructor(blocks: BlockStore, draft: BlockDraft | undefined) {
     super()
@@ -32,7 +33,20 @@ class StoreBlockstore extends BaseBlockstore {
       await this.#draft.put(cid, bytes)
       return cid
     }
-    if (await this.#blocks.has(cid)) return cid
+    // Puts of one block at once are one put, so that one `delete` undoes them.
+    const name = cid.toString()
+    const same = this.#putting.get(name)
+    if (same !== undefined) await same
+    else {
+      const putting = this.#commit(cid, bytes).finally(() => this.#putting.delete(name))
+      this.#putting.set(name, putting)
+      await putting
+    }
+    return cid
+  }
+
+  async #commit(cid: CID, bytes: Uint8Array): Promise<void> {
+    if (await this.#blocks.has(cid)) return
     const draft = await this.#blocks.draft(`blockstore/${String(nextDraft++)}/${cid.toString()}`)
     try {
       await draft.put(cid, bytes)
@@ -41,7 +55,6 @@ class StoreBlockstore extends BaseBlockstore {
       await draft.abort()
       throw error
     }
-    return cid
   }
 
   override async get(cid: CID, options?: AbortOptions): Promise<Uint8Array> {
@@ -72,5 +85,5 @@ class StoreBlockstore extends BaseBlockstore {
   }
 }
 
-/** Two puts of one block at once must not meet in one draft. */
+/** Several of these may be over one store, and must not meet in one draft. */
 let nextDraft = 0

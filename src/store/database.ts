@@ -37,6 +37,9 @@ export interface DatabaseComponents {
 const openFilesMax = 74
 /** Between two attempts to open again a database that could not be opened: long enough to cost nothing. */
 const reopenPauseMs = 1000
+/** Looks for the log that a flush should have deleted: half a second, which is what two full buffers take. */
+const flushLooks = 50
+const flushLookPauseMs = 10
 /** No row is above these, so that a compaction of this range writes the write buffer out and touches nothing else. */
 const aboveAllKeys: readonly [Uint8Array, Uint8Array] = [new Uint8Array(12).fill(0xff), new Uint8Array(13).fill(0xff)]
 
@@ -158,13 +161,30 @@ export class Database {
 
   /** All writes that were done before the call are durable. May run beside writes, once at a time. */
   async sync(): Promise<void> {
-    if (this.#state === 'failed') throw this.#refusal()
+    await this.writable()
     await this.#syncing(async () => this.#watch.sync())
   }
 
-  /** Writes the write buffer out as a table; durable. Does not run beside a write. */
+  /**
+   * Writes the write buffer out as a table; durable. Does not run beside a write. LevelDB does not say whether it worked;
+   * but it deletes the log only when it did, so that is looked for. Throws NO_SPACE if it did not.
+   */
   async flush(): Promise<void> {
-    await this.read(async (level) => level.compactRange(...aboveAllKeys))
+    await this.#enter()
+    try {
+      await this.#level.compactRange(...aboveAllKeys)
+      // A compaction beside this may have changed logs once more just now, and be done in a moment.
+      for (let look = 0; await this.#watch.hasOlder(); look++) {
+        if (look === flushLooks) throw new StoreError('NO_SPACE', `the disk that holds ${this.#init.folder} is full: buffered bytes could not be written out`, { folder: this.#init.folder })
+        await this.#components.clock.sleep(flushLookPauseMs)
+      }
+    } catch (error) {
+      const failure = storeErrorOf(error, this.#init.folder)
+      if (failure.code !== 'CLOSED') this.#fail(failure)
+      throw failure
+    } finally {
+      this.#leave()
+    }
   }
 
   /** Closes and opens; everything written so far is in tables after that. Waits for what is running, holds up the rest. */

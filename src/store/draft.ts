@@ -55,6 +55,8 @@ export class StoredDraft implements BlockDraft, Holder {
   readonly #init: DraftInit
   readonly #mine = new Map<string, Held>()
   readonly #putting = new Set<Promise<unknown>>()
+  /** Blocks that were brought again although their marker is on disk: theirs were in quarantine. */
+  readonly #broughtAgain = new Set<string>()
   #marked: boolean
   #ended = false
   #ending = false
@@ -117,7 +119,9 @@ export class StoredDraft implements BlockDraft, Holder {
         apply: (work) => {
           for (const held of committed) {
             const entry = take(work, held.key, held)
-            if (entry !== undefined) refer(work, held.key, entry)
+            // One that has a marker gets its reference below.
+            if (entry !== undefined && this.#broughtAgain.has(held.key)) work.set(held.key, entry)
+            else if (entry !== undefined) refer(work, held.key, entry)
             if (marksNow(work, held.key, this.id)) unmark(work, held.key, this.id)
           }
           for (const key of marked) {
@@ -237,7 +241,10 @@ export class StoredDraft implements BlockDraft, Holder {
     if (mine !== undefined) return mine.ready
     if (!this.#marked) return false
     const marker = markerKey(this.id, key)
-    return this.#components.database.read(async (level) => level.has(marker))
+    if (!(await this.#components.database.read(async (level) => level.has(marker)))) return false
+    if (await this.#isThere(key)) return true
+    this.#broughtAgain.add(key)
+    return false
   }
 
   async #isThere(key: string): Promise<boolean> {
@@ -295,12 +302,14 @@ export class StoredDraft implements BlockDraft, Holder {
         flushed = [...this.#mine.values()].filter((held) => held.here)
         for (const held of flushed) {
           const entry = take(work, held.key, held)
-          if (entry !== undefined && !marksNow(work, held.key, this.id)) mark(work, held.key, entry, this.id)
+          if (entry !== undefined && (this.#broughtAgain.has(held.key) || marksNow(work, held.key, this.id))) work.set(held.key, entry)
+          else if (entry !== undefined) mark(work, held.key, entry, this.id)
         }
       },
       done: () => {
         for (const held of flushed) {
           this.#components.held.indexed(held)
+          this.#broughtAgain.delete(held.key)
           this.marked(held.key)
         }
       },

@@ -86,6 +86,11 @@ export class LogWatch {
     return true
   }
 
+  /** There are logs besides the newest: tables that LevelDB has yet to write. */
+  async hasOlder(): Promise<boolean> {
+    return (await readdir(this.#folder)).filter(isLog).length > 1
+  }
+
   /** Everything written before the call survives a power cut once this resolves. */
   async sync(): Promise<void> {
     if (!this.#dirty) return
@@ -116,7 +121,7 @@ export class LogWatch {
   }
 
   async #openNewest(): Promise<void> {
-    const names = (await readdir(this.#folder)).filter((name) => /^\d+\.log$/.test(name))
+    const names = (await readdir(this.#folder)).filter(isLog)
     names.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
     const newest = names.pop()
     for (const name of names) {
@@ -128,6 +133,10 @@ export class LogWatch {
     const handle = await open(join(this.#folder, newest), 'r')
     this.#current = { name: newest, handle, size: fstatSync(handle.fd).size }
   }
+}
+
+function isLog(name: string): boolean {
+  return /^\d+\.log$/.test(name)
 }
 
 /** A log that is gone by the time it is opened is in a synced table. */

@@ -36,8 +36,9 @@ export function storeLimits(given: Partial<StoreLimits>): StoreLimits {
   return {
     limitBytes,
     writeBufferBytes: Math.min(writeBufferBytesMax, Math.max(writeBufferBytesMin, share)),
-    // Half of what a node may take when it streams 10 GiB (300 MiB) is for buffers and pages together.
-    mappedBytesMax: 96 * mebibyte,
+    // With two write buffers of 64 MiB this leaves 100 MiB of the 300 that a node may take while 10 GiB stream through it;
+    // when the disk is slow to open the database anew, it may be twice this for a moment.
+    mappedBytesMax: 64 * mebibyte,
     // Eight blocks of 1 MiB keep the disk busy while the next are hashed; more only wait.
     queuedBytesMax: 16 * mebibyte,
     draftBlocksInMemoryMax: 4096,

@@ -147,7 +147,7 @@ export class Transactions {
   #working: Workspace | undefined
   #workingDone: Promise<void> = Promise.resolve()
   /** Rows of `tail` above the mark, oldest first. */
-  #tailRows: number[] = []
+  readonly #tailRows: number[] = []
   /** The last batch failed: nobody knows whether it is on disk. */
   #inDoubt = false
   /** Places nobody will ever refer to, to be listed as garbage by the next batch. */
@@ -227,8 +227,7 @@ export class Transactions {
 
     const operations = work.finish()
     const changesIndex = work.changesIndex
-    let tailRows = this.#tailRows
-    if (changesIndex) tailRows = this.#markAndLedger(work)
+    if (changesIndex) this.#markAndLedger(work)
     if (operations.length === 0) {
       for (const { change } of accepted) change.done?.()
       return
@@ -245,7 +244,7 @@ export class Transactions {
       throw error
     }
     this.#ledger = work.totals
-    this.#tailRows = tailRows
+    this.#keepTailRows(work)
     for (const sequence of work.known) log.indexed(sequence)
     for (const { change } of accepted) change.done?.()
   }
@@ -294,23 +293,36 @@ export class Transactions {
   }
 
   /** Writes the ledger, the tail row of the new places, and forgets the tail rows that the mark has passed. */
-  #markAndLedger(work: Workspace): number[] {
+  #markAndLedger(work: Workspace): void {
     const { log } = this.#components
-    const { operations, totals } = work
-    let tailRows = this.#tailRows
-    if (work.tail.length > 0) {
-      const highest = work.tail.reduce((max, { sequence }) => Math.max(max, sequence), 0)
-      operations.push({ type: 'put', key: joined(rows.tail, sequenceKey(highest)), value: encodeTail(work.tail) })
-      tailRows = [...tailRows.filter((row) => row !== highest), highest].sort((a, b) => a - b)
-    }
+    const { operations, tail, totals } = work
+    if (tail.length > 0) operations.push({ type: 'put', key: tailKey(highestOf(tail)), value: encodeTail(tail) })
     totals.mark = Math.max(totals.mark, log.mark)
     totals.sequenceNext = log.sequenceNext
     totals.clean = false
-    const passed = tailRows.filter((row) => row <= totals.mark)
-    for (const row of passed) operations.push({ type: 'del', key: joined(rows.tail, sequenceKey(row)) })
+    for (const row of this.#tailRows) {
+      if (row > totals.mark) break
+      operations.push({ type: 'del', key: tailKey(row) })
+    }
     operations.push({ type: 'put', key: rows.ledger, value: encodeLedger(totals) })
-    return passed.length === 0 ? tailRows : tailRows.slice(passed.length)
   }
+
+  /** The same in memory, once the batch is written. Rows come nearly in order: the place of a new one is near the end. */
+  #keepTailRows({ tail, totals }: Workspace): void {
+    const passed = this.#tailRows.findIndex((row) => row > totals.mark)
+    this.#tailRows.splice(0, passed < 0 ? this.#tailRows.length : passed)
+    if (tail.length === 0) return
+    const highest = highestOf(tail)
+    this.#tailRows.splice(this.#tailRows.findLastIndex((row) => row < highest) + 1, 0, highest)
+  }
+}
+
+function tailKey(row: number): Uint8Array {
+  return joined(rows.tail, sequenceKey(row))
+}
+
+function highestOf(tail: readonly TailBlock[]): number {
+  return tail.reduce((highest, { sequence }) => Math.max(highest, sequence), 0)
 }
 
 function apply(turn: Turn, work: Workspace): boolean {

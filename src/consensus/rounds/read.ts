@@ -48,6 +48,7 @@ export class ReadRound {
         }
       }
       if (this.#heard.length + this.#silent === members.length) this.#commit()
+      else if (this.#heard.length === majority) this.#hurry()
     })
   }
 
@@ -55,6 +56,14 @@ export class ReadRound {
     this.#stop()
     if (this.#tries === undefined) this.#ended({ kind: 'failed', why: 'cancelled', unknown: false })
     else this.#tries.cancel()
+  }
+
+  /** A majority differs: the others get a moment to settle it, since to commit costs two round trips and a duel. */
+  #hurry(): void {
+    this.#timer?.cancel()
+    this.#timer = this.#context.after(4 * this.#context.timing.backoffMs, () => {
+      this.#commit()
+    })
   }
 
   #commit(): void {

@@ -51,6 +51,7 @@ export class Reconfiguration {
   #timer: Appointment | undefined
   #tries = 0
   #sealed = false
+  #activating = false
   #over = false
 
   constructor(context: Context, init: ReconfigureInit) {
@@ -71,15 +72,15 @@ export class Reconfiguration {
 
   /** Somebody else's successor of the same configuration was decided, or ours by somebody else. */
   overtaken(config: number): void {
-    if (config > this.#from.number) this.#end({ kind: 'active', config })
+    if (!this.#activating && config > this.#from.number) this.#end({ kind: 'active', config })
   }
 
   #probe(nodes: readonly NodeId[]): void {
     const context = this.#context
     const started = context.now.hrtimeMs
     const budgetMs = safeHolderMs(context.timing) / 2
-    const targets = [...this.#from.members]
-    for (const node of nodes) if (!targets.some((member) => member.node === node)) targets.push({ node, incarnation: '' })
+    // By node: a voter that lost its memory has a new incarnation, and is to be found under it.
+    const targets = [...new Set([...this.#from.members.map((member) => member.node), ...nodes])].map((node) => ({ node, incarnation: '' }))
     const found = new Map<string, VoterId>()
     let current = 0
     let registers = 0
@@ -180,6 +181,7 @@ export class Reconfiguration {
   }
 
   #activate(record: ConfigRecord, snapshot: Snapshot): void {
+    this.#activating = true
     this.#init.decided(record)
     const old = this.#from.members.filter((voter) => !record.members.some((member) => sameVoter(member, voter)))
     const chain = this.#init.chain()

@@ -35,6 +35,8 @@ export const voterStateEmpty: VoterState = {
 export interface VoterInit {
   readonly node: NodeId
   readonly incarnation: string
+  /** 32 hex digits, random, of this process start. */
+  readonly start: string
   readonly timing: Timing
   readonly clockKind: ClockKind
   readonly state: VoterState
@@ -73,6 +75,9 @@ export class Voter {
   #record: VoterRecord
   /** Of the last batch taken. */
   #sequence: number
+  /** What the store had when this process began: nobody can have been told more by the ones before. */
+  readonly #sequenceAtStart: number
+  readonly #start: string
   #changes: Change[] = []
   #forgot = false
 
@@ -86,6 +91,8 @@ export class Voter {
     this.#registers = new VoterRegisters({ table: components.table ?? new MapTable(), sessions: this.#sessions, revocations: this.#revocations })
     const { state } = init
     this.#sequence = state.sequence
+    this.#sequenceAtStart = state.sequence
+    this.#start = init.start
     this.#record = state.record
     this.#chain = state.chain
     this.#registers.floor = state.record.floor
@@ -139,7 +146,7 @@ export class Voter {
     const body = this.#answer(request, now)
     const through = this.#sequence + (this.#changes.length > 0 ? 1 : 0)
     const voter = { node: this.node, incarnation: this.incarnation }
-    return new AfterSync({ nonce: request.nonce, voter, config: this.#record.config, sequence: through, body }, through)
+    return new AfterSync({ nonce: request.nonce, voter, start: this.#start, config: this.#record.config, sequence: through, body }, through)
   }
 
   /** The signed chain, from anyone. */
@@ -160,8 +167,9 @@ export class Voter {
 
   /** What a store answers that need not vote. */
   #openToAll({ body, incarnation, seen }: Request, now: Readings): ReplyBody | undefined {
-    // `seen` counts only if it was this very store that the sender saw.
-    if (incarnation === this.incarnation && seen > this.#sequence) this.#forgot = true
+    // `seen` counts only if it was this very store that the sender saw, in an earlier start.
+    const isEarlier = incarnation === this.incarnation && seen.start !== '' && seen.start !== this.#start
+    if (isEarlier && seen.sequence > this.#sequenceAtStart) this.#forgot = true
     if (this.#forgot) return { kind: 'refused', why: { code: 'forgot' } }
     if (body.kind === 'probe') return { kind: 'probed', sealed: this.sealed, registers: this.#registers.table.size, chain: this.#chain }
     if (body.kind === 'fetch') {

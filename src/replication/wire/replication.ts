@@ -670,6 +670,8 @@ export interface StoreResponse {
   bytes: number
   already: boolean
   proof: Uint8Array
+  inventorySalt: bigint
+  inventoryVersion: number
 }
 
 export namespace StoreResponse {
@@ -697,6 +699,16 @@ export namespace StoreResponse {
           w.bytes(obj.proof)
         }
 
+        if ((obj.inventorySalt != null && obj.inventorySalt !== 0n)) {
+          w.uint32(32)
+          w.uint64(obj.inventorySalt)
+        }
+
+        if ((obj.inventoryVersion != null && obj.inventoryVersion !== 0)) {
+          w.uint32(40)
+          w.uint64Number(obj.inventoryVersion)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -704,7 +716,9 @@ export namespace StoreResponse {
         const obj: any = {
           bytes: 0,
           already: false,
-          proof: uint8ArrayAlloc(0)
+          proof: uint8ArrayAlloc(0),
+          inventorySalt: 0n,
+          inventoryVersion: 0
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -723,6 +737,14 @@ export namespace StoreResponse {
             }
             case 3: {
               obj.proof = reader.bytes()
+              break
+            }
+            case 4: {
+              obj.inventorySalt = reader.uint64()
+              break
+            }
+            case 5: {
+              obj.inventoryVersion = reader.uint64Number()
               break
             }
             default: {

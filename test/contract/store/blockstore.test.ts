@@ -30,6 +30,8 @@ for (const [name, make] of Object.entries(makers)) {
     it('put of one block many times at once', async () => {
       await Promise.all(Array.from({ length: 20 }, async () => store.put(block(1).cid, block(1).bytes)))
       assert.deepEqual(Buffer.from(await store.get(block(1).cid)), Buffer.from(block(1).bytes))
+      await store.delete(block(1).cid)
+      assert.equal(await store.has(block(1).cid), false)
     })
 
     it('putMany and getMany are streams in order', async () => {

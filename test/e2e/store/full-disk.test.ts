@@ -82,7 +82,11 @@ describe('store: full disk', function () {
       await assert.rejects(putAll(store, [block(9000, 1000)], 'again', [names.put(new Uint8Array(1), new Uint8Array(1))]), { code: 'NO_SPACE' })
       for (const { cid, bytes } of kept) assert.deepEqual(await blockStore.get(cid), Buffer.from(bytes))
 
+      // What was put before can be committed as soon as there is space, without another block being put first.
+      const early = full === 'blocks' ? await blockStore.draft('early') : undefined
+      assert.equal(await early?.adopt(kept[0]!.cid), early === undefined ? undefined : true)
       await rm(ballast)
+      await early?.commit([])
       for (const id of await blockStore.drafts()) {
         if (id === 'again') continue
         const left = await blockStore.draft(id).catch(() => undefined)

@@ -35,7 +35,7 @@ class SyncWitness {
     }
     this.#restore.push(() => (handles.datasync = datasync))
 
-    const levels = Level.prototype as unknown as { _batch: (this: { location: string }, operations: unknown, options: { sync?: boolean }) => Promise<void> }
+    const levels = (Level as { prototype: object }).prototype as { _batch: (this: { location: string }, operations: unknown, options: { sync?: boolean }) => Promise<void> }
     const { _batch } = levels
     levels._batch = async function (this: { location: string }, operations, options): Promise<void> {
       await _batch.call(this, operations, options)
@@ -111,7 +111,7 @@ function newestLog(folder: string): string {
 }
 
 /** Each is copied, opened and checked: about 100 ms. */
-const momentsMax = 25
+const momentsMax = 15
 
 /** A ninth of a write buffer. */
 const blocksOf = (blob: number): Block[] => blocks(4, 30_000, blob * 10)

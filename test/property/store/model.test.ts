@@ -10,7 +10,7 @@ import { block, collect, Home } from '../../unit/store/support.js'
  * made in rounds; those of a round run at once, on blocks of their own, so that the outcome does not depend on their
  * order while their batches mix.
  */
-const runs = 12
+const runs = Number(process.env['MESH_TEST_RUNS'] ?? 5)
 const rounds = 25
 const poolBlocks = 24
 /** Parts of the pool, one for each step of a round. */

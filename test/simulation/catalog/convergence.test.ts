@@ -57,6 +57,10 @@ async function world(seed: number, steps: number): Promise<void> {
   const path = (): string => any(['/a', '/a/b', '/a b', '/c/d/e', '/c/d/f.txt', '/c/d', '/x.tar.gz'])
   let puts = 0
   const expected = new Set(['NOT_FOUND', 'STALE_TOKEN', 'CHANGED', 'EXISTS'])
+  const tolerate = (error: unknown): void => {
+    if (!expected.has((error as { code: string }).code)) throw error
+  }
+  const background: Promise<void>[] = []
   for (let step = 0; step < steps; step++) {
     const node = any(nodes)
     try {
@@ -65,7 +69,12 @@ async function world(seed: number, steps: number): Promise<void> {
         case 1:
         case 2:
         case 3:
-          await node.put(path(), `content ${random.below(4) === 0 ? 'same' : puts++}`, random.below(10) === 0 ? { token: BigInt(random.below(4)) } : {})
+          {
+            const putting = node.put(path(), `content ${random.below(4) === 0 ? 'same' : puts++}`, random.below(10) === 0 ? { token: BigInt(random.below(4)) } : {})
+            // Half of them run while other things go on, at the same path maybe.
+            if (random.below(2) === 0) background.push(putting.then(() => undefined, tolerate))
+            else await putting
+          }
           break
         case 4:
           await node.rm(path())
@@ -98,6 +107,7 @@ async function world(seed: number, steps: number): Promise<void> {
           break
         case 9:
           if (random.below(3) === 0) {
+            await Promise.all(background.splice(0))
             if (node.isRunning) await node.stop()
             await node.start()
           } else if (random.below(3) === 0) node.clockOffset = -random.below(86_400_000)
@@ -106,9 +116,10 @@ async function world(seed: number, steps: number): Promise<void> {
           await sim.time.advance(random.below(8000))
       }
     } catch (error) {
-      if (!expected.has((error as { code: string }).code)) throw error
+      tolerate(error)
     }
   }
+  await Promise.all(background)
   for (const node of nodes) {
     if (!node.isRunning) await node.start()
     for (const other of nodes) sim.link(node.id, other.id, true)

@@ -10,7 +10,7 @@ import { Operations } from '../../../src/consensus/operations.js'
 import { Voter } from '../../../src/consensus/voter/voter.js'
 import { Disk } from './disk.js'
 import type { MachineClocks } from './machine.js'
-import type { Network } from './network.js'
+import type { Links } from './network.js'
 import { simulatedHash, simulatedSeals } from './seals.js'
 import type { World } from './world.js'
 
@@ -52,13 +52,13 @@ export class Host {
   suspended = false
   readonly #waiting: (() => void)[] = []
   readonly #world: World
-  readonly #network: Network
+  readonly #network: Links
   readonly #hooks: HostHooks
   readonly #timing: Timing
   /** Two copies of one disk may run under one name: each gets messages for it. */
   readonly #syncMsMax: number
 
-  constructor(components: { world: World; network: Network; clocks: MachineClocks; hooks: HostHooks }, init: { id: NodeId; timing: Timing; syncMsMax: number }) {
+  constructor(components: { world: World; network: Links; clocks: MachineClocks; hooks: HostHooks }, init: { id: NodeId; timing: Timing; syncMsMax: number }) {
     this.id = init.id
     this.#world = components.world
     this.#network = components.network
@@ -97,7 +97,7 @@ export class Host {
     const timing = this.#timing
     const components = { random: this.#world.random, seals: simulatedSeals(this.id), hashOf: simulatedHash }
     const { incarnation } = disk
-    const voter = new Voter(components, { node: this.id, incarnation, timing, clockKind: this.clocks.kind, state: disk.state(), now })
+    const voter = new Voter(components, { node: this.id, incarnation, start, timing, clockKind: this.clocks.kind, state: disk.state(), now })
     const node = new Node(components, {
       node: this.id, incarnation, start, epoch: disk.epoch, chain: disk.nodeChain, timing, clockKind: this.clocks.kind, now,
     })
@@ -162,10 +162,10 @@ export class Host {
     switch (effect.kind) {
       case 'request':
         this.#hooks.asked(this, effect.request)
-        this.#toAll(effect.to, (host) => { host.#receiveRequest(effect.request, this) })
+        this.#toAll(effect.to, effect.request.body.kind, (host) => { host.#receiveRequest(effect.request, this) })
         return
       case 'peer':
-        this.#toAll(effect.to, (host) => { host.#receivePeer(effect.message, this) })
+        this.#toAll(effect.to, effect.message.kind, (host) => { host.#receivePeer(effect.message, this) })
         return
       case 'persist-epoch':
         this.#world.after(this.#world.between(0.1, this.#syncMsMax), () => {
@@ -190,9 +190,9 @@ export class Host {
     }
   }
 
-  #toAll(to: NodeId, deliver: (host: Host) => void): void {
+  #toAll(to: NodeId, label: string, deliver: (host: Host) => void): void {
     for (const host of this.#hooks.peers()) {
-      if (host.id === to) this.#network.send(this.id, host.id, () => { deliver(host) })
+      if (host.id === to) this.#network.send(this.id, host.id, () => { deliver(host) }, label)
     }
   }
 
@@ -241,7 +241,7 @@ export class Host {
     for (const { reply, request, to } of ready) {
       const answer = reply.release(synced)
       this.#hooks.replied(this, request, answer)
-      this.#network.send(this.id, to.id, () => { to.#receiveReply(answer) })
+      this.#network.send(this.id, to.id, () => { to.#receiveReply(answer) }, answer.body.kind)
     }
   }
 

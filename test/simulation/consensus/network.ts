@@ -9,8 +9,13 @@ export interface NetworkInit {
   readonly delayMsMax: number
 }
 
+/** How hosts reach each other. `label`: the kind of message, for those who pick. */
+export interface Links {
+  send(from: string, to: string, deliver: () => void, label?: string): void
+}
+
 /** One-way links between hosts. Cut and clogged by direction, so that partitions may be symmetric, one-way or of one pair. */
-export class Network {
+export class Network implements Links {
   readonly #world: World
   #init: NetworkInit
   readonly #cut = new Set<string>()

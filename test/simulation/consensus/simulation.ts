@@ -31,6 +31,9 @@ export interface SimulationResult {
 /** What one seed draws for its run. */
 export interface Weather {
   readonly hosts: number
+  readonly loss: number
+  readonly replay: number
+  readonly delayMsMax: number
   readonly voters: number
   readonly scopes: number
   /** Within ρ, everything is asserted; outside, only what tokens protect. */
@@ -50,6 +53,9 @@ function weather(world: World): Weather {
   const hosts = world.pick([3, 3, 4, 5])
   return {
     hosts,
+    loss: world.chance(0.3) ? 0 : world.between(0, 0.3),
+    replay: world.chance(0.3) ? 0 : world.between(0, 0.5),
+    delayMsMax: world.pick([5, 40, 100, 400]),
     voters: world.pick(hosts >= 5 ? [3, 5] : [1, 3, 3, 3]),
     scopes: world.pick([1, 1, 2]),
     clocksInBounds: world.chance(0.85),
@@ -97,11 +103,7 @@ export class Simulation implements HostHooks {
     this.#seed = seed
     const world = (this.world = new World(seed))
     this.#weather = { ...weather(world), ...forced }
-    this.#network = new Network(world, {
-      loss: world.chance(0.3) ? 0 : world.between(0, 0.3),
-      replay: world.chance(0.3) ? 0 : world.between(0, 0.5),
-      delayMsMax: world.pick([5, 40, 100, 400]),
-    })
+    this.#network = new Network(world, this.#weather)
     this.#timing = { ...timingDefaults, tryMs: world.pick([300, 1000]) }
     this.#scopes = Array.from({ length: this.#weather.scopes }, (_, i) => `s${i}`)
     for (let i = 0; i < this.#weather.hosts; i++) this.#hosts.push(this.#host(`n${i}` as NodeId))

@@ -123,4 +123,33 @@ describe('catalog, several nodes', () => {
     await a.stop()
     await b.stop()
   })
+
+  it('does not lose an edit that comes while a version from elsewhere is being written', async () => {
+    const world = new World()
+    const [a, b] = [await new TestNode(world, 'a').start(), await new TestNode(world, 'b').start()]
+    const write = b.meta.write.bind(b.meta)
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    let isWriting = false
+    b.meta.write = async (operations) => {
+      b.meta.write = write
+      isWriting = true
+      await gate
+      await write(operations)
+    }
+    await a.put('/x', 'theirs')
+    await world.time.advance(200)
+    assert.ok(isWriting)
+    const putting = b.put('/x', 'ours')
+    await world.time.advance(200)
+    open()
+    await putting
+    await world.time.advance(2000)
+    assert.deepEqual(await b.listing(), [`/x ${cidOf('ours')}`])
+    assert.deepEqual(await a.listing(), await b.listing())
+    await a.stop()
+    await b.stop()
+  })
 })

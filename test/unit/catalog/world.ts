@@ -70,18 +70,19 @@ export class VirtualTime {
 let busy = 0
 
 // Signatures are verified in the thread pool, which knows nothing of virtual time: count what is in there.
-const { verify } = crypto
-crypto.verify = ((...args: Parameters<typeof verify>) => {
-  const callback = args[4] as ((error: Error | null, ok: boolean) => void) | undefined
+type Verified = (error: Error | null, ok: boolean) => void
+const verify = crypto.verify as (...args: unknown[]) => unknown
+const counting = (...args: unknown[]): unknown => {
+  const callback = args[4] as Verified | undefined
   if (callback === undefined) return verify(...args)
   busy++
-  args[4] = (error, ok) => {
+  const counted: Verified = (error, ok) => {
     busy--
     callback(error, ok)
   }
-  verify(...args)
-  return undefined
-}) as typeof verify
+  return verify(...args.slice(0, 4), counted)
+}
+Object.assign(crypto, { verify: counting })
 syncBuiltinESMExports()
 
 /** Until promises, and the thread pool's answers, have come to rest: turns of the event loop, no time. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { cp } from 'node:fs/promises'
 import { block, blocks, Home, putAll } from './support.js'
 
 describe('store: drafts', () => {
@@ -119,6 +120,25 @@ describe('store: drafts', () => {
     await store.blocks.release(all.map(({ cid }) => cid), [])
     assert.equal((await store.usage()).blocks, 0)
     assert.ok((await store.recount()).agrees)
+  })
+
+  it('blocks that only memory knows are found after a crash, however long ago they were put', async () => {
+    const store = await home.open()
+    const draft = await store.blocks.draft('long')
+    await draft.put(block(1).cid, block(1).bytes)
+    // Others go on: logs change, tables are written, the mark moves as far as it may.
+    for (let i = 0; i < 3; i++) {
+      await putAll(store, blocks(60, 100_000, 100 * (i + 1)))
+      await store.blocks.release(blocks(1, 100_000, 100 * (i + 1)).map(({ cid }) => cid), [])
+      await store.reclaim()
+    }
+    const copy = `${home.path}/copy`
+    await cp(`${home.path}/blocks`, `${copy}/blocks`, { recursive: true })
+    await cp(`${home.path}/meta`, `${copy}/meta`, { recursive: true })
+    const found = await home.openAt(copy)
+    assert.deepEqual([found.recovery.orphans, found.recovery.orphanBytes, found.recovery.missing], [1, 1000, 0])
+    assert.ok((await found.recount()).agrees)
+    assert.equal((await found.usage()).reclaimableBytes, 1000)
   })
 
   it('refuses what makes no sense', async () => {

@@ -84,6 +84,27 @@ describe('store: quarantine', () => {
     assert.ok((await store.recount()).agrees)
   })
 
+  it('a draft that is gone on with brings again what was found wrong meanwhile, and counts it once', async () => {
+    for (const flushes of [false, true]) {
+      const store = await home.open()
+      const draft = await store.blocks.draft('liar')
+      await draft.put(block(1).cid, block(2).bytes)
+      await draft.flush()
+      assert.equal(await store.blocks.verify(block(1).cid), false)
+      assert.equal(await draft.adopt(block(1).cid), false)
+      await draft.put(block(1).cid, block(1).bytes)
+      assert.deepEqual(await store.blocks.get(block(1).cid), Buffer.from(block(1).bytes))
+      if (flushes) await draft.flush()
+      await draft.commit([])
+      assert.equal(await store.blocks.verify(block(1).cid), true)
+      await store.blocks.release([block(1).cid], [])
+      assert.equal(await store.blocks.has(block(1).cid), false)
+      assert.deepEqual(await store.blocks.quarantined(), [])
+      assert.ok((await store.recount()).agrees)
+      await store.close()
+    }
+  })
+
   it('a wrong block of an open draft goes to quarantine in its name', async () => {
     const store = await home.open()
     const draft = await store.blocks.draft('liar')
