@@ -10,7 +10,7 @@ import { Dropper } from './dropper.js'
 import { saltOf } from './fingerprint.js'
 import { Holders } from './holders.js'
 import { Inventory } from './inventory.js'
-import { decode } from './messages.js'
+import { decodeVitals } from './messages.js'
 import { MeshNews, vitalsFlags } from './mesh-news.js'
 import { registerMethods, vitalsBytesMax } from './methods.js'
 import { isOver, Pauses } from './pausing.js'
@@ -26,7 +26,7 @@ import { Trust } from './trust.js'
 import type { DrainOutcome, EvictionOutcome, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
 import { ReplicationError } from './types.js'
 import { Wants } from './wants.js'
-import { Vitals } from './wire/replication.js'
+import type { Vitals } from './wire/replication.js'
 
 /** A file that came in here so recently that its owner may be watching. */
 const freshMs = 10 * 60_000
@@ -35,6 +35,8 @@ const gatherMs = 20
 /** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
 const settleMs = 15_000
 const pollMs = 1_000
+/** Ten times what vitals take to go round after a change. */
+const leaveToAskerMs = 15_000
 const problemsMax = 20
 
 /** The room at work. What it consists of is in README.md; here is who calls whom. */
@@ -68,6 +70,10 @@ export class ReplicationRoom implements Replication {
   #rescan = false
   #startedAtMs = 0
   /** Since when a blob has had live copies beyond the wanted ones, wall clock. */
+  /** The count of copies that listeners were told last. */
+  readonly #told = new Map<string, number>()
+  /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
+  readonly #left = new Map<string, number>()
   readonly #surplusSince = new Map<string, number>()
   readonly #tending: Pauses
   readonly #catalogChanges: Pauses
@@ -137,11 +143,17 @@ export class ReplicationRoom implements Replication {
         self: this.#self,
         storesMax: settings.storesMax,
         closed: () => this.#closed(),
+        leaving: () => this.#draining,
         wantOf: (cid, root) => this.#wants.ask(cid, root),
         partOf: (root, cid) => this.#wants.addParts(root, [cid]),
         takesMove: (bytes) => takesMove(this.#self, bytes, this.#news.mesh()),
         makeRoom: (bytes, want, signal) => this.#shedding.makeRoom(bytes, want, signal),
-        stored: (entry) => this.#stock.held(entry),
+        stored: async (entry, from) => {
+          // Whoever asked for it has it, and is making the other copies too: not a second coordinator's business yet.
+          holders.show(entry.cid, from, true)
+          this.#left.set(entry.cid, clock.monotonicMs() + leaveToAskerMs)
+          await this.#stock.held(entry)
+        },
         catalogChange: (waitMs, signal) => this.#catalogChanges.wait(waitMs, signal),
       },
     )
@@ -193,6 +205,7 @@ export class ReplicationRoom implements Replication {
         members: () => membership.members().length,
         quota: () => this.#space.last(),
         flags: () => this.#flags(),
+        evictable: () => this.#shedding.evictable,
       },
     )
   }
@@ -234,14 +247,15 @@ export class ReplicationRoom implements Replication {
       topic.subscribe((message, from) => {
         let vitals: Vitals
         try {
-          vitals = decode(Vitals, message)
+          vitals = decodeVitals(message)
         } catch {
           return 'reject'
         }
         return this.#book.hear(from, vitals)
       }),
       catalog.on('change', (change) => {
-        this.#stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)
+        // Whoever asked for these did so by an older record.
+        for (const cid of this.#stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) this.#left.delete(cid)
         this.#catalogChanges.wake()
       }),
       membership.on('changed', () => this.#poke()),
@@ -449,6 +463,7 @@ export class ReplicationRoom implements Replication {
       await this.#stock.scan()
       await this.#space.report()
       await this.#dropper.tick(signal)
+      await this.#shedding.measure()
       for (const peer of this.#news.forgotten) {
         if (this.#components.membership.members().some((member) => member.peerId === peer && member.state === 'up')) await this.#remember(peer)
       }
@@ -465,7 +480,9 @@ export class ReplicationRoom implements Replication {
     if (this.#paused || this.#draining) return
     const settling = nowMs - this.#startedAtMs < Math.min(settleMs, this.#settings.rebalance.graceMs)
     const budget = this.#refillBudget(nowMs)
-    const { actions } = planRebalance(this.#self, views, mesh, this.#policy(budget), clock.wallMs())
+    for (const [cid, untilMs] of this.#left) if (untilMs <= nowMs) this.#left.delete(cid)
+    const mine = views.filter((view) => !this.#left.has(view.cid))
+    const { actions } = planRebalance(this.#self, mine, mesh, this.#policy(budget), clock.wallMs())
     for (const action of actions) {
       if (action.kind === 'move' && !sweep) continue
       // Right after the start all others seem to be away; only what the owner has just put does not wait.
@@ -545,13 +562,17 @@ export class ReplicationRoom implements Replication {
     let under = 0
     let below = 0
     if (all) for (const cid of this.#surplusSince.keys()) if (this.#inventory.get(cid) === undefined) this.#surplusSince.delete(cid)
+    if (all) for (const cid of this.#told.keys()) if (this.#inventory.get(cid) === undefined) this.#told.delete(cid)
     for (const view of views) {
       const standing = standingOf(view, mesh, policy)
       if (standing.surplus === 0) this.#surplusSince.delete(view.cid)
       else if (!this.#surplusSince.has(view.cid)) this.#surplusSince.set(view.cid, nowMs)
-      if (standing.counted < view.wanted) under++
+      // A copy on its way keeps a second one from being planned, and is none yet.
+      const have = this.#holders.counted(view.cid, mesh, this.#settings.rebalance.graceMs).length
+      if (have < view.wanted) under++
       if (standing.live < standing.minimum) below++
-      this.#events.emit('replicas', { cid: view.cid, wanted: view.wanted, have: standing.counted })
+      if (this.#told.get(view.cid) !== have) this.#events.emit('replicas', { cid: view.cid, wanted: view.wanted, have })
+      this.#told.set(view.cid, have)
     }
     if (all) {
       this.#counts = { underReplicated: under, belowMinimum: below }

@@ -1,12 +1,13 @@
 /** Making room: which blobs may go, and letting go of them by the exchange. */
 import type { Log, NodeId, Random, Clock } from '../base/index.js'
 import { messageOf } from '../base/index.js'
-import type { Action, BlobView, EvictionCandidate, EvictionPlan, Plan } from '../storage-policy/index.js'
-import { minimumReplicas, planEviction, planRelief, priorities } from '../storage-policy/index.js'
+import type { Action, BlobView, EvictionCandidate, EvictionPlan, Plan, Priority } from '../storage-policy/index.js'
+import { keepReason, minimumReplicas, planEviction, planRelief, priorities } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
 import type { DropOutcome, Dropper } from './dropper.js'
 import type { Holders } from './holders.js'
 import type { Inventory } from './inventory.js'
+import { prioritiesRising } from './mesh-news.js'
 import type { MeshNews } from './mesh-news.js'
 import type { Space } from './space.js'
 import type { Target } from './target.js'
@@ -36,10 +37,20 @@ export interface SheddingInit {
 /** Deletions that are confirmed at once. */
 const dropsMax = 8
 
+/** There is too much of it, or it matters less. */
+function yieldsTo(one: EvictionCandidate, priority: Priority): boolean {
+  return one.copies > one.wanted || priorities[one.priority].value < priorities[priority].value
+}
+
+function sumOf(candidates: readonly EvictionCandidate[]): number {
+  return candidates.reduce((sum, one) => sum + one.bytes, 0)
+}
+
 export class Shedding {
   readonly #components: SheddingComponents
   readonly #init: SheddingInit
   #relieving = false
+  #evictable: number[] = []
 
   constructor(components: SheddingComponents, init: SheddingInit) {
     this.#components = components
@@ -70,6 +81,17 @@ export class Shedding {
       })
     }
     return candidates
+  }
+
+  /** What could go for a blob of each priority, least first; made anew by `measure`, since it takes a look at everything. */
+  get evictable(): number[] {
+    return this.#evictable
+  }
+
+  async measure(): Promise<void> {
+    const nowMs = this.#components.clock.wallMs()
+    const candidates = this.#init.settings().autoEvict ? (await this.candidates()).filter((one) => keepReason(one, nowMs) === null) : []
+    this.#evictable = prioritiesRising.map((priority) => sumOf(candidates.filter((one) => yieldsTo(one, priority))))
   }
 
   plan(candidates: readonly EvictionCandidate[], bytes: number): EvictionPlan {
@@ -106,8 +128,7 @@ export class Shedding {
     const { space, reclaim } = this.#components
     let freed = 0
     if (this.#init.settings().autoEvict) {
-      const value = priorities[want.priority].value
-      const candidates = (await this.candidates()).filter((one) => one.copies > one.wanted || priorities[one.priority].value < value)
+      const candidates = (await this.candidates()).filter((one) => yieldsTo(one, want.priority))
       const plan = this.plan(candidates, bytes)
       if (plan.shortBytes === 0) freed = await this.carryOut(plan, signal)
     }

@@ -103,16 +103,20 @@ export class Stock {
     this.#init.changed([cid])
   }
 
-  catalogChanged(before: string | undefined, after: string | undefined): void {
+  /** The blobs here that the change touches. */
+  catalogChanged(before: string | undefined, after: string | undefined): string[] {
+    const all: string[] = []
     const { clock, inventory, wants } = this.#components
     for (const root of new Set([before, after])) {
       if (root === undefined) continue
       const touched = wants.changed(root).filter((cid) => inventory.get(cid) !== undefined)
       if (root === before && root !== after) for (const cid of touched) this.#orphans.set(cid, { sinceMs: clock.monotonicMs(), removed: true })
+      all.push(...touched)
       this.#init.changed(touched)
     }
     // A file that was just put here: its blobs are on the disk, and not yet in the inventory.
     if (after !== undefined && inventory.get(after) === undefined) void this.#lookFor(after)
+    return all
   }
 
   /** A plan came across a blob and its want. */

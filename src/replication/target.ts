@@ -31,7 +31,9 @@ export interface TargetComponents {
 export interface TargetInit {
   readonly self: NodeId
   readonly storesMax: number
-  /** Why nothing is taken now, or undefined. */
+  /** Takes nothing at all, not even its owner's. */
+  readonly leaving: () => boolean
+  /** Why nothing of others is taken now, or undefined. */
   readonly closed: () => string | undefined
   /** `root`: the file that it is said to be a part of. */
   readonly wantOf: (cid: string, root?: string) => Promise<Want | undefined>
@@ -40,7 +42,7 @@ export interface TargetInit {
   readonly takesMove: (bytes: number) => boolean
   /** Frees so many bytes for a blob of this want if it may; resolves to whether it is worth another try. */
   readonly makeRoom: (bytes: number, want: Want, signal: AbortSignal) => Promise<boolean>
-  readonly stored: (entry: Pick<HeldEntry, 'cid' | 'kind' | 'bytes' | 'blocks' | 'heldSinceMs'>) => Promise<void>
+  readonly stored: (entry: Pick<HeldEntry, 'cid' | 'kind' | 'bytes' | 'blocks' | 'heldSinceMs'>, from: NodeId) => Promise<void>
   /** The catalog may be a moment behind the request: resolves at its next change, or when the time is up. */
   readonly catalogChange: (waitMs: number, signal: AbortSignal) => Promise<void>
 }
@@ -87,7 +89,7 @@ export class Target {
     if (held !== undefined) {
       bytes = held.bytes
       if (root !== undefined && (await this.#init.wantOf(root)) !== undefined) await this.#init.partOf(root, name)
-      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
     } else bytes = (await this.#join(cid, root, request, from, signal)).bytes
     const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, this.#init.self, signal)
     const { inventory } = this.#components
@@ -131,7 +133,7 @@ export class Target {
     const name = cid.toString()
     const want = await this.#wantOf(name, root, signal)
     if (want === undefined) throw new ReplicationError('NOT_FOUND', 'no file that is known here has it', { cid: name })
-    if (closed !== undefined && !want.own) throw new ReplicationError('NOT_ACCEPTING', closed)
+    if (this.#init.leaving() || (closed !== undefined && !want.own)) throw new ReplicationError('NOT_ACCEPTING', closed ?? 'this node is leaving')
     if (request.move && !this.#init.takesMove(request.bytes)) {
       throw new ReplicationError('NO_SPACE', 'this node is as full as the others', { reason: 'BALANCE' })
     }
@@ -156,7 +158,7 @@ export class Target {
         },
       )
       if (root !== undefined) await this.#init.partOf(root, name)
-      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
       return { bytes: held.bytes }
     } catch (error) {
       this.#components.log.debug('a blob could not be stored', { cid: name, from, code: codeOf(error) ?? '', error: messageOf(error) })

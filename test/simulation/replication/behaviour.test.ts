@@ -138,7 +138,12 @@ describe('replication: what it does', function () {
     mesh.world.liars.add(liar.id)
     const files = Array.from({ length: 12 }, () => mesh.put(mesh.hosts[0]!, { bytes: mib, replicas: 3 }))
     await mesh.until(() => files.every((file) => mesh.copies(file.cid).length >= 3), 120_000, 'three true copies')
+    for (let i = 0; i < 12 && mesh.hosts[0]!.replication.status().untrusted.length === 0; i++) {
+      await mesh.clock.advance(60_000)
+      files.push(mesh.put(mesh.hosts[0]!, { bytes: mib, replicas: 3 }))
+    }
     assert.deepEqual(mesh.hosts[0]!.replication.status().untrusted, [liar.id])
+    await mesh.until(() => files.every((file) => mesh.copies(file.cid).length >= 3), 120_000, 'three true copies')
     for (const file of files) {
       const count = await mesh.clock.outcome(mesh.hosts[0]!.replication.replicasOf(file.path))
       assert.ok(!count.holders.includes(liar.id))
@@ -178,6 +183,8 @@ describe('replication: what it does', function () {
     const mesh = await meshOf(5, 300 * mib, { graceMs: 24 * 3600_000 })
     const file = mesh.put(mesh.hosts[0]!, { bytes: mib, replicas: 3 })
     await mesh.until(holds(mesh, file.cid, 3), 30_000, 'three copies')
+    await mesh.clock.outcome(mesh.hosts[0]!.replication.wait(file.path, never))
+    await mesh.clock.advance(20_000)
     const gone = mesh.copies(file.cid).find((host) => host !== mesh.hosts[0])!
     mesh.crash(gone)
     await mesh.clock.advance(300_000)
