@@ -378,7 +378,7 @@ export class ReplicationRoom implements Replication {
   async evict(options: { bytes: number; dryRun: boolean; signal?: AbortSignal }): Promise<EvictionOutcome> {
     const plan = this.#shedding.plan(await this.#shedding.candidates(), options.bytes)
     if (options.dryRun) return { ...plan, freedBytes: 0, refused: 0 }
-    const signal = options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal])
+    const signal = this.#with(options.signal)
     const freedBytes = await this.#shedding.carryOut(plan, signal)
     await this.#components.reclaim?.(signal)
     const freed = plan.actions.filter((action) => this.#inventory.get(action.cid) === undefined).length
@@ -386,7 +386,7 @@ export class ReplicationRoom implements Replication {
   }
 
   async reserve(bytes: number, signal?: AbortSignal): Promise<{ release: () => Promise<void> }> {
-    const all = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal])
+    const all = this.#with(signal)
     let admission = await this.#space.reserve(bytes, true, all)
     if (!admission.admitted && admission.shortBytes > 0) {
       await this.#shedding.makeOwnRoom(admission.shortBytes, all)
@@ -402,7 +402,7 @@ export class ReplicationRoom implements Replication {
   async drain(signal: AbortSignal): Promise<DrainOutcome> {
     this.#draining = true
     this.#herald.soon()
-    const all = AbortSignal.any([signal, this.#stop.signal])
+    const all = this.#with(signal)
     try {
       return await drainAway(
         { clock: this.#components.clock, inventory: this.#inventory, carrier: this.#carrier },
@@ -642,6 +642,14 @@ export class ReplicationRoom implements Replication {
     for (const cid of cids) this.#dirty.add(cid)
     this.#copyChanges.wake()
     this.#poke()
+  }
+
+  /** The caller's signal, and the end of the room. */
+  #with(signal: AbortSignal | undefined): AbortSignal {
+    if (signal === undefined) return this.#stop.signal
+    const both = AbortSignal.any([signal, this.#stop.signal])
+    setMaxListeners(0, both)
+    return both
   }
 
   #poke(): void {
