@@ -11,6 +11,8 @@ const table = {
   'protocols/admission/admission.proto': 'membership',
   'protocols/members/members.proto': 'membership',
   'protocols/rpc/rpc.proto': 'net',
+  'protocols/handshake/handshake.proto': 'net',
+  'protocols/kad/kad.proto': 'net',
   'protocols/blob/blob.proto': 'blobs',
   'protocols/catalog/catalog.proto': 'catalog',
   'protocols/replication/replication.proto': 'replication',
@@ -20,6 +22,12 @@ const check = process.argv.includes('--check')
 let stale = 0
 for (const [proto, room] of Object.entries(table)) {
   if (!existsSync(join(root, proto))) continue
+  // protons-runtime 5 writes bigint varints from 2^31 up to 2^32 wrong (2^31 comes back as 0), and reads fixed64 as signed.
+  const wrong = /^.*\bu?int64\b(?!.*jstype = JS_NUMBER).*;/m.exec(readFileSync(join(root, proto), 'utf8').replace(/\/\/.*/g, ''))
+  if (wrong !== null) {
+    console.log(`${proto}: "${wrong[0].trim()}": use [jstype = JS_NUMBER] below 2^53, else fixed64`)
+    process.exit(1)
+  }
   const scratch = mkdtempSync(join(tmpdir(), 'mesh-codegen-'))
   try {
     execFileSync(process.execPath, [join(root, 'node_modules/protons/dist/bin/protons.js'), '--output', scratch, join(root, proto)], { stdio: 'inherit' })

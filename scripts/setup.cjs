@@ -60,8 +60,18 @@ function step(what, command, args) {
   process.exit(1)
 }
 
+function isLink(file) {
+  try {
+    return fs.lstatSync(file).isSymbolicLink()
+  } catch (error) {
+    return false
+  }
+}
+
 /** Installs what package-lock.json says, unless that is what is installed already. */
 function install() {
+  // A linked folder belongs to another checkout, which keeps it: installing here would empty it there.
+  if (isLink(path.join(root, 'node_modules'))) return
   var stamp = path.join(root, 'node_modules', '.mesh-node-stamp')
   var wanted = hashOf([path.join(root, 'package.json'), path.join(root, 'package-lock.json')]) + ' node-' + process.versions.modules
   if (stampIs(stamp, wanted)) return

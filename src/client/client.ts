@@ -112,7 +112,7 @@ export class MeshClient {
     })
   }
 
-  /** Many files in one go, below `path`. All of one batch or none of it is visible at once; see the answer's `entries`. */
+  /** Many files in one go, below `path`. Each is in or not for itself: see the answer's `entries` and `failed`. */
   async putFolder(path: string, entries: AsyncIterable<FolderSource>, options: PutOptions & RequestOptions = {}): Promise<PutFolderResult> {
     return this.#transport.json({
       method: 'PUT',

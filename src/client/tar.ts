@@ -18,7 +18,7 @@ export interface FolderSource {
 export interface FolderEntry {
   path: string
   size: number
-  modifiedMs: number | undefined
+  modifiedMs: number
   content: AsyncIterable<Uint8Array>
 }
 
@@ -76,12 +76,12 @@ export async function* unpackFolder(bytes: AsyncIterable<Uint8Array>): AsyncIter
         continue
       }
       if (header.type !== 'file' && header.type !== 'contiguous-file') {
-        throw new ClientError('BAD_TAR', `the archive has a ${header.type ?? 'thing'} in it, ${header.name}: only files and folders are taken`)
+        throw new ClientError('BAD_TAR', `the archive has a ${header.type} in it, ${header.name}: only files and folders are taken`)
       }
       yield {
         path: header.name,
-        size: header.size ?? 0,
-        modifiedMs: header.mtime?.getTime(),
+        size: header.size,
+        modifiedMs: header.mtime.getTime(),
         content: entry as AsyncIterable<Uint8Array>,
       }
     }

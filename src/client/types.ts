@@ -137,8 +137,10 @@ export interface PutResult {
 
 export interface PutFolderResult extends PutResult {
   files: number
-  /** Every file, in the order it was sent. */
+  /** Every file that is in, in the order in which they became durable. */
   entries: { path: string; cid: string; size: number }[]
+  /** Files that could not be put, and why. The others are. */
+  failed?: { path: string; code: string; message: string }[]
 }
 
 export interface PutOptions {

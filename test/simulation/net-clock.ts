@@ -81,8 +81,13 @@ export class VirtualClock implements Clock {
     const endMs = this.#nowMs + limitMs
     await settle()
     while (!condition()) {
+      // The condition itself may have set something going, by being asked: that comes before any later time.
+      await settle()
       const next = this.#heap[0]
-      if (next === undefined || next.atMs > endMs) throw new Error(`${what} did not come true within ${limitMs} virtual ms`)
+      if (next === undefined || next.atMs > endMs) {
+        if (condition()) return
+        throw new Error(`${what} did not come true within ${limitMs} virtual ms`)
+      }
       this.#pop()
       if (next.cancelled) continue
       this.#nowMs = next.atMs

@@ -12,13 +12,13 @@
  * world.partition([[a.self], [b.self]])
  */
 import { createHash } from 'node:crypto'
-import { CodedError, CommonError, Emitter, abortReason, nodeIdOfPublicKey, raceAbort, silentLog, withDeadline } from '../../src/base/index.js'
+import { CommonError, Emitter, abortReason, nodeIdOfPublicKey, raceAbort, silentLog, withDeadline } from '../../src/base/index.js'
 import type {
   Bulk, BulkProtocol, ByteStream, CallOptions, ContentRouting, Gossip, GossipTopic, GossipVerdict, Log, NodeId, PeerEvents, Random, Rpc, RpcMethod,
 } from '../../src/base/index.js'
-import { MethodTable } from '../../src/net/rpc/methods.js'
+import { MethodTable, isCoded } from '../../src/net/rpc/methods.js'
 import { NetError, RemoteError } from '../../src/net/types.js'
-import type { Net } from '../../src/net/types.js'
+import type { Net, NetCounters } from '../../src/net/types.js'
 import type { VirtualClock } from './net-clock.js'
 
 export interface SimulatedNetworkInit {
@@ -305,6 +305,10 @@ export class SimulatedNode implements Net {
     return 0
   }
 
+  counters(): NetCounters {
+    return { framesBroken: 0, admissionsRefused: 0, recordsAnnounced: 0, recordsHeld: this.#records.size }
+  }
+
   // --- rpc -------------------------------------------------------------------------------------------------------
 
   async #request(peer: NodeId, method: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array> {
@@ -331,7 +335,7 @@ export class SimulatedNode implements Net {
               void world.nodes.get(peer)?.answer(this.self, method, sent, cancel.signal).then(
                 (response) => world.deliver(peer, this.self, () => resolve(response)),
                 (error: unknown) => {
-                  const coded = error instanceof CodedError ? error : new CommonError('INTERNAL', String(error))
+                  const coded = isCoded(error) ? error : new CommonError('INTERNAL', String(error))
                   world.deliver(peer, this.self, () => reject(new RemoteError(coded.code, coded.message, coded.facts)))
                 },
               )

@@ -45,7 +45,10 @@ const statusOfCode: Record<string, number> = {
   TOO_SLOW: 408,
   EXISTS: 409,
   IS_FOLDER: 409,
-  NOT_A_FOLDER: 409,
+  IS_FILE: 409,
+  CHANGED: 409,
+  ALREADY_MEMBER: 409,
+  OWN_NODE: 409,
   STALE_TOKEN: 409,
   INVITE_EXPIRED: 410,
   TOO_LARGE: 413,
@@ -90,7 +93,7 @@ const frameworkCodes: Record<string, HttpCode> = {
 /** What is told of an error, and with which status. A bug's message stays in the log: it may hold what is nobody's business. */
 export function describeError(error: unknown): { status: number; document: ErrorDocument; isBug: boolean } {
   if (error instanceof CodedError) {
-    const code: string = error.code
+    const code = String(error.code)
     const status = statusOfCode[code] ?? 500
     return { status, document: { ...error.facts, code, message: error.message }, isBug: code === 'INTERNAL' }
   }

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock, Log, Random } from '../../base/index.js'
@@ -10,7 +10,7 @@ import { describeRoute, openapiDocument } from './openapi.js'
 import type { DescribedRoute } from './openapi.js'
 import { contentRoutes } from './routes/content.js'
 import { eventRoutes } from './routes/events.js'
-import { fileRoutes, fileUpdateRoute } from './routes/files.js'
+import { fileRoutes, fileDocumentRoutes } from './routes/files.js'
 import { folderRoutes } from './routes/folders.js'
 import { nodeRoutes } from './routes/node.js'
 import { webRoutes } from './routes/web.js'
@@ -71,11 +71,15 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
+    clientErrorHandler: (error, socket) => {
+      answerBrokenRequest(error.code, socket)
+    },
     frameworkErrors: (error, _request, reply) => {
       sendError(reply, error)
     },
   })
   server.server.maxConnections = connectionsMax
+  server.removeContentTypeParser('text/plain')
   // Answers are made by us and typed: compiling a serializer for each costs memory and saves nothing here.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data))
 
@@ -140,7 +144,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   nodeRoutes(server, node)
   contentRoutes(server, node)
   eventRoutes(server, { node, clock, closing: closing.signal })
-  fileUpdateRoute(server, node)
+  fileDocumentRoutes(server, node)
   // A scope of its own, in which a body of whatever type is bytes to be stored and nothing that is parsed.
   await server.register(async (scope: FastifyInstance) => {
     scope.removeAllContentTypeParsers()
@@ -169,6 +173,20 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
       }
     },
   }
+}
+
+/** What is no HTTP never becomes a request; it gets its answer, in our words, straight on the socket. */
+function answerBrokenRequest(code: string, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, ours, message] =
+    code === 'ERR_HTTP_REQUEST_TIMEOUT' ? ['408 Request Timeout', 'TOO_SLOW', 'the head of the request took too long'] as const
+      : code === 'HPE_HEADER_OVERFLOW' ? ['431 Request Header Fields Too Large', 'TOO_LARGE', 'the head of the request is too large'] as const
+        : ['400 Bad Request', 'BAD_INPUT', 'that is not HTTP'] as const
+  const body = JSON.stringify({ code: ours, message })
+  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${String(Buffer.byteLength(body))}\r\nconnection: close\r\n\r\n${body}`)
 }
 
 /** Tickets are for reading files and folders, and name the very URL path that they are good for. */

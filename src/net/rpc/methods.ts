@@ -67,15 +67,19 @@ export class MethodTable {
   }
 
   #asCoded(error: unknown, name: string, from: NodeId, signal: AbortSignal): CodedError {
-    if (error instanceof CodedError) return error
+    if (isCoded(error)) return error
     if (signal.aborted) {
       const reason = abortReason(signal)
-      return reason instanceof CodedError ? reason : new CommonError('ABORTED', 'the request was cancelled')
+      return isCoded(reason) ? reason : new CommonError('ABORTED', 'the request was cancelled')
     }
     // What it was stays here: a stranger to this process has no use for our stack, and may not be owed it.
     this.#log.error('a request handler failed', { method: name, from, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     return new CommonError('INTERNAL', `${name} failed on the other side`)
   }
+}
+
+export function isCoded(error: unknown): error is CodedError {
+  return error instanceof CodedError
 }
 
 /** A peer's own text, cut and stripped of what could garble a terminal or a log. */

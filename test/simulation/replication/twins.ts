@@ -224,7 +224,7 @@ export class TwinCatalog implements Pick<ReplicationComponents['catalog'], 'get'
 }
 
 export function recordOf(path: string, owner: NodeId, modified: number, content: { cid: string; size: number; priority: Priority; replicas: number; pinned?: boolean } | undefined): FileRecord {
-  return { path, owner, writer: owner, modified: BigInt(Math.round(modified * 1000)), token: 0n, replaces: undefined, content: content === undefined ? undefined : { pinned: false, ...content } }
+  return { path, owner, writer: owner, modified: BigInt(Math.round(modified * 1000)), token: 0n, basis: { modified: 1n, writer: owner }, lineage: [], content: content === undefined ? undefined : { pinned: false, ...content } }
 }
 
 /** Who is up, by the connections of the one that looks. */

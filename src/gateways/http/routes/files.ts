@@ -77,17 +77,17 @@ export function fileRoutes(server: FastifyInstance, components: FileRoutesCompon
     void reply.type('application/json')
     return primed(jsonArray(node.files.pins()))
   })
+}
+
+/** Apart from the rest, since here a JSON body is a document and not a file's content. */
+export function fileDocumentRoutes(server: FastifyInstance, node: NodeApi): void {
+  server.patch<{ Params: PathParams; Body: { priority?: Priority; replicas?: number; pinned?: boolean } }>('/api/v1/files/*', {
+    schema: { summary: 'Change priority, wanted replicas or pin of a file, or of every file in a folder', body: bodies.update, response: { 200: answers.changed } },
+  }, async (request) => node.files.update(pathOf(request.params), request.body))
 
   server.post<{ Body: { from: string; to: string } }>('/api/v1/move', {
     schema: { summary: 'Move a file or folder', body: bodies.move, response: { 200: answers.moved } },
   }, async (request) => node.files.move(request.body.from, request.body.to))
-}
-
-/** Apart from the rest, since here a JSON body is a document and not a file's content. */
-export function fileUpdateRoute(server: FastifyInstance, node: NodeApi): void {
-  server.patch<{ Params: PathParams; Body: { priority?: Priority; replicas?: number; pinned?: boolean } }>('/api/v1/files/*', {
-    schema: { summary: 'Change priority, wanted replicas or pin of a file, or of every file in a folder', body: bodies.update, response: { 200: answers.changed } },
-  }, async (request) => node.files.update(pathOf(request.params), request.body))
 }
 
 export function pathOf(params: PathParams): string {

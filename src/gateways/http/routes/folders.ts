@@ -70,7 +70,7 @@ async function* tarErrorsAsOurs<T>(entries: AsyncIterable<T>): AsyncIterable<T> 
         result = await iterator.next()
       } catch (error) {
         if (error instanceof Error && 'facts' in error) throw error
-        throw new HttpError('BAD_INPUT', 'the body is not a whole tar archive; nothing of it was kept', {}, { cause: error })
+        throw new HttpError('BAD_INPUT', 'the body is not a whole tar archive; the files before the break are in', {}, { cause: error })
       }
       if (result.done === true) return
       yield result.value

@@ -1,0 +1,203 @@
+import type { Weather } from '../test/simulation/consensus/simulation.js'
+
+export interface Mutant {
+  readonly name: string
+  readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
+  /** Faults without which the mutant cannot show: rare ones are drawn more often. */
+  readonly weather?: Partial<Weather>
+}
+
+const sturdy: Partial<Weather> = { clocksInBounds: true, reconfigures: false, memoryLoss: false, clones: false }
+const calmVoters: Partial<Weather> = { ...sturdy, voters: 3, hosts: 3, suspends: true, cuts: true }
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'promise not raised on accept',
+    weather: sturdy,
+    edits: [
+      { file: 'voter/registers.ts', find: "this.#put(body.scope, { promised, accepted:", replace: "this.#put(body.scope, { promised: register?.promised ?? promised, accepted:" },
+      { file: 'voter/registers.ts', find: "    invariant(register.accepted === undefined || !ballotAbove(register.accepted.ballot, register.promised), 'I1: accepted above promised')\n", replace: '' },
+    ],
+  },
+  {
+    name: 'unchanged value not committed',
+    weather: sturdy,
+    edits: [{
+      file: 'round.ts', find: "    return { kind: 'ask', body: this.#propose(reading, floor) }",
+      replace: "    const body = this.#propose(reading, floor)\n    if (!body.changed && this.#proposal !== undefined) return { kind: 'chosen', accepted: { ballot: highest?.ballot ?? this.#init.ballot, value: body.value }, answer: this.#proposal.answer, changed: false }\n    return { kind: 'ask', body }",
+    }],
+  },
+  {
+    name: 'nonce reused after a restart',
+    weather: { ...sturdy, restarts: true },
+    edits: [{ file: 'node.ts', find: "reply.nonce.start === this.#init.start ? this.#pending.get(reply.nonce.counter) : undefined", replace: "this.#pending.get(reply.nonce.counter)" }],
+  },
+  {
+    name: 'ballot reused after a restart',
+    weather: { ...sturdy, restarts: true },
+    edits: [
+      { file: 'rounds/start.ts', find: "this.#chosen(Math.max(this.#own, ...heard.values()) + 1)", replace: "this.#chosen(Math.max(1, this.#own, ...heard.values()))" },
+      { file: 'voter/sessions.ts', find: "return record.start === start ? undefined : { code: 'cloned' }", replace: "return undefined" },
+    ],
+  },
+  {
+    name: 'restored or cloned disk reuses its epoch',
+    weather: { clones: true, restarts: true, reconfigures: false, memoryLoss: false, hosts: 4, voters: 3, faultMs: 600 },
+    edits: [
+      { file: 'rounds/start.ts', find: "this.#chosen(Math.max(this.#own, ...heard.values()) + 1)", replace: "this.#chosen(this.#own + 1)" },
+      { file: 'voter/sessions.ts', find: "return record.start === start ? undefined : { code: 'cloned' }", replace: "return undefined" },
+    ],
+  },
+  {
+    name: 'holder validity from the time of receipt',
+    weather: calmVoters,
+    edits: [{ file: 'node.ts', find: "this.#session.acknowledged(config, voter, sent)", replace: "this.#session.acknowledged(config, voter, this.#now)\n    void sent" }],
+  },
+  {
+    name: 'hrtime only',
+    weather: calmVoters,
+    edits: [{ file: 'clocks.ts', find: "  if (kind === 'sleep-aware') return Math.max(hrtime, wall)\n  return Math.max(hrtime, wall, to.uptimeMs - from.uptimeMs)", replace: '  void wall\n  return hrtime' }],
+  },
+  {
+    name: 'resume after an unknown outcome',
+    weather: { ...sturdy, thinkMs: 100 },
+    edits: [
+      {
+        file: 'operations.ts', find: "    this.#relinquish(scope, token)\n    const change = handOff(",
+        replace: "    const change = handOff(",
+      },
+      {
+        file: 'operations.ts', find: "{ triesMax: givingUpTriesMax, wantsNext: false }, (result) => {\n      if (result.kind === 'failed') end(result)",
+        replace: "{ triesMax: 2, wantsNext: false }, (result) => {\n      if (result.kind === 'failed') {\n        node.holdings.thaw(scope, token)\n        end(result)\n        return\n      }\n      this.#relinquish(scope, token)\n      if (false) end({ kind: 'gone', value: undefined })",
+      },
+    ],
+  },
+  {
+    name: 'resume by a read',
+    weather: { ...sturdy, thinkMs: 100 },
+    edits: [
+      { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false", replace: "    if (value.token < this.relinquished(scope)) return false" },
+      { file: 'operations.ts', find: "    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)", replace: "    if (wanted !== undefined) wanted(value)\n    else if (value.token >= node.holdings.relinquished(scope)) this.#grant(scope, value)" },
+      { file: 'operations.ts', find: "{ triesMax: givingUpTriesMax, wantsNext: false }", replace: "{ triesMax: 2, wantsNext: false }" },
+    ],
+  },
+  {
+    name: 'same token given again after it was relinquished',
+    weather: { ...sturdy, thinkMs: 100 },
+    edits: [
+      { file: 'rounds/acquire.ts', find: "      if (isRetry && value.token > init.relinquished()) return", replace: "      if (isRetry || sameSession(holder, session)) return" },
+      { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false\n", replace: '' },
+    ],
+  },
+  {
+    name: 'late grant honoured',
+    weather: { ...sturdy, thinkMs: 100 },
+    edits: [
+      { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false\n", replace: '' },
+      { file: 'operations.ts', find: "    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)", replace: "    if (wanted !== undefined) wanted(value)\n    else this.#grant(scope, value)" },
+    ],
+  },
+  {
+    name: 'acknowledged revocation not marked',
+    weather: { ...sturdy, thinkMs: 120 },
+    edits: [{ file: 'node.ts', find: "          const ended = this.holdings.relinquish(scope, token)", replace: "          const ended = this.holdings.get(scope)?.value.token === token ? this.holdings.relinquish(scope, token) : undefined" }],
+  },
+  {
+    name: 'revocation cleared by expiry',
+    weather: calmVoters,
+    edits: [{ file: 'voter/revocations.ts', find: "    return record.acknowledged || this.#sessions.isOver(revocation.target, now)", replace: "    if (this.#sessions.isOver(revocation.target, now)) this.records.set(revocationKey(revocation), { revocation, acknowledged: true })\n    return this.records.get(revocationKey(revocation))?.acknowledged === true" }],
+  },
+  {
+    name: 'revocation dropped once a higher token is accepted',
+    weather: calmVoters,
+    edits: [{ file: 'voter/registers.ts', find: "    // One batch: were", replace: "    for (const [key, { revocation }] of this.#revocations.records) if (revocation.scope === body.scope && revocation.token < body.value.token) this.#revocations.records.delete(key)\n    // One batch: were" }],
+  },
+  {
+    name: 'renewal without acknowledging a revocation',
+    weather: calmVoters,
+    edits: [{ file: 'voter/voter.ts', find: "        if (revocations.length > 0) return", replace: "        if (revocations.length > 99) return" }],
+  },
+  {
+    name: 'serve before fence',
+    edits: [{ file: 'holdings.ts', find: "this.#held.set(scope, { value, fenced: !needsFence, frozen: false })", replace: "this.#held.set(scope, { value, fenced: true || needsFence, frozen: false })" }],
+  },
+  {
+    name: 'token reset by compaction',
+    weather: { ...sturdy, reconfigures: true },
+    edits: [{ file: 'snapshot.ts', find: "    floor = Math.max(floor, value.token)", replace: "    void value" }],
+  },
+  {
+    name: 'no grace after a voter\'s restart',
+    weather: { ...calmVoters, restarts: true },
+    edits: [{ file: 'voter/sessions.ts', find: "  #graceOver = false\n", replace: "  #graceOver = true\n" }],
+  },
+  {
+    name: 'no grace after activation',
+    weather: { ...sturdy, reconfigures: true },
+    edits: [{ file: 'voter/sessions.ts', find: "    this.#graceSince = now\n    this.#graceOver = false", replace: "    this.#graceSince = now\n    this.#graceOver = true" }],
+  },
+  {
+    name: 'a voter answers before it has its snapshot',
+    weather: { ...sturdy, reconfigures: true },
+    edits: [{ file: 'voter/voter.ts', find: "offered : this.#staged.get(head.hash)", replace: "offered : this.#staged.get(head.hash) ?? emptySnapshot" }],
+  },
+  {
+    name: 'activation without the decree',
+    weather: { ...sturdy, reconfigures: true, faultMs: 300 },
+    edits: [{ file: 'rounds/reconfigure.ts', find: "      const decree = highest?.decree ?? own", replace: "      const decree = highest === undefined || highest.decree.hash !== '' ? own : highest.decree" }],
+  },
+  {
+    name: 'a sealed voter goes on accepting',
+    weather: { ...sturdy, reconfigures: true },
+    edits: [{ file: 'voter/voter.ts', find: "    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', members: sealed.members }", replace: "    if (sealed !== undefined) return undefined" }],
+  },
+  {
+    name: 'a round goes on in the next configuration',
+    weather: { ...sturdy, reconfigures: true, thinkMs: 100 },
+    edits: [
+      { file: 'tries.ts', find: "this.#context.ask(this.#config.members, body,", replace: "this.#context.ask(this.#context.config.members, body," },
+      { file: 'tries.ts', find: "    }, this.#config.number)", replace: "    })" },
+      { file: 'voter/voter.ts', find: "    if ('ballot' in body && body.ballot.config !== config) return { code: 'config', chain: [] }\n", replace: '' },
+    ],
+  },
+  {
+    name: 'stale whole value proposed',
+    weather: sturdy,
+    edits: [{ file: 'tries.ts', find: "config: this.#config, scope, ballot, change,", replace: "config: this.#config, scope, ballot, change: (reading) => (this.#stale ??= change(reading)) as ReturnType<typeof change>," }, { file: 'tries.ts', find: "  #over = false\n", replace: "  #over = false\n  #stale: unknown\n" }],
+  },
+  {
+    name: 'eviction not remembered',
+    weather: { ...calmVoters, restarts: true },
+    edits: [{ file: 'voter/sessions.ts', find: "    if (record.minimum > session.epoch) return\n", replace: "    if (record.minimum >= 0) return\n" }],
+  },
+  {
+    name: 'stolen without a majority that evicted',
+    weather: calmVoters,
+    edits: [{ file: 'rounds/take.ts', find: "(init.why === 'dead' ? evicted : clear)", replace: "(init.why === 'dead' || evicted || clear)" }],
+  },
+  {
+    name: 'expiry judged by the asker, not with the promise',
+    weather: calmVoters,
+    edits: [{ file: 'voter/registers.ts', find: "    if (body.evict !== undefined && this.#sessions.isOver(body.evict, now)) {\n      this.#sessions.evict(body.evict, changes)", replace: "    if (body.evict !== undefined) {" }],
+  },
+  {
+    name: 'D_h as long as D_v, and the clocks\' rates forgotten',
+    weather: calmVoters,
+    edits: [{ file: 'clocks.ts', find: "  return Math.min(timing.holderMs, holderMsMax(timing))", replace: "  return timing.voterMs" }],
+  },
+  {
+    name: 'a reply leaves before its batch is on disk',
+    weather: { ...sturdy, restarts: true, voters: 3, faultMs: 400 },
+    edits: [{ file: 'voter/voter.ts', find: "    const through = this.#sequence + (this.#changes.length > 0 ? 1 : 0)", replace: "    const through = 0" }],
+  },
+  {
+    name: 'a next promise is used twice',
+    weather: sturdy,
+    edits: [{ file: 'node.ts', find: "    this.#nextPromises.delete(scope)\n    return promise", replace: "    return promise" }],
+  },
+  {
+    name: 'conditional on the holder but not on the token',
+    weather: { ...sturdy, thinkMs: 80 },
+    edits: [{ file: 'value.ts', find: "value !== undefined && value.token === token && sameHolder", replace: "value !== undefined && token > 0 && sameHolder" }],
+  },
+]

@@ -1,0 +1,38 @@
+// The consensus simulator for as long as wanted: `npm run soak -- [--seeds N] [--from SEED] [--minutes M] [--weather JSON]`.
+// Prints every failing seed with what it broke, and what was simulated. Exits 1 if a seed failed. `--seed N` runs one.
+import { simulate } from '../test/simulation/consensus/simulation.js'
+import type { Weather } from '../test/simulation/consensus/simulation.js'
+
+const options = new Map<string, string>()
+for (let i = 2; i < process.argv.length; i += 2) options.set(process.argv[i] ?? '', process.argv[i + 1] ?? '')
+const one = options.get('--seed')
+const from = Number(one ?? options.get('--from') ?? 1)
+const count = one === undefined ? Number(options.get('--seeds') ?? (options.has('--minutes') ? Infinity : 10_000)) : 1
+const untilMs = options.has('--minutes') ? performance.now() + Number(options.get('--minutes')) * 60_000 : Infinity
+const stopAtFirst = options.get('--stop') === 'first'
+const forced = JSON.parse(options.get('--weather') ?? '{}') as Partial<Weather>
+
+const startedMs = performance.now()
+const sum = { seeds: 0, failed: 0, steps: 0, simulatedMs: 0, operations: 0, choices: 0, reconfigurations: 0 }
+const counters: Record<string, number> = {}
+for (let seed = from; seed < from + count && performance.now() < untilMs; seed++) {
+  const result = simulate(seed, forced)
+  sum.seeds++
+  sum.steps += result.steps
+  sum.simulatedMs += result.simulatedMs
+  sum.operations += result.operations
+  sum.choices += result.choices
+  sum.reconfigurations += result.configs
+  for (const [name, value] of Object.entries(result.counters) as [string, number][]) counters[name] = (counters[name] ?? 0) + value
+  if (result.violation === undefined) continue
+  sum.failed++
+  console.log(`seed ${seed}: ${result.violation.message.slice(0, 2000)} (replay: npm run soak -- --seed ${seed})`)
+  if (stopAtFirst) break
+}
+const seconds = (performance.now() - startedMs) / 1000
+console.log(
+  `${sum.seeds} seeds, ${sum.failed} failed; ${(sum.simulatedMs / 3_600_000).toFixed(1)} simulated hours in ${seconds.toFixed(1)} s; ` +
+    `${sum.steps} steps, ${sum.operations} operations checked, ${sum.choices} values chosen, ${sum.reconfigurations} reconfigurations; ` +
+    Object.entries(counters).map(([name, value]) => `${value} ${name}`).join(', '),
+)
+process.exit(sum.failed === 0 ? 0 : 1)

@@ -1,0 +1,263 @@
+import type { NodeId } from '../../base/index.js'
+import type { Appointment } from '../agenda.js'
+import { compareBallots } from '../ballot.js'
+import type { Ballot } from '../ballot.js'
+import { safeHolderMs } from '../clocks.js'
+import type { ConfigRecord, Decree, VoterSignature } from '../config.js'
+import type { Asked, Context } from '../context.js'
+import type { ReplyBody, RequestBody } from '../messages.js'
+import { majorityOf } from '../quorum.js'
+import type { LongFree, Snapshot } from '../snapshot.js'
+import { mergeSnapshots } from '../snapshot.js'
+import type { VoterId } from '../types.js'
+import { sameVoter, storeKey } from '../types.js'
+
+/**
+ * Round 10, from c to c+1: stop c at a majority, take what it knew, agree on *one* successor, start it.
+ *
+ * Sealing is one-way, so nobody can choose anything in c behind our back. But two who seal together may gather different
+ * majorities and so different snapshots, each right in itself; were both started, both would live. So which members with
+ * which snapshot come next is itself decided, by one Paxos instance on c's voters. Whoever finds a sealed voter can
+ * finish: a voter accepts a decree only if it has that snapshot, so what is decided cannot be lost with its proposer.
+ *
+ * Before sealing everything is checked that can be, because after it there is no way back: are both majorities there,
+ * and will it be over before holders' sessions run out (half of D_h)?
+ */
+export interface ReconfigureInit {
+  /** The nodes that should vote; their stores' incarnations are asked for. Or, to finish another's job, what it sealed for. */
+  readonly wanted: { readonly nodes: readonly NodeId[] } | { readonly members: readonly VoterId[] }
+  readonly hashOf: (snapshot: Snapshot) => string
+  readonly mayDrop: LongFree
+  /** How long copying so many registers takes, by measure or by guess. */
+  readonly copyMs: (registers: number) => number
+  readonly chain: () => readonly ConfigRecord[]
+  /** The next configuration is decided. */
+  readonly decided: (record: ConfigRecord) => void
+  readonly ended: (end: ReconfigureEnd) => void
+}
+
+export type ReconfigureEnd =
+  | { readonly kind: 'active'; readonly config: number }
+  | { readonly kind: 'given-up'; readonly why: 'unreachable' | 'too-slow' | 'sealed' | 'cancelled' | 'timeout'; readonly sealed: boolean }
+
+/** Tries of the phases after sealing. Others finish what is left, so this need not be for ever. */
+const phaseTriesMax = 24
+
+export class Reconfiguration {
+  readonly #context: Context
+  readonly #init: ReconfigureInit
+  readonly #from: ConfigRecord
+  #asked: Asked[] = []
+  #timer: Appointment | undefined
+  #tries = 0
+  #sealed = false
+  #activating = false
+  #over = false
+
+  constructor(context: Context, init: ReconfigureInit) {
+    this.#context = context
+    this.#init = init
+    this.#from = context.config
+  }
+
+  begin(): void {
+    const { wanted } = this.#init
+    if ('members' in wanted) this.#seal(wanted.members)
+    else this.#probe(wanted.nodes)
+  }
+
+  cancel(): void {
+    this.#end({ kind: 'given-up', why: 'cancelled', sealed: this.#sealed })
+  }
+
+  /** Somebody else's successor of the same configuration was decided, or ours by somebody else. */
+  overtaken(config: number): void {
+    if (!this.#activating && config > this.#from.number) this.#end({ kind: 'active', config })
+  }
+
+  #probe(nodes: readonly NodeId[]): void {
+    const context = this.#context
+    const started = context.now.hrtimeMs
+    const budgetMs = safeHolderMs(context.timing) / 2
+    // By node: a voter that lost its memory has a new incarnation, and is to be found under it.
+    const targets = [...new Set([...this.#from.members.map((member) => member.node), ...nodes])].map((node) => ({ node, incarnation: '' }))
+    const found = new Map<string, VoterId>()
+    let current = 0
+    let registers = 0
+    const majority = majorityOf(this.#from.members.length)
+    const judge = (): void => {
+      if (current < majority || !nodes.every((node) => found.has(node))) return
+      // A probe is one round trip; sealing, reading, the decree's two, staging and activating are six and the copies.
+      const slowest = context.now.hrtimeMs - started
+      if (slowest * 6 + this.#init.copyMs(registers) > budgetMs) this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
+      else this.#seal(nodes.flatMap((node) => found.get(node) ?? []))
+    }
+    this.#phase(targets, { kind: 'probe' }, (voter, reply) => {
+      if (reply.kind !== 'probed' || found.has(voter.node)) return
+      found.set(voter.node, voter)
+      if (this.#from.members.some((member) => sameVoter(member, voter))) current++
+      registers = Math.max(registers, reply.registers)
+      judge()
+    })
+    this.#timer = context.after(budgetMs / 2, () => {
+      this.#end({ kind: 'given-up', why: 'unreachable', sealed: false })
+    })
+  }
+
+  #seal(members: readonly VoterId[]): void {
+    this.#sealed = true
+    this.#gather({ kind: 'seal', members }, (reply) => (reply.kind === 'done' ? true : undefined), () => {
+      this.#read(members)
+    }, () => {
+      this.#later(() => {
+        this.#seal(members)
+      })
+    })
+  }
+
+  #read(members: readonly VoterId[]): void {
+    this.#gather({ kind: 'snapshot' }, (reply) => (reply.kind === 'snapshot' ? reply.snapshot : undefined), (parts) => {
+      const snapshot = mergeSnapshots(parts, this.#init.mayDrop)
+      this.#prepare({ members, hash: this.#init.hashOf(snapshot) }, snapshot)
+    }, () => {
+      this.#later(() => {
+        this.#seal(members)
+      })
+    })
+  }
+
+  #prepare(own: Decree, snapshot: Snapshot): void {
+    const ballot = this.#context.nextBallot()
+    type Promised = Extract<ReplyBody, { kind: 'decree-promise' }>
+    this.#gather({ kind: 'decree-prepare', ballot }, (reply): Promised | undefined => (reply.kind === 'decree-promise' ? reply : undefined), (promises) => {
+      let highest: Promised['accepted']
+      for (const { accepted } of promises) {
+        if (accepted !== undefined && (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0)) highest = accepted
+      }
+      const decree = highest?.decree ?? own
+      if (decree.hash === own.hash) this.#stage(ballot, decree, snapshot)
+      else this.#fetch(ballot, decree)
+    }, () => {
+      // Refused: somebody else is at it with a higher ballot. From the start, after the usual wait: who was sealed may
+      // be gone by now, and another voter has to be.
+      this.#later(() => {
+        this.#seal(own.members)
+      })
+    })
+  }
+
+  /** Another's decree was accepted somewhere: its snapshot is with those who accepted it. */
+  #fetch(ballot: Ballot, decree: Decree): void {
+    const voters = this.#from.members
+    this.#phase(voters, { kind: 'fetch', hash: decree.hash }, (_voter, reply) => {
+      if (reply.kind === 'fetched' && this.#init.hashOf(reply.snapshot) === decree.hash) this.#stage(ballot, decree, reply.snapshot)
+    })
+    this.#retry(() => {
+      this.#seal(decree.members)
+    })
+  }
+
+  #stage(ballot: Ballot, decree: Decree, snapshot: Snapshot): void {
+    this.#gather({ kind: 'stage', hash: decree.hash, snapshot }, (reply) => (reply.kind === 'done' ? true : undefined), () => {
+      this.#accept(ballot, decree, snapshot)
+    }, () => {
+      this.#later(() => {
+        this.#seal(decree.members)
+      })
+    })
+  }
+
+  #accept(ballot: Ballot, decree: Decree, snapshot: Snapshot): void {
+    const signed = (reply: ReplyBody, voter: VoterId): VoterSignature | undefined =>
+      reply.kind === 'decree-accepted' ? { node: voter.node, signature: reply.signature } : undefined
+    this.#gather({ kind: 'decree-accept', ballot, decree }, signed, (signatures) => {
+      const record: ConfigRecord = { number: this.#from.number + 1, ...decree, proof: { kind: 'voters', ballot, signatures } }
+      this.#activate(record, snapshot)
+    }, () => {
+      this.#later(() => {
+        this.#seal(decree.members)
+      })
+    })
+  }
+
+  #activate(record: ConfigRecord, snapshot: Snapshot): void {
+    this.#activating = true
+    this.#init.decided(record)
+    const old = this.#from.members.filter((voter) => !record.members.some((member) => sameVoter(member, voter)))
+    const chain = this.#init.chain()
+    const active = new Set<string>()
+    // The old voters that are left out learn that they are; their staged copies stay, for members that come late.
+    const body = (voter: VoterId): RequestBody => {
+      const known = { kind: 'activate', chain } as const
+      return old.some((other) => sameVoter(other, voter)) ? known : { ...known, snapshot }
+    }
+    const attempt = (): void => {
+      this.#phase([...record.members, ...old], body, (voter, reply) => {
+        if (reply.kind !== 'activated' || reply.config < record.number) return
+        active.add(storeKey(voter))
+        if (active.size >= majorityOf(record.members.length)) this.#end({ kind: 'active', config: record.number })
+      })
+      this.#retry(attempt)
+    }
+    attempt()
+  }
+
+  /** Asks c's voters until a majority has given what `pick` takes from a reply. `failed`: no majority can or will. */
+  #gather<T>(body: RequestBody, pick: (reply: ReplyBody, voter: VoterId) => T | undefined, then: (parts: T[]) => void, failed: () => void): void {
+    const { members } = this.#from
+    const parts: T[] = []
+    let against = 0
+    this.#phase(members, body, (voter, reply) => {
+      const part = pick(reply, voter)
+      if (part === undefined) {
+        if (reply.kind === 'refused' && reply.why.code === 'promised') this.#context.sawBallot(reply.why.ballot)
+        against++
+        if (against > members.length - majorityOf(members.length)) failed()
+        return
+      }
+      parts.push(part)
+      if (parts.length === majorityOf(members.length)) then(parts)
+    })
+    this.#retry(failed)
+  }
+
+  #later(run: () => void): void {
+    this.#stop()
+    if (++this.#tries > phaseTriesMax) {
+      this.#end({ kind: 'given-up', why: 'timeout', sealed: this.#sealed })
+      return
+    }
+    const { random, timing } = this.#context
+    this.#timer = this.#context.after(random.float() * timing.backoffMs * 2 ** Math.min(this.#tries, 8), run)
+  }
+
+  #retry(run: () => void): void {
+    this.#timer = this.#context.after(this.#context.timing.tryMs, () => {
+      if (++this.#tries > phaseTriesMax) this.#end({ kind: 'given-up', why: 'timeout', sealed: this.#sealed })
+      else run()
+    })
+  }
+
+  /** Begins a phase: what was asked in the one before counts no more. */
+  #phase(voters: readonly VoterId[], body: RequestBody | ((voter: VoterId) => RequestBody), heard: (voter: VoterId, reply: ReplyBody) => void): void {
+    this.#stop()
+    const asked = this.#context.ask(voters, body, (voter, reply) => {
+      if (!this.#over) heard(voter, reply)
+    }, this.#from.number)
+    this.#asked.push(asked)
+  }
+
+  #stop(): void {
+    for (const asked of this.#asked) asked.cancel()
+    this.#asked = []
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #end(end: ReconfigureEnd): void {
+    if (this.#over) return
+    this.#over = true
+    this.#stop()
+    this.#init.ended(end)
+  }
+}

@@ -1,0 +1,71 @@
+import { invariant } from '../../base/index.js'
+import { ballotAbove, compareBallots, sameBallot } from '../ballot.js'
+import type { Readings } from '../clocks.js'
+import type { Change } from '../durable.js'
+import type { AcceptBody, PrepareBody, ReplyBody } from '../messages.js'
+import { sameValue } from '../value.js'
+import type { Register } from '../value.js'
+import type { VoterRevocations } from './revocations.js'
+import type { VoterSessions } from './sessions.js'
+import type { RegisterTable } from './table.js'
+
+/**
+ * The acceptor of CASPaxos (Rystsov 2018, section 2.2), with two judgements that belong into the very batch of the
+ * promise: whether the session to be stolen from is over (then it is evicted for good), and whether a revocation is
+ * clear. Judged earlier, the old holder could renew in between; judged later, the promise would already have been used.
+ */
+export class VoterRegisters {
+  readonly table: RegisterTable
+  readonly #sessions: VoterSessions
+  readonly #revocations: VoterRevocations
+  floor = 0
+
+  constructor(components: { table: RegisterTable; sessions: VoterSessions; revocations: VoterRevocations }) {
+    this.table = components.table
+    this.#sessions = components.sessions
+    this.#revocations = components.revocations
+  }
+
+  prepare(body: PrepareBody, now: Readings, changes: Change[]): ReplyBody {
+    const register = this.table.get(body.scope)
+    if (register !== undefined && compareBallots(body.ballot, register.promised) <= 0) {
+      return { kind: 'refused', why: { code: 'promised', ballot: register.promised } }
+    }
+    this.#put(body.scope, { ...register, promised: body.ballot }, changes)
+    let evicted = false
+    if (body.evict !== undefined && this.#sessions.isOver(body.evict, now)) {
+      this.#sessions.evict(body.evict, changes)
+      evicted = true
+    }
+    const clear = body.clear !== undefined && this.#revocations.isClear(body.clear, now)
+    const promise = { kind: 'promise', floor: this.floor, evicted, clear } as const
+    return register?.accepted === undefined ? promise : { ...promise, accepted: register.accepted }
+  }
+
+  accept(body: AcceptBody, now: Readings, changes: Change[]): ReplyBody {
+    const register = this.table.get(body.scope)
+    if (register?.accepted !== undefined && sameBallot(register.accepted.ballot, body.ballot)) {
+      invariant(sameValue(register.accepted.value, body.value), 'two values under one ballot')
+      // The same accept again: it was accepted, and saying so once more is true whatever was promised since.
+      return { kind: 'accepted', promisedNext: sameBallot(register.promised, body.next) }
+    }
+    if (register !== undefined && compareBallots(body.ballot, register.promised) < 0) {
+      return { kind: 'refused', why: { code: 'promised', ballot: register.promised } }
+    }
+    if (body.changed && !this.#sessions.supports(body.ballot, now)) {
+      return { kind: 'refused', why: { code: 'unsupported' } }
+    }
+    // One batch: were `promised` not raised with it, a voter that skipped the prepare could promise a lower ballot after.
+    const promised = body.next !== undefined && ballotAbove(body.next, body.ballot) ? body.next : body.ballot
+    this.#put(body.scope, { promised, accepted: { ballot: body.ballot, value: body.value } }, changes)
+    return { kind: 'accepted', promisedNext: body.next !== undefined && sameBallot(promised, body.next) }
+  }
+
+  #put(scope: string, register: Register, changes: Change[]): void {
+    const before = this.table.get(scope)
+    invariant(!ballotAbove(before?.promised ?? register.promised, register.promised), 'I1: a promise went back')
+    invariant(register.accepted === undefined || !ballotAbove(register.accepted.ballot, register.promised), 'I1: accepted above promised')
+    this.table.set(scope, register)
+    changes.push({ kind: 'register', scope, register })
+  }
+}

@@ -1,0 +1,346 @@
+import type { NodeId } from '../../base/index.js'
+import { ballotAbove } from '../ballot.js'
+import type { ClockKind, Readings, Timing } from '../clocks.js'
+import type { ConfigRecord, ConfigSeals } from '../config.js'
+import { extendChain } from '../config.js'
+import type { Batch, Change, VoterRecord } from '../durable.js'
+import { AfterSync, voterRecordEmpty } from '../durable.js'
+import type { HandOffWish, Refusal, Reply, ReplyBody, Request } from '../messages.js'
+import type { RevocationRecord } from '../revocation.js'
+import { revocationKey } from '../revocation.js'
+import type { SessionRecord, Snapshot } from '../snapshot.js'
+import { sameVoter } from '../types.js'
+import type { Register } from '../value.js'
+import { VoterRegisters } from './registers.js'
+import { VoterRevocations } from './revocations.js'
+import { VoterSessions } from './sessions.js'
+import type { RegisterTable } from './table.js'
+import { MapTable } from './table.js'
+
+/** What a voter finds on its disk at a start. */
+export interface VoterState {
+  readonly sequence: number
+  readonly record: VoterRecord
+  readonly chain: readonly ConfigRecord[]
+  readonly registers: Iterable<readonly [scope: string, register: Register]>
+  readonly sessions: Iterable<readonly [store: string, record: SessionRecord]>
+  readonly revocations: Iterable<RevocationRecord>
+  readonly staged: Iterable<readonly [hash: string, snapshot: Snapshot]>
+}
+
+export const voterStateEmpty: VoterState = {
+  sequence: 0, record: voterRecordEmpty, chain: [], registers: [], sessions: [], revocations: [], staged: [],
+}
+
+export interface VoterInit {
+  readonly node: NodeId
+  readonly incarnation: string
+  /** 32 hex digits, random, of this process start. */
+  readonly start: string
+  readonly timing: Timing
+  readonly clockKind: ClockKind
+  readonly state: VoterState
+  /** At the start of the process: the grace counts from here. */
+  readonly now: Readings
+}
+
+export interface VoterComponents {
+  readonly seals: ConfigSeals
+  /** Of a snapshot's canonical bytes; collision-free. */
+  readonly hashOf: (snapshot: Snapshot) => string
+  readonly table?: RegisterTable
+}
+
+/** Wishes for hand-off that wait for a holder's next renewal. More than this and the oldest give way: askers repeat. */
+const wishesMax = 1024
+
+/** Answers per page of a list. 500 registers of usual size fill about 100 KiB. */
+export const listPageMax = 500
+
+/**
+ * One voter: requests in, replies out that may not leave before a given batch is on disk. It waits for nothing, reads no
+ * clock and keeps no timer: whoever runs it hands in clock readings, writes the batches in order, and releases replies.
+ */
+export class Voter {
+  readonly node: NodeId
+  readonly incarnation: string
+  readonly #seals: ConfigSeals
+  readonly #hashOf: (snapshot: Snapshot) => string
+  readonly #sessions: VoterSessions
+  readonly #revocations: VoterRevocations
+  readonly #registers: VoterRegisters
+  readonly #staged: Map<string, Snapshot>
+  readonly #wishes = new Map<string, HandOffWish>()
+  #chain: readonly ConfigRecord[]
+  #record: VoterRecord
+  /** Of the last batch taken. */
+  #sequence: number
+  /** What the store had when this process began: nobody can have been told more by the ones before. */
+  readonly #sequenceAtStart: number
+  readonly #start: string
+  #changes: Change[] = []
+  #forgot = false
+
+  constructor(components: VoterComponents, init: VoterInit) {
+    this.node = init.node
+    this.incarnation = init.incarnation
+    this.#seals = components.seals
+    this.#hashOf = components.hashOf
+    this.#sessions = new VoterSessions(init)
+    this.#revocations = new VoterRevocations({ sessions: this.#sessions })
+    this.#registers = new VoterRegisters({ table: components.table ?? new MapTable(), sessions: this.#sessions, revocations: this.#revocations })
+    const { state } = init
+    this.#sequence = state.sequence
+    this.#sequenceAtStart = state.sequence
+    this.#start = init.start
+    this.#record = state.record
+    this.#chain = state.chain
+    this.#registers.floor = state.record.floor
+    for (const [scope, register] of state.registers) this.#registers.table.set(scope, register)
+    for (const [store, record] of state.sessions) this.#sessions.records.set(store, record)
+    for (const record of state.revocations) this.#revocations.records.set(revocationKey(record.revocation), record)
+    this.#staged = new Map(state.staged)
+  }
+
+  /** The configuration it votes in, or -1. */
+  get config(): number {
+    return this.#record.config
+  }
+
+  get sealed(): boolean {
+    return this.#record.sealed !== undefined
+  }
+
+  get chain(): readonly ConfigRecord[] {
+    return this.#chain
+  }
+
+  get registers(): number {
+    return this.#registers.table.size
+  }
+
+  /** A peer has seen a higher sequence number of this store than it has: it went back in time and must not vote. */
+  get forgot(): boolean {
+    return this.#forgot
+  }
+
+  /** For checks from outside. */
+  register(scope: string): Register | undefined {
+    return this.#registers.table.get(scope)
+  }
+
+  sessionRecord(store: string): SessionRecord | undefined {
+    return this.#sessions.records.get(store)
+  }
+
+  /** What was changed since the last call, to be written as one synced batch; undefined if nothing was. */
+  takeBatch(): Batch | undefined {
+    if (this.#changes.length === 0) return undefined
+    const changes = this.#changes
+    this.#changes = []
+    this.#sequence++
+    return { sequence: this.#sequence, changes }
+  }
+
+  handle(request: Request, now: Readings): AfterSync<Reply> {
+    const body = this.#answer(request, now)
+    const through = this.#sequence + (this.#changes.length > 0 ? 1 : 0)
+    const voter = { node: this.node, incarnation: this.incarnation }
+    return new AfterSync({ nonce: request.nonce, voter, start: this.#start, config: this.#record.config, sequence: through, body }, through)
+  }
+
+  /** The signed chain, from anyone. */
+  #learn(records: readonly ConfigRecord[]): void {
+    const added = extendChain(this.#chain, records, this.#seals)
+    if (added.length === 0) return
+    this.#chain = [...this.#chain, ...added]
+    this.#changes.push({ kind: 'chain', records: this.#chain })
+  }
+
+  #answer(request: Request, now: Readings): ReplyBody {
+    const open = this.#openToAll(request, now)
+    if (open !== undefined) return open
+    const refusal = this.#wrongAddress(request)
+    if (refusal !== undefined) return { kind: 'refused', why: refusal }
+    return this.#reconfiguring(request) ?? this.#voting(request, now)
+  }
+
+  /** What a store answers that need not vote. */
+  #openToAll({ body, incarnation, seen }: Request, now: Readings): ReplyBody | undefined {
+    // `seen` counts only if it was this very store that the sender saw, in an earlier start.
+    const isEarlier = incarnation === this.incarnation && seen.start !== '' && seen.start !== this.#start
+    if (isEarlier && seen.sequence > this.#sequenceAtStart) this.#forgot = true
+    if (this.#forgot) return { kind: 'refused', why: { code: 'forgot' } }
+    if (body.kind === 'probe') return { kind: 'probed', sealed: this.sealed, registers: this.#registers.table.size, chain: this.#chain }
+    if (body.kind === 'fetch') {
+      const snapshot = this.#staged.get(body.hash)
+      return snapshot === undefined ? { kind: 'refused', why: { code: 'unknown-snapshot' } } : { kind: 'fetched', snapshot }
+    }
+    if (body.kind !== 'activate') return undefined
+    this.#learn(body.chain)
+    return this.#activate(body.snapshot, now)
+  }
+
+  #wrongAddress(request: Request): Refusal | undefined {
+    const { config, sealed } = this.#record
+    if (config === -1 || request.config !== config) return { code: 'config', chain: this.#chain.filter((record) => record.number > request.config) }
+    if (request.incarnation !== this.incarnation) return { code: 'incarnation' }
+    const { body } = request
+    const { kind } = body
+    // A ballot of another configuration read its value from other voters.
+    if ('ballot' in body && body.ballot.config !== config) return { code: 'config', chain: [] }
+    const forSealed = kind === 'seal' || kind === 'snapshot' || kind === 'stage' || kind === 'decree-prepare' || kind === 'decree-accept'
+    // A node that starts while all are sealed could not finish the job without an epoch.
+    if (kind === 'epoch') return undefined
+    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', members: sealed.members }
+    return forSealed && kind !== 'seal' ? { code: 'not-sealed' } : undefined
+  }
+
+  #voting({ sender, nonce, body }: Request, now: Readings): ReplyBody {
+    if (body.kind === 'epoch') return { kind: 'epoch', epoch: this.#sessions.highestEpoch(sender) }
+    if (body.kind === 'read') {
+      const accepted = this.#registers.table.get(body.scope)?.accepted
+      return accepted === undefined ? { kind: 'value' } : { kind: 'value', accepted }
+    }
+    if (body.kind === 'list') return this.#page(body.after, body.limit)
+    if (body.kind === 'expired') return { kind: 'is-expired', expired: this.#sessions.isOver(body.session, now) }
+    if (body.kind === 'cleared') return { kind: 'is-clear', clear: this.#revocations.isClear(body.revocation, now) }
+    const changes = this.#changes
+    const refusal = this.#sessions.admit(sender, nonce.start, changes)
+    if (refusal !== undefined) return { kind: 'refused', why: refusal }
+    switch (body.kind) {
+      case 'renew': {
+        const revocations = this.#revocations.blocking(sender)
+        if (revocations.length > 0) return { kind: 'refused', why: { code: 'revoked', revocations } }
+        const late = this.#sessions.renew(sender, body.sequence, now)
+        return late === undefined ? { kind: 'renewed', wishes: this.#takeWishes(sender.node) } : { kind: 'refused', why: late }
+      }
+      case 'prepare': return this.#registers.prepare(body, now, changes)
+      case 'accept': return this.#registers.accept(body, now, changes)
+      case 'revoke': return this.#revocations.record(body.revocation, this.#registers.table.get(body.revocation.scope)?.accepted?.value.token, changes)
+      case 'acknowledge': return this.#revocations.acknowledge(body.revocations, sender, changes)
+      case 'relay': {
+        if (this.#wishes.size >= wishesMax) for (const oldest of this.#wishes.keys()) { this.#wishes.delete(oldest); break }
+        this.#wishes.set(`${body.wish.asker.node}/${body.wish.scope}`, body.wish)
+        return { kind: 'done' }
+      }
+      default: return { kind: 'refused', why: { code: 'not-sealed' } }
+    }
+  }
+
+  #reconfiguring({ body, sender, nonce }: Request): ReplyBody | undefined {
+    const record = this.#record
+    switch (body.kind) {
+      case 'seal':
+        if (record.sealed === undefined) this.#putRecord({ ...record, sealed: { members: body.members } })
+        return { kind: 'done' }
+      case 'snapshot': return { kind: 'snapshot', snapshot: this.#snapshot() }
+      case 'stage':
+        if (this.#hashOf(body.snapshot) !== body.hash) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
+        if (!this.#staged.has(body.hash)) this.#stage(body.hash, body.snapshot)
+        return { kind: 'done' }
+      case 'decree-prepare': {
+        const refusal = this.#sessions.admit(sender, nonce.start, this.#changes)
+        if (refusal !== undefined) return { kind: 'refused', why: refusal }
+        if (record.decreePromised !== undefined && !ballotAbove(body.ballot, record.decreePromised)) {
+          return { kind: 'refused', why: { code: 'promised', ballot: record.decreePromised } }
+        }
+        this.#putRecord({ ...this.#record, decreePromised: body.ballot })
+        return record.decreeAccepted === undefined ? { kind: 'decree-promise' } : { kind: 'decree-promise', accepted: record.decreeAccepted }
+      }
+      case 'decree-accept': {
+        if (record.decreePromised !== undefined && ballotAbove(record.decreePromised, body.ballot)) {
+          return { kind: 'refused', why: { code: 'promised', ballot: record.decreePromised } }
+        }
+        // Whoever accepts a decree has its snapshot: so a decided one survives any minority, its proposer included.
+        if (!this.#staged.has(body.decree.hash)) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
+        this.#putRecord({ ...record, decreePromised: body.ballot, decreeAccepted: { ballot: body.ballot, decree: body.decree } })
+        return { kind: 'decree-accepted', signature: this.#seals.sign(record.config + 1, body.decree, body.ballot) }
+      }
+      default: return undefined
+    }
+  }
+
+  /**
+   * Begins to vote in the newest configuration of the chain, if this store is in it and has the snapshot that was decided
+   * for it, whole and hash-checked; answers nothing in it before. A store that is not in it stops voting.
+   */
+  #activate(offered: Snapshot | undefined, now: Readings): ReplyBody {
+    const head = this.#chain[this.#chain.length - 1]
+    if (head === undefined || head.number <= this.#record.config) return { kind: 'activated', config: this.#record.config }
+    if (!head.members.some((member) => sameVoter(member, this))) {
+      // Its registers stay as they are, sealed or not: nobody is answered from them in a configuration that is over.
+      this.#putRecord({ ...voterRecordEmpty, floor: this.#record.floor })
+      return { kind: 'activated', config: -1 }
+    }
+    const snapshot = head.hash === '' ? emptySnapshot : offered !== undefined && this.#hashOf(offered) === head.hash ? offered : this.#staged.get(head.hash)
+    if (snapshot === undefined) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
+    this.#replace(snapshot)
+    for (const hash of this.#staged.keys()) if (hash !== head.hash) this.#unstage(hash)
+    // Kept until the next change: a member that missed the activation fetches it from here.
+    if (head.hash !== '' && !this.#staged.has(head.hash)) this.#stage(head.hash, snapshot)
+    this.#putRecord({ config: head.number, floor: snapshot.floor })
+    this.#sessions.beginGrace(now)
+    return { kind: 'activated', config: head.number }
+  }
+
+  #replace(snapshot: Snapshot): void {
+    const { table } = this.#registers
+    table.clear()
+    // Promised = accepted: nothing of the old configuration can be proposed any more, and every new ballot is above it.
+    for (const [scope, accepted] of snapshot.registers) table.set(scope, { promised: accepted.ballot, accepted })
+    this.#registers.floor = snapshot.floor
+    this.#sessions.records.clear()
+    for (const [store, record] of snapshot.sessions) this.#sessions.records.set(store, record)
+    this.#revocations.records.clear()
+    for (const record of snapshot.revocations) this.#revocations.records.set(revocationKey(record.revocation), record)
+    this.#wishes.clear()
+    this.#changes.push({ kind: 'replace', snapshot })
+  }
+
+  #snapshot(): Snapshot {
+    const registers: (readonly [string, NonNullable<Register['accepted']>])[] = []
+    for (const [scope, { accepted }] of this.#registers.table.entries()) if (accepted !== undefined) registers.push([scope, accepted])
+    return {
+      registers,
+      sessions: [...this.#sessions.records],
+      revocations: [...this.#revocations.records.values()],
+      floor: this.#registers.floor,
+    }
+  }
+
+  #page(after: string, limit: number): ReplyBody {
+    const size = Math.min(Math.max(1, limit), listPageMax)
+    const rows = this.#registers.table.from(after, size)
+    const entries = rows.flatMap(([scope, { accepted }]) => (accepted === undefined ? [] : [[scope, accepted] as const]))
+    const last = rows.length < size ? undefined : rows[rows.length - 1]
+    return last === undefined ? { kind: 'page', entries } : { kind: 'page', entries, next: last[0] }
+  }
+
+  #takeWishes(node: NodeId): HandOffWish[] {
+    const found: HandOffWish[] = []
+    for (const [key, wish] of this.#wishes) {
+      if (wish.holder.node !== node) continue
+      this.#wishes.delete(key)
+      found.push(wish)
+    }
+    return found
+  }
+
+  #stage(hash: string, snapshot: Snapshot): void {
+    this.#staged.set(hash, snapshot)
+    this.#changes.push({ kind: 'staged', hash, snapshot })
+  }
+
+  #unstage(hash: string): void {
+    this.#staged.delete(hash)
+    this.#changes.push({ kind: 'staged', hash, snapshot: undefined })
+  }
+
+  #putRecord(record: VoterRecord): void {
+    this.#record = record
+    this.#changes.push({ kind: 'voter', record })
+  }
+}
+
+export const emptySnapshot: Snapshot = { registers: [], sessions: [], revocations: [], floor: 0 }

@@ -1,0 +1,171 @@
+import type { Ballot } from '../../../src/consensus/ballot.js'
+import { compareBallots } from '../../../src/consensus/ballot.js'
+import type { ConfigRecord } from '../../../src/consensus/config.js'
+import type { Batch } from '../../../src/consensus/durable.js'
+import type { Reply, Request } from '../../../src/consensus/messages.js'
+import { majorityOf } from '../../../src/consensus/quorum.js'
+import type { Snapshot } from '../../../src/consensus/snapshot.js'
+import type { Accepted, Register, Value } from '../../../src/consensus/value.js'
+import { sameValue } from '../../../src/consensus/value.js'
+import { storeKey } from '../../../src/consensus/types.js'
+import type { Host } from './host.js'
+import { demand } from './violation.js'
+
+interface Vote {
+  readonly accepted: Accepted
+  readonly voters: Set<string>
+}
+
+/**
+ * Sees what no node can see: every disk. Asserts I1, I2, I3, I7 and I8 at every batch that becomes durable and at every
+ * reply that leaves.
+ */
+export class Checks {
+  readonly #votes = new Map<string, Map<string, Vote>>()
+  /** Per scope, by ballot. */
+  readonly #chosen = new Map<string, Accepted[]>()
+  readonly #tokens = new Map<string, string>()
+  readonly #configs = new Map<number, ConfigRecord>()
+  readonly #snapshots = new Map<number, Map<string, Accepted>>()
+  readonly #floors = new Map<number, number>()
+  readonly #minimums = new Map<string, number>()
+  readonly #promised = new Map<string, Ballot>()
+  choices = 0
+
+  constructor(first: ConfigRecord) {
+    this.#configs.set(first.number, first)
+  }
+
+  /** The newest configuration that anybody votes in. */
+  get newest(): ConfigRecord {
+    return this.#configs.get(Math.max(...this.#configs.keys())) as ConfigRecord
+  }
+
+  get compacted(): boolean {
+    return [...this.#floors.values()].some((floor) => floor > 0)
+  }
+
+  /** A store was lost, or went back in time: what it promised is gone, and it must not vote under that name again. */
+  forgot(host: Host): void {
+    for (const map of [this.#minimums, this.#promised]) for (const key of [...map.keys()]) if (key.startsWith(`${storeKey({ node: host.id, incarnation: host.disk.incarnation })}|`)) map.delete(key)
+  }
+
+  synced(host: Host, batch: Batch): void {
+    const store = storeKey({ node: host.id, incarnation: host.disk.incarnation })
+    // A batch is one step: what a voter became active in comes with the record of it.
+    for (const change of batch.changes) {
+      if (change.kind === 'replace') for (const map of [this.#minimums, this.#promised]) for (const key of [...map.keys()]) if (key.startsWith(`${store}|`)) map.delete(key)
+    }
+    for (const change of batch.changes) {
+      if (change.kind === 'register') this.#register(store, change.scope, change.register)
+      else if (change.kind === 'session') {
+        const key = `${store}|${change.store}`
+        demand(change.record.minimum >= (this.#minimums.get(key) ?? 0), 'I1', () => `${store}: the minimum epoch of ${change.store} went back`)
+        this.#minimums.set(key, change.record.minimum)
+      } else if (change.kind === 'chain') for (const record of change.records) this.#config(record)
+      else if (change.kind === 'replace') this.#snapshot(host, change.snapshot)
+    }
+  }
+
+  replied(host: Host, request: Request, reply: Reply): void {
+    if (reply.body.kind !== 'renewed') return
+    const minimum = host.disk.sessions.get(storeKey(request.sender))?.minimum ?? 0
+    demand(minimum <= request.sender.epoch, 'I8', () => `${host.id} supports ${request.sender.node} in epoch ${request.sender.epoch} again, which it evicted`)
+  }
+
+  #register(store: string, scope: string, register: Register): void {
+    const key = `${store}|${scope}`
+    const before = this.#promised.get(key)
+    demand(before === undefined || compareBallots(register.promised, before) >= 0, 'I1', () => `${store}: promised for ${scope} went back`)
+    this.#promised.set(key, register.promised)
+    const { accepted } = register
+    if (accepted === undefined) return
+    demand(compareBallots(accepted.ballot, register.promised) <= 0, 'I1', () => `${store}: accepted above promised for ${scope}`)
+    this.#vote(store, scope, accepted)
+  }
+
+  #vote(store: string, scope: string, accepted: Accepted): void {
+    const { ballot } = accepted
+    let votes = this.#votes.get(scope)
+    if (votes === undefined) this.#votes.set(scope, (votes = new Map()))
+    const key = `${ballot.config}.${ballot.round}.${ballot.node}.${ballot.incarnation}.${ballot.epoch}`
+    let vote = votes.get(key)
+    if (vote === undefined) votes.set(key, (vote = { accepted, voters: new Set() }))
+    demand(sameValue(vote.accepted.value, accepted.value), 'I2', () => `${scope}: two values under ballot ${key}`)
+    if (vote.voters.has(store)) return
+    const members = this.#configs.get(ballot.config)?.members ?? []
+    if (!members.some((member) => storeKey(member) === store)) return
+    vote.voters.add(store)
+    if (vote.voters.size === majorityOf(members.length)) this.#choose(scope, accepted)
+  }
+
+  #choose(scope: string, accepted: Accepted): void {
+    this.choices++
+    const next = this.#snapshots.get(accepted.ballot.config + 1)
+    if (next !== undefined) this.#demandCovered(scope, accepted, next, accepted.ballot.config + 1)
+    let chain = this.#chosen.get(scope)
+    if (chain === undefined) this.#chosen.set(scope, (chain = []))
+    let i = chain.length
+    while (i > 0 && compareBallots((chain[i - 1] as Accepted).ballot, accepted.ballot) > 0) i--
+    chain.splice(i, 0, accepted)
+    this.#demandFollows(scope, chain[i - 1], accepted)
+    if (chain[i + 1] !== undefined) this.#demandFollows(scope, accepted, chain[i + 1] as Accepted)
+    const { value } = accepted
+    if (value.holder === null) return
+    const key = `${scope}|${value.token}`
+    const owner = `${value.holder.node}/${value.holder.incarnation}/${value.holder.epoch}/${value.op}`
+    demand((this.#tokens.get(key) ?? owner) === owner, 'I3', () => `${scope}: token ${value.token} was given to ${this.#tokens.get(key) ?? ''} and to ${owner}`)
+    this.#tokens.set(key, owner)
+  }
+
+  #demandFollows(scope: string, before: Accepted | undefined, after: Accepted): void {
+    if (before === undefined) return
+    const a: Value = before.value
+    const b: Value = after.value
+    const text = (): string => `${scope}: ${describe(before)} then ${describe(after)}`
+    if (b.token === a.token) {
+      const emptied = b.op === '' && a.holder === null && b.holder === null
+      demand(sameValue(a, b) || emptied || (a.holder !== null && b.holder === null), 'I2', text)
+      return
+    }
+    // By more than one where a round built on a value that only a minority had accepted, or where compaction dropped it.
+    demand(b.token > a.token, 'I3', text)
+  }
+
+  #config(record: ConfigRecord): void {
+    const known = this.#configs.get(record.number)
+    if (known === undefined) this.#configs.set(record.number, record)
+    else {
+      const same = known.hash === record.hash && known.members.map(storeKey).join() === record.members.map(storeKey).join()
+      demand(same, 'I7', () => `two configurations ${record.number}`)
+    }
+  }
+
+  /** A voter begins a configuration: everything chosen in the one before must be in what it starts from. */
+  #snapshot(host: Host, snapshot: Snapshot): void {
+    const { config } = host.disk.record
+    if (config < 1 || this.#snapshots.has(config)) return
+    const registers = new Map(snapshot.registers)
+    this.#snapshots.set(config, registers)
+    this.#floors.set(config, snapshot.floor)
+    for (const [scope, chain] of this.#chosen) {
+      for (const accepted of chain) if (accepted.ballot.config === config - 1) this.#demandCovered(scope, accepted, registers, config)
+    }
+    // Taken over by decree: chosen, whether a majority had accepted it before or not.
+    for (const [scope, accepted] of registers) {
+      const chain = this.#chosen.get(scope) ?? []
+      if (!chain.some((other) => compareBallots(other.ballot, accepted.ballot) === 0)) this.#choose(scope, accepted)
+    }
+  }
+
+  #demandCovered(scope: string, accepted: Accepted, registers: ReadonlyMap<string, Accepted>, config: number): void {
+    const taken = registers.get(scope)
+    const dropped = taken === undefined && accepted.value.token <= (this.#floors.get(config) ?? 0)
+    const covered = taken !== undefined && compareBallots(taken.ballot, accepted.ballot) >= 0
+    demand(dropped || covered, 'I7', () => `${scope}: ${describe(accepted)} was chosen in configuration ${config - 1} and is not in ${config}`)
+  }
+}
+
+function describe({ ballot, value }: Accepted): string {
+  return `token ${value.token} ${value.holder === null ? 'free' : `${value.holder.node}e${value.holder.epoch}`} by ${value.op} (ballot ${ballot.config}.${ballot.round}.${ballot.node}.${ballot.epoch})`
+}
