@@ -39,7 +39,8 @@ else {
     ['on the disks that died', tib(year.deadBytes)],
     ['copied to repair, in the background', tib(year.repairBytes)],
     ['copied to repair, urgently', tib(year.urgentBytes)],
-    ['copied per byte that died (first copies of new files included)', ((year.repairBytes + year.urgentBytes) / year.deadBytes).toFixed(2)],
+    ['copied for new files', tib(year.firstBytes)],
+    ['copied to repair per byte that died', ((year.repairBytes + year.urgentBytes) / year.deadBytes).toFixed(2)],
     ['moved off full nodes', tib(year.movedBytes)],
     ['trimmed / evicted', `${tib(year.trimmedBytes)} / ${tib(year.evictedBytes)}`],
     ['blob-time below the wanted count', percent(year.belowWanted)],
@@ -47,6 +48,7 @@ else {
     ['standard deviation of the fill', `${year.imbalance.toFixed(1)} points`],
     ['quotas passed', year.overQuota],
     ['lost with their only node (one copy wanted)', year.lostSingles],
+    ['lost before the first other copy of a new file was made', year.lostUnacknowledged],
     ['lost because all copies went within one copying time', year.lostByCoincidence],
     ['LOST ALTHOUGH THERE WAS A LIVE COPY', year.lostByPolicy.length],
   ]

@@ -45,8 +45,11 @@ export function decodeRising(bytes: Uint8Array, entries: number, after: number, 
       quotient++
     }
     if (at + parameter > bytes.length * 8) return undefined
+    let high = 0
+    for (let j = halfBits; j < parameter; j++) high = (high << 1) | bit()
     let remainder = 0
-    for (let j = 0; j < parameter; j++) remainder = remainder * 2 + bit()
+    for (let j = 0; j < Math.min(parameter, halfBits); j++) remainder = (remainder << 1) | bit()
+    remainder += high * half
     previous += quotient * 2 ** parameter + remainder + 1
     if (previous >= fingerprintsMax) return undefined
     values.push(previous)
@@ -54,22 +57,34 @@ export function decodeRising(bytes: Uint8Array, entries: number, after: number, 
   return values
 }
 
+/** Numbers of 40 bits are written and read as two halves of 20, which 32-bit shifts can take apart. */
+const halfBits = 20
+const half = 2 ** halfBits
+
 class BitWriter {
-  readonly #bytes: number[] = []
+  #bytes = new Uint8Array(1024)
   #filled = 0
 
   /** The lowest `count` bits of `value`, highest first; `count` up to 40. */
   write(value: number, count: number): void {
-    for (let i = count - 1; i >= 0; i--) {
-      if (this.#filled % 8 === 0) this.#bytes.push(0)
-      const last = this.#bytes.length - 1
-      const bit = Math.floor(value / 2 ** i) % 2
-      this.#bytes[last] = (this.#bytes[last] ?? 0) | (bit << (7 - (this.#filled % 8)))
-      this.#filled++
+    if ((this.#filled + count) >> 3 >= this.#bytes.length) {
+      const larger = new Uint8Array(2 * this.#bytes.length)
+      larger.set(this.#bytes)
+      this.#bytes = larger
     }
+    if (count > halfBits) this.#write(Math.floor(value / half), count - halfBits)
+    this.#write(value % half, Math.min(count, halfBits))
   }
 
   bytes(): Uint8Array {
-    return Uint8Array.from(this.#bytes)
+    return this.#bytes.slice(0, (this.#filled + 7) >> 3)
+  }
+
+  #write(value: number, count: number): void {
+    for (let i = count - 1; i >= 0; i--) {
+      const at = this.#filled >> 3
+      this.#bytes[at] = (this.#bytes[at] ?? 0) | (((value >> i) & 1) << (7 - (this.#filled & 7)))
+      this.#filled++
+    }
   }
 }

@@ -7,7 +7,7 @@ import { messageOf } from '../base/index.js'
 import type { QuotaReport } from '../storage-policy/index.js'
 import { saltValue } from './fingerprint.js'
 import type { Inventory } from './inventory.js'
-import { decode } from './messages.js'
+import { decodeVitals } from './messages.js'
 import { vitalsDeltaMax } from './methods.js'
 import { isOver, Pauses } from './pausing.js'
 import type { PeerBook } from './peer-book.js'
@@ -30,6 +30,8 @@ export interface HeraldInit {
   readonly members: () => number
   readonly quota: () => QuotaReport | undefined
   readonly flags: () => number
+  /** In the order of the message. */
+  readonly evictable: () => number[]
 }
 
 /** Changes within this time share a message; below what receivers allow one node. */
@@ -84,6 +86,7 @@ export class Herald {
       inventorySalt: saltValue(inventory.salt),
       inventoryVersion: inventory.version,
       inventoryEntries: inventory.size,
+      evictableBytes: this.#init.evictable(),
     }
   }
 
@@ -115,7 +118,7 @@ export class Herald {
     const { rpc, book, log } = this.#components
     try {
       const body = await rpc.request(peer, 'replication.vitals', Vitals.encode(this.vitals()), { deadlineMs: swapDeadlineMs, signal })
-      book.hear(peer, decode(Vitals, body))
+      book.hear(peer, decodeVitals(body))
       await book.catchUp(signal)
     } catch (error) {
       if (!signal.aborted) log.debug('vitals could not be swapped', { peer, error: messageOf(error) })

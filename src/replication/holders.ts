@@ -6,6 +6,7 @@
  * What was shown is believed until the inventory of that node is at least as new, and not for ever if none comes.
  */
 import type { Clock, NodeId } from '../base/index.js'
+import type { MeshView } from '../storage-policy/index.js'
 import { hashName } from '../storage-policy/index.js'
 import type { Inventory } from './inventory.js'
 import type { PeerBook } from './peer-book.js'
@@ -57,6 +58,22 @@ export class Holders {
     found.delete(this.#self)
     if (this.#inventory.get(cid) !== undefined) found.add(this.#self)
     return [...found]
+  }
+
+  /** Of those, the trusted ones that are up. */
+  live(cid: string, mesh: MeshView): NodeId[] {
+    return this.of(cid).filter((id) => {
+      const node = mesh.get(id)
+      return node?.view.state === 'up' && node.view.trusted
+    })
+  }
+
+  /** Those, and the ones that are silent but within the grace. */
+  counted(cid: string, mesh: MeshView, graceMs: number): NodeId[] {
+    return this.of(cid).filter((id) => {
+      const node = mesh.get(id)
+      return node?.view.trusted === true && node.view.state !== 'gone' && node.view.silentMs <= graceMs
+    })
   }
 
   /** An exchange has shown it. Without `asOf`, any change of the inventory after the one known now knows better. */

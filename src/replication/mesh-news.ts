@@ -1,6 +1,6 @@
 import type { Clock, NodeId } from '../base/index.js'
 import { MeshView } from '../storage-policy/index.js'
-import type { NodeView, QuotaReport } from '../storage-policy/index.js'
+import type { NodeView, Priority, QuotaReport } from '../storage-policy/index.js'
 import type { PeerBook } from './peer-book.js'
 import type { Trust } from './trust.js'
 import type { ReplicationComponents } from './types.js'
@@ -13,6 +13,13 @@ export interface OwnState {
   readonly quota: QuotaReport | undefined
   readonly accepting: boolean
   readonly repairing: boolean
+}
+
+/** The order of `Vitals.evictableBytes`: what matters least first. */
+export const prioritiesRising: readonly Priority[] = ['expendable', 'low', 'normal', 'high', 'critical']
+
+function evictableOf(vitals: Vitals): Partial<Record<Priority, number>> {
+  return Object.fromEntries(prioritiesRising.map((priority, i) => [priority, Math.min(vitals.evictableBytes[i] ?? 0, vitals.maxBytes)]))
 }
 
 /** The nodes as a plan needs them: who is up, by membership; what they have room for, by their vitals; who is believed. */
@@ -78,6 +85,7 @@ export class MeshNews {
       const full = this.#full.has(member.peerId) && this.#full.get(member.peerId) === vitals
       const avoided = (this.#avoided.get(member.peerId)?.untilMs ?? 0) > nowMs
       const flags = vitals?.flags ?? 0
+      const leaving = (flags & vitalsFlags.leaving) !== 0
       return [
         {
           ...place,
@@ -85,11 +93,12 @@ export class MeshNews {
           silentMs: state === 'up' ? 0 : Math.max(0, wallMs - member.lastSeenMs),
           maxBytes: vitals?.maxBytes ?? 0,
           freeBytes: vitals === undefined || full || avoided ? 0 : Math.min(vitals.freeForOthersBytes, vitals.maxBytes),
-          ownFreeBytes: vitals === undefined || full || avoided ? 0 : Math.min(vitals.freeForOwnBytes, vitals.maxBytes),
+          ...(vitals === undefined || full || avoided ? {} : { evictableBytes: evictableOf(vitals) }),
+          ownFreeBytes: vitals === undefined || full || avoided || leaving ? 0 : Math.min(vitals.freeForOwnBytes, vitals.maxBytes),
           accepting: (flags & vitalsFlags.accepting) !== 0 && !avoided,
           repairing: (flags & vitalsFlags.repairing) !== 0,
           // One that leaves holds what it holds for a moment only.
-          trusted: this.#trust.trusts(member.peerId, wallMs) && (flags & vitalsFlags.leaving) === 0,
+          trusted: this.#trust.trusts(member.peerId, wallMs) && !leaving,
         },
       ]
     })

@@ -1,5 +1,6 @@
 import { CID } from 'multiformats/cid'
 import { ReplicationError } from './types.js'
+import { Vitals } from './wire/replication.js'
 
 interface Codec<T> {
   decode(bytes: Uint8Array, options?: { limits?: Partial<Record<string, number>> }): T
@@ -39,4 +40,9 @@ export function parseCid(text: string): CID | undefined {
 
 export function cidBytes(text: string): Uint8Array {
   return CID.parse(text).bytes
+}
+
+/** One figure for each of the five priorities. */
+export function decodeVitals(bytes: Uint8Array): Vitals {
+  return decode(Vitals, bytes, { evictableBytes: 5 })
 }

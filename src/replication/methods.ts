@@ -2,7 +2,7 @@ import type { Rpc, RpcContext } from '../base/index.js'
 import { prove } from './challenge.js'
 import type { Dropper } from './dropper.js'
 import type { Inventory } from './inventory.js'
-import { decode, decodeCid } from './messages.js'
+import { decode, decodeCid, decodeVitals } from './messages.js'
 import type { Target } from './target.js'
 import type { ReplicationComponents } from './types.js'
 import { ChallengeRequest, ChallengeResponse, HaveRequest, HaveResponse, InventoryRequest, InventoryResponse, Vitals } from './wire/replication.js'
@@ -60,6 +60,6 @@ export function registerMethods(rpc: Rpc, handlers: MethodHandlers): void {
     return InventoryResponse.encode(inventory.answer(decode(InventoryRequest, body)))
   })
   row('vitals', { requestBytesMax: vitalsBytesMax, responseBytesMax: vitalsBytesMax, inFlightMax: 2 }, async (body, context) => {
-    return Vitals.encode(handlers.swapVitals(decode(Vitals, body), context))
+    return Vitals.encode(handlers.swapVitals(decodeVitals(body), context))
   })
 }

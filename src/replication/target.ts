@@ -31,15 +31,18 @@ export interface TargetComponents {
 export interface TargetInit {
   readonly self: NodeId
   readonly storesMax: number
-  /** Why nothing is taken now, or undefined. */
+  /** Takes nothing at all, not even its owner's. */
+  readonly leaving: () => boolean
+  /** Why nothing of others is taken now, or undefined. */
   readonly closed: () => string | undefined
-  readonly wantOf: (cid: string) => Promise<Want | undefined>
-  /** Told before the want is looked up: the blob is a part of this file. */
+  /** `root`: the file that it is said to be a part of. */
+  readonly wantOf: (cid: string, root?: string) => Promise<Want | undefined>
+  /** The blob is here, and a part of this file, which is in the catalog. */
   readonly partOf: (root: string, cid: string) => Promise<void>
   readonly takesMove: (bytes: number) => boolean
   /** Frees so many bytes for a blob of this want if it may; resolves to whether it is worth another try. */
   readonly makeRoom: (bytes: number, want: Want, signal: AbortSignal) => Promise<boolean>
-  readonly stored: (entry: Pick<HeldEntry, 'cid' | 'kind' | 'bytes' | 'blocks' | 'heldSinceMs'>) => Promise<void>
+  readonly stored: (entry: Pick<HeldEntry, 'cid' | 'kind' | 'bytes' | 'blocks' | 'heldSinceMs'>, from: NodeId) => Promise<void>
   /** The catalog may be a moment behind the request: resolves at its next change, or when the time is up. */
   readonly catalogChange: (waitMs: number, signal: AbortSignal) => Promise<void>
 }
@@ -80,13 +83,14 @@ export class Target {
     const cid = decodeCid(request.cid)
     const name = cid.toString()
     if (request.bytes > blobBytesMax) throw new ReplicationError('BAD_INPUT', 'larger than a blob may be', { bytes: request.bytes, blobBytesMax })
-    if (request.root !== undefined) await this.#init.partOf(decodeCid(request.root).toString(), name)
+    const root = request.root === undefined ? undefined : decodeCid(request.root).toString()
     const held = await this.#components.blobs.held(cid)
     let bytes: number
     if (held !== undefined) {
       bytes = held.bytes
-      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
-    } else bytes = (await this.#join(cid, request, from, signal)).bytes
+      if (root !== undefined && (await this.#init.wantOf(root)) !== undefined) await this.#init.partOf(root, name)
+      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
+    } else bytes = (await this.#join(cid, root, request, from, signal)).bytes
     const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, this.#init.self, signal)
     const { inventory } = this.#components
     return StoreResponse.encode({
@@ -99,13 +103,13 @@ export class Target {
   }
 
   /** The fetch stops only when the last of those who wait for it is gone. */
-  async #join(cid: CID, request: StoreRequest, from: NodeId, signal: AbortSignal): Promise<{ bytes: number }> {
+  async #join(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, signal: AbortSignal): Promise<{ bytes: number }> {
     const name = cid.toString()
     let job = this.#running.get(name)
     if (job === undefined) {
       const closed = this.#init.closed()
       const stop = new AbortController()
-      const done = this.#line.run(() => this.#store(cid, request, from, closed, stop.signal), stop.signal).finally(() => {
+      const done = this.#line.run(() => this.#store(cid, root, request, from, closed, stop.signal), stop.signal).finally(() => {
         this.#running.delete(name)
       })
       job = { done, callers: 0, stop }
@@ -125,11 +129,11 @@ export class Target {
     }
   }
 
-  async #store(cid: CID, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
+  async #store(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
     const name = cid.toString()
-    const want = await this.#wantOf(name, signal)
+    const want = await this.#wantOf(name, root, signal)
     if (want === undefined) throw new ReplicationError('NOT_FOUND', 'no file that is known here has it', { cid: name })
-    if (closed !== undefined && !want.own) throw new ReplicationError('NOT_ACCEPTING', closed)
+    if (this.#init.leaving() || (closed !== undefined && !want.own)) throw new ReplicationError('NOT_ACCEPTING', closed ?? 'this node is leaving')
     if (request.move && !this.#init.takesMove(request.bytes)) {
       throw new ReplicationError('NO_SPACE', 'this node is as full as the others', { reason: 'BALANCE' })
     }
@@ -153,7 +157,8 @@ export class Target {
           },
         },
       )
-      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      if (root !== undefined) await this.#init.partOf(root, name)
+      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
       return { bytes: held.bytes }
     } catch (error) {
       this.#components.log.debug('a blob could not be stored', { cid: name, from, code: codeOf(error) ?? '', error: messageOf(error) })
@@ -170,10 +175,10 @@ export class Target {
     return this.#components.space.reserve(bytes, want.own, signal)
   }
 
-  async #wantOf(cid: string, signal: AbortSignal): Promise<Want | undefined> {
+  async #wantOf(cid: string, root: string | undefined, signal: AbortSignal): Promise<Want | undefined> {
     const untilMs = this.#components.clock.monotonicMs() + recordWaitMs
     for (;;) {
-      const want = await this.#init.wantOf(cid)
+      const want = await this.#init.wantOf(cid, root)
       const leftMs = untilMs - this.#components.clock.monotonicMs()
       if (want !== undefined || leftMs <= 0) return want
       await this.#init.catalogChange(leftMs, signal)

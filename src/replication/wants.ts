@@ -32,6 +32,7 @@ export class Wants {
   readonly #partsOf = new Map<string, Set<string>>()
   /** Answers of the catalog, until it changes. */
   readonly #known = new Map<string, Want | undefined>()
+  #generation = 0
 
   constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'>, self: NodeId) {
     this.#catalog = components.catalog
@@ -46,13 +47,21 @@ export class Wants {
     }
   }
 
-  /** Undefined when no file does. */
+  /** Undefined when no file does. For blobs that are held here: the answer is remembered until the catalog changes. */
   async of(cid: string): Promise<Want | undefined> {
     if (this.#known.has(cid)) return this.#known.get(cid)
-    const records = (await Promise.all([cid, ...(this.#rootsOf.get(cid) ?? [])].map((root) => this.#catalog.byCid(root)))).flat()
-    const want = this.#sum(records)
-    this.#known.set(cid, want)
+    const generation = this.#generation
+    const want = await this.ask(cid)
+    // An answer from before a change is given, but not remembered.
+    if (generation === this.#generation) this.#known.set(cid, want)
     return want
+  }
+
+  /** Asks anew, and remembers nothing: for blobs that are not held here, of which there is no end. `root`: said to have it. */
+  async ask(cid: string, root?: string): Promise<Want | undefined> {
+    const roots = new Set([cid, ...(root === undefined ? [] : [root]), ...(this.#rootsOf.get(cid) ?? [])])
+    const records = (await Promise.all([...roots].map((one) => this.#catalog.byCid(one)))).flat()
+    return this.#sum(records)
   }
 
   /** Answered without asking anybody: what `of` said last. */
@@ -62,6 +71,7 @@ export class Wants {
 
   async addParts(root: string, parts: readonly string[]): Promise<void> {
     const fresh = parts.filter((part) => part !== root && this.#link(part, root))
+    this.#generation++
     for (const part of fresh) this.#known.delete(part)
     if (fresh.length === 0) return
     await this.#meta.write(
@@ -76,6 +86,7 @@ export class Wants {
 
   /** The catalog's records of `root` changed: these blobs are to be looked at again. */
   changed(root: string): string[] {
+    this.#generation++
     const touched = [root, ...(this.#partsOf.get(root) ?? [])]
     for (const cid of touched) this.#known.delete(cid)
     return touched

@@ -1,7 +1,7 @@
 import type { NodeId } from '../base/index.js'
 import type { Hash64 } from './hashing.js'
 import { hashName } from './hashing.js'
-import type { NodeView } from './types.js'
+import type { NodeView, Priority } from './types.js'
 
 /** A node as the planning functions use it: names interned to small numbers, hashes made once. */
 export interface PlannedNode {
@@ -66,6 +66,12 @@ export class MeshView {
 /** What it would still take of others' blobs after what this plan gave it. */
 export function freeBytesOf(node: PlannedNode): number {
   return Math.max(0, node.view.freeBytes - node.planned)
+}
+
+/** What it could take of a blob of this priority if it evicted what matters less. */
+export function roomOf(node: PlannedNode, priority: Priority | undefined): number {
+  const evictable = priority === undefined ? 0 : (node.view.evictableBytes?.[priority] ?? 0)
+  return Math.max(0, node.view.freeBytes + evictable - node.planned)
 }
 
 /** free/max, 0…1. */

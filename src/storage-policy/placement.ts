@@ -31,15 +31,18 @@
 import type { NodeId } from '../base/index.js'
 import { hashName, weightedRendezvous } from './hashing.js'
 import type { MeshView, PlannedNode } from './mesh-view.js'
-import { freeBytesOf, freeShareOf } from './mesh-view.js'
+import { freeShareOf, roomOf } from './mesh-view.js'
 import type { Candidate } from './placement-search.js'
 import { bestSet, Used } from './placement-search.js'
 import type { PlacementSettings } from './settings.js'
 import { storageCost } from './storage-cost.js'
+import type { Priority } from './types.js'
 
 export interface PlacementRequest {
   readonly cid: string
   readonly bytes: number
+  /** For which nodes may make room by evicting what matters less; without it they may not. */
+  readonly priority?: Priority | undefined
   /** Copies in all, the existing ones included. */
   readonly wanted: number
   /** Its node comes first if its reserve allows. */
@@ -168,7 +171,7 @@ export function rejection(node: PlannedNode, request: PlacementRequest): string 
   if (view.state !== 'up') return view.state === 'gone' ? 'has been away longer than the grace' : 'does not answer'
   if (!view.trusted) return 'claimed to hold what it does not have'
   if (!view.accepting) return "does not take others' blobs now"
-  if (freeBytesOf(node) < storageCost(request.bytes)) return 'not enough free space within its quota'
+  if (roomOf(node, request.priority) < storageCost(request.bytes)) return 'not enough free space within its quota'
   return null
 }
 

@@ -145,6 +145,7 @@ function copiesOf(
     {
       cid: blob.cid,
       bytes: blob.bytes,
+      priority: blob.priority,
       // Nothing is missing when only the owner's own copy is: then it is that one, whatever the count.
       wanted: counting.length + Math.max(1, standing.missing),
       owner: blob.owner,

@@ -28,6 +28,8 @@ export interface NodeView {
   readonly maxBytes: number
   /** What it would still take of others' blobs: reserve, reservations under way and the disk's own limit taken off. */
   readonly freeBytes: number
+  /** What it could evict besides, to take a blob of the given priority. A last resort: it does not make it look emptier. */
+  readonly evictableBytes?: Readonly<Partial<Record<Priority, number>>> | undefined
   /** What it would still take of its own owner's files. */
   readonly ownFreeBytes: number
   /** Whether it takes others' blobs at all: not while it drains, is paused, or does not share. */

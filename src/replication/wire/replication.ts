@@ -23,6 +23,7 @@ export interface Vitals {
   inventoryVersion: number
   inventoryEntries: number
   delta?: InventoryDelta
+  evictableBytes: number[]
 }
 
 export namespace Vitals {
@@ -90,6 +91,13 @@ export namespace Vitals {
           InventoryDelta.codec().encode(obj.delta, w)
         }
 
+        if (obj.evictableBytes != null) {
+          for (const value of obj.evictableBytes) {
+            w.uint32(96)
+            w.uint64Number(value)
+          }
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -104,7 +112,8 @@ export namespace Vitals {
           flags: 0,
           inventorySalt: 0n,
           inventoryVersion: 0,
-          inventoryEntries: 0
+          inventoryEntries: 0,
+          evictableBytes: []
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -157,6 +166,14 @@ export namespace Vitals {
               obj.delta = InventoryDelta.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.delta ?? {}
               })
+              break
+            }
+            case 12: {
+              if (opts.limits?.evictableBytes != null && obj.evictableBytes.length === opts.limits.evictableBytes) {
+                throw new MaxLengthError('Decode error - map field "evictableBytes" had too many elements')
+              }
+
+              obj.evictableBytes.push(reader.uint64Number())
               break
             }
             default: {

@@ -41,7 +41,11 @@ export interface YearReport {
   /** Put with one copy, by its owner's choice, on a node that died. */
   lostSingles: number
   overQuota: number
+  /** Lost before it had its first other copy: `put --wait` had not returned yet. */
+  lostUnacknowledged: number
   storedBytes: number
+  /** The other copies of new files. */
+  firstBytes: number
   deadBytes: number
   urgentBytes: number
   repairBytes: number
@@ -69,6 +73,8 @@ interface Blob {
   lonelySinceMs: number | undefined
   inFlight: number
   below: boolean
+  /** Has had its minimum of copies at some time. */
+  acknowledged: boolean
 }
 
 interface Host {
@@ -113,7 +119,7 @@ export function runYear(init: YearInit): YearReport {
   let nowMs = 0
   let belowCount = 0
   let lonelyCount = 0
-  const out: YearReport = { deaths: 0, puts: 0, removed: 0, lostByPolicy: [], lostByCoincidence: 0, lostSingles: 0, overQuota: 0, storedBytes: 0, deadBytes: 0, urgentBytes: 0, repairBytes: 0, movedBytes: 0, trimmedBytes: 0, evictedBytes: 0, belowWanted: 0, belowMinimum: 0, imbalance: 0 }
+  const out: YearReport = { deaths: 0, puts: 0, removed: 0, lostByPolicy: [], lostByCoincidence: 0, lostSingles: 0, lostUnacknowledged: 0, overQuota: 0, storedBytes: 0, firstBytes: 0, deadBytes: 0, urgentBytes: 0, repairBytes: 0, movedBytes: 0, trimmedBytes: 0, evictedBytes: 0, belowWanted: 0, belowMinimum: 0, imbalance: 0 }
   /** Blobs to look at, by when. */
   const due = new Map<number, Set<Blob>>()
   const look = (blob: Blob, atMs: number): void => {
@@ -157,6 +163,7 @@ export function runYear(init: YearInit): YearReport {
     host.blobs.add(blob)
     host.used += storageCost(blob.bytes)
     if (host.used > host.maxBytes) out.overQuota++
+    if (blob.holders.length >= minimumReplicas(blob.wanted, factorDefaults)) blob.acknowledged = true
     lonely(blob)
   }
   const remove = (blob: Blob, host: Host): void => {
@@ -174,6 +181,7 @@ export function runYear(init: YearInit): YearReport {
     // Noticed at the next tick, planned, sent behind two others of its size, and once more if it broke.
     const repairMs = 3 * init.tickMs + 6 * ((1000 * blob.bytes) / init.uplink)
     if (blob.wanted === 1) out.lostSingles++
+    else if (!blob.acknowledged) out.lostUnacknowledged++
     else if (blob.lonelyUpMs > repairMs) out.lostByPolicy.push(`${blob.cid}: its last copy was up for ${(blob.lonelyUpMs / hour).toFixed(1)} h`)
     else out.lostByCoincidence++
     forget(blob)
@@ -185,7 +193,7 @@ export function runYear(init: YearInit): YearReport {
     if (owner === undefined) return
     const dice = random.float()
     const priority: Priority = dice < 0.03 ? 'critical' : dice < 0.15 ? 'high' : dice < 0.85 ? 'normal' : dice < 0.95 ? 'low' : 'expendable'
-    const blob: Blob = { cid: `${String(init.seed)}.${String(out.puts++)}`, bytes: Math.floor(mib * 2 ** (random.float() * 10)), priority, wanted: wantedReplicas(priority, undefined, factorDefaults, 0.4), owner: owner.id, holders: [], putAtMs: nowMs, surplusSinceMs: undefined, lonelyUpMs: 0, lonelySinceMs: undefined, inFlight: 0, below: false }
+    const blob: Blob = { cid: `${String(init.seed)}.${String(out.puts++)}`, bytes: Math.floor(mib * 2 ** (random.float() * 10)), priority, wanted: wantedReplicas(priority, undefined, factorDefaults, 0.4), owner: owner.id, holders: [], putAtMs: nowMs, surplusSinceMs: undefined, lonelyUpMs: 0, lonelySinceMs: undefined, inFlight: 0, below: false, acknowledged: false }
     if (owner.maxBytes - owner.used - owner.incoming < storageCost(blob.bytes)) return
     blobs.add(blob)
     add(blob, owner)
@@ -221,7 +229,8 @@ export function runYear(init: YearInit): YearReport {
     if (action.kind === 'move') {
       out.movedBytes += blob.bytes
       if (blob.holders.includes(from) && from.up && confirmed(blob, from, blob.wanted)) remove(blob, from)
-    } else if (action.urgent === true) out.urgentBytes += blob.bytes
+    } else if (blob.putAtMs > 0 && nowMs - blob.putAtMs < day) out.firstBytes += blob.bytes
+    else if (action.urgent === true) out.urgentBytes += blob.bytes
     else out.repairBytes += blob.bytes
   }
 
@@ -335,7 +344,7 @@ export function runYear(init: YearInit): YearReport {
   }
 
   const ticksPerDay = Math.round(day / init.tickMs)
-  const deathChance = (init.deathsPerMonth / 30 / ticksPerDay) * 1
+  const deathChance = init.deathsPerMonth / 30 / ticksPerDay
   let samples = 0
   let blobTicks = 0
   let news = meshNow()

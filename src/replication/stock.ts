@@ -1,0 +1,189 @@
+/**
+ * What this node holds, in line with the disk, and what of it no file wants any more.
+ *
+ * Blobs come and go by other ways than through this room (a `put`, a whole read, a `rm` elsewhere), so the disk is read
+ * now and then, and whenever the catalog says that something has changed.
+ *
+ * A blob that no file refers to goes: soon, if a file that did refer to it was removed while this node looked; late, if
+ * none is known to have, since then it may be the catalog here that is behind.
+ */
+import type { Clock, Log } from '../base/index.js'
+import { messageOf } from '../base/index.js'
+import type { Holders } from './holders.js'
+import type { HeldEntry, Inventory } from './inventory.js'
+import { parseCid } from './messages.js'
+import type { HeldShares } from './space.js'
+import type { ReplicationComponents, ReplicationSettings } from './types.js'
+import type { Wants } from './wants.js'
+
+export interface StockComponents {
+  readonly blobs: ReplicationComponents['blobs']
+  readonly clock: Clock
+  readonly log: Log
+  readonly inventory: Inventory
+  readonly holders: Holders
+  readonly wants: Wants
+}
+
+export interface StockInit {
+  readonly settings: () => Pick<ReplicationSettings, 'removedAfterMs' | 'orphanAfterMs'>
+  readonly signal: AbortSignal
+  /** These are to be looked at again. */
+  readonly changed: (cids: readonly string[]) => void
+  /** The disk is to be read again. */
+  readonly rescan: () => void
+  readonly isBusy: (cid: string) => boolean
+  readonly orphanDropped: (cid: string, bytes: number) => void
+}
+
+export class Stock {
+  readonly #components: StockComponents
+  readonly #init: StockInit
+  /** Since when no file refers to a blob held here, elapsed time; `removed`: because one that did is gone. */
+  readonly #orphans = new Map<string, { sinceMs: number; removed: boolean }>()
+  #shares: HeldShares = { ownBytes: 0, othersBytes: 0, pinnedBytes: 0 }
+  dropped = 0
+  droppedBytes = 0
+
+  constructor(components: StockComponents, init: StockInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  get shares(): HeldShares {
+    return this.#shares
+  }
+
+  /** Brings the inventory in line with the disk. */
+  async scan(): Promise<void> {
+    const { blobs, inventory, wants } = this.#components
+    const seen = new Set<string>()
+    for await (const held of blobs.list()) {
+      const cid = held.cid.toString()
+      seen.add(cid)
+      await this.held({ cid, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+    }
+    for (const entry of [...inventory.entries()]) {
+      // What was stored or dropped while the list was read is told apart by asking once more.
+      if (!seen.has(entry.cid) && !(await this.#isOnDisk(entry.cid))) await this.#forget(entry.cid)
+    }
+    let ownBytes = 0
+    let othersBytes = 0
+    let pinnedBytes = 0
+    for (const entry of inventory.entries()) {
+      const want = await wants.of(entry.cid)
+      if (want?.own === true) ownBytes += entry.bytes
+      else othersBytes += entry.bytes
+      if (want?.pinned === true) pinnedBytes += entry.bytes
+    }
+    this.#shares = { ownBytes, othersBytes, pinnedBytes }
+  }
+
+  async held(entry: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): Promise<void> {
+    const { inventory, holders } = this.#components
+    if (!inventory.add(entry)) return
+    holders.held(entry.cid)
+    if (entry.kind === 'spine') await this.#learnParts(entry.cid)
+    this.#init.changed([entry.cid])
+  }
+
+  /** Dropped through here. */
+  async gone(cid: string): Promise<void> {
+    this.dropped++
+    this.droppedBytes += this.#components.inventory.get(cid)?.bytes ?? 0
+    await this.#forget(cid)
+  }
+
+  async #forget(cid: string): Promise<void> {
+    const { inventory, holders, wants } = this.#components
+    if (!inventory.remove(cid)) return
+    holders.dropped(cid)
+    this.#orphans.delete(cid)
+    await wants.forget(cid)
+    this.#init.changed([cid])
+  }
+
+  /** The blobs here that the change touches. */
+  catalogChanged(before: string | undefined, after: string | undefined): string[] {
+    const all: string[] = []
+    const { clock, inventory, wants } = this.#components
+    for (const root of new Set([before, after])) {
+      if (root === undefined) continue
+      const touched = wants.changed(root).filter((cid) => inventory.get(cid) !== undefined)
+      if (root === before && root !== after) for (const cid of touched) this.#orphans.set(cid, { sinceMs: clock.monotonicMs(), removed: true })
+      all.push(...touched)
+      this.#init.changed(touched)
+    }
+    // A file that was just put here: its blobs are on the disk, and not yet in the inventory.
+    if (after !== undefined && inventory.get(after) === undefined) void this.#lookFor(after)
+    return all
+  }
+
+  /** A plan came across a blob and its want. */
+  wanted(cid: string, isWanted: boolean): void {
+    if (isWanted) this.#orphans.delete(cid)
+    else if (!this.#orphans.has(cid)) this.#orphans.set(cid, { sinceMs: this.#components.clock.monotonicMs(), removed: false })
+  }
+
+  /** Orphans whose time has come. */
+  due(): { cid: string; bytes: number; reason: string }[] {
+    const { clock, inventory } = this.#components
+    const { removedAfterMs, orphanAfterMs } = this.#init.settings()
+    return [...this.#orphans].flatMap(([cid, orphan]) => {
+      const entry = inventory.get(cid)
+      const waitMs = orphan.removed ? removedAfterMs : orphanAfterMs
+      if (entry === undefined || clock.monotonicMs() - orphan.sinceMs < waitMs) return []
+      return [{ cid, bytes: entry.bytes, reason: orphan.removed ? 'its file was removed' : 'no file is known to refer to it' }]
+    })
+  }
+
+  async dropOrphans(signal: AbortSignal): Promise<void> {
+    const { blobs, wants } = this.#components
+    for (const { cid, bytes } of this.due()) {
+      signal.throwIfAborted()
+      if (this.#init.isBusy(cid)) continue
+      // Asked anew, past what is remembered: somebody may have put it again.
+      wants.changed(cid)
+      const parsed = parseCid(cid)
+      if (parsed === undefined || (await wants.of(cid)) !== undefined) {
+        this.#orphans.delete(cid)
+        continue
+      }
+      await blobs.drop(parsed)
+      await this.gone(cid)
+      this.#init.orphanDropped(cid, bytes)
+    }
+  }
+
+  async #isOnDisk(cid: string): Promise<boolean> {
+    const parsed = parseCid(cid)
+    return parsed !== undefined && (await this.#components.blobs.held(parsed)) !== undefined
+  }
+
+  async #learnParts(root: string): Promise<void> {
+    const { blobs, wants, log } = this.#components
+    const cid = parseCid(root)
+    if (cid === undefined) return
+    try {
+      const parts = (await blobs.blobsOf(cid, { signal: this.#init.signal })).map((part) => part.cid.toString())
+      await wants.addParts(root, parts)
+      this.#init.changed(parts)
+    } catch (error) {
+      log.debug('the parts of a file could not be read', { cid: root, error: messageOf(error) })
+    }
+  }
+
+  async #lookFor(root: string): Promise<void> {
+    const { blobs, log } = this.#components
+    try {
+      const cid = parseCid(root)
+      const held = cid === undefined ? undefined : await blobs.held(cid)
+      if (held === undefined) return
+      await this.held({ cid: root, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      // The blobs below a spine came with it.
+      if (held.kind === 'spine') this.#init.rescan()
+    } catch (error) {
+      log.debug('a new file could not be looked at', { cid: root, error: messageOf(error) })
+    }
+  }
+}
