@@ -11,6 +11,8 @@ const table = {
   'protocols/admission/admission.proto': 'membership',
   'protocols/members/members.proto': 'membership',
   'protocols/rpc/rpc.proto': 'net',
+  'protocols/handshake/handshake.proto': 'net',
+  'protocols/kad/kad.proto': 'net',
   'protocols/blob/blob.proto': 'blobs',
   'protocols/catalog/catalog.proto': 'catalog',
   'protocols/replication/replication.proto': 'replication',
@@ -24,7 +26,8 @@ for (const [proto, room] of Object.entries(table)) {
   try {
     execFileSync(process.execPath, [join(root, 'node_modules/protons/dist/bin/protons.js'), '--output', scratch, join(root, proto)], { stdio: 'inherit' })
     const name = `${basename(proto, '.proto')}.ts`
-    const made = readFileSync(join(scratch, name), 'utf8')
+    // protons hands `undefined` limits on to nested messages, which exactOptionalPropertyTypes rightly refuses.
+    const made = readFileSync(join(scratch, name), 'utf8').replace(/limits: (opts\.limits\?\.[\w$]+)$/gm, 'limits: $1 ?? {}')
     const target = join(root, 'src', room, 'wire', name)
     if (check) {
       if (!existsSync(target) || readFileSync(target, 'utf8') !== made) {

@@ -28,6 +28,9 @@ export type SigningPurpose =
   | 'mesh-node admission proof 1'
   | 'mesh-node invite 1'
   | 'mesh-node certificate 1'
+  | 'mesh-node endorsement 1'
+  | 'mesh-node genesis 1'
+  | 'mesh-node description 1'
   | 'mesh-node revocation 1'
   | 'mesh-node catalog record 1'
   | 'mesh-node voter configuration 1'
@@ -51,6 +54,23 @@ export function verifySignature(signer: NodeId, purpose: SigningPurpose, message
   if (signature.length !== signatureBytes) return false
   const key = keyObjectOf(signer)
   return key !== undefined && cryptoVerify(null, withPurpose(purpose, message), key, signature)
+}
+
+/** `verifySignature` in the thread pool: for those who have thousands to verify and a main thread to keep free. */
+export async function verifySignatureInPool(
+  signer: NodeId,
+  purpose: SigningPurpose,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const key = signature.length === signatureBytes ? keyObjectOf(signer) : undefined
+  if (key === undefined) return false
+  return new Promise((resolve, reject) => {
+    cryptoVerify(null, withPurpose(purpose, message), key, signature, (error, ok) => {
+      if (error === null) resolve(ok)
+      else reject(error)
+    })
+  })
 }
 
 /** The raw 32 bytes, or undefined if `nodeId` is no Ed25519 PeerId. */

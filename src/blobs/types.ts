@@ -62,6 +62,22 @@ export interface ImportOptions {
   operations?: (imported: Imported) => Promise<readonly WriteOperation[]>
 }
 
+/** A name in a new folder: `path` is relative (`a/b.txt`), `/` makes folders in between. */
+export interface FolderEntry {
+  readonly path: string
+  /** Root of a file or of a folder that is here (its root block is read for its size). */
+  readonly cid: CID
+}
+
+export interface FolderItem {
+  /** Relative to the folder that was asked for. */
+  readonly path: string
+  readonly cid: CID
+  /** Content bytes of a file; 0 for a folder. */
+  readonly size: number
+  readonly type: 'file' | 'folder'
+}
+
 export interface FetchOptions {
   signal?: AbortSignal
   onProgress?: (progress: Progress) => void
@@ -69,9 +85,24 @@ export interface FetchOptions {
   holders?: readonly NodeId[]
 }
 
+export interface DropOptions {
+  /** Asked once nothing else can happen to the blob any more: `false` keeps it. Somebody may have come to want it since. */
+  stillUnwanted?: () => Promise<boolean>
+}
+
 export interface Blobs {
   /** Durable and hash-verified when it resolves. */
   import(content: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<Imported>
+  /**
+   * Makes UnixFS folders over files that are here: the CID is that of `ipfs add -r` with the same profile, sharded (HAMT)
+   * above the same threshold. Every folder in it becomes one held `spine` blob, the root's last. Throws BAD_INPUT-like
+   * `BAD_CID` for a path that is empty, absolute, doubled, or has `.` or `..`.
+   */
+  importFolder(entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>, options?: ImportOptions): Promise<Imported>
+  /** Everything under a folder, depth first, folders before what is in them. Fetches folder nodes that are not here. */
+  readFolder(root: CID, options?: FetchOptions): AsyncIterable<FolderItem>
+  /** What the root of a DAG is and the content bytes below it, from its root block alone. */
+  describe(root: CID, options?: FetchOptions): Promise<{ type: 'file' | 'folder'; size: number }>
   /** The blobs of a file or folder node, from blocks that are here, or fetched if need be (the spine only). */
   blobsOf(root: CID, options?: FetchOptions): Promise<BlobRef[]>
   /** Fetches what is missing of the blob from its holders, verifies it, stores it, and holds it from then on. */
@@ -84,9 +115,55 @@ export interface Blobs {
   held(cid: CID): Promise<HeldBlob | undefined>
   list(): AsyncIterable<HeldBlob>
   /** Lets go of a blob: space comes back for blocks no other blob shares. */
-  drop(cid: CID): Promise<void>
+  drop(cid: CID, options?: DropOptions): Promise<void>
   /** Re-hashes every block of what is held under `root` (or everything); heals from other holders where it can. */
   verify(root: CID | undefined, options?: FetchOptions): AsyncIterable<{ cid: CID; ok: boolean; healed: boolean; error?: string }>
   /** A CAR (v1) stream of the DAG under `root`. */
   exportCar(root: CID, options?: FetchOptions): AsyncIterable<Uint8Array>
+}
+
+/** `Blobs` and its upkeep: what the roof starts and shows. */
+export interface BlobService extends Blobs {
+  /**
+   * Clears up after a crash, then scrubs: one block at a time, at a bounded rate, from where it stopped last time, until
+   * the signal aborts.
+   */
+  run(signal: AbortSignal): Promise<void>
+  readonly scrub: ScrubControl
+  stats(): BlobStats
+}
+
+export interface ScrubControl {
+  pause(): void
+  resume(): void
+  status(): ScrubStatus
+}
+
+export interface ScrubStatus {
+  state: 'idle' | 'running' | 'paused'
+  /** In this pass. */
+  blocks: number
+  bytes: number
+  /** Since start. */
+  passes: number
+  corrupt: number
+  healed: number
+  lastPassMs: number | undefined
+}
+
+/** Counters since start; gauges where the name says `now`. */
+export interface BlobStats {
+  importedFiles: number
+  importedBytes: number
+  fetchedBlobs: number
+  fetchedBlocks: number
+  fetchedBytes: number
+  servedBlocks: number
+  servedBytes: number
+  /** Blocks that came with bytes that are not what their CID says. None was written. */
+  corruptReceived: number
+  framingErrors: number
+  streamsNow: number
+  inFlightBytesNow: number
+  avoidedNow: number
 }

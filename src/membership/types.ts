@@ -12,6 +12,14 @@ export type MembershipCode =
   | 'NOT_FOUND'
   /** The proof belongs to another handshake. */
   | 'BAD_PROOF'
+  /** What the node says of itself is too long or has characters that no name has. */
+  | 'BAD_DESCRIPTION'
+  /** This home belongs to a mesh already. */
+  | 'ALREADY_MEMBER'
+  /** The node that holds the authority key cannot remove itself. */
+  | 'OWN_NODE'
+  /** The mesh has its first configuration, and it is another one. */
+  | 'GENESIS_EXISTS'
 
 export class MembershipError extends CodedError<MembershipCode> {
   constructor(code: MembershipCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
@@ -19,7 +27,7 @@ export class MembershipError extends CodedError<MembershipCode> {
   }
 }
 
-/** What a node says of itself, gossiped on `/members`, signed by gossip. */
+/** What a node says of itself, gossiped on `/members` and handed on by anyone; signed by the node. */
 export interface NodeDescription {
   readonly peerId: NodeId
   readonly name: string
@@ -34,11 +42,15 @@ export interface NodeDescription {
 
 export type PeerState = 'up' | 'suspect' | 'gone'
 
+/** Of a member that has not described itself yet, the words are empty and there are no addresses. */
 export interface Member extends NodeDescription {
   readonly state: PeerState
   /** Unix ms of the last sign of life. */
   readonly lastSeenMs: number
-  /** Share of the last 30 days (or since it joined) in which it was reachable, 0…1. */
+  /**
+   * Share of the last 30 days (or since it joined) in which it was reachable, 0…1: of the time in which this node was
+   * running and could have known, the part in which the other was `up`.
+   */
   readonly reliability: number
   readonly joinedMs: number
   readonly revoked: boolean
@@ -77,16 +89,33 @@ export interface MembershipNetwork {
   cut(peer: NodeId): Promise<void>
   /** Keeps a member connected from now on. */
   keep(peer: NodeId, addresses: () => readonly string[]): void
+  /** Stops redialling a peer that is no longer among the neighbours of a large mesh, without cutting it. */
+  release?(peer: NodeId): void
   onWake(listener: (sleptMs: number) => void): () => void
 }
 
 export interface Membership extends Admission {
   /** Whether this node holds the authority key, and so can invite and remove. */
   readonly isAdmin: boolean
+  /**
+   * A token good for any number of nodes until `expiresMs` (a duration) from now. `addresses` are multiaddrs to knock at,
+   * with `/p2p/…`. Throws NOT_ADMIN; BAD_INVITE for a duration of nothing or more than a year, or a bad address.
+   */
   invite(options: { expiresMs: number; addresses: readonly string[] }): Promise<Invite>
-  /** Signs a revocation, stores it, spreads it. */
+  /** Signs a revocation, stores it, spreads it. Throws NOT_ADMIN, NOT_FOUND, OWN_NODE. For good; twice is once. */
   remove(peer: NodeId): Promise<void>
   isRevoked(peer: NodeId): boolean
+  /** Whether `peer` would be let in on what this node knows now. */
+  isMember(peer: NodeId): boolean
+  /** What the authority signed for everybody from the first day (the voters' first configuration), if it has. */
+  genesis(): Uint8Array | undefined
+  /**
+   * Signs `body` (at most 1 KiB) as the mesh's genesis; from then it is in every invite and spreads to every member. Only
+   * once: the same again is nothing, another throws GENESIS_EXISTS. Throws NOT_ADMIN.
+   */
+  setGenesis(body: Uint8Array): Promise<void>
+  /** Multiaddrs from the invite that this node joined with: whom to dial while no member is known. */
+  bootstrap(): readonly string[]
   member(peer: NodeId): Member | undefined
   /** All known members, this node included. */
   members(): Member[]

@@ -12,6 +12,18 @@ export class NetError extends CodedError<NetCode> {
 /** The other side's own code and sentence. */
 export class RemoteError extends CodedError {}
 
+/** Counts since the start, for metrics. */
+export interface NetCounters {
+  /** Peers that were disconnected because their bytes were no frames of ours. */
+  readonly framesBroken: number
+  /** Handshakes in which either side refused the other. */
+  readonly admissionsRefused: number
+  /** Provider records of this node handed to others. */
+  readonly recordsAnnounced: number
+  /** Provider records kept for all nodes, at most. */
+  readonly recordsHeld: number
+}
+
 export interface Net extends Connections {
   readonly rpc: Rpc
   readonly bulk: Bulk
@@ -29,6 +41,7 @@ export interface Net extends Connections {
   onWake(listener: (sleptMs: number) => void): () => void
   /** How late the oldest due provider record is, ms: 0 when none is due. */
   provideLagMs(): number
+  counters(): NetCounters
   start(): Promise<void>
   stop(): Promise<void>
 }

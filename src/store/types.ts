@@ -11,6 +11,8 @@ export type StoreCode =
   /** Another process has this home open. */
   | 'LOCKED'
   | 'CLOSED'
+  /** The disk refused for a reason other than space (facts: the reason). */
+  | 'DISK'
 
 export class StoreError extends CodedError<StoreCode> {
   constructor(code: StoreCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
@@ -84,12 +86,65 @@ export interface StoreUsage {
   quarantined: number
 }
 
+/** What a recount found, beside what the ledger says. Equal unless there is a bug. */
+export interface Recount {
+  ledger: StoreTotals
+  counted: StoreTotals
+  agrees: boolean
+}
+
+export interface StoreTotals {
+  liveBytes: number
+  draftBytes: number
+  reclaimableBytes: number
+  blocks: number
+  quarantined: number
+}
+
+/** What opening found and did. */
+export interface RecoveryReport {
+  /** The last user of this home closed it. */
+  clean: boolean
+  /** Blocks in the log that no index entry named: the traces of writes nobody was told had succeeded. */
+  orphans: number
+  orphanBytes: number
+  /** Index entries whose bytes were not in the log. They are in quarantine. */
+  missing: number
+}
+
+/** The state of the background work, for people. */
+export interface BackgroundStatus {
+  paused: boolean
+  state: 'idle' | 'working' | 'waiting'
+  reclaimedBytes: number
+  /** The last thing that went wrong in the background, if anything. */
+  lastError?: string
+}
+
 export interface Store {
   readonly blocks: BlockStore
+  /** What was found at open. */
+  readonly recovery: RecoveryReport
   /** The slice of `meta` for one room; `name` is a row of the table in `keyspace.ts`. */
   meta(name: string): KeyValue
   usage(): Promise<StoreUsage>
   /** Gives back all space that can be: what runs by itself in the background, now and to the end. */
   reclaim(signal?: AbortSignal): Promise<void>
+  /** Counts everything again and compares with the ledger, on one consistent view. Reads the whole index. */
+  recount(signal?: AbortSignal): Promise<Recount>
+  /**
+   * No block is accepted from now on that could bring the files of the store above `bytes`; what is there stays.
+   * `Infinity` lifts it.
+   */
+  limit(bytes: number): void
+  /**
+   * Above this the files cannot grow if nothing more is accepted, at once and without reading the disk: what they take,
+   * and what the databases may need while they move it. Compared with the limit before each block.
+   */
+  boundBytes(): number
+  /** Background work (giving back space) stops after the unit under way; `reclaim()` still works. */
+  pause(): void
+  resume(): void
+  background(): BackgroundStatus
   close(): Promise<void>
 }

@@ -1,0 +1,196 @@
+import type { CID } from 'multiformats/cid'
+import type { BlockDraft, BlockStore } from '../store/index.js'
+import { forEachLimit } from '../base/index.js'
+import { keyOf, rawCode } from './cids.js'
+import { kindOf, LevelWalk, type Part } from './dag.js'
+import type { HolderPool } from './holder-pool.js'
+import { decodeNode, type DagNode } from './nodes.js'
+import { blobBytesMax, blobContentBytesMax, type BlobSettings } from './settings.js'
+import { BlobError, type BlobRef, type Progress } from './types.js'
+
+/**
+ * One blob on its way here: level by level from the root, what the draft has already (from before a break) taken over,
+ * the rest wanted from the pool of holders all at once, so that the line never runs dry. Blocks are readable as soon as
+ * they are in the draft; `arrival` tells a reader that follows along.
+ */
+export interface BlobFetchComponents {
+  blocks: BlockStore
+  draft: BlockDraft
+  pool: HolderPool
+}
+
+export interface BlobFetchInit {
+  ref: BlobRef
+  settings: BlobSettings
+  onProgress: (progress: Progress) => void
+}
+
+/** Blocks asked for or taken over at once. The pool and the channels have their own, tighter bounds on bytes. */
+const blocksAtOnce = 1024
+
+export class BlobFetch {
+  readonly #components: BlobFetchComponents
+  readonly #init: BlobFetchInit
+  readonly #arrivals: Arrivals
+  readonly #progress: Progress = { bytes: 0 }
+  #bytes = 0
+  #blocks = 0
+  #unflushed = 0
+  #flushing: Promise<void> = Promise.resolve()
+  #flushFailure: { error: unknown } | undefined
+
+  constructor(components: BlobFetchComponents, init: BlobFetchInit, arrivals: Arrivals) {
+    this.#components = components
+    this.#init = init
+    this.#arrivals = arrivals
+  }
+
+  /** What came over the network, and not from an earlier try. */
+  readonly fetched = { blocks: 0, bytes: 0 }
+
+  /** Resolves when every block is in the draft. */
+  async run(): Promise<{ bytes: number; blocks: number }> {
+    const { ref, settings } = this.#init
+    const walk = new LevelWalk(ref, blobContentBytesMax(settings.profile))
+    let level = walk.first()
+    while (level.length > 0) {
+      const nodes = new Array<DagNode | undefined>(level.length)
+      let index = 0
+      await forEachLimit(level, blocksAtOnce, async (part) => {
+        // Order matters to the next level, and to a reader: parents' order is children's order.
+        const at = index++
+        const node = await this.#obtain(part)
+        if (part.cid === ref.cid && node !== undefined) assertKind(ref, node, settings)
+        nodes[at] = node
+      })
+      level = walk.next(nodes.filter((node) => node !== undefined))
+    }
+    await this.#flushing
+    if (this.#flushFailure !== undefined) throw this.#flushFailure.error
+    return { bytes: this.#bytes, blocks: this.#blocks }
+  }
+
+  /** The node, if the block is one. */
+  async #obtain(part: Part): Promise<DagNode | undefined> {
+    // A blob of one block is rarely here by another name: asking the disk first would cost more than it saves.
+    const isSingle = part.cid === this.#init.ref.cid && part.cid.code === rawCode
+    let node: DagNode | undefined
+    if (isSingle) await this.#bring(part).catch(async (error: unknown) => this.#adoptOr(part.cid, error))
+    else if (await this.#components.draft.adopt(part.cid)) node = await this.#adopted(part.cid)
+    else node = await this.#bring(part)
+    this.#arrivals.arrived(part.cid)
+    return node
+  }
+
+  async #adoptOr(cid: CID, error: unknown): Promise<void> {
+    if (!(await this.#components.draft.adopt(cid))) throw error
+    await this.#adopted(cid)
+  }
+
+  async #adopted(cid: CID): Promise<DagNode | undefined> {
+    const { blocks } = this.#components
+    if (cid.code === rawCode) {
+      this.#count((await blocks.size(cid)) ?? 0)
+      return undefined
+    }
+    const bytes = await blocks.get(cid)
+    const node = decodeNode(cid, bytes)
+    this.#noteTotal(node)
+    this.#count(bytes.length)
+    return node
+  }
+
+  async #bring({ cid, expectedBytes }: Part): Promise<DagNode | undefined> {
+    const { draft, pool } = this.#components
+    let node: DagNode | undefined
+    await pool.get(cid, expectedBytes, async (bytes) => {
+      if (cid.code !== rawCode) {
+        node = decodeNode(cid, bytes)
+        this.#noteTotal(node)
+      }
+      this.#count(bytes.length)
+      await draft.put(cid, bytes)
+      this.fetched.blocks++
+      this.fetched.bytes += bytes.length
+      this.#flushSometimes(bytes.length)
+    })
+    return node
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    this.#blocks++
+    if (this.#bytes > blobBytesMax(this.#init.settings.profile)) {
+      const cid = this.#init.ref.cid.toString()
+      throw new BlobError('BAD_CID', `${cid} is no blob: it has more than ${this.#bytes} bytes`, { cid })
+    }
+    this.#progress.bytes = this.#bytes
+    this.#init.onProgress({ ...this.#progress })
+  }
+
+  #noteTotal(node: DagNode): void {
+    if (this.#init.ref.kind === 'dag' && this.#progress.total === undefined && node.type === 'file') this.#progress.total = node.contentBytes
+  }
+
+  /** What a crash would make us fetch again stays bounded. Not waited for, except by the next flush. */
+  #flushSometimes(bytes: number): void {
+    this.#unflushed += bytes
+    if (this.#unflushed < this.#init.settings.flushEveryBytes) return
+    this.#unflushed = 0
+    this.#flushing = this.#flushing.then(() => this.#components.draft.flush()).catch((error: unknown) => {
+      this.#flushFailure ??= { error }
+    })
+  }
+}
+
+/** What a root is, is not for the caller to choose: a blob has one kind, or nodes would count its blocks differently. */
+function assertKind(ref: BlobRef, node: DagNode, settings: BlobSettings): void {
+  const kind = kindOf(node, settings)
+  if (kind === ref.kind) return
+  throw new BlobError('BAD_CID', `${ref.cid.toString()} was asked for as a ${ref.kind} and is a ${kind}`, { cid: ref.cid.toString(), kind })
+}
+
+/** Who waits for which block of a fetch that is under way. */
+export class Arrivals {
+  readonly #waiting = new Map<string, Set<() => void>>()
+  #ended = false
+
+  arrived(cid: CID): void {
+    const key = keyOf(cid)
+    for (const wake of this.#waiting.get(key) ?? []) wake()
+    this.#waiting.delete(key)
+  }
+
+  /** The fetch is over, well or not: nobody waits any more. */
+  end(): void {
+    this.#ended = true
+    for (const set of this.#waiting.values()) for (const wake of set) wake()
+    this.#waiting.clear()
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /**
+   * Settles when the block has come, or the fetch has ended. To be called *before* looking whether it is here, or it
+   * could come in between. `cancel` when it was.
+   */
+  wait(cid: CID): { here: Promise<void>; cancel: () => void } {
+    if (this.#ended) return { here: Promise.resolve(), cancel: () => undefined }
+    const key = keyOf(cid)
+    let set = this.#waiting.get(key)
+    if (set === undefined) this.#waiting.set(key, (set = new Set()))
+    const waiting = set
+    let wake = (): void => undefined
+    const here = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    waiting.add(wake)
+    const cancel = (): void => {
+      waiting.delete(wake)
+      if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key)
+    }
+    return { here, cancel }
+  }
+}

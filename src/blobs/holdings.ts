@@ -1,0 +1,146 @@
+import type { CID } from 'multiformats/cid'
+import type { BlockDraft, BlockStore } from '../store/index.js'
+import { type Clock, type WriteOperation } from '../base/index.js'
+import type { Announcer } from './announcer.js'
+import { keyOf } from './cids.js'
+import { blocksOf, type BlobBlocks } from './dag.js'
+import { KeyedLock } from './keyed-lock.js'
+import type { BlobRecords, Dropping } from './records.js'
+import { blobContentBytesMax, type BlobProfile } from './settings.js'
+import type { BlobRef, HeldBlob } from './types.js'
+
+/**
+ * What this node holds: the one place where blobs begin and end to be held, one change per blob at a time. The record
+ * and the references to its blocks change together, so each is there exactly once however often a blob comes in.
+ *
+ * An import that is under way leans on blobs that nothing in the catalog names yet. They are marked provisional on disk
+ * (the next start lets go of them) and leaned on in memory (a drop in between only marks them).
+ */
+export interface HoldingsComponents {
+  blocks: BlockStore
+  records: BlobRecords
+  announcer: Announcer
+  clock: Clock
+}
+
+/** References released in one atomic write: a blob of ours at once, and a bound for what others make. */
+const releasedAtOnceMax = 4096
+
+export class Holdings {
+  readonly #components: HoldingsComponents
+  readonly #profile: BlobProfile
+  readonly #lock = new KeyedLock()
+  readonly #leaning = new Map<string, number>()
+  /** Drops that are under way or that a crash left; read once, since every blob that comes in asks. */
+  #dropping: Promise<Set<string>> | undefined
+
+  constructor(components: HoldingsComponents, profile: BlobProfile) {
+    this.#components = components
+    this.#profile = profile
+  }
+
+  /**
+   * From now on the blob, whose blocks are all in the draft, is held; durable when it resolves, together with
+   * `operations`. If it is held already the draft is given up.
+   */
+  async hold(
+    draft: BlockDraft,
+    ref: BlobRef,
+    size: { bytes: number; blocks: number },
+    options: { operations?: readonly WriteOperation[]; provisional?: boolean } = {},
+  ): Promise<HeldBlob> {
+    const { records, announcer, clock } = this.#components
+    return this.#lock.run(keyOf(ref.cid), async () => {
+      await this.#finishDrop(ref.cid)
+      const operations = [...(options.operations ?? [])]
+      const provisional = options.provisional === true
+      const before = await records.held(ref.cid)
+      if (before !== undefined) {
+        if (!provisional && (await records.isProvisional(ref.cid))) operations.push(records.deleteProvisional(ref.cid))
+        if (operations.length > 0) await records.write(operations)
+        await draft.abort()
+        return before
+      }
+      const held: HeldBlob = { ...ref, ...size, heldSinceMs: clock.wallMs() }
+      operations.push(records.putHeld(held))
+      if (provisional) operations.push(records.putProvisional(ref.cid))
+      await draft.commit(operations)
+      announcer.announce(ref.cid.toString(), 'provide')
+      return held
+    })
+  }
+
+  /** For the write that ends an import well. */
+  noLongerProvisional(cids: readonly CID[]): WriteOperation[] {
+    return cids.map((cid) => this.#components.records.deleteProvisional(cid))
+  }
+
+  lean(cid: CID): void {
+    const key = keyOf(cid)
+    this.#leaning.set(key, (this.#leaning.get(key) ?? 0) + 1)
+  }
+
+  /** The end of an import: well, and the blob stays; or not, and it goes unless something else came to want it. */
+  async unlean(cid: CID, well: boolean): Promise<void> {
+    const key = keyOf(cid)
+    const left = (this.#leaning.get(key) ?? 1) - 1
+    if (left > 0) this.#leaning.set(key, left)
+    else this.#leaning.delete(key)
+    if (!well && left === 0 && (await this.#components.records.isProvisional(cid))) await this.drop(cid, (node) => this.#components.blocks.get(node))
+  }
+
+  /** `read` is how nodes of the blob are read, should one be damaged here. */
+  async drop(cid: CID, read: (cid: CID) => Promise<Uint8Array>, stillUnwanted?: () => Promise<boolean>): Promise<void> {
+    const { records, announcer } = this.#components
+    await this.#lock.run(keyOf(cid), async () => {
+      await this.#finishDrop(cid)
+      const held = await records.held(cid)
+      if (held === undefined) return
+      if (stillUnwanted !== undefined && !(await stillUnwanted())) return
+      if ((this.#leaning.get(keyOf(cid)) ?? 0) > 0) {
+        await records.write([records.putProvisional(cid)])
+        return
+      }
+      const names = await blocksOf(held, blobContentBytesMax(this.#profile), read)
+      await this.#release({ ref: held, released: 0 }, names)
+      announcer.announce(cid.toString(), 'unprovide')
+    })
+  }
+
+  /** What a crash left half done: drops go on, blobs of imports that never ended go. */
+  async recover(): Promise<void> {
+    const { records, blocks } = this.#components
+    for (const { ref } of await records.allDropping()) await this.#lock.run(keyOf(ref.cid), () => this.#finishDrop(ref.cid))
+    for (const cid of await records.provisional()) {
+      if (!this.#leaning.has(keyOf(cid))) await this.drop(cid, (node) => blocks.get(node))
+    }
+  }
+
+  async #finishDrop(cid: CID): Promise<void> {
+    const { records, blocks } = this.#components
+    this.#dropping ??= records.allDropping().then((all) => new Set(all.map(({ ref }) => keyOf(ref.cid))))
+    if (!(await this.#dropping).has(keyOf(cid))) return
+    const dropping = await records.dropping(cid)
+    if (dropping === undefined) return
+    await this.#release(dropping, await blocksOf(dropping.ref, blobContentBytesMax(this.#profile), (node) => blocks.get(node)))
+  }
+
+  /**
+   * Leaves first, in parts, each with the note of how far it is; the nodes last and all at once, because they are what
+   * the list of leaves is made from when this has to be taken up again.
+   */
+  async #release(dropping: Dropping, { leaves, nodes }: BlobBlocks): Promise<void> {
+    const { records, blocks } = this.#components
+    const { ref } = dropping
+    const gone = [records.deleteHeld(ref.cid), records.deleteProvisional(ref.cid), records.deleteDropping(ref.cid)]
+    let { released } = dropping
+    while (leaves.length - released > releasedAtOnceMax) {
+      const part = leaves.slice(released, released + releasedAtOnceMax)
+      released += part.length
+      ;(await this.#dropping)?.add(keyOf(ref.cid))
+      await blocks.release(part, [records.deleteHeld(ref.cid), records.putDropping({ ref, released })])
+    }
+    await blocks.release([...leaves.slice(released), ...nodes], gone)
+    ;(await this.#dropping)?.delete(keyOf(ref.cid))
+  }
+}

@@ -1,0 +1,90 @@
+import type { CID } from 'multiformats/cid'
+import type { Random, WriteOperation } from '../base/index.js'
+import type { BlockDraft } from '../store/index.js'
+import { keyOf } from './cids.js'
+import type { DraftBook } from './draft-book.js'
+import type { Holdings } from './holdings.js'
+import type { BlobSink, ImportedDag } from './importing.js'
+import type { BlobRef } from './types.js'
+
+export interface ImportDraftsComponents {
+  holdings: Holdings
+  drafts: DraftBook
+  random: Random
+}
+
+interface Open {
+  draft: Promise<BlockDraft>
+  blocks: Set<string>
+  bytes: number
+}
+
+/**
+ * The blobs of one import: a draft each, committed as soon as it is complete so that no draft is ever larger than a
+ * blob. All but the last are provisional until the last one's commit, which says so and carries the caller's operations:
+ * after a crash either the whole file is there and its catalog record with it, or nothing of it.
+ */
+export class ImportDrafts implements BlobSink {
+  readonly #components: ImportDraftsComponents
+  readonly #open = new Map<number | 'spine', Open>()
+  readonly #complete: BlobRef[] = []
+
+  constructor(components: ImportDraftsComponents) {
+    this.#components = components
+  }
+
+  async put(index: number | 'spine', cid: CID, bytes: Uint8Array): Promise<void> {
+    let open = this.#open.get(index)
+    if (open === undefined) {
+      open = { draft: this.#components.drafts.openImport(this.#components.random), blocks: new Set(), bytes: 0 }
+      open.draft.catch(() => undefined)
+      this.#open.set(index, open)
+    }
+    const key = keyOf(cid)
+    const draft = await open.draft
+    if (open.blocks.has(key)) return
+    open.blocks.add(key)
+    open.bytes += bytes.length
+    await draft.put(cid, bytes)
+  }
+
+  async complete(index: number | 'spine', root: CID, _contentBytes: number, kind: BlobRef['kind'] = 'dag'): Promise<void> {
+    this.#components.holdings.lean(root)
+    this.#complete.push({ cid: root, kind })
+    await this.#hold(index, { cid: root, kind }, [], true)
+  }
+
+  /** All blobs of the import, in order, each once. */
+  blobsWith(made: ImportedDag): BlobRef[] {
+    const all: BlobRef[] = [...this.#complete, { cid: made.last.root, kind: 'dag' }]
+    if (made.spine) all.push({ cid: made.cid, kind: 'spine' })
+    return [...new Map(all.map((ref) => [keyOf(ref.cid), ref])).values()]
+  }
+
+  async finish(made: ImportedDag, operations: readonly WriteOperation[], kind: BlobRef['kind'] = 'dag'): Promise<void> {
+    const { holdings } = this.#components
+    if (made.spine) await this.complete(made.last.index, made.last.root, 0)
+    const last: BlobRef = made.spine ? { cid: made.cid, kind: 'spine' } : { cid: made.last.root, kind }
+    const settle = holdings.noLongerProvisional(this.#complete.map(({ cid }) => cid))
+    await this.#hold(made.spine ? 'spine' : made.last.index, last, [...operations, ...settle], false)
+    for (const { cid } of this.#complete.splice(0)) await holdings.unlean(cid, true)
+  }
+
+  async giveUp(): Promise<void> {
+    for (const { draft } of this.#open.values()) {
+      const opened = await draft.catch(() => undefined)
+      if (opened !== undefined) await this.#components.drafts.abort(opened)
+    }
+    this.#open.clear()
+    for (const { cid } of this.#complete.splice(0)) await this.#components.holdings.unlean(cid, false)
+  }
+
+  async #hold(index: number | 'spine', ref: BlobRef, operations: readonly WriteOperation[], provisional: boolean): Promise<void> {
+    const open = this.#open.get(index)
+    if (open === undefined) throw new Error('a blob without blocks')
+    const draft = await open.draft
+    await this.#components.holdings.hold(draft, ref, { bytes: open.bytes, blocks: open.blocks.size }, { operations, provisional })
+    this.#open.delete(index)
+    this.#components.drafts.closed(draft)
+  }
+}

@@ -1,0 +1,196 @@
+import { importer, type BufferImporter, type InProgressImportResult } from 'ipfs-unixfs-importer'
+import { balanced, type FileLayout } from 'ipfs-unixfs-importer/layout'
+import type { CID } from 'multiformats/cid'
+import type { ByteBudget } from './byte-budget.js'
+import { cidOfDigest, rawCode } from './cids.js'
+import { chunksOf } from './chunks.js'
+import { sha256 } from './hashing.js'
+import type { BlobProfile } from './settings.js'
+import { blobContentBytesMax } from './settings.js'
+
+/**
+ * Content → blocks of the right names, cut into blobs, in a pipeline with a bound: while one chunk is being read, others
+ * are hashed in the thread pool and others written to disk.
+ *
+ * The shape of the DAG is the importer's own (its layout and its nodes), so that CIDs equal those of other tools; what
+ * is replaced through its options is the chunker (one copy), and the leaf importer, which would write one batch after
+ * another and leave the disk idle in between. A file of one chunk is one raw block and needs no DAG: it goes past the
+ * importer, which costs more than the block itself at 10 KiB.
+ *
+ * Assumes that nodes are made in order: all nodes over leaves, left to right, then the level above.
+ */
+export interface BlobSink {
+  /** Bytes are verified by being hashed here; resolves when taken (a bound applies). `index` counts blobs in file order. */
+  put(index: number | 'spine', cid: CID, bytes: Uint8Array): Promise<void>
+  /** All blocks of this blob have been put (their `put`s have resolved). Called once for each, in file order. */
+  complete(index: number, root: CID, contentBytes: number): Promise<void>
+}
+
+export interface ImportedDag {
+  cid: CID
+  size: number
+  /** The last blob is not `complete`d: its commit carries the caller's operations. */
+  last: { index: number; root: CID }
+  spine: boolean
+}
+
+export interface ImportInit {
+  profile: BlobProfile
+  /** Chunks that were read and are not written yet: of all imports together, so that many at once need no more memory. */
+  budget: ByteBudget
+  signal: AbortSignal | undefined
+  onBytes: (bytes: number) => void
+}
+
+export async function importContent(content: AsyncIterable<Uint8Array>, sink: BlobSink, init: ImportInit): Promise<ImportedDag> {
+  const chunks = chunksOf(content, init.profile.chunkBytes)
+  try {
+    const first = await chunks.next()
+    const firstChunk = first.done === true ? new Uint8Array(0) : first.value
+    const second = first.done === true ? first : await chunks.next()
+    if (second.done !== true) return await importTree(chained([firstChunk, second.value], chunks), sink, init)
+    const cid = cidOfDigest(rawCode, await sha256(firstChunk))
+    await sink.put(0, cid, firstChunk)
+    init.onBytes(firstChunk.length)
+    return { cid, size: firstChunk.length, last: { index: 0, root: cid }, spine: false }
+  } finally {
+    // The caller's stream must be told when we leave early.
+    await chunks.return(undefined)
+  }
+}
+
+async function* chained(first: readonly Uint8Array[], rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* first
+  yield* rest
+}
+
+/** Leaves hashed at once: enough for two cores and the trips to the thread pool. */
+const hashesAtOnce = 4
+
+async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, init: ImportInit): Promise<ImportedDag> {
+  const writes = new PendingWrites(init.budget)
+  const { linksMax } = init.profile
+  const capacity = blobContentBytesMax(init.profile)
+  let leaves = 0
+  let size = 0
+
+  const leafImporter: BufferImporter = async function* (file) {
+    for await (const chunk of file.content) {
+      const index = Math.floor(leaves++ / linksMax)
+      size += chunk.length
+      // Begun here and not when the importer asks, which it does in batches: the budget is shared, and nothing that has
+      // part of it may wait for a slow source.
+      const begun = await writes.start(chunk, (name) => sink.put(index, name, chunk), init.signal)
+      yield async () => {
+        const cid = await begun.named
+        init.onBytes(chunk.length)
+        return { cid, size: BigInt(chunk.length), block: chunk }
+      }
+    }
+  }
+
+  // Blobs whose root is made; the newest is held back, since it may be the last one.
+  let blobs = 0
+  let held: { index: number; root: CID; contentBytes: number } | undefined
+  let target: number | 'spine' = 0
+  let spine = false
+
+  const shape = balanced({ maxChildrenPerNode: linksMax })
+  const layout: FileLayout = (source, reduce) =>
+    shape(source, async (children) => {
+      const contentBytes = children.reduce((sum, child) => sum + contentBytesOf(child), 0)
+      const overLeaves = children[0]?.cid.code === rawCode
+      if (overLeaves) target = blobs++
+      // A node above the leaves' parents that still has no more below it than a blob holds (the right edge of a very
+      // large file) belongs to its only child's blob: the rule by which everybody tells blobs from the spine.
+      else target = contentBytes <= capacity && held !== undefined ? held.index : 'spine'
+      const node = await reduce(children)
+      // The parts are on their way to the right draft before the blob is called complete.
+      await writes.idle()
+      if (target === 'spine') spine = true
+      else if (overLeaves) {
+        if (held !== undefined) await sink.complete(held.index, held.root, held.contentBytes)
+        held = { index: target, root: node.cid, contentBytes }
+      } else if (held !== undefined) held = { ...held, root: node.cid }
+      return node
+    })
+
+  const nodes = {
+    put: async (cid: CID, bytes: Uint8Array): Promise<CID> => {
+      await sink.put(target, cid, bytes)
+      return cid
+    },
+  }
+  let root: CID | undefined
+  try {
+    const made = importer([{ content: chunks }], nodes, {
+      chunker: (source) => asUint8Arrays(source),
+      // The bytes are cut and typed already; the stock validator would only look at each again.
+      chunkValidator: (source) => asUint8Arrays(source),
+      bufferImporter: leafImporter,
+      layout,
+      blockWriteConcurrency: hashesAtOnce,
+      fileImportConcurrency: 1,
+      rawLeaves: true,
+      reduceSingleLeafToSelf: true,
+      cidVersion: 1,
+    })
+    for await (const entry of made) root = entry.cid
+  } finally {
+    await writes.settled()
+  }
+  await writes.idle()
+  if (root === undefined || held === undefined) throw new Error('the importer made nothing')
+  return { cid: root, size, last: { index: held.index, root: held.root }, spine }
+}
+
+function contentBytesOf(child: InProgressImportResult): number {
+  return child.cid.code === rawCode ? Number(child.size) : Number(child.unixfs?.fileSize() ?? 0n)
+}
+
+async function* asUint8Arrays(source: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) if (piece instanceof Uint8Array) yield piece
+}
+
+/** Writes that go on behind the importer's back, within a budget of bytes; the first failure stops what comes after. */
+class PendingWrites {
+  readonly #budget: ByteBudget
+  readonly #running = new Set<Promise<void>>()
+  #failure: { error: unknown } | undefined
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget
+  }
+
+  /** Resolves when hashing has begun; it and the write go on, `named` tells the name in between. */
+  async start(chunk: Uint8Array, write: (cid: CID) => Promise<void>, signal: AbortSignal | undefined): Promise<{ named: Promise<CID> }> {
+    await this.#budget.take(chunk.length, signal)
+    if (this.#failure !== undefined) {
+      this.#budget.release(chunk.length)
+      throw this.#failure.error
+    }
+    const named = sha256(chunk).then((digest) => cidOfDigest(rawCode, digest))
+    const running: Promise<void> = named
+      .then(write)
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => {
+        this.#budget.release(chunk.length)
+        this.#running.delete(running)
+      })
+    this.#running.add(running)
+    return { named }
+  }
+
+  /** Nothing is under way; throws the first failure. */
+  async idle(): Promise<void> {
+    await this.settled()
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+}
+

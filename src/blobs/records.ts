@@ -1,0 +1,139 @@
+import type { CID } from 'multiformats/cid'
+import { CID as Cid } from 'multiformats/cid'
+import type { KeyValue, WriteOperation } from '../base/index.js'
+import type { BlobRef, HeldBlob } from './types.js'
+
+/**
+ * What this room keeps in `meta`. Keys are one letter and a binary CID (36 bytes):
+ *
+ *   h CID   held blob, 22 bytes, big-endian:   offset  0  1  format, 1
+ *                                                      1  1  kind: 0 dag, 1 spine
+ *                                                      2  8  block bytes
+ *                                                     10  4  blocks
+ *                                                     14  8  held since, Unix ms
+ *   p CID   empty: held by an import that is not done; let go of at the next start
+ *   d CID   being dropped: 1 byte kind, 4 bytes how many leaves are released already
+ *   s       how far the scrub is: the CID of the last blob it has finished
+ *
+ * `h` and the references to the blob's blocks change in one atomic write, always: a record says that all is here.
+ */
+const recordBytes = 22
+const recordFormat = 1
+
+export interface Dropping {
+  ref: BlobRef
+  /** Leaves released already: a crash must not release them twice. */
+  released: number
+}
+
+export class BlobRecords {
+  readonly #meta: KeyValue
+
+  constructor(meta: KeyValue) {
+    this.#meta = meta
+  }
+
+  async held(cid: CID): Promise<HeldBlob | undefined> {
+    const value = await this.#meta.get(keyFor('h', cid))
+    return value === undefined ? undefined : decodeHeld(cid, value)
+  }
+
+  async *list(after?: CID): AsyncGenerator<HeldBlob> {
+    const range = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
+    for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i') })) yield decodeHeld(Cid.decode(key.subarray(1)), value)
+  }
+
+  putHeld(held: HeldBlob): WriteOperation {
+    const value = Buffer.alloc(recordBytes)
+    value[0] = recordFormat
+    value[1] = held.kind === 'spine' ? 1 : 0
+    value.writeBigUInt64BE(BigInt(held.bytes), 2)
+    value.writeUInt32BE(held.blocks, 10)
+    value.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(held.heldSinceMs))), 14)
+    return this.#meta.put(keyFor('h', held.cid), value)
+  }
+
+  deleteHeld(cid: CID): WriteOperation {
+    return this.#meta.del(keyFor('h', cid))
+  }
+
+  async isProvisional(cid: CID): Promise<boolean> {
+    return (await this.#meta.get(keyFor('p', cid))) !== undefined
+  }
+
+  async provisional(): Promise<CID[]> {
+    return (await this.#all('p', 'q')).map(([cid]) => cid)
+  }
+
+  putProvisional(cid: CID): WriteOperation {
+    return this.#meta.put(keyFor('p', cid), new Uint8Array(0))
+  }
+
+  deleteProvisional(cid: CID): WriteOperation {
+    return this.#meta.del(keyFor('p', cid))
+  }
+
+  async dropping(cid: CID): Promise<Dropping | undefined> {
+    const value = await this.#meta.get(keyFor('d', cid))
+    return value === undefined ? undefined : decodeDropping(cid, value)
+  }
+
+  async allDropping(): Promise<Dropping[]> {
+    return (await this.#all('d', 'e')).map(([cid, value]) => decodeDropping(cid, value))
+  }
+
+  putDropping(dropping: Dropping): WriteOperation {
+    const value = Buffer.alloc(5)
+    value[0] = dropping.ref.kind === 'spine' ? 1 : 0
+    value.writeUInt32BE(dropping.released, 1)
+    return this.#meta.put(keyFor('d', dropping.ref.cid), value)
+  }
+
+  deleteDropping(cid: CID): WriteOperation {
+    return this.#meta.del(keyFor('d', cid))
+  }
+
+  async scrubbedTo(): Promise<CID | undefined> {
+    const value = await this.#meta.get(letter('s'))
+    return value === undefined ? undefined : Cid.decode(value)
+  }
+
+  async setScrubbedTo(cid: CID | undefined): Promise<void> {
+    // Losing this costs a little scrubbing twice, so it need not be durable.
+    await this.write([cid === undefined ? this.#meta.del(letter('s')) : this.#meta.put(letter('s'), cid.bytes)], false)
+  }
+
+  async write(operations: readonly WriteOperation[], durable = true): Promise<void> {
+    await this.#meta.write(operations, { durable })
+  }
+
+  async #all(from: string, to: string): Promise<[CID, Uint8Array][]> {
+    const found: [CID, Uint8Array][] = []
+    for await (const [key, value] of this.#meta.entries({ gte: letter(from), lt: letter(to) })) found.push([Cid.decode(key.subarray(1)), value])
+    return found
+  }
+}
+
+function letter(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1')
+}
+
+function keyFor(prefix: string, cid: CID): Uint8Array {
+  return Buffer.concat([letter(prefix), cid.bytes])
+}
+
+function decodeHeld(cid: CID, value: Uint8Array): HeldBlob {
+  const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return {
+    cid,
+    kind: view[1] === 1 ? 'spine' : 'dag',
+    bytes: Number(view.readBigUInt64BE(2)),
+    blocks: view.readUInt32BE(10),
+    heldSinceMs: Number(view.readBigUInt64BE(14)),
+  }
+}
+
+function decodeDropping(cid: CID, value: Uint8Array): Dropping {
+  const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return { ref: { cid, kind: view[0] === 1 ? 'spine' : 'dag' }, released: view.readUInt32BE(1) }
+}

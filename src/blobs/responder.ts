@@ -1,0 +1,226 @@
+import type { CID } from 'multiformats/cid'
+import type { BlockStore } from '../store/index.js'
+import { abortReason, codeOf, messageOf, withDeadline, type BulkProtocol, type ByteStream, type Clock, type Log } from '../base/index.js'
+import { ByteBudget } from './byte-budget.js'
+import { FramingError, readFrames } from './frames.js'
+import { decodeRequest, encodeAnswer, Status } from './messages.js'
+import { blockBytesMax } from './settings.js'
+
+/**
+ * The holder's side of /mesh/blob/1: names in, blocks out, in the order they were asked for. It knows no DAGs: which
+ * blocks, and in which order, is the requester's business, so a hostile DAG costs the holder nothing.
+ *
+ * Bounds: wants that wait per stream, streams per peer, blocks in memory per stream and on all streams. A requester
+ * that does not read stops its own stream only.
+ */
+export const blobProtocolId = '/mesh/blob/1'
+
+/** One in use and one that is just being closed or opened again. */
+const streamsPerPeerMax = 2
+/** The requester keeps fewer in flight; more breaks the protocol. */
+export const wantsInFlightMax = 1024
+/** Read from disk at once for one stream: about this much. */
+const batchBytes = 4 * 2 ** 20
+const batchBlocksMax = 32
+const batchBlocksFirst = 4
+/** In memory for all streams. Others wait: disks and lines do not get faster by more. */
+const batchesBytesMax = 64 * 2 ** 20
+/** For a batch to leave: 4 MiB in a minute is a line of 0.6 Mbit/s. Slower, and it would keep others from being served. */
+const sendMs = 60_000
+
+export interface ResponderComponents {
+  blocks: BlockStore
+  clock: Clock
+  log: Log
+  onServed: (blocks: number, bytes: number) => void
+  /** A block of ours could not be read. */
+  onUnreadable: (cid: CID) => void
+}
+
+interface Want {
+  id: number
+  /** Undefined for a name that is no CID of this mesh. */
+  cid: CID | undefined
+  cancelled?: boolean
+}
+
+export class Responder {
+  readonly #components: ResponderComponents
+  readonly #budget = new ByteBudget(batchesBytesMax)
+
+  constructor(components: ResponderComponents) {
+    this.#components = components
+  }
+
+  protocol(): BulkProtocol {
+    return { id: blobProtocolId, inboundMax: streamsPerPeerMax, handle: (stream, signal) => this.#serve(stream, signal) }
+  }
+
+  async #serve(stream: ByteStream, outer: AbortSignal): Promise<void> {
+    const stop = new AbortController()
+    const signal = AbortSignal.any([outer, stop.signal])
+    const queue = new WantQueue()
+    signal.addEventListener('abort', () => queue.end(), { once: true })
+    const sending = this.#send(stream, queue, signal).catch((error: unknown) => {
+      stop.abort(error)
+      throw error
+    })
+    sending.catch(() => undefined)
+    try {
+      for await (const frame of readFrames(stream.received, { payloadBytesMax: 0 })) {
+        if (signal.aborted) throw abortReason(signal)
+        const request = decodeRequest(frame.message)
+        for (const id of request.cancels) queue.cancel(id)
+        for (const want of request.wants) queue.add(want)
+      }
+      queue.end()
+      await sending
+      await stream.closeSend()
+    } catch (error) {
+      this.#components.log.debug('a blob stream ended early', { peer: stream.peer, reason: messageOf(error) })
+      queue.end()
+      stop.abort(error)
+      stream.abort(error instanceof Error ? error : new Error('ended'))
+      await sending.catch(() => undefined)
+    }
+  }
+
+  async #send(stream: ByteStream, queue: WantQueue, signal: AbortSignal): Promise<void> {
+    let batchSize = batchBlocksFirst
+    for (;;) {
+      const wants = await queue.take(batchSize)
+      if (signal.aborted) throw abortReason(signal)
+      if (wants.length === 0) return
+      await this.#budget.take(batchBytes, signal)
+      try {
+        const bytes = await this.#sendBatch(stream, queue, wants, signal)
+        // Small blocks: as many at once as make a batch. A guess, since sizes are known only once they are read.
+        batchSize = Math.max(1, Math.min(batchBlocksMax, batchSize * 2, Math.floor(batchBytes / Math.max(1, bytes / wants.length))))
+      } finally {
+        this.#budget.release(batchBytes)
+      }
+    }
+  }
+
+  /** Block bytes read. Those past the size of a batch are let go and read again, so that a wrong guess costs no memory. */
+  async #sendBatch(stream: ByteStream, queue: WantQueue, wants: readonly Want[], signal: AbortSignal): Promise<number> {
+    const blocks = await this.#read(wants)
+    const parts: Uint8Array[] = []
+    let bytes = 0
+    let served = 0
+    let read = 0
+    const later: Want[] = []
+    wants.forEach((want, i) => {
+      const block = blocks[i]
+      if (block instanceof Uint8Array) read += block.length
+      if (want.cancelled === true) parts.push(...encodeAnswer(want.id, Status.CANCELLED))
+      else if (!(block instanceof Uint8Array)) parts.push(...encodeAnswer(want.id, block === 'failed' ? Status.FAILED : Status.NOT_FOUND))
+      else if (block.length > blockBytesMax) parts.push(...encodeAnswer(want.id, Status.FAILED))
+      else if (bytes > 0 && bytes + block.length > batchBytes) later.push(want)
+      else {
+        parts.push(...encodeAnswer(want.id, Status.OK, block))
+        bytes += block.length
+        served++
+      }
+    })
+    queue.putBack(later)
+    await withDeadline(this.#components.clock, sendMs, signal, () => stream.send(joinedWhereSmall(parts)))
+    this.#components.onServed(served, bytes)
+    return read
+  }
+
+  async #read(wants: readonly Want[]): Promise<(Uint8Array | 'failed' | undefined)[]> {
+    const cids = wants.flatMap((want) => (want.cancelled === true ? [] : want.cid ?? []))
+    let found: (Uint8Array | 'failed' | undefined)[]
+    try {
+      found = await this.#components.blocks.getMany(cids)
+    } catch {
+      // One bad block must not hide the others.
+      found = await Promise.all(cids.map((cid) => this.#readOne(cid)))
+    }
+    let next = 0
+    return wants.map((want) => (want.cid === undefined || want.cancelled === true ? undefined : found[next++]))
+  }
+
+  async #readOne(cid: CID): Promise<Uint8Array | 'failed' | undefined> {
+    try {
+      return await this.#components.blocks.get(cid)
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return undefined
+      this.#components.onUnreadable(cid)
+      return 'failed'
+    }
+  }
+}
+
+/** Parts up to this size are copied into one: a trip through the stream costs more than copying 32 KiB. */
+const joinedPartMax = 32 * 1024
+/** And so many bytes together: what the streams beneath cut larger things into anyway. */
+const joinedBytesMax = 256 * 1024
+
+function joinedWhereSmall(parts: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = []
+  let small: Uint8Array[] = []
+  let bytes = 0
+  const flush = (): void => {
+    if (small.length > 0) joined.push(small.length === 1 && small[0] !== undefined ? small[0] : Buffer.concat(small, bytes))
+    small = []
+    bytes = 0
+  }
+  for (const part of parts) {
+    if (part.length > joinedPartMax || bytes + part.length > joinedBytesMax) flush()
+    if (part.length > joinedPartMax) joined.push(part)
+    else {
+      small.push(part)
+      bytes += part.length
+    }
+  }
+  flush()
+  return joined
+}
+
+/** Wants in the order they came. */
+class WantQueue {
+  #wants = new Map<number, Want>()
+  #ended = false
+  #wake: (() => void) | undefined
+
+  add(want: Want): void {
+    if (this.#wants.size >= wantsInFlightMax) throw new FramingError(`more than ${wantsInFlightMax} blocks wanted at once`)
+    if (this.#wants.has(want.id)) throw new FramingError('the same id twice')
+    this.#wants.set(want.id, want)
+    this.#wake?.()
+  }
+
+  putBack(wants: readonly Want[]): void {
+    if (wants.length > 0) this.#wants = new Map([...wants.map((want) => [want.id, want] as const), ...this.#wants])
+  }
+
+  /** It is answered in its turn, without its block. Too late is no error: then the block has been sent. */
+  cancel(id: number): void {
+    const want = this.#wants.get(id)
+    if (want !== undefined) want.cancelled = true
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#wake?.()
+  }
+
+  /** At least one and at most `count`; none once all have been taken and no more will come. */
+  async take(count: number): Promise<Want[]> {
+    while (this.#wants.size === 0 && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
+    }
+    const taken: Want[] = []
+    for (const [id, want] of this.#wants) {
+      if (taken.length >= count) break
+      this.#wants.delete(id)
+      taken.push(want)
+    }
+    return taken
+  }
+}

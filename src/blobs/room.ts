@@ -1,0 +1,562 @@
+import type { CID } from 'multiformats/cid'
+import type { BlockStore } from '../store/index.js'
+import {
+  codeOf,
+  Limiter,
+  messageOf,
+  type Bulk,
+  type Clock,
+  type Connections,
+  type ContentRouting,
+  type KeyValue,
+  type Log,
+  type NodeId,
+  type Random,
+} from '../base/index.js'
+import { Announcer } from './announcer.js'
+import { BlockSource } from './block-source.js'
+import { carOf } from './car.js'
+import { ByteBudget } from './byte-budget.js'
+import { assertAccepted, keyOf, rawCode } from './cids.js'
+import { kindOf } from './dag.js'
+import { DraftBook } from './draft-book.js'
+import { Exchange } from './exchange.js'
+import { BlobFetch, type Arrivals } from './fetching.js'
+import { buildFolder, totalBytesBelow } from './folders.js'
+import { HolderPool } from './holder-pool.js'
+import { Holdings } from './holdings.js'
+import { ImportDrafts } from './import-drafts.js'
+import { importContent } from './importing.js'
+import { decodeNode, isPlainName, type DagNode, type FolderNode } from './nodes.js'
+import { readFile } from './reading.js'
+import { BlobRecords } from './records.js'
+import { Responder } from './responder.js'
+import { Scrubber } from './scrubber.js'
+import { blobContentBytesMax, defaultSettings, type BlobSettings } from './settings.js'
+import { SharedFetch } from './shared-fetch.js'
+import {
+  BlobError,
+  type BlobRef,
+  type BlobService,
+  type BlobStats,
+  type DropOptions,
+  type FetchOptions,
+  type FolderEntry,
+  type FolderItem,
+  type HeldBlob,
+  type Imported,
+  type ImportOptions,
+  type ScrubControl,
+} from './types.js'
+import { verifyBlob, type Verified } from './verifying.js'
+import { WholeRead } from './whole-read.js'
+
+export interface BlobsComponents {
+  blocks: BlockStore
+  /** This room's slice of `meta`. */
+  meta: KeyValue
+  bulk: Bulk
+  routing: ContentRouting
+  connections: Connections
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+export type BlobsInit = Partial<BlobSettings>
+
+/** Imports that read their content at once, each holding two chunks at most; the others wait. Enough to share syncs. */
+const importsAtOnce = 128
+
+/** Folders within folders that are followed: deeper than any path of the catalog can be. */
+const folderDepthMax = 2048
+
+export class BlobRoom implements BlobService {
+  readonly #components: BlobsComponents
+  readonly #settings: BlobSettings
+  readonly #records: BlobRecords
+  readonly #holdings: Holdings
+  readonly #exchange: Exchange
+  readonly #importBudget: ByteBudget
+  readonly #imports = new Limiter({ concurrency: importsAtOnce })
+  readonly #drafts: DraftBook
+  readonly #scrubber: Scrubber
+  readonly #fetches = new Map<string, SharedFetch>()
+  readonly #counters = { importedFiles: 0, importedBytes: 0, fetchedBlobs: 0, fetchedBlocks: 0, fetchedBytes: 0, servedBlocks: 0, servedBytes: 0 }
+
+  constructor(components: BlobsComponents, init: BlobsInit) {
+    const { blocks, meta, bulk, routing, clock, log } = components
+    const settings = { ...defaultSettings, ...init }
+    this.#components = components
+    this.#settings = settings
+    this.#records = new BlobRecords(meta)
+    this.#holdings = new Holdings({ blocks, records: this.#records, announcer: new Announcer(routing, log), clock }, settings.profile)
+    this.#exchange = new Exchange(
+      { bulk, clock },
+      {
+        bytesInFlightMax: settings.fetchBytesInFlightMax,
+        openMs: settings.openMs,
+        stallMs: settings.stallMs,
+        idleMs: settings.streamIdleMs,
+        avoidMs: settings.avoidMs,
+      },
+    )
+    this.#importBudget = new ByteBudget(settings.importBytesInFlightMax)
+    this.#drafts = new DraftBook({ blocks, clock, log })
+    this.#scrubber = new Scrubber(
+      { records: this.#records, clock, log, verify: (held, pace, signal) => this.#verifyHeld(held, { signal }, pace) },
+      settings,
+    )
+    const onUnreadable = (cid: CID): void => {
+      log.warn('a block could not be read for another node', { cid: cid.toString() })
+      void blocks.verify(cid).catch(() => undefined)
+    }
+    const onServed = (count: number, bytes: number): void => {
+      this.#counters.servedBlocks += count
+      this.#counters.servedBytes += bytes
+    }
+    bulk.register(new Responder({ blocks, clock, log, onServed, onUnreadable }).protocol())
+  }
+
+  get scrub(): ScrubControl {
+    return this.#scrubber
+  }
+
+  stats(): BlobStats {
+    const { framingErrors, corruptReceived, streams, inFlightBytes, avoided } = this.#exchange
+    return { ...this.#counters, framingErrors, corruptReceived, streamsNow: streams, inFlightBytesNow: inFlightBytes, avoidedNow: avoided }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#exchange.close(), { once: true })
+    try {
+      await this.#holdings.recover()
+    } catch (error) {
+      this.#components.log.warn('clearing up after the last run did not end', { reason: messageOf(error) })
+    }
+    await Promise.all([this.#scrubber.run(signal), this.#drafts.run(signal, this.#settings.draftKeepMs)])
+    await Promise.all([...this.#fetches.values()].map((fetch) => fetch.settled()))
+  }
+
+  async import(content: AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<Imported> {
+    return asked(options.signal, () => this.#imports.run(() => this.#import(content, options), options.signal))
+  }
+
+  async #import(content: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported> {
+    const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random })
+    try {
+      const progress = { bytes: 0 }
+      const made = await importContent(content, drafts, {
+        profile: this.#settings.profile,
+        budget: this.#importBudget,
+        signal: options.signal,
+        onBytes: (bytes) => {
+          progress.bytes += bytes
+          options.onProgress?.({ ...progress })
+        },
+      })
+      options.signal?.throwIfAborted()
+      const imported: Imported = { cid: made.cid, size: made.size, blobs: drafts.blobsWith(made) }
+      const operations = (await options.operations?.(imported)) ?? []
+      options.signal?.throwIfAborted()
+      await drafts.finish(made, operations)
+      this.#counters.importedFiles++
+      this.#counters.importedBytes += made.size
+      return imported
+    } catch (error) {
+      await drafts.giveUp()
+      throw error
+    }
+  }
+
+  async importFolder(entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>, options: ImportOptions = {}): Promise<Imported> {
+    return asked(options.signal, async () => {
+      const source = this.#source({})
+      let size = 0
+      const totalBytesOf = async (cid: CID): Promise<number> => {
+        options.signal?.throwIfAborted()
+        assertAccepted(cid)
+        const bytes = await source.get(cid, 0, cid)
+        const node = decodeNode(cid, bytes)
+        if (node.type === 'file') size += node.contentBytes
+        else for await (const item of this.readFolder(cid)) size += item.size
+        return totalBytesBelow(cid, bytes)
+      }
+      const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random })
+      try {
+        const { root, nodes } = await buildFolder(entries, totalBytesOf)
+        const made = new Map(nodes.map(({ cid, bytes }) => [keyOf(cid), bytes]))
+        const folders = foldersAmong(root, made)
+        for (const [index, folder] of folders.entries()) {
+          for (const cid of folder.nodes) await drafts.put(index, cid, made.get(keyOf(cid)) ?? new Uint8Array(0))
+          if (index < folders.length - 1) await drafts.complete(index, folder.root, 0, 'spine')
+        }
+        const imported: Imported = { cid: root, size, blobs: folders.map((folder): BlobRef => ({ cid: folder.root, kind: 'spine' })) }
+        const operations = (await options.operations?.(imported)) ?? []
+        options.signal?.throwIfAborted()
+        await drafts.finish({ cid: root, size, last: { index: folders.length - 1, root }, spine: false }, operations, 'spine')
+        return imported
+      } catch (error) {
+        await drafts.giveUp()
+        throw error
+      } finally {
+        source.close()
+      }
+    })
+  }
+
+  async describe(root: CID, options: FetchOptions = {}): Promise<{ type: 'file' | 'folder'; size: number }> {
+    return this.#withSource(root, options, async (source) => {
+      const node = await rootNode(source, root)
+      return { type: node.type, size: node.type === 'file' ? node.contentBytes : 0 }
+    })
+  }
+
+  async blobsOf(root: CID, options: FetchOptions = {}): Promise<BlobRef[]> {
+    return this.#withSource(root, options, async (source) => {
+      const found = new Map<string, BlobRef>()
+      await this.#collectBlobs(root, source, found, 0)
+      return [...found.values()]
+    })
+  }
+
+  async fetch(ref: BlobRef, options: FetchOptions = {}): Promise<HeldBlob> {
+    return asked(options.signal, async () => (await this.#beginFetch(ref, options)).done)
+  }
+
+  /** `done` is only ever awaited by the caller; it does not go unhandled before. */
+  async #beginFetch(ref: BlobRef, options: FetchOptions): Promise<{ arrivals: Arrivals | undefined; done: Promise<HeldBlob> }> {
+    assertAccepted(ref.cid)
+    for (;;) {
+      options.signal?.throwIfAborted()
+      const held = await this.#records.held(ref.cid)
+      const wrong = held?.kind ?? this.#fetches.get(keyOf(ref.cid))?.kind ?? ref.kind
+      if (wrong !== ref.kind) throw new BlobError('BAD_CID', `${ref.cid.toString()} was asked for as a ${ref.kind} and is a ${wrong}`, { cid: ref.cid.toString(), kind: wrong })
+      if (held !== undefined) return { arrivals: undefined, done: Promise.resolve(held) }
+      const shared = this.#sharedFetch(ref, options)
+      if (!shared.abandoned) {
+        const done = shared.join(options)
+        done.catch(() => undefined)
+        return { arrivals: shared.arrivals, done }
+      }
+      await shared.settled()
+    }
+  }
+
+  async *read(root: CID, options: FetchOptions & { offset?: number; length?: number } = {}): AsyncGenerator<Uint8Array> {
+    const { offset = 0, length = Number.MAX_SAFE_INTEGER, signal } = options
+    assertAccepted(root)
+    const badRange = (size?: number): BlobError =>
+      new BlobError('BAD_RANGE', `no range of ${length} bytes at ${offset}${size === undefined ? '' : ` in ${size}`}`, { offset, length, size: size ?? null })
+    if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) throw badRange()
+    const source = this.#source(options)
+    let whole: WholeRead | undefined
+    try {
+      // A raw root is a blob for certain: kept, it is fetched once and not looked at first.
+      if (root.code === rawCode && offset === 0 && options.length === undefined && !(await this.#components.blocks.has(root))) {
+        await this.#keep(root, options)
+      }
+      const node = await rootNode(source, root)
+      if (node.type === 'folder') throw new BlobError('BAD_CID', `${root.toString()} is a folder`, { cid: root.toString(), type: 'folder' })
+      if (offset > node.contentBytes) throw badRange(node.contentBytes)
+      const wanted = Math.min(length, node.contentBytes - offset)
+      const isWhole = offset === 0 && wanted === node.contentBytes && root.code !== rawCode
+      if (isWhole && (await this.#records.held(root)) === undefined) whole = this.#wholeRead(root, kindOf(node, this.#settings), source, options)
+      const reading = whole
+      const get = reading === undefined ? source.get.bind(source) : reading.get.bind(reading)
+      yield* readFile(root, node, {
+        offset,
+        length: wanted,
+        readAheadBytes: this.#settings.readAheadBytes,
+        blobContentBytesMax: blobContentBytesMax(this.#settings.profile),
+        get,
+      })
+      await whole?.finished()
+    } catch (error) {
+      throw asBlobError(error, signal)
+    } finally {
+      await whole?.close()
+      source.close()
+    }
+  }
+
+  async *readFolder(root: CID, options: FetchOptions = {}): AsyncGenerator<FolderItem> {
+    assertAccepted(root)
+    const source = this.#source(options)
+    try {
+      const node = await rootNode(source, root)
+      if (node.type !== 'folder') throw new BlobError('BAD_CID', `${root.toString()} is a file`, { cid: root.toString(), type: 'file' })
+      yield* this.#folderItems(root, node, '', source, 0)
+    } catch (error) {
+      throw asBlobError(error, options.signal)
+    } finally {
+      source.close()
+    }
+  }
+
+  held(cid: CID): Promise<HeldBlob | undefined> {
+    return this.#records.held(cid)
+  }
+
+  list(): AsyncIterable<HeldBlob> {
+    return this.#records.list()
+  }
+
+  async drop(cid: CID, options: DropOptions = {}): Promise<void> {
+    assertAccepted(cid)
+    const source = this.#source({})
+    try {
+      await this.#holdings.drop(cid, (node) => source.get(node, 0, cid), options.stillUnwanted)
+    } finally {
+      source.close()
+    }
+  }
+
+  async *verify(root: CID | undefined, options: FetchOptions = {}): AsyncGenerator<Verified> {
+    const progress = { bytes: 0 }
+    const pace = async (bytes: number): Promise<void> => {
+      progress.bytes += bytes
+      options.onProgress?.({ ...progress })
+    }
+    try {
+      if (root === undefined) {
+        for await (const held of this.#records.list()) yield* this.#verifyHeld(held, options, pace)
+        return
+      }
+      for (const { cid } of await this.blobsOf(root, options)) {
+        const held = await this.#records.held(cid)
+        if (held !== undefined) yield* this.#verifyHeld(held, options, pace)
+      }
+    } catch (error) {
+      throw asBlobError(error, options.signal)
+    }
+  }
+
+  async *exportCar(root: CID, options: FetchOptions = {}): AsyncGenerator<Uint8Array> {
+    assertAccepted(root)
+    const source = this.#source(options)
+    try {
+      yield* carOf(root, (cid, blob) => source.get(cid, 0, blob), blobContentBytesMax(this.#settings.profile))
+    } catch (error) {
+      throw asBlobError(error, options.signal)
+    } finally {
+      source.close()
+    }
+  }
+
+  #verifyHeld(held: HeldBlob, options: FetchOptions, pace: (bytes: number) => Promise<void>): AsyncGenerator<Verified> {
+    const { blocks } = this.#components
+    return verifyBlob(
+      held,
+      { blocks, pool: (blob, holders, signal) => this.#pool(blob, holders, signal) },
+      { profile: this.#settings.profile, holders: options.holders ?? [], signal: options.signal, pace },
+    )
+  }
+
+  #sharedFetch(ref: BlobRef, options: FetchOptions): SharedFetch {
+    const key = keyOf(ref.cid)
+    const running = this.#fetches.get(key)
+    if (running !== undefined) return running
+    const shared: SharedFetch = new SharedFetch(
+      ref.kind,
+      this.#pool(ref.cid, options.holders ?? [], undefined),
+      async (self, pool) => {
+        try {
+          return await this.#fetchBlob(ref, self, pool)
+        } finally {
+          if (this.#fetches.get(key) === self) this.#fetches.delete(key)
+        }
+      },
+    )
+    this.#fetches.set(key, shared)
+    return shared
+  }
+
+  async #fetchBlob(ref: BlobRef, shared: SharedFetch, pool: HolderPool): Promise<HeldBlob> {
+    const { blocks } = this.#components
+    const draft = await this.#drafts.openFetch(ref)
+    const fetching = new BlobFetch(
+      { blocks, draft, pool },
+      { ref, settings: this.#settings, onProgress: (progress) => shared.progress(progress) },
+      shared.arrivals,
+    )
+    try {
+      const size = await fetching.run()
+      const held = await this.#holdings.hold(draft, ref, size)
+      this.#drafts.closed(draft)
+      this.#counters.fetchedBlobs++
+      return held
+    } catch (error) {
+      // What is here already is kept for the next try, unless it is of no use.
+      const useless = fetching.fetched.blocks === 0 || codeOf(error) === 'BAD_CID'
+      await this.#drafts.pause(draft, useless)
+      throw error
+    } finally {
+      this.#counters.fetchedBlocks += fetching.fetched.blocks
+      this.#counters.fetchedBytes += fetching.fetched.bytes
+    }
+  }
+
+  /** Fetches a blob to have it; a full disk must not keep anybody from reading it through. */
+  async #keep(root: CID, options: FetchOptions): Promise<void> {
+    try {
+      await this.fetch({ cid: root, kind: 'dag' }, options)
+    } catch (error) {
+      if (codeOf(error) !== 'NO_SPACE') throw error
+    }
+  }
+
+  #wholeRead(root: CID, kind: BlobRef['kind'], source: BlockSource, options: FetchOptions): WholeRead {
+    return new WholeRead(
+      {
+        source,
+        fetch: (ref, signal) => this.#beginFetch(ref, { ...options, signal }),
+        blobs: async () => {
+          const found = new Map<string, BlobRef>()
+          await this.#collectBlobs(root, source, found, 0)
+          return [...found.values()]
+        },
+      },
+      { spine: kind === 'spine' ? root : undefined, signal: options.signal },
+    )
+  }
+
+  /** Blobs below a root, each once, children before what stands over them. */
+  async #collectBlobs(root: CID, source: BlockSource, found: Map<string, BlobRef>, depth: number): Promise<void> {
+    const key = keyOf(root)
+    if (found.has(key)) return
+    if (depth > folderDepthMax) throw new BlobError('BAD_CID', `folders are nested more than ${folderDepthMax} deep`, { cid: root.toString() })
+    if (root.code === rawCode) {
+      found.set(key, { cid: root, kind: 'dag' })
+      return
+    }
+    const node = await rootNode(source, root)
+    const kind = kindOf(node, this.#settings)
+    if (node.type === 'folder') {
+      for await (const { cid } of shardedLinks(root, node, source)) await this.#collectBlobs(cid, source, found, depth + 1)
+    } else if (kind === 'spine') await this.#collectParts(root, root, node, source, found, 0)
+    found.set(key, { cid: root, kind })
+  }
+
+  async #collectParts(blob: CID, cid: CID, node: DagNode, source: BlockSource, found: Map<string, BlobRef>, depth: number): Promise<void> {
+    if (node.type !== 'file' || depth > folderDepthMax) throw new BlobError('CORRUPT', `${cid.toString()} is no part of a file`, { cid: cid.toString() })
+    for (const link of node.links) {
+      if (link.contentBytes <= blobContentBytesMax(this.#settings.profile)) found.set(keyOf(link.cid), { cid: link.cid, kind: 'dag' })
+      else await this.#collectParts(blob, link.cid, decodeNode(link.cid, await source.get(link.cid, 0, blob)), source, found, depth + 1)
+    }
+  }
+
+  async *#folderItems(root: CID, node: FolderNode, prefix: string, source: BlockSource, depth: number): AsyncGenerator<FolderItem> {
+    if (depth > folderDepthMax) throw new BlobError('BAD_CID', `folders are nested more than ${folderDepthMax} deep`, { cid: root.toString() })
+    for await (const { cid, name, totalBytes } of shardedLinks(root, node, source)) {
+      if (!isPlainName(name)) throw new BlobError('BAD_CID', `a folder has the name ${JSON.stringify(name.slice(0, 200))} in it`, { cid: root.toString() })
+      const path = `${prefix}${name}`
+      if (cid.code === rawCode) {
+        yield { path, cid, size: totalBytes, type: 'file' }
+        continue
+      }
+      const child = await rootNode(source, cid)
+      if (child.type === 'file') yield { path, cid, size: child.contentBytes, type: 'file' }
+      else {
+        yield { path, cid, size: 0, type: 'folder' }
+        yield* this.#folderItems(cid, child, `${path}/`, source, depth + 1)
+      }
+    }
+  }
+
+  #pool(blob: CID, holders: readonly NodeId[], signal: AbortSignal | undefined): HolderPool {
+    const { routing, connections, clock, random, log } = this.#components
+    return new HolderPool({ exchange: this.#exchange, routing, connections, clock, random, log }, { blob, holders, settings: this.#settings, signal })
+  }
+
+  #source(options: FetchOptions): BlockSource {
+    const { blocks, log } = this.#components
+    return new BlockSource(
+      { blocks, log, pool: (blob, holders, signal) => this.#pool(blob, holders, signal) },
+      { holders: options.holders ?? [], signal: options.signal },
+    )
+  }
+
+  async #withSource<T>(root: CID, options: FetchOptions, work: (source: BlockSource) => Promise<T>): Promise<T> {
+    return asked(options.signal, async () => {
+      assertAccepted(root)
+      const source = this.#source(options)
+      try {
+        return await work(source)
+      } finally {
+        source.close()
+      }
+    })
+  }
+}
+
+async function rootNode(source: BlockSource, root: CID): Promise<DagNode> {
+  return decodeNode(root, await source.get(root, 0, root))
+}
+
+/** What is in a folder, its shards opened as they come. */
+async function* shardedLinks(root: CID, folder: FolderNode, source: BlockSource): AsyncGenerator<{ cid: CID; name: string; totalBytes: number }> {
+  const stack = [...folder.links].reverse()
+  for (;;) {
+    const link = stack.pop()
+    if (link === undefined) return
+    if (!link.shard) {
+      yield link
+      continue
+    }
+    const shard = decodeNode(link.cid, await source.get(link.cid, 0, root))
+    if (shard.type !== 'folder') throw new BlobError('CORRUPT', `${link.cid.toString()} is no part of a folder`, { cid: link.cid.toString() })
+    stack.push(...[...shard.links].reverse())
+  }
+}
+
+interface MadeFolder {
+  root: CID
+  nodes: CID[]
+}
+
+/** The folders among freshly made nodes, the root last; each with its own nodes (itself, and shards). */
+function foldersAmong(root: CID, made: ReadonlyMap<string, Uint8Array>): MadeFolder[] {
+  const folders: MadeFolder[] = []
+  const seen = new Set<string>()
+  const roots = [root]
+  for (let next = roots.pop(); next !== undefined; next = roots.pop()) {
+    if (seen.has(keyOf(next))) continue
+    seen.add(keyOf(next))
+    const folder: MadeFolder = { root: next, nodes: [] }
+    const open = [next]
+    for (let cid = open.pop(); cid !== undefined; cid = open.pop()) {
+      const bytes = made.get(keyOf(cid))
+      if (bytes === undefined) continue
+      folder.nodes.push(cid)
+      const node = decodeNode(cid, bytes)
+      if (node.type !== 'folder') continue
+      for (const link of node.links) {
+        if (link.shard) open.push(link.cid)
+        else if (made.has(keyOf(link.cid))) roots.push(link.cid)
+      }
+    }
+    folders.push(folder)
+  }
+  return folders.reverse()
+}
+
+/** Runs `work` for a caller: what comes out is a BlobError, whatever went wrong beneath. */
+async function asked<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    signal?.throwIfAborted()
+    return await work()
+  } catch (error) {
+    throw asBlobError(error, signal)
+  }
+}
+
+function asBlobError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (error instanceof BlobError) return error
+  const code = codeOf(error)
+  if (signal?.aborted === true || code === 'ABORTED') return new BlobError('ABORTED', 'the operation was cancelled', {}, { cause: error })
+  if (code === 'NO_SPACE' || code === 'ENOSPC') return new BlobError('NO_SPACE', messageOf(error), {}, { cause: error })
+  // Anything else (a closed store, a callback's own error) keeps its own code.
+  return error
+}
+

@@ -1,0 +1,373 @@
+import { CID } from 'multiformats/cid'
+import type { Imported } from '../blobs/index.js'
+import { BoundedQueue, codeOf, forEachLimit, hlcToMs, invariant, messageOf } from '../base/index.js'
+import type {
+  FileEntry,
+  Files,
+  FilesComponents,
+  FilesInit,
+  FolderItem,
+  FolderItemPut,
+  Put,
+  PutOptions,
+  Resolved,
+} from './files-types.js'
+import { Garbage } from './garbage.js'
+import { foldersAbove, normalizeFolder, normalizePath } from './path.js'
+import { parseCid } from './record.js'
+import type { Edit, FileContent, FileRecord, Prepared, Priority } from './types.js'
+import { CatalogError } from './types.js'
+
+const defaults = {
+  defaultReplicas: { critical: 5, high: 3, normal: 2, low: 1, expendable: 1 } as Record<Priority, number>,
+  garbageDelayMs: 60_000,
+  garbageIntervalMs: 30_000,
+  folderConcurrency: 16,
+}
+
+/** Edits in one batch: 20,000 operations or so, a few MB. */
+const editsPerBatch = 1000
+/** A move is two edits, and is worth a larger batch: people expect all of it or nothing. */
+const movesPerBatch = 5000
+/** Files below a folder that change while it is moved. */
+const movesRetriesMax = 5
+
+export function createFiles(components: FilesComponents, init: FilesInit = {}): Files {
+  return new MeshFiles(components, {
+    ...defaults,
+    ...init,
+    defaultReplicas: { ...defaults.defaultReplicas, ...init.defaultReplicas },
+  })
+}
+
+class MeshFiles implements Files {
+  readonly #components: FilesComponents
+  readonly #init: typeof defaults
+  readonly #garbage: Garbage
+
+  constructor(components: FilesComponents, init: typeof defaults) {
+    this.#components = components
+    this.#init = init
+    this.#garbage = new Garbage(components, init)
+  }
+
+  async put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<Put> {
+    return this.#put(path, content, options, new Set())
+  }
+
+  async *putFolder(folder: string, items: AsyncIterable<FolderItem>, options: Omit<PutOptions, 'token'> = {}): AsyncGenerator<FolderItemPut> {
+    const base = normalizeFolder(folder)
+    const done = new BoundedQueue<FolderItemPut>(this.#init.folderConcurrency)
+    const leaving = new AbortController()
+    const signal = options.signal === undefined ? leaving.signal : AbortSignal.any([options.signal, leaving.signal])
+    const checked = new Set<string>()
+    const one = async ({ relativePath, content }: FolderItem): Promise<void> => {
+      signal.throwIfAborted()
+      try {
+        const put = await this.#put(`${base === '/' ? '' : base}/${relativePath}`, content, { ...options, signal }, checked)
+        await done.push({ relativePath, put }, signal)
+      } catch (error) {
+        // A cancelled folder ends; a file that cannot be read or named does not end the others.
+        signal.throwIfAborted()
+        await done.push({ relativePath, error: { code: codeOf(error) ?? 'INTERNAL', message: messageOf(error) } }, signal)
+      }
+    }
+    const working = forEachLimit(items, this.#init.folderConcurrency, one).then(
+      () => done.end(),
+      (error: unknown) => done.fail(error),
+    )
+    try {
+      yield* done
+    } finally {
+      leaving.abort(new CatalogError('NOT_FOUND', 'nobody listens any more'))
+      await working
+    }
+  }
+
+  async resolve(ref: string): Promise<Resolved> {
+    if (!ref.startsWith('/')) {
+      const cid = parseCid(ref)
+      const [record] = await this.#components.catalog.byCid(cid.toString())
+      return { cid, record }
+    }
+    const record = await this.#file(normalizePath(ref))
+    return { cid: CID.parse(record.content?.cid ?? ''), record }
+  }
+
+  async *ls(folder: string, options: { recursive?: boolean } = {}): AsyncGenerator<FileEntry> {
+    const { catalog } = this.#components
+    const path = normalizeFolder(folder)
+    let found = path === '/'
+    const file = path === '/' ? undefined : await catalog.get(path)
+    if (file !== undefined) {
+      found = true
+      yield entryOf(file)
+    }
+    if (options.recursive === true) {
+      for await (const record of catalog.list(path)) {
+        found = true
+        yield entryOf(record)
+      }
+    } else {
+      for await (const child of catalog.children(path)) {
+        found = true
+        yield 'folder' in child ? { type: 'dir', path: child.folder } : entryOf(child.record)
+      }
+    }
+    if (!found) throw notFound(path)
+  }
+
+  async stat(ref: string): Promise<FileEntry> {
+    const { catalog } = this.#components
+    if (ref.startsWith('/')) {
+      const path = normalizeFolder(ref)
+      const record = path === '/' ? undefined : await catalog.get(path)
+      if (record !== undefined) return entryOf(record)
+      if (await catalog.isFolder(path)) return { type: 'dir', path }
+      throw notFound(path)
+    }
+    const { record, cid } = await this.resolve(ref)
+    if (record === undefined) throw new CatalogError('NOT_FOUND', `no file in the catalog has the root ${cid.toString()}`, { cid: cid.toString() })
+    return entryOf(record)
+  }
+
+  async rm(path: string, options: { recursive?: boolean; token?: bigint; signal?: AbortSignal } = {}): Promise<{ removed: number }> {
+    const { catalog } = this.#components
+    const folder = normalizeFolder(path)
+    const record = folder === '/' ? undefined : await catalog.get(folder)
+    const isFolder = await catalog.isFolder(folder)
+    if (record === undefined && !isFolder) throw notFound(folder)
+    if (isFolder && options.recursive !== true && record === undefined) {
+      throw new CatalogError('IS_FOLDER', `${folder} is a folder: say that all of it is to go`, { path: folder })
+    }
+    const token = options.token === undefined ? {} : { token: options.token }
+    let removed = 0
+    if (record !== undefined) removed += await this.#applyPresent([{ path: folder, content: 'deleted', ...token }])
+    if (options.recursive !== true) return { removed }
+    for (;;) {
+      options.signal?.throwIfAborted()
+      const edits: Edit[] = []
+      for await (const one of catalog.list(folder)) {
+        edits.push({ path: one.path, content: 'deleted', ...token })
+        if (edits.length >= editsPerBatch) break
+      }
+      if (edits.length === 0) return { removed }
+      removed += await this.#applyPresent(edits)
+    }
+  }
+
+  async mv(from: string, to: string, options: { overwrite?: boolean; signal?: AbortSignal } = {}): Promise<{ moved: number }> {
+    const { catalog } = this.#components
+    const source = normalizePath(from)
+    const target = normalizePath(to)
+    if (source === target) return { moved: 0 }
+    let moved = 0
+    for (let attempt = 0; ; attempt++) {
+      options.signal?.throwIfAborted()
+      const file = await catalog.get(source)
+      const isFolder = await catalog.isFolder(source)
+      if (file === undefined && !isFolder) {
+        if (moved > 0) return { moved }
+        throw notFound(source)
+      }
+      if (isFolder && target.startsWith(`${source}/`)) {
+        throw new CatalogError('BAD_PATH', `${source} cannot be moved into itself`, { path: target })
+      }
+      await this.#checkFoldersAbove(target, new Set(), source)
+      if (file !== undefined && !isFolder && (await catalog.isFolder(target))) {
+        throw new CatalogError('IS_FOLDER', `${target} is a folder`, { path: target })
+      }
+      const records = file === undefined ? [] : [file]
+      let more = false
+      if (isFolder) {
+        for await (const record of catalog.list(source)) {
+          more = records.length >= movesPerBatch
+          if (more) break
+          records.push(record)
+        }
+      }
+      // Files before conflict copies: moving a copy away writes to the file that it is a copy of.
+      records.sort((a, b) => Number(a.conflictOf !== undefined) - Number(b.conflictOf !== undefined))
+      const edits = records.flatMap((record) => moveEdits(record, normalizePath(target + record.path.slice(source.length)), options.overwrite === true))
+      try {
+        await catalog.apply(edits)
+      } catch (error) {
+        // Somebody wrote to one of them since we looked: look again.
+        const code = codeOf(error)
+        if ((code !== 'CHANGED' && code !== 'NOT_FOUND') || attempt >= movesRetriesMax) throw error
+        continue
+      }
+      moved += edits.length / 2
+      if (!more) return { moved }
+      attempt = 0
+    }
+  }
+
+  async setPriority(path: string, priority: Priority): Promise<{ changed: number }> {
+    const { defaultReplicas } = this.#init
+    return this.#change(path, (content) => ({
+      priority,
+      ...(content.replicas === defaultReplicas[content.priority] ? { replicas: defaultReplicas[priority] } : {}),
+    }))
+  }
+
+  async setReplicas(path: string, replicas: number): Promise<{ changed: number }> {
+    return this.#change(path, () => ({ replicas }))
+  }
+
+  async pin(ref: string, pinned: boolean, options: { signal?: AbortSignal } = {}): Promise<void> {
+    if (ref.startsWith('/')) await this.#change(ref, () => ({ pinned }))
+    else if (pinned) await this.#garbage.pin(parseCid(ref), options.signal)
+    else await this.#garbage.unpin(parseCid(ref))
+  }
+
+  async pins(): Promise<string[]> {
+    return this.#garbage.pins()
+  }
+
+  async isPinned(blob: string): Promise<boolean> {
+    return this.#garbage.isPinned(parseCid(blob).toString())
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#garbage.run(signal)
+  }
+
+  async collectGarbage(signal: AbortSignal): Promise<number> {
+    return this.#garbage.collect(signal)
+  }
+
+  /** `checked`: folders that are known to be no files, so that putting many into one does not look again for each. */
+  async #put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions, checked: Set<string>): Promise<Put> {
+    const { catalog, blobs, clock } = this.#components
+    const startedMs = clock.monotonicMs()
+    const target = path === undefined ? undefined : normalizePath(path)
+    const current = target === undefined ? undefined : await this.#checkPlace(target, options, checked)
+    const priority = options.priority ?? current?.content?.priority ?? 'normal'
+    const isSaid = options.priority !== undefined || current === undefined
+    const replicas = options.replicas ?? (isSaid ? this.#init.defaultReplicas[priority] : undefined)
+    const under: { prepared: Prepared | undefined } = { prepared: undefined }
+    let letGo: () => void = () => undefined
+    const operations = async (imported: Imported): Promise<Prepared['operations']> => {
+      under.prepared?.abandon()
+      letGo()
+      letGo = this.#garbage.hold(imported)
+      const known = this.#garbage.remember(imported)
+      if (target === undefined) return known
+      const more = { priority: options.priority, replicas, pinned: options.pinned }
+      const edit: Edit = { path: target, content: { cid: imported.cid.toString(), size: imported.size, ...present(more) } }
+      under.prepared = await catalog.prepare({ ...edit, ...present({ token: options.token, ifAbsent: options.ifAbsent }) })
+      return [...known, ...under.prepared.operations]
+    }
+    try {
+      const imported = await blobs.import(content, { operations, ...present({ signal: options.signal, onProgress: options.onProgress }) })
+      if (target !== undefined) invariant(under.prepared, 'an import asks for the operations that go with it')
+      under.prepared?.published()
+      const record = under.prepared?.records[0]
+      if (target === undefined && options.pinned === true) await this.#garbage.pin(imported.cid, options.signal)
+      return {
+        cid: imported.cid.toString(),
+        size: imported.size,
+        path: target,
+        priority: record?.content?.priority ?? priority,
+        replicas: record?.content?.replicas ?? replicas ?? this.#init.defaultReplicas[priority],
+        blobs: imported.blobs,
+        record,
+        elapsedMs: clock.monotonicMs() - startedMs,
+      }
+    } finally {
+      under.prepared?.abandon()
+      letGo()
+    }
+  }
+
+  /** Where a file may go: not where a folder is, nor below a file. Returns the file that is there. */
+  async #checkPlace(path: string, options: PutOptions, checked: Set<string>): Promise<FileRecord | undefined> {
+    const { catalog } = this.#components
+    await this.#checkFoldersAbove(path, checked)
+    const current = await catalog.get(path)
+    if (current !== undefined && options.ifAbsent === true) throw new CatalogError('EXISTS', `there is a file at ${path} already`, { path })
+    if (current === undefined && (await catalog.isFolder(path))) throw new CatalogError('IS_FOLDER', `${path} is a folder`, { path })
+    return current
+  }
+
+  /** `moving`: a file that will be gone. Two nodes that do not see each other may still make both: then both are kept. */
+  async #checkFoldersAbove(path: string, checked: Set<string>, moving?: string): Promise<void> {
+    for (const folder of foldersAbove(path)) {
+      if (checked.has(folder)) return
+      if (folder !== moving && (await this.#components.catalog.get(folder)) !== undefined) {
+        throw new CatalogError('IS_FILE', `${folder} is a file, so nothing can be in it`, { path: folder })
+      }
+    }
+    for (const folder of foldersAbove(path)) checked.add(folder)
+  }
+
+  async #file(path: string): Promise<FileRecord> {
+    const record = await this.#components.catalog.get(path)
+    if (record !== undefined) return record
+    if (await this.#components.catalog.isFolder(path)) throw new CatalogError('IS_FOLDER', `${path} is a folder`, { path })
+    throw notFound(path)
+  }
+
+  /** Changes a file, or every file of a folder. */
+  async #change(path: string, change: (content: FileContent) => Partial<FileContent>): Promise<{ changed: number }> {
+    const { catalog } = this.#components
+    const folder = normalizeFolder(path)
+    const file = folder === '/' ? undefined : await catalog.get(folder)
+    let edits: Edit[] = []
+    let changed = 0
+    const add = async (record: FileRecord): Promise<void> => {
+      if (record.content === undefined) return
+      edits.push({ path: record.path, content: change(record.content) })
+      if (edits.length < editsPerBatch) return
+      changed += await this.#applyPresent(edits)
+      edits = []
+    }
+    if (file !== undefined) await add(file)
+    else for await (const record of catalog.list(folder)) await add(record)
+    changed += await this.#applyPresent(edits)
+    if (changed === 0) throw notFound(folder)
+    return { changed }
+  }
+
+  /** All of it, but for what somebody else has deleted meanwhile. Returns how many. */
+  async #applyPresent(edits: readonly Edit[]): Promise<number> {
+    const { catalog } = this.#components
+    if (edits.length === 0) return 0
+    try {
+      await catalog.apply(edits)
+      return edits.length
+    } catch (error) {
+      if (codeOf(error) !== 'NOT_FOUND') throw error
+      if (edits.length === 1) return 0
+    }
+    const half = Math.ceil(edits.length / 2)
+    return (await this.#applyPresent(edits.slice(0, half))) + (await this.#applyPresent(edits.slice(half)))
+  }
+}
+
+function moveEdits(record: FileRecord, target: string, overwrite: boolean): Edit[] {
+  const { content, owner, path, modified, writer } = record
+  if (content === undefined) return []
+  return [
+    { path: target, content: { ...content }, owner, ifAbsent: !overwrite },
+    { path, content: 'deleted', ifVersion: { modified, writer } },
+  ]
+}
+
+function entryOf(record: FileRecord): FileEntry {
+  const { path, content, owner, writer, modified, token, conflictOf } = record
+  if (content === undefined) throw notFound(path)
+  const { cid, size, priority, replicas, pinned } = content
+  const entry = { type: 'file', path, cid, size, priority, replicas, pinned, owner, writer, modifiedMs: hlcToMs(modified), token } as const
+  return conflictOf === undefined ? entry : { ...entry, conflictOf }
+}
+
+function notFound(path: string): CatalogError {
+  return new CatalogError('NOT_FOUND', `there is nothing at ${path}`, { path })
+}
+
+/** Without what is undefined. */
+function present<T extends object>(fields: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [Key in keyof T]?: Exclude<T[Key], undefined> }
+}

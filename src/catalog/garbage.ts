@@ -1,0 +1,174 @@
+import { CID } from 'multiformats/cid'
+import type { BlobRef, Imported } from '../blobs/index.js'
+import type { KeyValue, WriteOperation } from '../base/index.js'
+import { messageOf, withDeadline } from '../base/index.js'
+import type { FilesComponents } from './files-types.js'
+
+/** A file up to here is one blob, named by its root; a larger one is several, and their list must be known to let go. */
+const blobBytesMax = 2 ** 30
+/** Roots looked at in one pass; the rest wait for the next. */
+const rootsPerPass = 1000
+/** To find the blobs of a large file whose upper nodes are not here. It is asked again in the next pass. */
+const listDeadlineMs = 15_000
+
+export interface GarbageInit {
+  readonly garbageDelayMs: number
+  readonly garbageIntervalMs: number
+}
+
+/**
+ * Lets go of content that nobody catalogues any more, on this node.
+ *
+ * Only what is known to have been catalogued and to be so no longer is ever dropped: the catalog keeps a list of roots
+ * that lost a record, in the same atomic write as the loss, and this works the list off, root by root, whatever crash
+ * comes in between. (The road not taken: to sweep all held blobs for those without a record. It would drop what came
+ * here before its record did.) Before a blob goes, everybody who may want it is asked: records with this root, large
+ * files that it is a part of, pins by CID, and puts that are under way. If the parts of some large file cannot be found
+ * out now, nothing is dropped that could be one.
+ *
+ *   table  key         value
+ *   p/     binary CID  blobs of a root that is pinned here: JSON, [["dag"|"spine", CID], …]
+ *   m/     binary CID  blobs of a large root: the same
+ */
+export class Garbage {
+  readonly #components: FilesComponents
+  readonly #init: GarbageInit
+  readonly #pinned: KeyValue
+  readonly #large: KeyValue
+  /** Blobs of imports that are under way, by how many. */
+  readonly #held = new Map<string, number>()
+
+  constructor(components: FilesComponents, init: GarbageInit) {
+    this.#components = components
+    this.#init = init
+    this.#pinned = components.meta.slice('p/')
+    this.#large = components.meta.slice('m/')
+  }
+
+  /** Keeps the blobs of an import until its record is there: call what it returns then. */
+  hold(imported: Imported): () => void {
+    const cids = [imported.cid, ...imported.blobs.map(({ cid }) => cid)].map(String)
+    for (const cid of cids) this.#held.set(cid, (this.#held.get(cid) ?? 0) + 1)
+    return () => {
+      for (const cid of cids.splice(0)) {
+        const count = (this.#held.get(cid) ?? 1) - 1
+        if (count === 0) this.#held.delete(cid)
+        else this.#held.set(cid, count)
+      }
+    }
+  }
+
+  /** What to write along with a large file, so that its blobs are known without its upper nodes. */
+  remember(imported: Imported): WriteOperation[] {
+    return imported.blobs.length < 2 ? [] : [this.#large.put(imported.cid.bytes, encodeBlobs(imported.blobs))]
+  }
+
+  /** Throws what `blobsOf` throws, if the root's upper nodes cannot be had. */
+  async pin(root: CID, signal?: AbortSignal): Promise<void> {
+    const blobs = await this.#components.blobs.blobsOf(root, signal === undefined ? {} : { signal })
+    await this.#components.meta.write([this.#pinned.put(root.bytes, encodeBlobs(blobs))], { durable: true })
+  }
+
+  async unpin(root: CID): Promise<void> {
+    await this.#components.meta.write([this.#pinned.del(root.bytes)], { durable: true })
+  }
+
+  async pins(): Promise<string[]> {
+    const pins = []
+    for await (const [key] of this.#pinned.entries()) pins.push(CID.decode(key).toString())
+    return pins
+  }
+
+  /** Whether a blob is a root pinned here, or a part of one. */
+  async isPinned(blob: string): Promise<boolean> {
+    for await (const [key, value] of this.#pinned.entries()) {
+      if (CID.decode(key).toString() === blob || decodeBlobs(value).includes(blob)) return true
+    }
+    return false
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#components
+    const isOver = (): boolean => signal.aborted
+    while (!isOver()) {
+      try {
+        await clock.sleep(this.#init.garbageIntervalMs, signal)
+        const dropped = await this.collect(signal)
+        if (dropped > 0) log.info('files: blobs dropped that no file needs any more', { dropped })
+      } catch (error) {
+        if (!isOver()) log.warn('files: looking for unneeded blobs failed, and will be tried again', { error: messageOf(error) })
+      }
+    }
+  }
+
+  /** One pass. Returns the blobs dropped. */
+  async collect(signal: AbortSignal): Promise<number> {
+    const { catalog, clock, log } = this.#components
+    const now = clock.wallMs()
+    const due: { cid: string; size: number }[] = []
+    for await (const root of catalog.unreferenced()) {
+      // A clock that was set back makes it wait once more, and no longer.
+      if (Math.abs(now - root.sinceMs) >= this.#init.garbageDelayMs) due.push(root)
+      if (due.length >= rootsPerPass) break
+    }
+    let dropped = 0
+    let parts: Set<string> | undefined
+    for (const { cid, size } of due) {
+      signal.throwIfAborted()
+      try {
+        if (!(await catalog.settle(cid, false))) continue
+        parts ??= await this.#partsOfLargeFiles(signal)
+        for (const blob of await this.#blobsOf(CID.parse(cid), size, signal)) {
+          if (await this.#dropUnwanted(blob, parts)) dropped++
+        }
+        if (this.#held.has(cid)) continue
+        if (await catalog.settle(cid, true)) await this.#components.meta.write([this.#large.del(CID.parse(cid).bytes)], { durable: false })
+      } catch (error) {
+        signal.throwIfAborted()
+        // One root that cannot be settled (say, its upper nodes are gone) keeps no other from being settled.
+        log.debug('files: cannot tell yet whether blobs are needed', { cid, error: messageOf(error) })
+      }
+    }
+    return dropped
+  }
+
+  async #dropUnwanted(blob: string, parts: ReadonlySet<string>): Promise<boolean> {
+    const { blobs, catalog } = this.#components
+    const cid = CID.parse(blob)
+    const stillUnwanted = async (): Promise<boolean> =>
+      !this.#held.has(blob) && !parts.has(blob) && !(await this.isPinned(blob)) && (await catalog.byCid(blob)).length === 0
+    if ((await blobs.held(cid)) === undefined || !(await stillUnwanted())) return false
+    await blobs.drop(cid, { stillUnwanted })
+    return (await blobs.held(cid)) === undefined
+  }
+
+  /** Blobs of all catalogued files that have more than one. */
+  async #partsOfLargeFiles(signal: AbortSignal): Promise<Set<string>> {
+    const parts = new Set<string>()
+    for await (const { cid, size } of this.#components.catalog.roots()) {
+      signal.throwIfAborted()
+      if (size <= blobBytesMax) continue
+      for (const blob of await this.#blobsOf(CID.parse(cid), size, signal)) parts.add(blob)
+    }
+    return parts
+  }
+
+  async #blobsOf(root: CID, size: number, signal: AbortSignal): Promise<string[]> {
+    if (size <= blobBytesMax) return [root.toString()]
+    const known = await this.#large.get(root.bytes)
+    if (known !== undefined) return decodeBlobs(known)
+    const { blobs, clock, meta } = this.#components
+    const list = await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
+    await meta.write([this.#large.put(root.bytes, encodeBlobs(list))], { durable: false })
+    return list.map(({ cid }) => cid.toString())
+  }
+}
+
+function encodeBlobs(blobs: readonly BlobRef[]): Uint8Array {
+  return Buffer.from(JSON.stringify(blobs.map(({ cid, kind }) => [kind, cid.toString()])))
+}
+
+function decodeBlobs(value: Uint8Array): string[] {
+  const list = JSON.parse(Buffer.from(value).toString()) as [string, string][]
+  return list.map(([, cid]) => cid)
+}

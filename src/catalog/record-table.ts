@@ -1,0 +1,232 @@
+import { Buffer } from 'node:buffer'
+import { CID } from 'multiformats/cid'
+import type { Hlc, KeyRange, KeyValue, WriteOperation } from '../base/index.js'
+import { hashOfPath } from './digest-tree.js'
+import type { Version } from './merge.js'
+import { viewOf } from './merge.js'
+import { conflictPath, pathKey, pathOfKey } from './path.js'
+import { decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid } from './record.js'
+import type { FileRecord } from './types.js'
+
+/**
+ * The catalog on disk: five tables in the room's slice, of which only the first could not be made again from the others.
+ * All that a change touches is written in one batch.
+ *
+ *   table  key                                   value
+ *   v/     path key                              StoredVersions: the leaves of the path, highest rank first
+ *   b/     16 bytes of SHA-256 of the path       see `encodeEntry`: what digests and counts are made of
+ *   c/     path key of a conflict copy           the SignedRecord that is seen there
+ *   i/     binary CID, `f` or `c`, path key      size of the content (u64): who has this root
+ *   u/     binary CID                            since when (u64, Unix ms), size (u64): who lost a record with this root
+ *
+ * An entry of b/:
+ *
+ *   offset  bytes
+ *   0       1          what the highest leaf is: 1 live, 2 a tombstone
+ *   1       2          conflict copies to be seen
+ *   3       8          highest `modified` of the leaves
+ *   11      2          leaves (n)
+ *   13      16 · n     their hashes
+ *   …       the rest   the path, UTF-8
+ */
+export interface TableEntry {
+  readonly live: boolean
+  readonly copies: number
+  readonly modifiedMax: Hlc
+  readonly hashes: readonly Uint8Array[]
+  readonly path: string
+}
+
+const entryHeaderBytes = 13
+const fileKind = 0x66
+const copyKind = 0x63
+
+/** What is to be seen of a path: the live winner at the path itself, conflict copies at paths of their own. */
+export function visibleOf(path: string, leaves: readonly Version[]): { record: FileRecord; version: Version }[] {
+  const { winner, copies } = viewOf(leaves)
+  const visible = winner?.record.content === undefined ? [] : [{ record: winner.record, version: winner }]
+  for (const version of copies) visible.push({ record: asCopy(path, version.record), version })
+  return visible
+}
+
+function asCopy(path: string, record: FileRecord): FileRecord {
+  return { ...record, path: conflictPath(path, record), conflictOf: path }
+}
+
+export class RecordTable {
+  readonly #versions: KeyValue
+  readonly #entries: KeyValue
+  readonly #copies: KeyValue
+  readonly #cids: KeyValue
+  readonly #unreferenced: KeyValue
+
+  constructor(meta: KeyValue) {
+    this.#versions = meta.slice('v/')
+    this.#entries = meta.slice('b/')
+    this.#copies = meta.slice('c/')
+    this.#cids = meta.slice('i/')
+    this.#unreferenced = meta.slice('u/')
+  }
+
+  /** The leaves of each path, highest first. */
+  async leaves(paths: readonly string[]): Promise<Version[][]> {
+    const values = await this.#versions.getMany(paths.map(pathKey))
+    return values.map((value) => (value === undefined ? [] : decodeVersions(value)))
+  }
+
+  /** The versions that are seen as conflict copies at these paths. */
+  async copies(paths: readonly string[]): Promise<(Version | undefined)[]> {
+    const values = await this.#copies.getMany(paths.map(pathKey))
+    return values.map((value) => (value === undefined ? undefined : decodeRecord(value)))
+  }
+
+  async get(path: string): Promise<FileRecord | undefined> {
+    const value = await this.#versions.get(pathKey(path))
+    const winner = value === undefined ? undefined : decodeVersions(value)[0]
+    if (winner?.record.content !== undefined) return winner.record
+    const copy = await this.#copies.get(pathKey(path))
+    if (copy === undefined) return undefined
+    const { record } = decodeRecord(copy)
+    return asCopy(record.path, record)
+  }
+
+  /** All that is to be seen in a range of path keys, in order. A file hides the conflict copy of the same name, which it was made from. */
+  async *visible(range: KeyRange): AsyncGenerator<readonly [key: Uint8Array, record: FileRecord]> {
+    const copies = this.#copies.entries(range)[Symbol.asyncIterator]()
+    try {
+      let copy = await copies.next()
+      for await (const [key, value] of this.#versions.entries(range)) {
+        const winner = decodeVersions(value)[0]
+        if (winner?.record.content === undefined) continue
+        while (copy.done !== true && Buffer.compare(copy.value[0], key) <= 0) {
+          if (Buffer.compare(copy.value[0], key) < 0) yield copyAt(copy.value)
+          copy = await copies.next()
+        }
+        yield [key, winner.record]
+      }
+      for (; copy.done !== true; copy = await copies.next()) yield copyAt(copy.value)
+    } finally {
+      await copies.return?.()
+    }
+  }
+
+  async byCid(text: string): Promise<FileRecord[]> {
+    const cid = parseCid(text).bytes
+    const paths = []
+    // A CID knows its own length, so none is the beginning of another.
+    for await (const [key] of this.#cids.entries({ gte: cid, lt: Buffer.concat([cid, Buffer.of(0xff)]) })) {
+      paths.push(pathOfKey(key.subarray(cid.length + 1)))
+    }
+    const records = []
+    for (const path of new Set(paths)) {
+      const record = await this.get(path)
+      if (record !== undefined) records.push(record)
+    }
+    return records
+  }
+
+  async *roots(): AsyncGenerator<{ cid: string; size: number }> {
+    let last: Uint8Array | undefined
+    for await (const [key, value] of this.#cids.entries()) {
+      if (last !== undefined && Buffer.compare(key.subarray(0, last.length), last) === 0) continue
+      const [cid] = CID.decodeFirst(key)
+      last = Uint8Array.from(cid.bytes)
+      yield { cid: cid.toString(), size: readU64(value, 0) }
+    }
+  }
+
+  async *unreferenced(): AsyncGenerator<{ cid: string; size: number; sinceMs: number }> {
+    for await (const [key, value] of this.#unreferenced.entries()) {
+      yield { cid: CID.decode(key).toString(), sinceMs: readU64(value, 0), size: readU64(value, 8) }
+    }
+  }
+
+  forgetUnreferenced(cid: string): WriteOperation {
+    return this.#unreferenced.del(parseCid(cid).bytes)
+  }
+
+  /** Entries whose path hash begins with `prefix`, after the hash `after`, in order of the hash. */
+  async *entries(prefix: Uint8Array, after?: Uint8Array): AsyncGenerator<readonly [hash: Uint8Array, entry: TableEntry]> {
+    const lte = new Uint8Array(hashBytes).fill(0xff)
+    lte.set(prefix)
+    const range: KeyRange = after !== undefined && Buffer.compare(after, prefix) > 0 ? { gt: after, lte } : { gte: prefix, lte }
+    for await (const [key, value] of this.#entries.entries(range)) yield [key, decodeEntry(value)]
+  }
+
+  /** What to write so that a path that has the leaves `before` has the leaves `after`. `nowMs`: Unix time. */
+  replace(path: string, before: readonly Version[], after: readonly Version[], nowMs: number): WriteOperation[] {
+    const key = pathKey(path)
+    const hash = hashOfPath(path)
+    const operations =
+      after.length === 0
+        ? [this.#versions.del(key), this.#entries.del(hash)]
+        : [this.#versions.put(key, encodeVersions(after)), this.#entries.put(hash, encodeEntry(path, after))]
+    const old = new Map(visibleOf(path, before).map((one) => [this.#cidKey(one.record).toString('latin1'), one]))
+    const cids = new Set<string>()
+    const copies = new Set<string>()
+    for (const { record, version } of visibleOf(path, after)) {
+      const cidKey = this.#cidKey(record)
+      cids.add(record.content?.cid ?? '')
+      if (record.conflictOf !== undefined) copies.add(record.path)
+      if (old.delete(cidKey.toString('latin1'))) continue
+      operations.push(this.#cids.put(cidKey, u64s(record.content?.size ?? 0)))
+      if (record.conflictOf !== undefined) operations.push(this.#copies.put(pathKey(record.path), version.bytes))
+    }
+    for (const { record } of old.values()) {
+      operations.push(this.#cids.del(this.#cidKey(record)))
+      if (record.conflictOf !== undefined && !copies.has(record.path)) operations.push(this.#copies.del(pathKey(record.path)))
+      // Whether anybody else has this root is asked when it is about to be dropped, and not on every change.
+      if (record.content !== undefined && !cids.has(record.content.cid)) {
+        operations.push(this.#unreferenced.put(parseCid(record.content.cid).bytes, u64s(nowMs, record.content.size)))
+      }
+    }
+    return operations
+  }
+
+  #cidKey(record: FileRecord): Buffer {
+    const kind = record.conflictOf === undefined ? fileKind : copyKind
+    return Buffer.concat([parseCid(record.content?.cid ?? '').bytes, Buffer.of(kind), pathKey(record.path)])
+  }
+}
+
+function copyAt([key, value]: readonly [Uint8Array, Uint8Array]): readonly [Uint8Array, FileRecord] {
+  const { record } = decodeRecord(value)
+  return [key, asCopy(record.path, record)]
+}
+
+function encodeEntry(path: string, leaves: readonly Version[]): Uint8Array {
+  const { winner, copies } = viewOf(leaves)
+  const header = Buffer.alloc(entryHeaderBytes)
+  header.writeUInt8(winner?.record.content === undefined ? 2 : 1, 0)
+  header.writeUInt16BE(copies.length, 1)
+  header.writeBigUInt64BE(modifiedMaxOf(leaves), 3)
+  header.writeUInt16BE(leaves.length, 11)
+  return Buffer.concat([header, ...leaves.map((version) => version.hash), Buffer.from(path)])
+}
+
+function decodeEntry(value: Uint8Array): TableEntry {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  const leaves = bytes.readUInt16BE(11)
+  const hashes = Array.from({ length: leaves }, (_, i) => bytes.subarray(entryHeaderBytes + i * hashBytes, entryHeaderBytes + (i + 1) * hashBytes))
+  return {
+    live: bytes[0] === 1,
+    copies: bytes.readUInt16BE(1),
+    modifiedMax: bytes.readBigUInt64BE(3),
+    hashes,
+    path: bytes.subarray(entryHeaderBytes + leaves * hashBytes).toString(),
+  }
+}
+
+export function modifiedMaxOf(leaves: readonly Version[]): Hlc {
+  return leaves.reduce((max, { record }) => (record.modified > max ? record.modified : max), 0n)
+}
+
+function u64s(...values: number[]): Uint8Array {
+  const bytes = Buffer.alloc(8 * values.length)
+  for (const [i, value] of values.entries()) bytes.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(value))), 8 * i)
+  return bytes
+}
+
+function readU64(value: Uint8Array, offset: number): number {
+  return Number(Buffer.from(value.buffer, value.byteOffset, value.byteLength).readBigUInt64BE(offset))
+}

@@ -1,0 +1,466 @@
+import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '../base/index.js'
+import { codeOf, Emitter, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySignatureInPool } from '../base/index.js'
+import { DigestTree, hashOfPath } from './digest-tree.js'
+import { lineageOfNext } from './lineage.js'
+import type { Version } from './merge.js'
+import { join, sameDot, supersedes, viewOf } from './merge.js'
+import { conflictPath, normalizePath } from './path.js'
+import { PathLocks } from './path-locks.js'
+import { checkContent, decodeRecord, parseCid, signedParts, signRecord } from './record.js'
+import type { TableEntry } from './record-table.js'
+import { modifiedMaxOf, RecordTable, visibleOf } from './record-table.js'
+import { SeenVersions } from './seen-versions.js'
+import type { CatalogChange, CatalogStats, Edit, FileContent, FileRecord, Prepared, Run } from './types.js'
+import { CatalogError } from './types.js'
+
+/** What a new file is wanted on where nobody says: two copies, the least that survives a loss. */
+const replicasDefault = 2
+
+export interface RecordsComponents {
+  readonly meta: KeyValue
+  readonly signer: Signer
+  readonly clock: Clock
+  readonly log: Log
+  readonly isMember: (writer: NodeId, writtenMs: number) => boolean
+}
+
+export interface RecordsInit {
+  readonly tombstoneLifetimeMs: number
+}
+
+/** One path before and after. */
+interface PathChange {
+  readonly path: string
+  readonly before: readonly Version[]
+  readonly after: readonly Version[]
+}
+
+/** What became of versions that came from elsewhere. */
+export interface Ingested {
+  /** Now stored. */
+  readonly accepted: number
+  /** Not wanted: too far in the future, too old, or of nobody we know. */
+  readonly refused: number
+  /** Of those not stored, whether one was broken: not decodable, or not signed by whom it says. */
+  readonly broken: boolean
+}
+
+export interface RecordsEvents {
+  change: CatalogChange
+  /** Signed here, and on disk. */
+  written: readonly Version[]
+}
+
+/**
+ * Versions of paths on one node: reads them, makes new ones, takes in those of others. Every change goes the same way:
+ * lock the paths, read their leaves, compute the new ones, write all tables in one batch, bring the digests up to date,
+ * tell listeners, unlock.
+ */
+export class Records {
+  readonly events = new Emitter<RecordsEvents>()
+  readonly digests = new DigestTree()
+  readonly table: RecordTable
+  readonly received: CatalogStats['received'] = { accepted: 0, known: 0, malformed: 0, badSignature: 0, notMember: 0, future: 0, expired: 0 }
+  readonly counts = { files: 0, tombstones: 0, conflicts: 0 }
+  readonly #components: RecordsComponents
+  readonly #init: RecordsInit
+  readonly #locks = new PathLocks()
+  readonly #refused: SeenVersions
+  #hlc: HlcClock
+
+  private constructor(components: RecordsComponents, init: RecordsInit) {
+    this.#components = components
+    this.#init = init
+    this.table = new RecordTable(components.meta)
+    this.#hlc = new HlcClock(components.clock)
+    this.#refused = new SeenVersions(components.clock)
+  }
+
+  /**
+   * One scan over the smallest table fills the digests and the counts, and finds the highest timestamp there is: our own
+   * clock never goes below it, though the machine's may have been set back.
+   */
+  static async open(components: RecordsComponents, init: RecordsInit): Promise<Records> {
+    const records = new Records(components, init)
+    let last: Hlc = 0n
+    for await (const [pathHash, entry] of records.table.entries(new Uint8Array(0))) {
+      for (const hash of entry.hashes) records.digests.toggle(pathHash, hash)
+      if (entry.live) records.counts.files++
+      else records.counts.tombstones++
+      records.counts.conflicts += entry.copies
+      if (entry.modifiedMax > last) last = entry.modifiedMax
+    }
+    records.#hlc = new HlcClock(components.clock, last)
+    return records
+  }
+
+  async prepare(edits: readonly Edit[]): Promise<Prepared> {
+    const normalized = edits.map((edit) => ({ ...edit, path: normalizePath(edit.path) }))
+    const { release, leaves, sources } = await this.#lock(normalized.map((edit) => edit.path))
+    try {
+      const editing = new Editing(leaves, sources, this.#components.signer, () => this.#hlc.now())
+      const records = normalized.map((edit) => editing.apply(edit))
+      const changes = editing.changes()
+      const stored = changes.flatMap(({ after }) => after)
+      const written = editing.signed.filter((version) => stored.includes(version))
+      return {
+        records,
+        operations: this.#operations(changes),
+        published: once(() => {
+          this.#settle(changes, true)
+          release()
+          this.events.emit('written', written)
+        }),
+        abandon: release,
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async apply(edits: readonly Edit[]): Promise<FileRecord[]> {
+    const prepared = await this.prepare(edits)
+    try {
+      await this.#components.meta.write(prepared.operations, { durable: true })
+      prepared.published()
+      return [...prepared.records]
+    } finally {
+      prepared.abandon()
+    }
+  }
+
+  /**
+   * Takes in versions as others sent them. Not durable by itself: whoever sent them has them still, and a crash that
+   * takes them away takes them out of the digests too. Never rejects for what is in them.
+   */
+  async ingest(encoded: readonly Uint8Array[]): Promise<Ingested> {
+    const { candidates, refused, malformed } = await this.#sift(encoded)
+    const verified = await Promise.all(candidates.map(async (version) => this.#isSigned(version)))
+    const byPath = new Map<string, Version[]>()
+    let forged = 0
+    for (const [i, version] of candidates.entries()) {
+      const group = byPath.get(version.record.path)
+      if (verified[i] !== true) forged++
+      else if (group === undefined) byPath.set(version.record.path, [version])
+      else group.push(version)
+    }
+    this.received.badSignature += forged
+    const accepted = byPath.size === 0 ? 0 : await this.#mergeIn(byPath)
+    return { accepted, refused, broken: malformed + forged > 0 }
+  }
+
+  /** Removes leaves without a trace: what a purge does, and a node that comes back after very long. */
+  async forget(path: string, isToGo: (version: Version, leaves: readonly Version[]) => boolean): Promise<number> {
+    const release = await this.#locks.acquire([path])
+    try {
+      const before = (await this.table.leaves([path]))[0] ?? []
+      const after = before.filter((version) => !isToGo(version, before))
+      if (after.length === before.length) return 0
+      const changes = [{ path, before, after }]
+      await this.#components.meta.write(this.#operations(changes), { durable: false })
+      this.#settle(changes, false)
+      return before.length - after.length
+    } finally {
+      release()
+    }
+  }
+
+  /** Whether a path holds tombstones only, and all of them are past their lifetime. */
+  isExpired(entry: TableEntry): boolean {
+    return !entry.live && entry.copies === 0 && this.#isPastLifetime(entry.modifiedMax)
+  }
+
+  async settleUnreferenced(cid: string, dropped: boolean): Promise<boolean> {
+    const release = await this.#locks.acquire((await this.table.byCid(cid)).flatMap((record) => [record.path, record.conflictOf ?? record.path]))
+    try {
+      // Under the locks of all that have it, nobody can lose it unseen between this look and the write.
+      const wanted = (await this.table.byCid(cid)).length > 0
+      if (wanted || dropped) await this.#components.meta.write([this.table.forgetUnreferenced(cid)], { durable: false })
+      return !wanted
+    } finally {
+      release()
+    }
+  }
+
+  /** Hashes of versions in a bucket that were refused a short while ago: not worth fetching again yet. */
+  refusedRecently(prefix: Uint8Array): readonly Uint8Array[] {
+    return this.#refused.of(prefix)
+  }
+
+  /** What is neither broken, nor refused, nor here already. */
+  async #sift(encoded: readonly Uint8Array[]): Promise<{ candidates: Version[]; refused: number; malformed: number }> {
+    const now = this.#components.clock.wallMs()
+    const decoded: Version[] = []
+    for (const bytes of encoded) {
+      try {
+        decoded.push(decodeRecord(bytes))
+      } catch (error) {
+        if (codeOf(error) !== 'BAD_RECORD') throw error
+      }
+    }
+    const malformed = encoded.length - decoded.length
+    this.received.malformed += malformed
+    let refused = 0
+    const stored = await this.table.leaves(decoded.map(({ record }) => record.path))
+    const candidates = decoded.filter((version, i) => {
+      const { record } = version
+      const writtenMs = hlcToMs(record.modified)
+      const leaves = stored[i] ?? []
+      if (isKnown(version, leaves)) {
+        this.received.known++
+        return false
+      }
+      if (writtenMs > now + hlcSkewMsMax) this.received.future++
+      else if (!this.#components.isMember(record.writer, writtenMs)) this.received.notMember++
+      else if (record.content === undefined && leaves.length === 0 && this.#isPastLifetime(record.modified)) this.received.expired++
+      else return true
+      const tooSoonMs = writtenMs - hlcSkewMsMax - now
+      this.#refused.add(hashOfPath(record.path), version.hash, tooSoonMs > 0 ? tooSoonMs : undefined)
+      refused++
+      return false
+    })
+    return { candidates, refused, malformed }
+  }
+
+  async #isSigned(version: Version): Promise<boolean> {
+    const { body, signature } = signedParts(version.bytes)
+    return verifySignatureInPool(version.record.writer, 'mesh-node catalog record 1', body, signature)
+  }
+
+  async #mergeIn(byPath: ReadonlyMap<string, Version[]>): Promise<number> {
+    const paths = [...byPath.keys()]
+    const release = await this.#locks.acquire(paths)
+    try {
+      const stored = await this.table.leaves(paths)
+      const changes: PathChange[] = []
+      let accepted = 0
+      for (const [i, path] of paths.entries()) {
+        const before = stored[i] ?? []
+        const incoming = (byPath.get(path) ?? []).filter((version) => !isKnown(version, before))
+        const after = join(before, incoming)
+        const fresh = incoming.filter((version) => after.includes(version)).length
+        if (fresh === 0) continue
+        accepted += fresh
+        for (const { record } of incoming) invariant(this.#hlc.observe(record.modified), 'versions from the future are sifted out')
+        changes.push({ path, before, after })
+      }
+      if (changes.length > 0) await this.#components.meta.write(this.#operations(changes), { durable: false })
+      this.#settle(changes, false)
+      this.received.accepted += accepted
+      return accepted
+    } finally {
+      release()
+    }
+  }
+
+  /**
+   * Locks paths, and for those at which a conflict copy is seen the path that it comes from too: an edit of the copy
+   * changes that. Which those are is only sure under the lock.
+   */
+  async #lock(paths: readonly string[]): Promise<{ release: () => void; leaves: Map<string, Version[]>; sources: Map<string, string> }> {
+    const all = new Set(paths)
+    for (;;) {
+      const release = await this.#locks.acquire(all)
+      try {
+        const sources = new Map<string, string>()
+        for (const [i, version] of (await this.table.copies(paths)).entries()) {
+          if (version !== undefined) sources.set(paths[i] ?? '', version.record.path)
+        }
+        const missing = [...sources.values()].filter((path) => !all.has(path))
+        if (missing.length === 0) {
+          const locked = [...all]
+          const stored = await this.table.leaves(locked)
+          return { release, sources, leaves: new Map(locked.map((path, i) => [path, stored[i] ?? []])) }
+        }
+        for (const path of missing) all.add(path)
+      } catch (error) {
+        release()
+        throw error
+      }
+      release()
+    }
+  }
+
+  #operations(changes: readonly PathChange[]): WriteOperation[] {
+    const now = this.#components.clock.wallMs()
+    return changes.flatMap(({ path, before, after }) => this.table.replace(path, before, after, now))
+  }
+
+  /** Once it is on disk. */
+  #settle(changes: readonly PathChange[], local: boolean): void {
+    for (const { path, before, after } of changes) {
+      const pathHash = hashOfPath(path)
+      for (const { hash } of before) this.digests.toggle(pathHash, hash)
+      for (const { hash } of after) this.digests.toggle(pathHash, hash)
+      this.#count(before, -1)
+      this.#count(after, 1)
+      this.#announce(path, before, after, local)
+    }
+  }
+
+  #count(leaves: readonly Version[], by: 1 | -1): void {
+    const { winner, copies } = viewOf(leaves)
+    if (winner === undefined) return
+    if (winner.record.content === undefined) this.counts.tombstones += by
+    else this.counts.files += by
+    this.counts.conflicts += by * copies.length
+  }
+
+  #announce(path: string, before: readonly Version[], after: readonly Version[], local: boolean): void {
+    const old = new Map(visibleOf(path, before).map(({ record }) => [record.path, record]))
+    for (const { record } of visibleOf(path, after)) {
+      const previous = old.get(record.path)
+      old.delete(record.path)
+      if (previous?.modified === record.modified && previous.writer === record.writer) continue
+      this.events.emit('change', { path: record.path, previous, current: record, local })
+    }
+    const winner = after[0]?.record
+    for (const previous of old.values()) {
+      const current = winner?.content === undefined && winner?.path === previous.path ? winner : { ...previous, content: undefined }
+      this.events.emit('change', { path: previous.path, previous, current, local })
+    }
+  }
+
+  #isPastLifetime(modified: Hlc): boolean {
+    return hlcToMs(modified) < this.#components.clock.wallMs() - this.#init.tombstoneLifetimeMs
+  }
+}
+
+/** Here already, or superseded by what is. */
+function isKnown(version: Version, leaves: readonly Version[]): boolean {
+  return leaves.some((leaf) => Buffer.compare(leaf.hash, version.hash) === 0 || supersedes(leaf.record, version.record))
+}
+
+function once(run: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    run()
+  }
+}
+
+/** Edits on locked paths, one after the other, each on what the ones before it left. Pure but for the clock and the key. */
+class Editing {
+  /** All that was signed, also what a later edit of the same path superseded at once. */
+  readonly signed: Version[] = []
+  readonly #before: ReadonlyMap<string, readonly Version[]>
+  readonly #leaves: Map<string, readonly Version[]>
+  readonly #sources: ReadonlyMap<string, string>
+  readonly #signer: Signer
+  readonly #now: () => Hlc
+
+  constructor(leaves: ReadonlyMap<string, readonly Version[]>, sources: ReadonlyMap<string, string>, signer: Signer, now: () => Hlc) {
+    this.#before = leaves
+    this.#leaves = new Map(leaves)
+    this.#sources = sources
+    this.#signer = signer
+    this.#now = now
+  }
+
+  apply(edit: Edit): FileRecord {
+    const winner = viewOf(this.#of(edit.path)).winner?.record
+    const source = this.#sources.get(edit.path)
+    const copy = source === undefined || winner?.content !== undefined ? undefined : this.#copyAt(source, edit.path)
+    const seen = copy?.record ?? (winner?.content === undefined ? undefined : winner)
+    if (edit.ifVersion !== undefined && (seen === undefined || !sameDot(seen, edit.ifVersion))) {
+      throw new CatalogError('CHANGED', `${edit.path} has been changed meanwhile`, { path: edit.path })
+    }
+    if (source === undefined || copy === undefined) return this.#write(edit, winner)
+    // An edit of a conflict copy makes a file of its own of it (unless it deletes it), and settles the conflict.
+    const settled = this.#resolve(source, copy)
+    return edit.content === 'deleted' ? settled : this.#write(edit, copy.record)
+  }
+
+  changes(): PathChange[] {
+    return [...this.#leaves].flatMap(([path, after]) => {
+      const before = this.#before.get(path) ?? []
+      return before === after ? [] : [{ path, before, after }]
+    })
+  }
+
+  #of(path: string): readonly Version[] {
+    return this.#leaves.get(path) ?? []
+  }
+
+  #copyAt(source: string, path: string): Version | undefined {
+    return viewOf(this.#of(source)).copies.find(({ record }) => conflictPath(source, record) === path)
+  }
+
+  /** `current`: what the edit is made on, as its user sees it. */
+  #write(edit: Edit, current: FileRecord | undefined): FileRecord {
+    const { path } = edit
+    const facts = { path }
+    const before = current?.content
+    // Without a token the edit claims no lease, and must not fall behind the version it is made on either.
+    const token = edit.token ?? current?.token ?? 0n
+    if (current !== undefined && token < current.token) {
+      throw new CatalogError('STALE_TOKEN', `${path} was written under token ${current.token.toString()}, and ${token.toString()} is older`, {
+        path,
+        token: token.toString(),
+        current: current.token.toString(),
+      })
+    }
+    if (edit.ifAbsent === true && before !== undefined) throw new CatalogError('EXISTS', `there is a file at ${path} already`, facts)
+    const { writer, modified } = this.#dot()
+    const base = { path, writer, modified, token, lineage: this.#lineage(path, { writer, modified }, []) }
+    if (edit.content === 'deleted') {
+      if (current === undefined || before === undefined) throw new CatalogError('NOT_FOUND', `there is no file at ${path}`, facts)
+      return this.#add({ ...base, content: undefined, owner: current.owner, basis: current.basis })
+    }
+    const isNew = edit.content.cid !== undefined
+    const content = completed(edit.content, before, path)
+    // Elsewhere than where the content was brought in, it is new content.
+    const basis = isNew || current === undefined || current.path !== path ? { writer, modified } : current.basis
+    const owner = edit.owner ?? (isNew ? writer : (current?.owner ?? writer))
+    return this.#add({ ...base, content, owner, basis })
+  }
+
+  /** The winner once more (or its tombstone), now knowing of `copy` and superseding it. */
+  #resolve(path: string, copy: Version): FileRecord {
+    const winner = viewOf(this.#of(path)).winner?.record
+    invariant(winner, 'where there is a copy there is a winner')
+    const dot = this.#dot()
+    const { content, owner, token, basis } = winner
+    return this.#add({ path, ...dot, content, owner, token, basis, lineage: this.#lineage(path, dot, [copy]) })
+  }
+
+  #lineage(path: string, dot: { writer: NodeId; modified: Hlc }, also: readonly Version[]): readonly Run[] {
+    const leaves = this.#of(path)
+    invariant(modifiedMaxOf(leaves) < dot.modified, 'our clock is ahead of all that we know')
+    const { winner, hidden } = viewOf(leaves)
+    // Hidden leaves hold nothing to lose: superseding them keeps the state small. Copies stay, until somebody edits them.
+    const superseded = [...(winner === undefined ? [] : [winner]), ...hidden, ...also]
+    const lineages = (versions: readonly Version[]): (readonly Run[])[] => versions.map(({ record }) => record.lineage)
+    return lineageOfNext(dot, lineages(superseded), lineages(leaves))
+  }
+
+  #dot(): { writer: NodeId; modified: Hlc } {
+    return { writer: this.#signer.nodeId, modified: this.#now() }
+  }
+
+  #add(record: FileRecord): FileRecord {
+    const version = signRecord(record, this.#signer)
+    this.signed.push(version)
+    this.#leaves.set(record.path, join(this.#of(record.path), [version]))
+    return record
+  }
+}
+
+/** `change` over `before`. Throws NOT_FOUND if there is nothing to change, BAD_RECORD for what no record may say. */
+function completed(change: Partial<FileContent>, before: FileContent | undefined, path: string): FileContent {
+  const isNew = change.cid !== undefined
+  if (!isNew && before === undefined) throw new CatalogError('NOT_FOUND', `there is no file at ${path}`, { path })
+  if (isNew && change.size === undefined) throw new CatalogError('BAD_RECORD', 'new content needs its size', { path })
+  if (!isNew && change.size !== undefined) throw new CatalogError('BAD_RECORD', 'a size belongs to new content', { path })
+  const content = {
+    cid: change.cid === undefined ? (before?.cid ?? '') : parseCid(change.cid).toString(),
+    size: change.size ?? before?.size ?? 0,
+    priority: change.priority ?? before?.priority ?? 'normal',
+    replicas: change.replicas ?? before?.replicas ?? replicasDefault,
+    pinned: change.pinned ?? before?.pinned ?? false,
+  }
+  checkContent(content)
+  return content
+}

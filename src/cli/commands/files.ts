@@ -1,0 +1,152 @@
+import { formatSize } from '../../base/index.js'
+import type { FileInfo, ListEntry } from '../../client/index.js'
+import { CliError } from '../errors.js'
+import type { Register } from '../register.js'
+import { ago, clean, table } from '../table.js'
+import { priorityOf, replicasOf } from './put.js'
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { Progress } from '../progress.js'
+
+const none = (): void => undefined
+
+/** What can be done with files besides putting and getting them. */
+export function fileCommands(register: Register): void {
+  register('ls [path]', 'list a folder of the mesh', (command) => {
+    command.option('-r, --recursive', 'with all that is below')
+  }, async (context, [path = '/'], options: { recursive?: boolean }) => {
+    const entries = await context.client().list(path, { recursive: options.recursive === true, signal: context.signal })
+    context.print(entries, () => listing(entries))
+  })
+
+  register('stat <what>', 'what is known of a path or CID', none, async (context, [what = '']) => {
+    const info = await context.client().stat(what, { signal: context.signal })
+    context.print(info, () => described(info))
+  })
+
+  register('rm <path>', 'remove a file from the mesh', (command) => {
+    command.option('-r, --recursive', 'remove a folder with all that is in it')
+  }, async (context, [path = ''], options: { recursive?: boolean }) => {
+    const result = await context.client().remove(path, { recursive: options.recursive === true, signal: context.signal })
+    context.print(result, () => '')
+    if (options.recursive === true) context.say(`${String(result.removed)} files removed`)
+  })
+
+  register('mv <from> <to>', 'move a file or folder of the mesh', none, async (context, [from = '', to = '']) => {
+    const result = await context.client().move(from, to, { signal: context.signal })
+    context.print(result, () => '')
+  })
+
+  register('export <cid> <file>', 'write a CID and all under it as a CAR archive', none, async (context, [what = '', file = '']) => {
+    const client = context.client()
+    let cid = what
+    if (what.startsWith('/')) {
+      const info = await client.stat(what, { signal: context.signal })
+      if (info.cid === null) throw new CliError('USAGE', `${what} is a folder: export its files one by one`, { path: what })
+      cid = info.cid
+    }
+    const chunks = await client.exportCar(cid, { signal: context.signal })
+    if (file === '-') {
+      for await (const chunk of chunks) if (!process.stdout.write(chunk)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+      return
+    }
+    const progress = new Progress(cid, undefined, { quiet: context.json })
+    const partial = `${file}.${String(process.pid)}.part`
+    let bytes = 0
+    try {
+      await pipeline(async function* () {
+        for await (const chunk of progress.through(chunks)) {
+          bytes += chunk.length
+          yield chunk
+        }
+      }, createWriteStream(partial, { flags: 'wx' }))
+      await rename(partial, file)
+    } catch (error) {
+      await rm(partial, { force: true })
+      throw error
+    } finally {
+      progress.clear()
+    }
+    context.print({ cid, file, size: bytes }, () => '')
+    context.say(`${file}: ${formatSize(bytes)}`)
+  })
+
+  register('verify [cid]', 'hash again what this node holds, and heal what is corrupt', none, async (context, [cid]) => {
+    const results = []
+    let corrupt = 0
+    let healed = 0
+    for await (const result of context.client().verify(cid, { signal: context.signal })) {
+      results.push(result)
+      if (result.healed) healed++
+      else if (!result.ok) {
+        corrupt++
+        context.say(`${result.cid}: ${result.error ?? 'corrupt'}`)
+      }
+    }
+    const checked = results.length
+    context.print({ checked, corrupt, healed, results: results.filter((result) => !result.ok || result.healed) }, () =>
+      `${String(checked)} checked, ${String(corrupt)} corrupt, ${String(healed)} healed`)
+    if (corrupt > 0) throw new CliError('CORRUPT', `${String(corrupt)} are corrupt and could not be healed: no other holder answered with the right bytes`, { corrupt })
+  })
+
+  register('pin add <path>', 'never evict it', none, async (context, [path = '']) => {
+    context.print(await context.client().update(path, { pinned: true }, { signal: context.signal }), () => '')
+  })
+  register('pin rm <path>', 'let it be evicted like anything else', none, async (context, [path = '']) => {
+    context.print(await context.client().update(path, { pinned: false }, { signal: context.signal }), () => '')
+  })
+  register('pin ls', 'what is pinned', none, async (context) => {
+    const entries = await context.client().pins({ signal: context.signal })
+    context.print(entries, () => listing(entries))
+  })
+
+  register('priority set <path> <priority>', 'how much it matters', none, async (context, [path = '', priority = '']) => {
+    context.print(await context.client().update(path, { priority: priorityOf(priority) }, { signal: context.signal }), () => '')
+  })
+
+  register('replicas set <path> <number>', 'on how many nodes it should be', none, async (context, [path = '', count = '']) => {
+    context.print(await context.client().update(path, { replicas: replicasOf(count) }, { signal: context.signal }), () => '')
+  })
+  register('replicas ls [path]', 'who has what', none, async (context, [path = '/']) => {
+    const client = context.client()
+    const entries = await client.list(path, { recursive: true, signal: context.signal })
+    const infos: FileInfo[] = []
+    for (const entry of entries) if (entry.type === 'file') infos.push(await client.stat(entry.path, { signal: context.signal }))
+    const rows = infos.map((info) => ({ path: info.path, cid: info.cid, replicas: info.replicas }))
+    context.print(rows, () => table(['PATH', 'HAVE', 'WANTED', 'HOLDERS'], rows.map((row) => [row.path ?? '', row.replicas.have, row.replicas.wanted, row.replicas.holders.join(' ')])))
+  })
+}
+
+function listing(entries: readonly ListEntry[]): string {
+  if (entries.length === 0) return ''
+  return table(
+    ['SIZE', 'COPIES', 'PRIORITY', 'MODIFIED', 'PATH'],
+    entries.map((entry) => [
+      formatSize(entry.size),
+      entry.type === 'dir' ? '' : `${String(entry.replicas.have)}/${String(entry.replicas.wanted)}`,
+      entry.priority ?? '',
+      entry.modified === null ? '' : ago(entry.modified),
+      entry.type === 'dir' ? `${entry.path}/` : entry.path,
+    ]),
+  )
+}
+
+function described(info: FileInfo): string {
+  const rows: [string, string | null][] = [
+    ['path', info.path],
+    ['type', info.type],
+    ['cid', info.cid],
+    ['size', `${formatSize(info.size)} (${String(info.size)} bytes)`],
+    ['files', info.files === undefined ? null : String(info.files)],
+    ['blobs', info.type === 'dir' ? null : String(info.blobs)],
+    ['priority', info.priority],
+    ['replicas', info.type === 'dir' ? null : `${String(info.replicas.have)} of ${String(info.replicas.wanted)}`],
+    ['holders', info.replicas.holders.length === 0 ? null : info.replicas.holders.join('\n          ')],
+    ['pinned', info.pinned ? 'yes' : 'no'],
+    ['owner', info.owner],
+    ['modified', info.modified === null ? null : new Date(info.modified).toISOString()],
+    ['token', info.token === '0' ? null : info.token],
+  ]
+  return rows.filter((row): row is [string, string] => row[1] !== null).map(([name, value]) => `${name.padEnd(10)}${name === 'holders' ? value : clean(value)}`).join('\n')
+}

@@ -1,0 +1,219 @@
+import { createReadStream } from 'node:fs'
+import type { Stats } from 'node:fs'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { codeOf, formatSize, messageOf } from '../../base/index.js'
+import type { FolderSource, Priority, PutOptions } from '../../client/index.js'
+import { priorities } from '../../client/index.js'
+import type { Context } from '../context.js'
+import { CliError } from '../errors.js'
+import { Progress } from '../progress.js'
+import type { Register } from '../register.js'
+
+interface Options {
+  as?: string
+  priority?: string
+  replicas?: string
+  pin?: boolean
+  wait?: boolean
+}
+
+export function putCommand(register: Register): void {
+  register('put <file>', 'put a file, a folder, or - (standard input) into the mesh; prints its CID', (command) => {
+    withPutOptions(command.option('--as <path>', 'its path in the mesh [/ and its own name]'))
+  }, async (context, [file = ''], options: Options) => {
+    const put = putOptionsOf(options)
+    if (file === '-') {
+      if (options.as === undefined) throw new CliError('USAGE', 'standard input has no name of its own: give it one with --as /path')
+      await putFile(context, options.as, process.stdin as AsyncIterable<Uint8Array>, undefined, put)
+      return
+    }
+    const info = await lookAt(file)
+    const path = pathFor(file, options.as)
+    if (info.isDirectory()) await putFolder(context, file, path, put)
+    else if (info.isFile()) await putFile(context, path, createReadStream(file, { highWaterMark: chunkBytes }), info.size, put)
+    else throw new CliError('CANNOT_READ', `${file} is neither a file nor a folder`, { file })
+  })
+}
+
+function withPutOptions(command: Command): void {
+  command
+    .option('--priority <priority>', `one of ${priorities.join(', ')}`)
+    .option('--replicas <number>', 'on how many nodes it should be')
+    .option('--pin', 'never evict it here')
+    .option('--wait', 'return when that many nodes have it')
+}
+
+/** Large enough that a call costs nothing beside its bytes. */
+const chunkBytes = 1 << 20
+/** A file at most this large goes into the stream in one piece. */
+const smallBytesMax = 1 << 20
+/** Files opened ahead of the one that is being sent. Reading small files is waiting for the disk, mostly. */
+const readAhead = 32
+
+/** Of a folder in which much is wrong, the first are enough to see what. */
+const failuresShownMax = 20
+
+export function priorityOf(text: string): Priority {
+  const priority = priorities.find((name) => name === text)
+  if (priority === undefined) throw new CliError('USAGE', `there is no priority "${text}": it is one of ${priorities.join(', ')}`)
+  return priority
+}
+
+export function replicasOf(text: string): number {
+  const replicas = Number(text)
+  if (!/^\d{1,4}$/.test(text) || replicas < 1 || replicas > 999) throw new CliError('USAGE', `the number of replicas is a whole number from 1 to 999, not "${text}"`)
+  return replicas
+}
+
+function putOptionsOf(options: Options): PutOptions {
+  return {
+    ...(options.priority === undefined ? {} : { priority: priorityOf(options.priority) }),
+    ...(options.replicas === undefined ? {} : { replicas: replicasOf(options.replicas) }),
+    ...(options.pin === true ? { pin: true } : {}),
+    ...(options.wait === true ? { wait: true } : {}),
+  }
+}
+
+/** `--as /a/` means: in there, under its own name. */
+function pathFor(file: string, as: string | undefined): string {
+  const name = basename(resolve(file))
+  if (as === undefined) {
+    if (name === '') throw new CliError('USAGE', `${file} has no name of its own: give it one with --as /path`)
+    return `/${name}`
+  }
+  return as.endsWith('/') && as !== '/' ? as + name : as
+}
+
+async function lookAt(file: string): Promise<Stats> {
+  try {
+    return await stat(file)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw new CliError('NOT_FOUND', `there is no file ${file}`, { file }, { cause: error })
+    throw new CliError('CANNOT_READ', `${file} cannot be read: ${messageOf(error)}`, { file }, { cause: error })
+  }
+}
+
+async function putFile(context: Context, path: string, content: AsyncIterable<Uint8Array>, size: number | undefined, options: PutOptions): Promise<void> {
+  const progress = new Progress(path, size, { quiet: context.json })
+  try {
+    const result = await context.client().put(path, progress.through(readable(content)), { ...options, signal: context.signal })
+    progress.clear()
+    context.print(result, () => result.cid ?? '')
+    if (result.replicas.have < result.replicas.wanted) {
+      context.say(`${result.path}: ${formatSize(result.size)}, on ${String(result.replicas.have)} of ${String(result.replicas.wanted)} nodes so far`)
+    }
+  } finally {
+    progress.clear()
+  }
+}
+
+async function* readable(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    yield* content
+  } catch (error) {
+    throw new CliError('CANNOT_READ', messageOf(error), {}, { cause: error })
+  }
+}
+
+async function putFolder(context: Context, folder: string, path: string, options: PutOptions): Promise<void> {
+  const files: { path: string; full: string; size: number; modifiedMs: number }[] = []
+  let bytes = 0
+  for await (const file of filesBelow(folder, '', (skipped, why) => {
+    context.say(`skipped ${skipped}: ${why}`)
+  })) {
+    context.signal.throwIfAborted()
+    files.push(file)
+    bytes += file.size
+  }
+  if (files.length === 0) throw new CliError('NOT_FOUND', `there are no files in ${folder}, and the mesh keeps no empty folders`, { folder })
+  const progress = new Progress(path, bytes, { quiet: context.json })
+  try {
+    const result = await context.client().putFolder(path, sources(files, progress), { ...options, signal: context.signal })
+    progress.clear()
+    context.print(result, () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
+    context.say(`${String(result.files)} files, ${formatSize(result.size)} at ${result.path}`)
+    const failed = result.failed ?? []
+    for (const file of failed.slice(0, failuresShownMax)) context.say(`${file.path}: ${file.message}`)
+    if (failed.length > 0) throw new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + result.files)} files could not be put`, { failed: failed.length })
+  } finally {
+    progress.clear()
+  }
+}
+
+/** Depth first, in name order. Links are not followed: they may lead anywhere, round in circles included. */
+async function* filesBelow(
+  folder: string,
+  prefix: string,
+  skip: (path: string, why: string) => void,
+): AsyncIterable<{ path: string; full: string; size: number; modifiedMs: number }> {
+  let entries
+  try {
+    entries = await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    throw new CliError('CANNOT_READ', `${folder} cannot be read: ${messageOf(error)}`, { folder }, { cause: error })
+  }
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1))
+  for (const entry of entries) {
+    const full = join(folder, entry.name)
+    const path = `${prefix}${entry.name}`
+    if (entry.isDirectory()) yield* filesBelow(full, `${path}/`, skip)
+    else if (entry.isSymbolicLink()) skip(full, 'a symbolic link')
+    else if (!entry.isFile()) skip(full, 'neither a file nor a folder')
+    else if (entry.name.includes('�')) skip(full, 'its name is not Unicode')
+    else {
+      const info = await lookAt(full)
+      yield { path, full, size: info.size, modifiedMs: Math.floor(info.mtimeMs) }
+    }
+  }
+}
+
+async function* sources(files: readonly { path: string; full: string; size: number; modifiedMs: number }[], progress: Progress): AsyncIterable<FolderSource> {
+  const ahead = new Map<number, Promise<FolderSource>>()
+  const start = (index: number): void => {
+    const file = files[index]
+    if (file === undefined) return
+    const source = openSource(file, progress)
+    source.catch(() => undefined)
+    ahead.set(index, source)
+  }
+  for (let index = 0; index < Math.min(readAhead, files.length); index++) start(index)
+  for (let index = 0; index < files.length; index++) {
+    const source = await ahead.get(index)
+    ahead.delete(index)
+    start(index + readAhead)
+    if (source !== undefined) yield source
+  }
+}
+
+async function openSource(file: { path: string; full: string; size: number; modifiedMs: number }, progress: Progress): Promise<FolderSource> {
+  if (file.size <= smallBytesMax) {
+    let content
+    try {
+      content = await readFile(file.full)
+    } catch (error) {
+      throw new CliError('CANNOT_READ', messageOf(error), { file: file.full }, { cause: error })
+    }
+    progress.add(content.length)
+    return { path: file.path, size: content.length, modifiedMs: file.modifiedMs, content }
+  }
+  return { path: file.path, size: file.size, modifiedMs: file.modifiedMs, content: progress.through(exactly(file.full, file.size)) }
+}
+
+/** A tar entry says its size first, so that a file which changes while it is read cannot be sent: it is told, not cut. */
+async function* exactly(file: string, size: number): AsyncIterable<Uint8Array> {
+  const handle = await open(file)
+  try {
+    let sent = 0
+    while (sent < size) {
+      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, size - sent))
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, sent)
+      if (bytesRead === 0) throw new CliError('CHANGED', `${file} became shorter while it was read; put it again`, { file })
+      sent += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,45 @@
+import { CommanderError } from 'commander'
+import { codeOf, CodedError, messageOf } from '../base/index.js'
+import { ClientError } from '../client/index.js'
+
+export type CliCode =
+  /** Arguments that make no sense. */
+  | 'USAGE'
+  | 'NOT_FOUND'
+  | 'BAD_NAME'
+  | 'CHANGED'
+  | 'CANNOT_READ'
+  | 'CANNOT_WRITE'
+  | 'CORRUPT'
+  | 'AMBIGUOUS'
+  /** Some files of a folder. */
+  | 'NOT_ALL'
+
+export class CliError extends CodedError<CliCode> {}
+
+/** 0 done; 1 failed; 2 wrong usage, or the API said no; 62 timed out; 125 cancelled. */
+export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
+
+/** Codes of what happens on this machine, outside a node, through nobody's wrong typing. */
+const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'NOT_ALL', 'INTERNAL'])
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.refused
+  const code = codeOf(error)
+  if (code === 'DEADLINE') return exitCodes.timedOut
+  if (code === 'ABORTED' || code === 'ABORT_ERR') return exitCodes.cancelled
+  if (error instanceof ClientError && error.status !== undefined) {
+    return error.status < 500 || error.status === 507 ? exitCodes.refused : exitCodes.failed
+  }
+  return error instanceof CodedError && !failures.has(code ?? '') ? exitCodes.refused : exitCodes.failed
+}
+
+export function errorDocument(error: unknown): { error: Record<string, unknown> } {
+  if (error instanceof CommanderError) return { error: { code: 'USAGE', message: error.message.replace(/^error: /, '') } }
+  if (error instanceof CodedError) return { error: { ...error.facts, code: error.code as string, message: error.message } }
+  return { error: { code: codeOf(error) ?? 'INTERNAL', message: messageOf(error) } }
+}
+
+export function errorSentence(error: unknown): string {
+  return `mesh-node: ${messageOf(error)}`
+}

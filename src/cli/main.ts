@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+/**
+ * The command line. A thin thing: arguments in, one call of the client (or, for `start`, `init`, `join`, of the node)
+ * and words out.
+ */
+import { ClientError } from '../client/index.js'
+import { exitCodes } from './errors.js'
+import { runCli } from './program.js'
+
+const controller = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // The first asks; whoever asks twice does not want to wait.
+    if (controller.signal.aborted) process.exit(exitCodes.cancelled)
+    controller.abort(new ClientError('ABORTED', `stopped by ${signal}`, { signal }))
+  })
+}
+// `mesh-node ls | head` closes the pipe early, which is nobody's mistake.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed)
+})
+
+const code = await runCli(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, signal: controller.signal })
+if (code !== 0) process.exitCode = code
+/** All is done and said. What still keeps the process alive by then (a socket of a library that lingers) is nothing to wait for. */
+const lingerMs = 1_000
+setTimeout(function leave() {
+  // Unless it is a reader of our output who takes his time.
+  if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) setTimeout(leave, lingerMs).unref()
+  else process.exit()
+}, lingerMs).unref()

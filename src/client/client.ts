@@ -1,0 +1,295 @@
+import type { IncomingMessage } from 'node:http'
+import { messageOf } from '../base/index.js'
+import { ClientError } from './error.js'
+import { notRunning, readApiFile } from './home.js'
+import { parseEvents } from './sse.js'
+import { unpackFolder, packFolder } from './tar.js'
+import type { FolderEntry, FolderSource } from './tar.js'
+import { collect, encodePath, Transport } from './transport.js'
+import type {
+  DoctorCheck, FileInfo, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, Priority, PutFolderResult,
+  PutOptions, PutResult, VerifyResult,
+} from './types.js'
+
+export interface MeshClientInit {
+  url: string
+  token: string
+  /** How long to wait for the head of an answer [30 s]. */
+  timeoutMs?: number
+}
+
+export interface RequestOptions {
+  signal?: AbortSignal | undefined
+}
+
+export interface Content {
+  /** Bytes that will come; undefined if the node does not know beforehand. */
+  size: number | undefined
+  cid: string | undefined
+  bytes: AsyncIterable<Uint8Array>
+}
+
+/** Bytes `from` to `to`, both included, as in HTTP; `to` left out is the end; `from` left out is the last `to` bytes. */
+export interface ByteRange {
+  from?: number
+  to?: number
+}
+
+/** Local answers take milliseconds; one that takes longer than this is not coming. */
+const timeoutMsDefault = 30_000
+
+/**
+ * A client of one node's API. Methods answer with the documents of `types.ts` or reject with a `ClientError` that carries
+ * the node's own code.
+ *
+ * Bodies are streams with backpressure in both directions: a file of any size costs the memory of a few chunks.
+ */
+export class MeshClient {
+  readonly url: string
+  readonly #transport: Transport
+
+  constructor(init: MeshClientInit) {
+    this.url = init.url
+    this.#transport = new Transport({ url: init.url, token: init.token, timeoutMs: init.timeoutMs ?? timeoutMsDefault })
+  }
+
+  /** A client of the node that runs in `home`; NOT_RUNNING if none does. */
+  static ofHome(home: string, options: { timeoutMs?: number } = {}): MeshClient {
+    const file = readApiFile(home)
+    if (file === undefined) throw notRunning(home)
+    return new MeshClient({ url: file.url, token: file.token, ...options })
+  }
+
+  close(): void {
+    this.#transport.close()
+  }
+
+  async status(options?: RequestOptions): Promise<NodeStatus> {
+    return this.#get('/api/v1/status', options)
+  }
+
+  async peers(options?: RequestOptions): Promise<Peer[]> {
+    return this.#get('/api/v1/peers', options)
+  }
+
+  async members(options?: RequestOptions): Promise<MemberInfo[]> {
+    return this.#get('/api/v1/members', options)
+  }
+
+  async removeMember(peerId: string, options?: RequestOptions): Promise<void> {
+    await this.#transport.json({ method: 'DELETE', path: `/api/v1/members/${encodeURIComponent(peerId)}`, signal: options?.signal })
+  }
+
+  async invite(expiresMs: number, options?: RequestOptions): Promise<InviteInfo> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/invites', json: { expiresMs }, signal: options?.signal })
+  }
+
+  async doctor(options?: RequestOptions): Promise<DoctorCheck[]> {
+    return this.#get('/api/v1/doctor', options)
+  }
+
+  /** Asks the node to drain and stop; resolves when it has begun. */
+  async stop(options?: RequestOptions): Promise<void> {
+    await this.#transport.json({ method: 'POST', path: '/api/v1/stop', json: {}, signal: options?.signal })
+  }
+
+  /** Durable on that node when it resolves. A failing source, or an abort, leaves nothing behind. */
+  async put(
+    path: string,
+    content: AsyncIterable<Uint8Array>,
+    options: PutOptions & RequestOptions & { size?: number | undefined } = {},
+  ): Promise<PutResult> {
+    return this.#transport.json({
+      method: 'PUT',
+      path: `/api/v1/files/${encodePath(path)}${putQuery(options)}`,
+      headers: {
+        'content-type': 'application/octet-stream',
+        ...(options.size === undefined ? {} : { 'content-length': options.size }),
+      },
+      body: content,
+      signal: options.signal,
+      timeoutMs: 0,
+    })
+  }
+
+  /** Many files in one go, below `path`. Each is in or not for itself: see the answer's `entries` and `failed`. */
+  async putFolder(path: string, entries: AsyncIterable<FolderSource>, options: PutOptions & RequestOptions = {}): Promise<PutFolderResult> {
+    return this.#transport.json({
+      method: 'PUT',
+      path: `/api/v1/folders/${encodePath(path)}${putQuery(options)}`,
+      headers: { 'content-type': 'application/x-tar' },
+      body: packFolder(entries),
+      signal: options.signal,
+      timeoutMs: 0,
+    })
+  }
+
+  /** `target`: a path, or a CID. */
+  async get(target: string, options: RequestOptions & { range?: ByteRange | undefined } = {}): Promise<Content> {
+    const response = await this.#transport.call({
+      method: 'GET',
+      path: contentPath(target),
+      headers: { accept: '*/*', ...(options.range === undefined ? {} : { range: rangeHeader(options.range) }) },
+      signal: options.signal,
+      timeoutMs: 0,
+    })
+    return { size: lengthOf(response), cid: etagOf(response), bytes: bodyOf(response, options.signal) }
+  }
+
+  /** The files below a folder. Each entry's content must be read, or let go with `skip`, before the next is asked for. */
+  async *getFolder(path: string, options: RequestOptions = {}): AsyncIterable<FolderEntry> {
+    const response = await this.#transport.call({
+      method: 'GET',
+      path: `/api/v1/folders/${encodePath(path)}`,
+      headers: { accept: 'application/x-tar' },
+      signal: options.signal,
+      timeoutMs: 0,
+    })
+    yield* unpackFolder(bodyOf(response, options.signal))
+  }
+
+  async stat(target: string, options?: RequestOptions): Promise<FileInfo> {
+    return this.#get(`/api/v1/stat?target=${encodeURIComponent(target)}`, options)
+  }
+
+  async list(path = '/', options: RequestOptions & { recursive?: boolean } = {}): Promise<ListEntry[]> {
+    return this.#get(`/api/v1/ls?path=${encodeURIComponent(path)}${options.recursive === true ? '&recursive=true' : ''}`, options)
+  }
+
+  /** Resolves to how many files went. */
+  async remove(path: string, options: RequestOptions & { recursive?: boolean } = {}): Promise<{ removed: number }> {
+    return this.#transport.json({
+      method: 'DELETE',
+      path: `/api/v1/files/${encodePath(path)}${options.recursive === true ? '?recursive=true' : ''}`,
+      signal: options.signal,
+    })
+  }
+
+  async move(from: string, to: string, options?: RequestOptions): Promise<{ moved: number }> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/move', json: { from, to }, signal: options?.signal })
+  }
+
+  /** Changes what the catalog says of a file, or of every file below a folder. */
+  async update(
+    path: string,
+    change: { priority?: Priority; replicas?: number; pinned?: boolean },
+    options?: RequestOptions,
+  ): Promise<{ changed: number }> {
+    return this.#transport.json({ method: 'PATCH', path: `/api/v1/files/${encodePath(path)}`, json: change, signal: options?.signal })
+  }
+
+  async pins(options?: RequestOptions): Promise<ListEntry[]> {
+    return this.#get('/api/v1/pins', options)
+  }
+
+  /** A CAR (version 1) of the content under a CID. */
+  async exportCar(cid: string, options: RequestOptions = {}): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#transport.call({
+      method: 'GET',
+      path: `/api/v1/cars/${encodeURIComponent(cid)}`,
+      headers: { accept: 'application/vnd.ipld.car' },
+      signal: options.signal,
+      timeoutMs: 0,
+    })
+    return bodyOf(response, options.signal)
+  }
+
+  /** Re-hashes what the node holds under `cid`, or all of it; one result a block that is wrong, and one a blob. */
+  async *verify(cid?: string, options: RequestOptions = {}): AsyncIterable<VerifyResult> {
+    const response = await this.#transport.call({
+      method: 'POST',
+      path: '/api/v1/verify',
+      json: cid === undefined ? {} : { cid },
+      headers: { accept: 'application/x-ndjson' },
+      signal: options.signal,
+      timeoutMs: 0,
+    })
+    for await (const line of linesOf(bodyOf(response, options.signal))) {
+      const value = JSON.parse(line) as VerifyResult | { error: { code: string; message: string } }
+      if (typeof value.error === 'object') throw new ClientError(value.error.code, value.error.message)
+      yield value as VerifyResult
+    }
+  }
+
+  /** What happens at the node from now on, until the signal aborts or the node stops. */
+  async *events(options: RequestOptions = {}): AsyncIterable<NodeEvent> {
+    const response = await this.#transport.call({
+      method: 'GET',
+      path: '/api/v1/events',
+      headers: { accept: 'text/event-stream' },
+      signal: options.signal,
+    })
+    for await (const event of parseEvents(bodyOf(response, options.signal))) {
+      yield { type: event.name, ...(JSON.parse(event.data) as object) } as NodeEvent
+    }
+  }
+
+  /** Any JSON document of the API that has no method here, for example `/api/v1/openapi.json`. */
+  async document(path: string, options?: RequestOptions): Promise<unknown> {
+    return this.#get(path, options)
+  }
+
+  /** The text of a page outside the API: `/readyz`, `/metrics`. */
+  async text(path: string, options?: RequestOptions): Promise<string> {
+    const response = await this.#transport.call({ method: 'GET', path, headers: { accept: '*/*' }, signal: options?.signal })
+    return (await collect(response, 64 * 1024 * 1024)).toString('utf8')
+  }
+
+  async #get<T>(path: string, options: RequestOptions | undefined): Promise<T> {
+    return this.#transport.json<T>({ method: 'GET', path, signal: options?.signal })
+  }
+}
+
+function putQuery(options: PutOptions): string {
+  const query = new URLSearchParams()
+  if (options.priority !== undefined) query.set('priority', options.priority)
+  if (options.replicas !== undefined) query.set('replicas', String(options.replicas))
+  if (options.pin === true) query.set('pin', 'true')
+  if (options.wait === true) query.set('wait', 'true')
+  const text = query.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+function contentPath(target: string): string {
+  return target.startsWith('/') ? `/api/v1/files/${encodePath(target)}` : `/api/v1/content/${encodeURIComponent(target)}`
+}
+
+function rangeHeader(range: ByteRange): string {
+  return `bytes=${range.from === undefined ? '' : String(range.from)}-${range.to === undefined ? '' : String(range.to)}`
+}
+
+function lengthOf(response: IncomingMessage): number | undefined {
+  const text = response.headers['content-length']
+  return text === undefined ? undefined : Number(text)
+}
+
+function etagOf(response: IncomingMessage): string | undefined {
+  return response.headers.etag?.replace(/^"|"$/g, '')
+}
+
+/** The body, with a break half-way told as one: a short file must never look like a whole one. */
+async function* bodyOf(response: IncomingMessage, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+  try {
+    for await (const chunk of response) yield chunk as Uint8Array
+  } catch (error) {
+    if (signal?.aborted === true) throw signal.reason instanceof Error ? signal.reason : new ClientError('ABORTED', 'cancelled')
+    throw new ClientError('CONNECTION', `the node broke off half-way: ${messageOf(error)}`, {}, { cause: error })
+  } finally {
+    response.destroy()
+  }
+}
+
+/** A line of ours is at most a CID and a sentence. */
+const lineBytesMax = 1024 * 1024
+
+async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of bytes) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = parts.pop() ?? ''
+    if (rest.length > lineBytesMax) throw new ClientError('BAD_ANSWER', 'the node sent a line without an end')
+    for (const line of parts) if (line !== '') yield line
+  }
+  if (rest !== '') yield rest
+}

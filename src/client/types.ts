@@ -1,0 +1,175 @@
+/**
+ * What the API says, as TypeScript: the same documents that the command line prints with `--json`. Field names are
+ * stable; more may be added. Bytes and milliseconds are numbers, moments are Unix milliseconds, IDs are text.
+ */
+export type NodeState = 'ready' | 'starting' | 'stopping' | 'degraded' | 'stopped'
+export type Priority = 'critical' | 'high' | 'normal' | 'low' | 'expendable'
+export const priorities: readonly Priority[] = ['critical', 'high', 'normal', 'low', 'expendable']
+
+export interface StorageUsage {
+  /** What the node may use on disk in all. */
+  maxBytes: number
+  usedBytes: number
+  /** Of files put through this node. */
+  ownBytes: number
+  othersBytes: number
+  pinnedBytes: number
+  /** Set aside for the owner's own files. */
+  reservedBytes: number
+  metadataBytes: number
+  /** Deleted, and on its way back to the disk. */
+  reclaimableBytes: number
+  /** Free on the disk itself. */
+  freeDiskBytes: number
+}
+
+export interface NodeStatus {
+  peerId: string
+  meshId: string
+  name: string
+  region: string
+  segment: string
+  addresses: string[]
+  /** Null when the node is not running. */
+  apiUrl: string | null
+  /** Members connected now, this node not counted. */
+  peers: number
+  state: NodeState
+  /** What is wrong, in words, with what to do about it. Empty when all is well. */
+  problems: string[]
+  storage: StorageUsage
+  /** Blobs held here. */
+  blobs: number
+  /** Files in the whole mesh. */
+  files: number
+  /** Files known to have fewer replicas than they should. */
+  underReplicated: number
+  voters: string[]
+  uptimeMs: number
+  version: string
+  /** Whether this node can invite and remove. */
+  isAdmin: boolean
+}
+
+export interface Peer {
+  peerId: string
+  name: string
+  region: string
+  segment: string
+  addresses: string[]
+  /** Null while it is not measured. */
+  rttMs: number | null
+  connected: boolean
+  state: 'up' | 'suspect' | 'gone'
+  lastSeen: number
+  /** What it offers; null until it has said so. */
+  storage: { maxBytes: number; usedBytes: number; shareExcess: boolean } | null
+  /** Share of the last 30 days in which it was reachable, 0…1. */
+  reliability: number
+}
+
+export interface MemberInfo {
+  peerId: string
+  name: string
+  region: string
+  state: 'up' | 'suspect' | 'gone'
+  self: boolean
+  joined: number
+  lastSeen: number
+  revoked: boolean
+  version: string
+}
+
+export interface InviteInfo {
+  token: string
+  meshId: string
+  expiresAt: number
+}
+
+export interface ReplicaInfo {
+  wanted: number
+  have: number
+  /** Who has all of it, verified. May be left out where there are many files (`ls`). */
+  holders: string[]
+}
+
+export interface FileInfo {
+  /** Null for content that no path points at. */
+  path: string | null
+  type: 'file' | 'dir'
+  /** Null for a folder: it is a set of paths, and has no content of its own. */
+  cid: string | null
+  size: number
+  priority: Priority | null
+  /** How many blobs its content is. */
+  blobs: number
+  replicas: ReplicaInfo
+  owner: string | null
+  pinned: boolean
+  modified: number | null
+  /** Fencing token it was written under, in decimal; "0" if none. */
+  token: string
+  /** Of a folder: files below it. */
+  files?: number
+}
+
+export interface ListEntry {
+  path: string
+  type: 'file' | 'dir'
+  cid: string | null
+  size: number
+  priority: Priority | null
+  replicas: { wanted: number; have: number }
+  modified: number | null
+  pinned: boolean
+}
+
+export interface PutResult {
+  /** The root CID; null for a folder. */
+  cid: string | null
+  size: number
+  path: string
+  priority: Priority
+  blobs: number
+  replicas: ReplicaInfo
+  elapsedMs: number
+}
+
+export interface PutFolderResult extends PutResult {
+  files: number
+  /** Every file that is in, in the order in which they became durable. */
+  entries: { path: string; cid: string; size: number }[]
+  /** Files that could not be put, and why. The others are. */
+  failed?: { path: string; code: string; message: string }[]
+}
+
+export interface PutOptions {
+  priority?: Priority
+  replicas?: number
+  pin?: boolean
+  /** Answer only when the wanted replicas have it. */
+  wait?: boolean
+}
+
+export interface VerifyResult {
+  cid: string
+  ok: boolean
+  healed: boolean
+  error?: string
+}
+
+export interface DoctorCheck {
+  name: string
+  state: 'ok' | 'warning' | 'failed'
+  message: string
+  /** What to do about it. */
+  advice?: string
+}
+
+/** One server-sent event: `event:` is `type`, `data:` the rest as JSON. */
+export type NodeEvent =
+  | { type: 'file'; path: string; cid: string | null; size: number; deleted: boolean; local: boolean }
+  | { type: 'peer'; peerId: string; name: string; state: 'up' | 'suspect' | 'gone' | 'removed'; connected: boolean }
+  | { type: 'replicas'; cid: string; wanted: number; have: number }
+  | { type: 'progress'; id: string; what: string; bytes: number; total: number | null; done: boolean }
+  | { type: 'state'; state: NodeState }

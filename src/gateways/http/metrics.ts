@@ -1,0 +1,90 @@
+import type { Registry } from 'prom-client'
+import type { NodeFigures } from './node-api.js'
+
+/** Counted from the first request on; the library that prints them is loaded at the first scrape only, to spare an idle node its memory. */
+export class RequestCounts {
+  readonly #counts = new Map<string, { method: string; route: string; status: string; count: number; seconds: number }>()
+  #bytesIn = 0
+
+  /** `route` is the pattern, never the path: the number of series must not grow with the mesh. */
+  record(method: string, route: string, status: number, seconds: number): void {
+    const text = String(status)
+    const key = `${method} ${route} ${text}`
+    let entry = this.#counts.get(key)
+    if (entry === undefined) this.#counts.set(key, (entry = { method, route, status: text, count: 0, seconds: 0 }))
+    entry.count++
+    entry.seconds += seconds
+  }
+
+  uploaded(bytes: number): void {
+    this.#bytesIn += bytes
+  }
+
+  get uploadedBytes(): number {
+    return this.#bytesIn
+  }
+
+  entries(): Iterable<{ method: string; route: string; status: string; count: number; seconds: number }> {
+    return this.#counts.values()
+  }
+}
+
+export class Metrics {
+  readonly #requests: RequestCounts
+  readonly #version: string
+  #process: Promise<Registry> | undefined
+
+  constructor(init: { requests: RequestCounts; version: string }) {
+    this.#requests = init.requests
+    this.#version = init.version
+  }
+
+  /** The text exposition of everything there is. */
+  async expose(figures: NodeFigures): Promise<{ contentType: string; text: string }> {
+    const { Counter, Gauge, Registry, collectDefaultMetrics } = await import('prom-client')
+    this.#process ??= Promise.resolve().then(() => {
+      const registry = new Registry()
+      collectDefaultMetrics({ register: registry, prefix: 'mesh_node_' })
+      return registry
+    })
+    const processRegistry = await this.#process
+    const registry = new Registry()
+    const gauge = (name: string, help: string, value: number): void => {
+      new Gauge({ name: `mesh_node_${name}`, help, registers: [registry] }).set(value)
+    }
+    const labelled = (name: string, help: string, label: string, values: Record<string, number>): void => {
+      const metric = new Gauge({ name: `mesh_node_${name}`, help, labelNames: [label], registers: [registry] })
+      for (const [key, value] of Object.entries(values)) metric.set({ [label]: key }, value)
+    }
+    new Gauge({ name: 'mesh_node_build_info', help: 'Always 1.', labelNames: ['version'], registers: [registry] }).set({ version: this.#version }, 1)
+    gauge('ready', '1 while the node takes requests.', figures.ready ? 1 : 0)
+    gauge('uptime_seconds', 'Since the process started.', figures.uptimeSeconds)
+    gauge('peers_connected', 'Members with a connection now.', figures.peersConnected)
+    labelled('members', 'Known members by what is thought of them.', 'state', figures.members)
+    gauge('files', 'Files in the catalog.', figures.files)
+    gauge('catalog_tombstones', 'Deletions still remembered.', figures.tombstones)
+    gauge('catalog_conflicts', 'Conflict copies kept.', figures.conflicts)
+    gauge('blobs', 'Blobs held here, whole and verified.', figures.blobs)
+    gauge('blocks', 'Blocks on disk.', figures.blocks)
+    gauge('blocks_quarantined', 'Blocks found corrupt and not healed yet.', figures.quarantinedBlocks)
+    labelled('storage_bytes', 'Bytes on disk by what they are for; limit and disk_free beside them.', 'kind', {
+      limit: figures.storageBytes.limit,
+      used: figures.storageBytes.used,
+      live: figures.storageBytes.live,
+      draft: figures.storageBytes.draft,
+      reclaimable: figures.storageBytes.reclaimable,
+      metadata: figures.storageBytes.metadata,
+      disk_free: figures.storageBytes.diskFree,
+    })
+    gauge('provide_lag_seconds', 'How late the oldest due provider record is.', figures.provideLagSeconds)
+    const labelNames = ['method', 'route', 'status']
+    const requests = new Counter({ name: 'mesh_node_http_requests_total', help: 'Answered requests.', labelNames, registers: [registry] })
+    const seconds = new Counter({ name: 'mesh_node_http_request_seconds_total', help: 'Time spent on them.', labelNames, registers: [registry] })
+    for (const { count, seconds: spent, ...labels } of this.#requests.entries()) {
+      requests.inc(labels, count)
+      seconds.inc(labels, spent)
+    }
+    new Counter({ name: 'mesh_node_http_uploaded_bytes_total', help: 'Bytes of bodies taken in.', registers: [registry] }).inc(this.#requests.uploadedBytes)
+    return { contentType: registry.contentType, text: `${await registry.metrics()}\n${await processRegistry.metrics()}` }
+  }
+}

@@ -1,0 +1,64 @@
+import type {
+  DoctorCheck, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer, Priority,
+  PutFolderResult, PutOptions, PutResult, VerifyResult,
+} from '../../client/index.js'
+
+export interface Signalled {
+  signal?: AbortSignal | undefined
+}
+
+export interface OpenContent {
+  /** Of the whole content, whatever part of it is read. */
+  size: number
+  cid: string
+  /** Bytes `from` to `to` (both included) as they are read and verified. Nothing happens before it is iterated. */
+  read: (range: { from: number; to: number } | undefined, signal: AbortSignal) => AsyncIterable<Uint8Array>
+}
+
+export interface NodeFiles {
+  /** Durable when it resolves; if `content` throws or the signal aborts, nothing of it stays. */
+  put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled): Promise<PutResult>
+  putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult>
+  /** `target`: a path (starts with `/`) or a CID. */
+  open(target: string, options: Signalled): Promise<OpenContent>
+  stat(target: string, options: Signalled): Promise<FileInfo>
+  list(path: string, options: { recursive: boolean }): AsyncIterable<ListEntry>
+  pins(): AsyncIterable<ListEntry>
+  remove(path: string, options: { recursive: boolean }): Promise<{ removed: number }>
+  move(from: string, to: string): Promise<{ moved: number }>
+  update(path: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }>
+  exportCar(cid: string, options: Signalled): Promise<AsyncIterable<Uint8Array>>
+  verify(cid: string | undefined, options: Signalled): AsyncIterable<VerifyResult>
+}
+
+/** Figures read at the moment of a scrape; none of them has a label whose values grow with the mesh. */
+export interface NodeFigures {
+  peersConnected: number
+  members: { up: number; suspect: number; gone: number }
+  files: number
+  tombstones: number
+  conflicts: number
+  blobs: number
+  blocks: number
+  quarantinedBlocks: number
+  storageBytes: { limit: number; used: number; live: number; draft: number; reclaimable: number; metadata: number; diskFree: number }
+  provideLagSeconds: number
+  uptimeSeconds: number
+  ready: boolean
+}
+
+/** What the HTTP door needs of a node, and all that it can make one do. */
+export interface NodeApi {
+  readonly files: NodeFiles
+  state(): NodeState
+  status(): Promise<NodeStatus>
+  peers(): Promise<Peer[]>
+  members(): Promise<MemberInfo[]>
+  removeMember(peerId: string): Promise<void>
+  invite(expiresMs: number): Promise<InviteInfo>
+  doctor(): Promise<DoctorCheck[]>
+  figures(): Promise<NodeFigures>
+  /** Begins to drain and stop. */
+  stop(): void
+  onEvent(listener: (event: NodeEvent) => void): () => void
+}

@@ -1,0 +1,81 @@
+import type { FastifyInstance } from 'fastify'
+import type { FolderSource } from '../../../client/index.js'
+import { packFolder, unpackFolder } from '../../../client/index.js'
+import { uploadOf } from '../body.js'
+import { attachment, primed, signalOf } from '../exchange.js'
+import { HttpError } from '../errors.js'
+import type { NodeApi } from '../node-api.js'
+import { answers, queries } from '../schemas.js'
+import { counted, pathOf, putOptions } from './files.js'
+import type { FileRoutesComponents, PutQuery } from './files.js'
+
+/** Folders, as a tar stream in either direction: a request per file would cost more than a small file does. */
+export function folderRoutes(server: FastifyInstance, components: FileRoutesComponents): void {
+  const { node } = components
+
+  server.put<{ Params: { '*': string }; Querystring: PutQuery }>('/api/v1/folders/*', {
+    schema: {
+      summary: 'Put many files', description: 'The body is a tar of plain files with relative names. Links and devices are refused.',
+      querystring: queries.put, consumes: ['application/x-tar'], response: { 201: answers.putFolder },
+    },
+  }, async (request, reply) => {
+    const bytes = counted(uploadOf(request.raw, components.clock), components.requests)
+    const entries = tarErrorsAsOurs(unpackFolder(bytes))
+    const result = await node.files.putFolder(pathOf(request.params), entries, { ...putOptions(request.query), signal: signalOf(reply) })
+    void reply.status(201)
+    return result
+  })
+
+  server.get<{ Params: { '*': string }; Querystring: { ticket?: string } }>('/api/v1/folders/*', {
+    schema: { summary: 'Read all files of a folder', querystring: queries.read, produces: ['application/x-tar'] },
+  }, async (request, reply) => {
+    const path = pathOf(request.params)
+    const body = await primed(packFolder(sourcesOf(node, path, signalOf(reply))))
+    const name = path === '/' ? '/files' : path
+    void reply.type('application/x-tar').header('content-disposition', attachment(`${name}.tar`))
+    return reply.send(body)
+  })
+}
+
+/** A file at most this large is read in one piece: cheaper than a stream, and bounded by how few are read ahead (one). */
+const smallBytesMax = 256 * 1024
+
+async function* sourcesOf(node: NodeApi, folder: string, signal: AbortSignal): AsyncIterable<FolderSource> {
+  const base = folder === '/' ? '/' : `${folder.replace(/\/+$/, '')}/`
+  for await (const entry of node.files.list(folder, { recursive: true })) {
+    if (entry.type !== 'file') continue
+    const opened = await node.files.open(entry.path, { signal })
+    const chunks = opened.read(undefined, signal)
+    yield {
+      path: entry.path.slice(base.length),
+      size: opened.size,
+      content: opened.size <= smallBytesMax ? await whole(chunks) : chunks,
+      ...(entry.modified === null ? {} : { modifiedMs: entry.modified }),
+    }
+  }
+}
+
+async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const chunk of chunks) parts.push(chunk)
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
+}
+
+async function* tarErrorsAsOurs<T>(entries: AsyncIterable<T>): AsyncIterable<T> {
+  const iterator = entries[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      let result: IteratorResult<T>
+      try {
+        result = await iterator.next()
+      } catch (error) {
+        if (error instanceof Error && 'facts' in error) throw error
+        throw new HttpError('BAD_INPUT', 'the body is not a whole tar archive; the files before the break are in', {}, { cause: error })
+      }
+      if (result.done === true) return
+      yield result.value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}

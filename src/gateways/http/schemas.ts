@@ -1,0 +1,94 @@
+/**
+ * JSON Schemas of what comes in (checked) and goes out (for the OpenAPI document). Nothing is coerced and nothing extra is
+ * let through: a misspelt field gets an answer that says so, never silence.
+ */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+const text: JsonSchema = { type: 'string' }
+const count: JsonSchema = { type: 'integer', minimum: 0 }
+const flag: JsonSchema = { type: 'boolean' }
+const moment: JsonSchema = { type: 'number', description: 'Unix milliseconds' }
+const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] })
+const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items })
+const record = (properties: Record<string, JsonSchema>, required: readonly string[] = []): JsonSchema => ({
+  type: 'object', properties, required, additionalProperties: false,
+})
+const answer = (properties: Record<string, JsonSchema>): JsonSchema => ({ type: 'object', properties, required: Object.keys(properties) })
+
+export const prioritySchema: JsonSchema = { type: 'string', enum: ['critical', 'high', 'normal', 'low', 'expendable'] }
+/** More copies than this of one file is a typing error in any mesh we can imagine. */
+export const replicasMax = 1000
+/** A hundred years: an invite that outlives everybody is a typing error. */
+const expiresMsMax = 100 * 365 * 86_400_000
+/** Longer text than this in a body is no path, ID or CID. */
+const textBytesMax = 16 * 1024
+const name: JsonSchema = { type: 'string', minLength: 1, maxLength: textBytesMax }
+
+const flagText: JsonSchema = { type: 'string', enum: ['true', 'false'] }
+
+export const bodies = {
+  invite: record({ expiresMs: { type: 'integer', minimum: 1000, maximum: expiresMsMax } }, ['expiresMs']),
+  empty: record({}),
+  move: record({ from: name, to: name }, ['from', 'to']),
+  update: { ...record({ priority: prioritySchema, replicas: { type: 'integer', minimum: 1, maximum: replicasMax }, pinned: flag }), minProperties: 1 },
+  verify: record({ cid: name }),
+  ticket: record({ path: name }, ['path']),
+} satisfies Record<string, JsonSchema>
+
+export const queries = {
+  put: record({
+    priority: prioritySchema,
+    replicas: { type: 'string', pattern: '^[1-9][0-9]{0,2}$' },
+    pin: flagText,
+    wait: flagText,
+  }),
+  remove: record({ recursive: flagText }),
+  read: record({ ticket: { type: 'string', maxLength: 64 } }),
+  stat: record({ target: name }, ['target']),
+  list: record({ path: name, recursive: flagText }),
+  none: record({}),
+} satisfies Record<string, JsonSchema>
+
+const storage = answer({
+  maxBytes: count, usedBytes: count, ownBytes: count, othersBytes: count, pinnedBytes: count, reservedBytes: count,
+  metadataBytes: count, reclaimableBytes: count, freeDiskBytes: count,
+})
+const replicas = answer({ wanted: count, have: count, holders: listOf(text) })
+const put = answer({
+  cid: orNull(text), size: count, path: text, priority: prioritySchema, blobs: count, replicas, elapsedMs: { type: 'number' },
+})
+const entry = answer({
+  path: text, type: { type: 'string', enum: ['file', 'dir'] }, cid: orNull(text), size: count, priority: orNull(prioritySchema),
+  replicas: answer({ wanted: count, have: count }), modified: orNull(moment), pinned: flag,
+})
+
+export const answers = {
+  status: answer({
+    peerId: text, meshId: text, name: text, region: text, segment: text, addresses: listOf(text), apiUrl: orNull(text), peers: count,
+    state: { type: 'string', enum: ['ready', 'starting', 'stopping', 'degraded'] }, problems: listOf(text), storage, blobs: count,
+    files: count, underReplicated: count, voters: listOf(text), uptimeMs: { type: 'number' }, version: text, isAdmin: flag,
+  }),
+  peers: listOf(answer({
+    peerId: text, name: text, region: text, segment: text, addresses: listOf(text), rttMs: orNull({ type: 'number' }), connected: flag,
+    state: { type: 'string', enum: ['up', 'suspect', 'gone'] }, lastSeen: moment,
+    storage: orNull(answer({ maxBytes: count, usedBytes: count, shareExcess: flag })), reliability: { type: 'number', minimum: 0, maximum: 1 },
+  })),
+  members: listOf(answer({
+    peerId: text, name: text, region: text, state: text, self: flag, joined: moment, lastSeen: moment, revoked: flag, version: text,
+  })),
+  invite: answer({ token: text, meshId: text, expiresAt: moment }),
+  put,
+  putFolder: { ...put, properties: { ...(put.properties as object), files: count, entries: listOf(answer({ path: text, cid: text, size: count })) } },
+  stat: answer({
+    path: orNull(text), type: { type: 'string', enum: ['file', 'dir'] }, cid: orNull(text), size: count, priority: orNull(prioritySchema),
+    blobs: count, replicas, owner: orNull(text), pinned: flag, modified: orNull(moment), token: text,
+  }),
+  list: listOf(entry),
+  removed: answer({ removed: count }),
+  moved: answer({ moved: count }),
+  changed: answer({ changed: count }),
+  done: answer({ ok: flag }),
+  doctor: listOf({ type: 'object', properties: { name: text, state: { type: 'string', enum: ['ok', 'warning', 'failed'] }, message: text, advice: text } }),
+  ticket: answer({ url: text, expiresAt: moment }),
+  error: { type: 'object', properties: { code: text, message: text }, required: ['code', 'message'], additionalProperties: true },
+} satisfies Record<string, JsonSchema>

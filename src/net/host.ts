@@ -1,0 +1,143 @@
+import './node20.js'
+import { gossipsub } from '@chainsafe/libp2p-gossipsub'
+import { noise } from '@chainsafe/libp2p-noise'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
+import type { ConnectionEncrypter, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/interface'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import type { KadDHT } from '@libp2p/kad-dht'
+import { ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { createHash } from 'node:crypto'
+import { createLibp2p } from 'libp2p'
+import type { Libp2pOptions } from 'libp2p'
+import type { Clock, Log, MeshId, NodeId, Random } from '../base/index.js'
+import type { Admission } from '../membership/index.js'
+import { gossipSettings } from './gossip.js'
+import type { GossipService } from './gossip.js'
+import { AdmissionEncrypter } from './handshake/encrypter.js'
+import type { Refusal } from './handshake/refusal.js'
+import { kadProtocol } from './routing/index.js'
+import type { ProviderRecords } from './routing/provider-records.js'
+import type { NetInit, NetLimits } from './settings.js'
+import { fairYamux } from './transport/muxer.js'
+
+export interface HostComponents {
+  admission: Admission
+  clock: Clock
+  random: Random
+  log: Log
+  records: ProviderRecords
+  onRefused: (peer: NodeId, refusal: Refusal) => void
+  /** Somebody of this mesh on the local network. */
+  onDiscovered: (peer: PeerInfo) => void
+}
+
+export type HostServices = {
+  identify: Identify
+  ping: Ping
+  dht: KadDHT
+  pubsub: GossipService
+}
+export type Host = Libp2p<HostServices>
+
+/** The wait of a refusing side for the refused to read why. A round trip, generously. */
+const lingerMs = 2_000
+/** A socket that has not closed by itself after this is destroyed: stopping must not take longer than a second. */
+const socketCloseMs = 250
+
+/** libp2p, assembled and not started: one TCP transport, encrypters that admit, a fair muxer, and what stands on them. */
+export async function createHost(components: HostComponents, init: NetInit & { self: NodeId; seed: Uint8Array }, limits: NetLimits): Promise<Host> {
+  const encrypter =
+    <Needs>(inner: (needs: Needs) => ConnectionEncrypter, protocol: string) =>
+    (needs: Needs): ConnectionEncrypter =>
+      new AdmissionEncrypter(
+        { ...components, inner: inner(needs) },
+        { protocol, self: init.self, deadlineMs: limits.handshakeDeadlineMs, lingerMs, onRefused: components.onRefused },
+      )
+  const options: Libp2pOptions<HostServices> = {
+    start: false,
+    privateKey: await generateKeyPairFromSeed('Ed25519', init.seed),
+    nodeInfo: { name: 'mesh-node', version: '1' },
+    addresses: { listen: [...init.listen], announce: [...init.announce] },
+    datastore: components.records,
+    // TLS first: 1.4 times Noise's throughput, measured.
+    connectionEncrypters: [encrypter(tls(), '/mesh/tls/1'), encrypter(noise(), '/mesh/noise/1')],
+    transports: [tcp({ socketCloseTimeout: socketCloseMs, dialOpts: { noDelay: true, keepAlive: true }, listenOpts: { noDelay: true, keepAlive: true } })],
+    streamMuxers: [
+      fairYamux({ initialStreamWindowBytes: 256 * 1024, streamWindowBytesMax: limits.streamWindowBytesMax, streamsMax: limits.streamsPerConnectionMax }),
+    ],
+    connectionManager: {
+      maxConnections: limits.connectionsMax,
+      inboundConnectionThreshold: limits.inboundPerHostPerSecond,
+      maxIncomingPendingConnections: limits.inboundPendingMax,
+      inboundUpgradeTimeout: limits.handshakeDeadlineMs + lingerMs,
+      dialTimeout: limits.dialDeadlineMs,
+      // The redialler is ours; libp2p's own gives up after five attempts.
+      reconnectRetries: 0,
+    },
+    // By default libp2p refuses to dial private addresses in some set-ups; a mesh of households is made of them.
+    connectionGater: { denyDialMultiaddr: () => false },
+    // Liveness is measured on the rpc stream, without opening a stream every few seconds.
+    connectionMonitor: { enabled: false },
+    services: {
+      identify: identify({ protocolPrefix: 'mesh', runOnConnectionOpen: true }),
+      ping: ping({ protocolPrefix: 'mesh' }),
+      dht: kadDHT({
+        protocol: kadProtocol,
+        // By default private addresses are dropped, which are all that a LAN has.
+        peerInfoMapper: passthroughMapper,
+        clientMode: false,
+        allowQueryWithZeroPeers: true,
+        // Announcing again and sweeping are done by `routing/`: as rarely as a timer can.
+        reprovide: { interval: 2 ** 31 - 1 },
+        maxInboundStreams: 1024,
+        maxOutboundStreams: 1024,
+      }),
+      pubsub: gossipsub(gossipSettings(init.meshId, limits.gossipMessageBytesMax)),
+    },
+  }
+  const discovery = init.mdns ? [await mdnsDiscovery(init.meshId, components.onDiscovered)] : []
+  // Loaded only where wanted: each of these costs memory and start-up time.
+  const extra = await extras(init)
+  return createLibp2p({
+    ...options,
+    peerDiscovery: discovery,
+    transports: [...(options.transports ?? []), ...extra.transports],
+    services: { ...options.services, ...extra.services } as NonNullable<typeof options.services>,
+  })
+}
+
+type DiscoveryFactory = NonNullable<Libp2pOptions['peerDiscovery']>[number]
+
+async function mdnsDiscovery(meshId: MeshId, onDiscovered: (peer: PeerInfo) => void): Promise<DiscoveryFactory> {
+  const { mdns } = await import('@libp2p/mdns')
+  return (libp2p): PeerDiscovery => {
+    const discovery = mdns({ serviceTag: serviceTagOf(meshId) })(libp2p)
+    discovery.addEventListener('peer', (event) => onDiscovered(event.detail))
+    return discovery
+  }
+}
+
+/** Members find each other by it; others see only a hash, at most 15 characters long (RFC 6763 §7.2). */
+export function serviceTagOf(meshId: MeshId): string {
+  return `_m${createHash('sha256').update(`mesh-node mdns ${meshId}`).digest('hex').slice(0, 13)}._udp.local`
+}
+
+async function extras(init: NetInit): Promise<{ transports: NonNullable<Libp2pOptions['transports']>; services: NonNullable<Libp2pOptions['services']> }> {
+  const services: NonNullable<Libp2pOptions['services']> = {}
+  const transports: NonNullable<Libp2pOptions['transports']> = []
+  if (init.upnp === true) {
+    const { uPnPNAT } = await import('@libp2p/upnp-nat')
+    services.upnp = uPnPNAT()
+  }
+  if (init.relay === true) {
+    const { circuitRelayServer, circuitRelayTransport } = await import('@libp2p/circuit-relay-v2')
+    transports.push(circuitRelayTransport())
+    services.relay = circuitRelayServer()
+  }
+  return { transports, services }
+}

@@ -1,0 +1,219 @@
+import { yamux } from '@chainsafe/libp2p-yamux'
+import type { ComponentLogger, Stream, StreamMuxer, StreamMuxerFactory, StreamMuxerInit } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import { FairQueue } from './fair-queue.js'
+
+type Frame = Uint8Array | Uint8ArrayList
+
+export interface MuxerInit {
+  /** Window of a stream at its start; the sender learns of more than yamux's 256 KiB as soon as it has sent something. */
+  initialStreamWindowBytes: number
+  /** To which a stream's window may grow, bytes: this per round trip is the most that one stream can carry. */
+  streamWindowBytesMax: number
+  streamsMax: number
+}
+
+/** What happened to a stream below the interface that libp2p shows. */
+export interface StreamFate {
+  /** The other side has ended its direction, and all that it sent before has arrived. */
+  finished: boolean
+  /** The stream was reset by the other side, or went down with its connection. */
+  broken: boolean
+  /** Called once, when `broken` becomes true. */
+  onBroken: (() => void) | undefined
+  readonly outgoing: FairQueue
+  readonly number: number
+}
+
+const fates = new WeakMap<Stream, StreamFate>()
+
+/**
+ * The fate of a stream of our muxer. libp2p ends a stream's source in the same way when the other side has finished and
+ * when the connection was lost: without this a file cut off half way would look complete.
+ */
+export function fateOf(stream: Stream): StreamFate | undefined {
+  return fates.get(stream)
+}
+
+/** Yamux with raised windows and a fair outgoing queue. */
+export function fairYamux(init: MuxerInit): (components: { logger: ComponentLogger }) => StreamMuxerFactory {
+  return (components) => {
+    const inner = yamux({
+      initialStreamWindowSize: init.initialStreamWindowBytes,
+      maxStreamWindowSize: init.streamWindowBytesMax,
+      maxInboundStreams: init.streamsMax,
+      maxOutboundStreams: init.streamsMax,
+    })(components)
+    return {
+      protocol: inner.protocol,
+      createStreamMuxer: (muxerInit) => createFairMuxer(inner, muxerInit),
+    }
+  }
+}
+
+function createFairMuxer(factory: StreamMuxerFactory, init: StreamMuxerInit = {}): StreamMuxer {
+  const queue = new FairQueue()
+  const muxer = factory.createStreamMuxer({
+    ...init,
+    onIncomingStream(stream) {
+      watch(stream, queue)
+      init.onIncomingStream?.(stream)
+    },
+    onStreamEnd(stream) {
+      markBroken(stream)
+      init.onStreamEnd?.(stream)
+    },
+  })
+  muxer.source = new FairSource(queue, muxer.source)
+  steadyRtt(muxer)
+  const newStream = muxer.newStream.bind(muxer)
+  muxer.newStream = (name) => {
+    const made = newStream(name)
+    if (made instanceof Promise) throw new Error('yamux makes streams at once')
+    watch(made, queue)
+    return made
+  }
+  return muxer
+}
+
+/**
+ * Below this round trip, ms, a window of 256 KiB carries more than 128 MB/s and need not grow. Yamux measures in whole
+ * milliseconds.
+ */
+const growthRttMsMin = 2
+/** A busy moment when the connection is made must not pass for a long link: the least of a few is taken. */
+const firstPings = 3
+
+/**
+ * Yamux doubles a stream's window whenever it was emptied within four round trips, and takes its last ping for the round
+ * trip. That ping stood in line with the bulk data, so a window that has grown makes the round trip seem longer, which
+ * lets it grow on: megabytes stand in the sockets, and a small message waits behind them. The least round trip seen is
+ * the length of the link without any queue (as in Cardwell et al., "BBR", 2016); with that, windows grow on long links
+ * only.
+ */
+function steadyRtt(muxer: StreamMuxer): void {
+  const getRtt: unknown = Reflect.get(muxer, 'getRTT')
+  const ping: unknown = Reflect.get(muxer, 'ping')
+  if (typeof getRtt !== 'function' || typeof ping !== 'function') throw new Error('this yamux does not measure the round trip')
+  let leastMs = Number.POSITIVE_INFINITY
+  const sample = (): void => {
+    const lastMs: unknown = Reflect.apply(getRtt, muxer, [])
+    if (typeof lastMs === 'number' && lastMs >= 0 && lastMs < leastMs) leastMs = lastMs
+  }
+  Reflect.set(muxer, 'getRTT', () => {
+    sample()
+    return leastMs >= growthRttMsMin && Number.isFinite(leastMs) ? leastMs : 0
+  })
+  const measure = async (): Promise<void> => {
+    for (let i = 0; i < firstPings; i++) {
+      await (Reflect.apply(ping, muxer, []) as Promise<unknown>)
+      sample()
+    }
+  }
+  // A connection that closes meanwhile needs no measure.
+  measure().catch(() => undefined)
+}
+
+/** Hears of FIN and reset where the muxer tells its stream; both are public methods that yamux calls on the stream. */
+function watch(stream: Stream, outgoing: FairQueue): void {
+  const fate: StreamFate = { finished: false, broken: false, onBroken: undefined, outgoing, number: Number(stream.id) }
+  fates.set(stream, fate)
+  intercept(stream, 'remoteCloseWrite', () => {
+    fate.finished = true
+  })
+  intercept(stream, 'reset', () => markBroken(stream, true))
+}
+
+function intercept(stream: Stream, name: 'remoteCloseWrite' | 'reset', before: () => void): void {
+  const method: unknown = Reflect.get(stream, name)
+  if (typeof method !== 'function') throw new Error(`this yamux has no ${name} on its streams`)
+  Reflect.set(stream, name, (...args: unknown[]): unknown => {
+    before()
+    return Reflect.apply(method, stream, args) as unknown
+  })
+}
+
+function markBroken(stream: Stream, reset = false): void {
+  const fate = fates.get(stream)
+  if (fate === undefined || fate.broken) return
+  // The end of a stream that both sides had closed is no break.
+  if (!reset && fate.finished && stream.writeStatus === 'closed' && stream.status !== 'aborted') return
+  fate.broken = true
+  fate.onBroken?.()
+}
+
+/**
+ * The queue as the source that a connection reads. It stands in for yamux's own pushable, whose `push` and `end` yamux
+ * calls; frames that yamux pushed before it was replaced (its first ping) are read first.
+ */
+class FairSource implements AsyncGenerator<Frame, void, unknown> {
+  readonly #queue: FairQueue
+  readonly #original: AsyncGenerator<Frame> & { readableLength?: number; end?: (error?: Error) => unknown }
+  #waiting: ((result: IteratorResult<Frame, void>) => void) | undefined
+  #ended = false
+
+  constructor(queue: FairQueue, original: AsyncGenerator<Frame>) {
+    this.#queue = queue
+    this.#original = original
+  }
+
+  get readableLength(): number {
+    return this.#queue.bytes
+  }
+
+  push(frame: Frame): this {
+    if (this.#ended) return this
+    this.#queue.push(frame)
+    const waiting = this.#waiting
+    if (waiting !== undefined) {
+      this.#waiting = undefined
+      // A turn later, so that all that is pushed in one go leaves in one write.
+      queueMicrotask(() => {
+        const value = this.#queue.shift()
+        if (value === undefined) this.#waiting = waiting
+        else waiting({ done: false, value })
+      })
+    }
+    return this
+  }
+
+  end(error?: Error): this {
+    if (this.#ended) return this
+    this.#ended = true
+    // Tells yamux's streams, by the listener that it gave to its own source.
+    this.#original.end?.(error)
+    if (this.#waiting !== undefined && this.#queue.isEmpty) {
+      this.#waiting({ done: true, value: undefined })
+      this.#waiting = undefined
+    }
+    return this
+  }
+
+  next(): Promise<IteratorResult<Frame, void>> {
+    if ((this.#original.readableLength ?? 0) > 0 && !this.#ended) return this.#original.next() as Promise<IteratorResult<Frame, void>>
+    const value = this.#queue.shift()
+    if (value !== undefined) return Promise.resolve({ done: false, value })
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined })
+    return new Promise((resolve) => {
+      this.#waiting = resolve
+    })
+  }
+
+  async return(): Promise<IteratorResult<Frame, void>> {
+    this.end()
+    return { done: true, value: undefined }
+  }
+
+  async throw(error: unknown): Promise<IteratorResult<Frame, void>> {
+    this.end(error instanceof Error ? error : undefined)
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+}

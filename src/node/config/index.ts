@@ -1,0 +1,10 @@
+/** Settings: what there are, where their values come from, and how the file that holds them is written and edited. */
+export { configTemplate, editConfig } from './edit.js'
+export { ConfigError } from './errors.js'
+export { parseConfigFile } from './file.js'
+export { splitHostPort } from './kinds.js'
+export { fromText, loadConfig, requireSetting } from './load.js'
+export type { LoadedConfig, Origin } from './load.js'
+export { editDistance, nearestName, resolveName } from './names.js'
+export { environmentName, isSettingName, settingNames, settingOf } from './settings.js'
+export type { Config, SettingName } from './settings.js'

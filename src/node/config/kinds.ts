@@ -1,0 +1,137 @@
+import { parseDuration, parseSize } from '../../base/index.js'
+
+/**
+ * Kinds of settings: how a value from a file (typed by TOML) or from the environment or a flag (text) becomes the value
+ * that the rest of the program sees, and how it is written back.
+ */
+export interface Kind<T> {
+  /** For messages: `a size such as 100GB`. */
+  readonly expected: string
+  /** From a TOML value; undefined if it is not one. */
+  readonly read: (value: unknown) => T | undefined
+  /** From text, of the environment or a flag. */
+  readonly parse: (text: string) => T | undefined
+  /** As it would stand in the file. */
+  write(value: T): string
+}
+
+export interface Setting<T> {
+  readonly kind: Kind<T>
+  readonly default: T
+  /** A sentence or two for whoever edits the file. */
+  readonly meaning: string
+  /** Unit of a bare number under the same name with this suffix: `max_storage_gb`, `grace_hours`. */
+  readonly unit?: 'size' | 'duration'
+}
+
+const quoted = (text: string): string => JSON.stringify(text)
+
+export const text: Kind<string> = {
+  expected: 'text in quotes',
+  read: (value) => (typeof value === 'string' && value.length <= 1024 && !value.includes('\0') ? value : undefined),
+  parse: (value) => (value.length <= 1024 ? value : undefined),
+  write: quoted,
+}
+
+/** What people see of a node: one line, short. */
+export const label: Kind<string> = {
+  expected: 'text of at most 64 characters on one line',
+  read: (value) => (typeof value === 'string' && /^[^\p{Cc}\p{Cs}]{0,64}$/u.test(value) ? value : undefined),
+  parse: (value) => label.read(value),
+  write: quoted,
+}
+
+export const flag: Kind<boolean> = {
+  expected: 'true or false',
+  read: (value) => (typeof value === 'boolean' ? value : undefined),
+  parse: (value) => ({ true: true, '1': true, yes: true, on: true, false: false, '0': false, no: false, off: false })[value.trim().toLowerCase()],
+  write: String,
+}
+
+/** Bytes. Text with a unit, or a bare number of bytes. */
+export const size: Kind<number> = {
+  expected: 'a size such as "100GB" or "50GiB"',
+  read: (value) => (typeof value === 'string' ? parseSize(value) : typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined),
+  parse: (value) => parseSize(value),
+  write: (value) => {
+    const units: [string, number][] = [['TB', 1e12], ['TiB', 2 ** 40], ['GB', 1e9], ['GiB', 2 ** 30], ['MB', 1e6], ['MiB', 2 ** 20]]
+    for (const [unit, bytes] of units) if (value > 0 && value % bytes === 0) return quoted(`${String(value / bytes)}${unit}`)
+    return String(value)
+  },
+}
+
+/** Milliseconds. Text with a unit; a bare number has none, and is refused except under a name that says it. */
+export const duration: Kind<number> = {
+  expected: 'a duration such as "30s" or "24h"',
+  read: (value) => (typeof value === 'string' ? parseDuration(value) : value === 0 ? 0 : undefined),
+  parse: (value) => parseDuration(value),
+  write: (value) => {
+    const units: [string, number][] = [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000]]
+    for (const [unit, ms] of units) if (value > 0 && value % ms === 0) return quoted(`${String(value / ms)}${unit}`)
+    return quoted(`${String(value)}ms`)
+  },
+}
+
+export function integer(min: number, max: number): Kind<number> {
+  const accept = (value: number): number | undefined => (Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined)
+  return {
+    expected: `a whole number from ${String(min)} to ${String(max)}`,
+    read: (value) => (typeof value === 'number' ? accept(value) : undefined),
+    parse: (value) => (/^\s*-?\d{1,16}\s*$/.test(value) ? accept(Number(value)) : undefined),
+    write: String,
+  }
+}
+
+export function number(min: number, max: number): Kind<number> {
+  const accept = (value: number): number | undefined => (Number.isFinite(value) && value >= min && value <= max ? value : undefined)
+  return {
+    expected: `a number from ${String(min)} to ${String(max)}`,
+    read: (value) => (typeof value === 'number' ? accept(value) : undefined),
+    parse: (value) => (/^\s*-?\d+(\.\d+)?\s*$/.test(value) ? accept(Number(value)) : undefined),
+    write: String,
+  }
+}
+
+export function choice<const T extends string>(...options: readonly T[]): Kind<T> {
+  const accept = (value: unknown): T | undefined => options.find((option) => option === value)
+  return {
+    expected: `one of ${options.map((option) => `"${option}"`).join(', ')}`,
+    read: accept,
+    parse: (value) => accept(value.trim()),
+    write: quoted,
+  }
+}
+
+/** A list of texts that each look right; in the environment separated by commas. */
+export function listOf(expected: string, looksRight: (item: string) => boolean): Kind<readonly string[]> {
+  /** More addresses than this are a paste gone wrong. */
+  const itemsMax = 256
+  const accept = (items: readonly unknown[]): readonly string[] | undefined =>
+    items.length <= itemsMax && items.every((item): item is string => typeof item === 'string' && looksRight(item)) ? items : undefined
+  return {
+    expected: `a list of ${expected}`,
+    read: (value) => (Array.isArray(value) ? accept(value) : undefined),
+    parse: (value) => accept(value.split(',').map((item) => item.trim()).filter((item) => item !== '')),
+    write: (value) => `[${value.map(quoted).join(', ')}]`,
+  }
+}
+
+/** The rough shape only: whether it can be listened at or dialled is the network's to say. */
+export const multiaddrs = listOf('addresses such as "/ip4/192.0.2.7/tcp/4700"', (item) =>
+  item.length <= 512 && /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr|p2p|unix)\/[^\s/]+(\/[^\s/]+)*$/.test(item))
+
+export const hostNames = listOf('host names', (item) => /^[a-z0-9.:[\]-]{1,253}$/i.test(item))
+
+export const hostPort: Kind<string> = {
+  expected: 'HOST:PORT such as "127.0.0.1:4780"',
+  read: (value) => (typeof value === 'string' && splitHostPort(value) !== undefined ? value : undefined),
+  parse: (value) => hostPort.read(value.trim()),
+  write: quoted,
+}
+
+export function splitHostPort(value: string): { host: string; port: number } | undefined {
+  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):(\d{1,5})$/i.exec(value)
+  if (match === null) return undefined
+  const port = Number(match[2])
+  return port > 65_535 ? undefined : { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port }
+}

@@ -1,0 +1,146 @@
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { formatDuration, formatSize, messageOf } from '../base/index.js'
+import type { DoctorCheck } from '../client/index.js'
+import { readApiFile } from '../client/index.js'
+import type { Member } from '../membership/index.js'
+import type { BackgroundStatus, StoreUsage } from '../store/index.js'
+import { loadConfig, splitHostPort } from './config/index.js'
+import type { Config } from './config/index.js'
+import { homeAt, isAlive } from './home.js'
+import { isExposed, readKey } from './keys.js'
+
+/** Oldest Node that it runs on. */
+const nodeOldest = [20, 19] as const
+
+/** What can be seen without the node: this machine and the home. Changes nothing. */
+export async function examineHome(path: string): Promise<DoctorCheck[]> {
+  const home = homeAt(path)
+  const checks: DoctorCheck[] = []
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  checks.push(
+    major > nodeOldest[0] || (major === nodeOldest[0] && minor >= nodeOldest[1])
+      ? { name: 'node.js', state: 'ok', message: `version ${process.versions.node}` }
+      : { name: 'node.js', state: 'failed', message: `version ${process.versions.node} is too old`, advice: `install ${nodeOldest.join('.')} or newer` },
+  )
+  if (!existsSync(home.path)) {
+    checks.push({ name: 'home', state: 'warning', message: `${home.path} does not exist yet`, advice: 'a first start makes it' })
+    return checks
+  }
+  checks.push(tried('home', () => {
+    accessSync(home.path, constants.R_OK | constants.W_OK)
+    return `${home.path} can be read and written`
+  }, 'give this user the right to it, or choose another with --home'))
+  let config: Config | undefined
+  checks.push(tried('config.toml', () => {
+    const loaded = loadConfig({ file: home.configFile, environment: process.env })
+    config = loaded.config
+    return loaded.warnings.length === 0 ? 'is right' : loaded.warnings.join('; ')
+  }, 'correct that line; `mesh-node config check` looks again'))
+  for (const [kind, file] of [['identity', home.identityFile], ['authority', home.authorityFile]] as const) {
+    if (!existsSync(file)) continue
+    checks.push(isExposed(file)
+      ? { name: `${kind}.key`, state: 'warning', message: 'others on this machine can read it', advice: `chmod 600 ${file}` }
+      : tried(`${kind}.key`, () => {
+        readKey(kind, file)
+        return 'is whole and private'
+      }, 'restore it from a copy'))
+  }
+  if (config !== undefined) {
+    const { bavail, bsize } = statfsSync(home.path)
+    const free = bavail * bsize
+    const least = config['storage.min_free_space']
+    checks.push(free > least
+      ? { name: 'disk', state: 'ok', message: `${formatSize(free)} free` }
+      : { name: 'disk', state: 'failed', message: `${formatSize(free)} free, less than storage.min_free_space (${formatSize(least)})`, advice: 'free some space, or lower that setting' })
+    checks.push(...(await examinePorts(config, home.path)))
+  }
+  return checks
+}
+
+function tried(name: string, look: () => string, advice: string): DoctorCheck {
+  try {
+    return { name, state: 'ok', message: look() }
+  } catch (error) {
+    return { name, state: 'failed', message: messageOf(error), advice }
+  }
+}
+
+/** Whether what a start would listen at is free. Not looked at while this home's own node has it. */
+async function examinePorts(config: Config, home: string): Promise<DoctorCheck[]> {
+  const running = readApiFile(home)
+  if (running !== undefined && isAlive(running.pid)) return []
+  const wanted = [
+    ...config['network.listen'].flatMap((address) => {
+      const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(address)
+      return match === null ? [] : [{ host: match[1] ?? '', port: Number(match[2]), flag: '--listen' }]
+    }),
+    ...[splitHostPort(config['api.listen'])].flatMap((api) => (api === undefined ? [] : [{ ...api, flag: '--api' }])),
+  ]
+  const checks: DoctorCheck[] = []
+  for (const { host, port, flag } of wanted) {
+    if (port === 0) continue
+    const error = await listenError(host, port)
+    const name = `port ${String(port)}`
+    if (error === undefined) checks.push({ name, state: 'ok', message: `is free at ${host}` })
+    else if (error === 'EADDRINUSE') checks.push({ name, state: 'failed', message: `is taken at ${host}`, advice: `choose another with ${flag}` })
+    else checks.push({ name, state: 'warning', message: `cannot be listened at on ${host}: ${error}`, advice: `choose another address with ${flag}` })
+  }
+  return checks
+}
+
+async function listenError(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code ?? error.message)
+    })
+    server.listen(port, host, () => {
+      server.close(() => {
+        resolve(undefined)
+      })
+    })
+  })
+}
+
+export interface RunningFacts {
+  config: Config
+  addresses: readonly string[]
+  members: readonly Member[]
+  connected: number
+  usage: StoreUsage
+  background: BackgroundStatus
+  freeBytes: number
+  provideLagMs: number
+  nowMs: number
+}
+
+const lagMsMax = 3_600_000
+
+/** What the node itself can tell. */
+export function examineRunning(facts: RunningFacts): DoctorCheck[] {
+  const { addresses, members, connected, usage, background, config } = facts
+  const reachable = addresses.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
+  const checks: DoctorCheck[] = []
+  checks.push(reachable.length > 0
+    ? { name: 'addresses', state: 'ok', message: reachable.join(', ') }
+    : { name: 'addresses', state: 'warning', message: 'only programs on this machine can reach the node', advice: 'see [network] listen, and announce if a router forwards a port' })
+  checks.push(members.length === 0
+    ? { name: 'members', state: 'warning', message: 'this node is alone: there is no second copy of anything', advice: '`mesh-node invite` makes a token for another machine' }
+    : connected === 0
+      ? { name: 'members', state: 'failed', message: `none of ${String(members.length)} members is connected`, advice: 'check that one of their addresses can be reached from here (firewall, router)' }
+      : { name: 'members', state: 'ok', message: `${String(connected)} of ${String(members.length)} connected` })
+  const versions = new Set(members.filter((member) => member.version !== '').map((member) => member.version))
+  if (versions.size > 1) checks.push({ name: 'versions', state: 'warning', message: `members run ${[...versions].join(', ')}`, advice: 'bring all to the newest' })
+  checks.push(usage.totalBytes < config['storage.max_storage'] * 0.95
+    ? { name: 'storage', state: 'ok', message: `${formatSize(usage.totalBytes)} of ${formatSize(config['storage.max_storage'])} used` }
+    : { name: 'storage', state: 'warning', message: `${formatSize(usage.totalBytes)} of ${formatSize(config['storage.max_storage'])} used`, advice: 'raise storage.max_storage, or remove files' })
+  checks.push(usage.quarantined === 0
+    ? { name: 'blocks', state: 'ok', message: `${String(usage.blocks)}, none known to be corrupt` }
+    : { name: 'blocks', state: 'failed', message: `${String(usage.quarantined)} of ${String(usage.blocks)} are corrupt`, advice: '`mesh-node verify` heals them from other nodes; look after the disk' })
+  if (background.lastError !== undefined) checks.push({ name: 'background', state: 'warning', message: background.lastError })
+  if (facts.provideLagMs > lagMsMax) {
+    checks.push({ name: 'announcing', state: 'warning', message: `is ${formatDuration(facts.provideLagMs)} late`, advice: 'it catches up by itself while the node runs; a machine that is mostly off is hard to find' })
+  }
+  return checks
+}

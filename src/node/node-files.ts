@@ -1,0 +1,287 @@
+import { CID } from 'multiformats/cid'
+import { CommonError } from '../base/index.js'
+import type { Clock, ContentRouting, NodeId } from '../base/index.js'
+import { BlobError } from '../blobs/index.js'
+import type { BlobService } from '../blobs/index.js'
+import { CatalogError } from '../catalog/index.js'
+import type { Catalog, FileEntry, Files, FolderItem, Put } from '../catalog/index.js'
+import type {
+  FileInfo, FolderEntry, ListEntry, Priority, PutFolderResult, PutOptions, PutResult, VerifyResult,
+} from '../client/index.js'
+import type { NodeFiles, OpenContent, Signalled } from '../gateways/http/index.js'
+import { holdersOf } from './holders.js'
+
+export interface NodeFilesComponents {
+  self: NodeId
+  files: Files
+  catalog: Catalog
+  blobs: BlobService
+  routing: ContentRouting
+  clock: Clock
+  /** Members that are up now, this node included: more copies than that there cannot be. */
+  nodesUp: () => number
+}
+
+/** How long `put --wait` waits for other nodes. */
+const waitMsMax = 60_000
+const waitPollMs = 250
+/** A beginning of a CID that is shorter than this names too many. All of ours begin alike (`bafybei`, `bafkrei`). */
+const prefixMin = 10
+
+/** What the API does with files, as calls of the catalog and of blobs. */
+export class ApiFiles implements NodeFiles {
+  readonly #components: NodeFilesComponents
+
+  constructor(components: NodeFilesComponents) {
+    this.#components = components
+  }
+
+  async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled): Promise<PutResult> {
+    const { clock, files } = this.#components
+    const startedMs = clock.monotonicMs()
+    const put = await files.put(path, content, filePutOptions(options))
+    const holders = options.wait === true ? await this.#waitForCopies(put.cid, put.replicas, options.signal) : [this.#components.self]
+    return {
+      cid: put.cid,
+      size: put.size,
+      path: put.path ?? path,
+      priority: put.priority,
+      blobs: put.blobs.length,
+      replicas: { wanted: put.replicas, have: holders.length, holders },
+      elapsedMs: clock.monotonicMs() - startedMs,
+    }
+  }
+
+  async putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult> {
+    const { clock, files, self } = this.#components
+    const startedMs = clock.monotonicMs()
+    const done: PutFolderResult['entries'] = []
+    const failed: NonNullable<PutFolderResult['failed']> = []
+    let last: Put | undefined
+    let size = 0
+    let blobs = 0
+    let sample: string | undefined
+    for await (const item of files.putFolder(path, itemsOf(entries), filePutOptions(options))) {
+      if (item.put === undefined) {
+        failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
+        continue
+      }
+      last = item.put
+      sample = item.put.cid
+      size += item.put.size
+      blobs += item.put.blobs.length
+      done.push({ path: item.put.path ?? item.relativePath, cid: item.put.cid, size: item.put.size })
+    }
+    const [first] = failed
+    if (last === undefined && first !== undefined) throw new CatalogError(first.code as 'BAD_PATH', first.message, { path: first.path })
+    const wanted = last?.replicas ?? 0
+    const holders = options.wait === true && sample !== undefined ? await this.#waitForCopies(sample, wanted, options.signal) : [self]
+    return {
+      cid: null,
+      size,
+      path,
+      priority: last?.priority ?? options.priority ?? 'normal',
+      blobs,
+      replicas: { wanted, have: holders.length, holders },
+      elapsedMs: clock.monotonicMs() - startedMs,
+      files: done.length,
+      entries: done,
+      failed,
+    }
+  }
+
+  async open(target: string, options: Signalled): Promise<OpenContent> {
+    const { blobs, files, self } = this.#components
+    const { cid, record } = await files.resolve(await this.#reference(target))
+    const size = record?.content?.size ?? (await this.#fileSize(cid, options.signal))
+    const holders = [...new Set([record?.owner, record?.writer])].filter((peer): peer is NodeId => peer !== undefined && peer !== self)
+    return {
+      size,
+      cid: cid.toString(),
+      read: (range, signal) => blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }),
+    }
+  }
+
+  async stat(target: string, options: Signalled): Promise<FileInfo> {
+    const { blobs, catalog, files } = this.#components
+    const reference = await this.#reference(target)
+    if (!reference.startsWith('/') && (await catalog.byCid(reference)).length === 0) return this.#statOfContent(reference, options)
+    const entry = await files.stat(reference)
+    if (entry.type === 'dir') return this.#statOfFolder(entry.path)
+    const holders = await holdersOf(this.#components, entry.cid, options.signal)
+    const cid = CID.parse(entry.cid)
+    // The list of a large file's blobs needs its upper nodes; asked only where they are at hand.
+    const parts = (await blobs.held(cid)) === undefined ? undefined : await blobs.blobsOf(cid, { ...signalled(options) })
+    return {
+      path: entry.path,
+      type: 'file',
+      cid: entry.cid,
+      size: entry.size,
+      priority: entry.priority,
+      blobs: parts?.length ?? Math.max(1, Math.ceil(entry.size / 2 ** 30)),
+      replicas: { wanted: entry.replicas, have: holders.length, holders },
+      owner: entry.owner,
+      pinned: entry.pinned,
+      modified: entry.modifiedMs,
+      token: entry.token.toString(),
+    }
+  }
+
+  async *list(path: string, options: { recursive: boolean }): AsyncIterable<ListEntry> {
+    for await (const entry of this.#components.files.ls(path, options)) yield await this.#listed(entry)
+  }
+
+  async *pins(): AsyncIterable<ListEntry> {
+    const { files } = this.#components
+    for await (const entry of files.ls('/', { recursive: true })) if (entry.type === 'file' && entry.pinned) yield await this.#listed(entry)
+    for (const cid of await files.pins()) {
+      yield { path: cid, type: 'file', cid, size: 0, priority: null, replicas: { wanted: 1, have: 1 }, modified: null, pinned: true }
+    }
+  }
+
+  async remove(path: string, options: { recursive: boolean }): Promise<{ removed: number }> {
+    return this.#components.files.rm(path, options)
+  }
+
+  /** A target that ends in a slash is a folder to move into. */
+  async move(from: string, to: string): Promise<{ moved: number }> {
+    const target = to.endsWith('/') && to !== from ? to + from.slice(from.replace(/\/+$/, '').lastIndexOf('/') + 1) : to
+    return this.#components.files.mv(from.replace(/(?<=.)\/+$/, ''), target.replace(/(?<=.)\/+$/, ''))
+  }
+
+  async update(target: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }> {
+    const { files } = this.#components
+    let changed = 0
+    if (change.priority !== undefined) ({ changed } = await files.setPriority(target, change.priority))
+    if (change.replicas !== undefined) ({ changed } = await files.setReplicas(target, change.replicas))
+    if (change.pinned !== undefined) {
+      await files.pin(target, change.pinned)
+      changed = Math.max(changed, 1)
+    }
+    return { changed }
+  }
+
+  async exportCar(target: string, options: Signalled): Promise<AsyncIterable<Uint8Array>> {
+    const { cid } = await this.#components.files.resolve(await this.#reference(target))
+    return this.#components.blobs.exportCar(cid, signalled(options))
+  }
+
+  async *verify(target: string | undefined, options: Signalled): AsyncIterable<VerifyResult> {
+    const { blobs, files } = this.#components
+    const cid = target === undefined ? undefined : (await files.resolve(await this.#reference(target))).cid
+    for await (const { cid: checked, ok, healed, error } of blobs.verify(cid, signalled(options))) {
+      yield { cid: checked.toString(), ok, healed, ...(error === undefined ? {} : { error }) }
+    }
+  }
+
+  /** A path, a CID, or the unique beginning of the CID of a catalogued file. */
+  async #reference(target: string): Promise<string> {
+    if (target.startsWith('/')) return target
+    try {
+      return CID.parse(target).toString()
+    } catch (error) {
+      const found: string[] = []
+      if (new RegExp(`^[a-z2-7]{${String(prefixMin)},}$`).test(target)) {
+        for await (const { cid } of this.#components.catalog.roots()) if (cid.startsWith(target)) found.push(cid)
+      }
+      const [only] = found
+      if (only !== undefined && found.length === 1) return only
+      if (found.length > 1) throw new BlobError('BAD_CID', `${target} could be any of ${String(found.length)} CIDs`, { cid: target, found: found.slice(0, 8) })
+      throw new BlobError('BAD_CID', `"${target.slice(0, 100)}" is no CID; a path begins with a slash`, { cid: target.slice(0, 100) }, { cause: error })
+    }
+  }
+
+  async #fileSize(cid: CID, signal: AbortSignal | undefined): Promise<number> {
+    const { type, size } = await this.#components.blobs.describe(cid, signalled({ signal }))
+    if (type === 'folder') throw new CatalogError('IS_FOLDER', `${cid.toString()} is a folder of another tool; get its files one by one`, { cid: cid.toString() })
+    return size
+  }
+
+  async #statOfContent(cid: string, options: Signalled): Promise<FileInfo> {
+    const { blobs } = this.#components
+    const root = CID.parse(cid)
+    const { type, size } = await blobs.describe(root, signalled(options))
+    const holders = await holdersOf(this.#components, cid, options.signal)
+    return {
+      path: null, type: type === 'file' ? 'file' : 'dir', cid, size, priority: null, blobs: (await blobs.blobsOf(root, signalled(options))).length,
+      replicas: { wanted: 0, have: holders.length, holders }, owner: null, pinned: await this.#components.files.isPinned(cid), modified: null, token: '0',
+    }
+  }
+
+  async #statOfFolder(path: string): Promise<FileInfo> {
+    let files = 0
+    let size = 0
+    let modified: number | null = null
+    for await (const entry of this.#components.files.ls(path, { recursive: true })) {
+      if (entry.type !== 'file') continue
+      files++
+      size += entry.size
+      modified = Math.max(modified ?? 0, entry.modifiedMs)
+    }
+    return {
+      path, type: 'dir', cid: null, size, priority: null, blobs: 0, replicas: { wanted: 0, have: 0, holders: [] }, owner: null, pinned: false,
+      modified, token: '0', files,
+    }
+  }
+
+  async #listed(entry: FileEntry): Promise<ListEntry> {
+    if (entry.type === 'dir') {
+      return { path: entry.path, type: 'dir', cid: null, size: 0, priority: null, replicas: { wanted: 0, have: 0 }, modified: null, pinned: false }
+    }
+    const { blobs, self } = this.#components
+    // Whoever put it has it; and so do we, if we do. Who else, only `stat` goes and asks.
+    const have = 1 + (entry.owner !== self && (await blobs.held(CID.parse(entry.cid))) !== undefined ? 1 : 0)
+    return {
+      path: entry.path, type: 'file', cid: entry.cid, size: entry.size, priority: entry.priority,
+      replicas: { wanted: entry.replicas, have }, modified: entry.modifiedMs, pinned: entry.pinned,
+    }
+  }
+
+  /** Until as many nodes have it as were asked for, or as there are. Throws DEADLINE: it is safe here all the same. */
+  async #waitForCopies(cid: string, wanted: number, signal: AbortSignal | undefined): Promise<NodeId[]> {
+    const { clock, nodesUp, self } = this.#components
+    const deadline = clock.monotonicMs() + waitMsMax
+    for (;;) {
+      const target = Math.min(wanted, nodesUp())
+      const holders = target <= 1 ? [self] : await holdersOf(this.#components, cid, signal)
+      if (holders.length >= target) return holders
+      if (clock.monotonicMs() > deadline) {
+        throw new CommonError('DEADLINE', `it is stored here, but only ${String(holders.length)} of ${String(target)} nodes have it yet`, { cid, have: holders.length, wanted: target })
+      }
+      await clock.sleep(waitPollMs, signal)
+    }
+  }
+}
+
+/** A file at most this large is taken out of the archive in one piece, so that the next can be read while it is stored. */
+const smallBytesMax = 1 << 20
+
+async function* itemsOf(entries: AsyncIterable<FolderEntry>): AsyncIterable<FolderItem> {
+  for await (const entry of entries) {
+    const relativePath = entry.path.replace(/^\.\//, '')
+    if (entry.size > smallBytesMax) {
+      yield { relativePath, content: entry.content }
+      continue
+    }
+    const parts: Uint8Array[] = []
+    for await (const part of entry.content) parts.push(part)
+    yield { relativePath, content: chunksOf(parts) }
+  }
+}
+
+async function* chunksOf(parts: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
+  yield* parts
+}
+
+function filePutOptions(options: PutOptions & Signalled): { priority?: Priority; replicas?: number; pinned?: boolean; signal?: AbortSignal } {
+  return {
+    ...(options.priority === undefined ? {} : { priority: options.priority }),
+    ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
+    ...(options.pin === true ? { pinned: true } : {}),
+    ...signalled(options),
+  }
+}
+
+function signalled(options: Signalled): { signal?: AbortSignal } {
+  return options.signal === undefined ? {} : { signal: options.signal }
+}

@@ -1,0 +1,147 @@
+/**
+ * Who holds the blobs that this node holds, kept up to date as inventories change: a plan over 3,000 blobs must not ask
+ * a thousand inventories each time.
+ *
+ * Two sources: the inventories, and what an exchange has shown since (an acknowledgement with its proof, a "not held").
+ * What was shown is believed until the inventory of that node is at least as new, and not for ever if none comes.
+ */
+import type { Clock, NodeId } from '../base/index.js'
+import { hashName } from '../storage-policy/index.js'
+import type { Inventory } from './inventory.js'
+import type { PeerBook } from './peer-book.js'
+
+/** Three times the longest that vitals may take to come round. */
+const shownMs = 15 * 60_000
+/** One fact each, for blobs held here or asked about. */
+const shownMax = 200_000
+
+/** The version of the holder's inventory from which on the inventory knows better. */
+export interface AsOf {
+  readonly salt: bigint
+  readonly version: number
+}
+
+interface Shown {
+  readonly has: boolean
+  readonly untilMs: number
+  readonly asOf: AsOf
+}
+
+export class Holders {
+  readonly #self: NodeId
+  readonly #inventory: Inventory
+  readonly #book: () => PeerBook
+  readonly #clock: Clock
+  readonly #claimed = new Map<string, Set<NodeId>>()
+  /** cid → node → whether it has it, and until when that is believed. */
+  readonly #shown = new Map<string, Map<NodeId, Shown>>()
+  #shownCount = 0
+
+  constructor(components: { inventory: Inventory; book: () => PeerBook; clock: Clock }, self: NodeId) {
+    this.#self = self
+    this.#inventory = components.inventory
+    this.#book = components.book
+    this.#clock = components.clock
+  }
+
+  /** Everybody believed to hold it, this node included. */
+  of(cid: string): NodeId[] {
+    const claimed = this.#claimed.get(cid) ?? new Set(this.#book().claimants(hashName(cid)))
+    const nowMs = this.#clock.monotonicMs()
+    const found = new Set(claimed)
+    for (const [node, fact] of this.#shown.get(cid) ?? []) {
+      if (fact.untilMs <= nowMs || this.#isOutdated(node, fact)) continue
+      if (fact.has) found.add(node)
+      else found.delete(node)
+    }
+    found.delete(this.#self)
+    if (this.#inventory.get(cid) !== undefined) found.add(this.#self)
+    return [...found]
+  }
+
+  /** An exchange has shown it. Without `asOf`, any change of the inventory after the one known now knows better. */
+  show(cid: string, node: NodeId, has: boolean, asOf?: AsOf): void {
+    let facts = this.#shown.get(cid)
+    if (facts === undefined) {
+      if (this.#shownCount >= shownMax) this.#expire()
+      this.#shown.set(cid, (facts = new Map<NodeId, Shown>()))
+    }
+    if (!facts.has(node)) this.#shownCount++
+    const known = this.#book().inventoryOf(node)
+    facts.set(node, {
+      has,
+      untilMs: this.#clock.monotonicMs() + shownMs,
+      asOf: asOf ?? { salt: known?.saltValue ?? 0n, version: (known?.version ?? -1) + 1 },
+    })
+  }
+
+  /** Another salt is another start of the process: nothing of before says anything about it. */
+  #isOutdated(node: NodeId, fact: Shown): boolean {
+    const known = this.#book().inventoryOf(node)
+    if (known === undefined) return false
+    return known.saltValue !== fact.asOf.salt ? this.#book().isCurrent(node) : known.version >= fact.asOf.version
+  }
+
+  held(cid: string): void {
+    this.#claimed.set(cid, new Set(this.#book().claimants(hashName(cid))))
+  }
+
+  dropped(cid: string): void {
+    this.#claimed.delete(cid)
+  }
+
+  /** Read anew. Returns the blobs whose holders changed. */
+  inventoryOf(peer: NodeId): string[] {
+    const inventory = this.#book().inventoryOf(peer)
+    const changed: string[] = []
+    for (const entry of this.#inventory.entries()) {
+      const claimed = this.#claimed.get(entry.cid)
+      if (claimed === undefined) continue
+      const has = inventory?.has(entry.hash) === true
+      if (claimed.has(peer) === has) continue
+      if (has) claimed.add(peer)
+      else claimed.delete(peer)
+      changed.push(entry.cid)
+    }
+    return changed
+  }
+
+  delta(peer: NodeId, delta: { added: Set<number>; removed: Set<number> }): string[] {
+    const inventory = this.#book().inventoryOf(peer)
+    if (inventory === undefined) return []
+    const changed: string[] = []
+    for (const entry of this.#inventory.entries()) {
+      const value = inventory.fingerprintOf(entry.hash)
+      const claimed = this.#claimed.get(entry.cid)
+      if (claimed === undefined) continue
+      if (delta.added.has(value)) {
+        claimed.add(peer)
+        changed.push(entry.cid)
+      } else if (delta.removed.has(value)) {
+        claimed.delete(peer)
+        changed.push(entry.cid)
+      }
+    }
+    return changed
+  }
+
+  /** The node is out of the mesh, or was caught. */
+  gone(peer: NodeId): void {
+    for (const claimed of this.#claimed.values()) claimed.delete(peer)
+    for (const facts of this.#shown.values()) facts.delete(peer)
+  }
+
+  #expire(): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#shownCount = 0
+    for (const [cid, facts] of this.#shown) {
+      for (const [node, fact] of facts) if (fact.untilMs <= nowMs) facts.delete(node)
+      if (facts.size === 0) this.#shown.delete(cid)
+      else this.#shownCount += facts.size
+    }
+    if (this.#shownCount >= shownMax) {
+      this.#shown.clear()
+      this.#shownCount = 0
+    }
+  }
+}

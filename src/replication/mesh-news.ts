@@ -1,0 +1,111 @@
+import type { Clock, NodeId } from '../base/index.js'
+import { MeshView } from '../storage-policy/index.js'
+import type { NodeView, QuotaReport } from '../storage-policy/index.js'
+import type { PeerBook } from './peer-book.js'
+import type { Trust } from './trust.js'
+import type { ReplicationComponents } from './types.js'
+import type { Vitals } from './wire/replication.js'
+
+/** Bits of `Vitals.flags`. */
+export const vitalsFlags = { accepting: 1, repairing: 2, sharing: 4, leaving: 8 } as const
+
+export interface OwnState {
+  readonly quota: QuotaReport | undefined
+  readonly accepting: boolean
+  readonly repairing: boolean
+}
+
+/** The nodes as a plan needs them: who is up, by membership; what they have room for, by their vitals; who is believed. */
+export class MeshNews {
+  readonly #membership: ReplicationComponents['membership']
+  readonly #book: PeerBook
+  readonly #trust: Trust
+  readonly #clock: Clock
+  readonly #self: NodeId
+  readonly #own: () => OwnState
+  /** Not to be asked before then; elapsed time. */
+  readonly #avoided = new Map<NodeId, { untilMs: number; failures: number }>()
+  /** Said no for want of room: believed until it says something newer of itself. */
+  readonly #full = new Map<NodeId, Vitals | undefined>()
+  readonly forgotten = new Set<NodeId>()
+
+  constructor(
+    components: { membership: ReplicationComponents['membership']; book: PeerBook; trust: Trust; clock: Clock },
+    init: { self: NodeId; own: () => OwnState },
+  ) {
+    this.#membership = components.membership
+    this.#book = components.book
+    this.#trust = components.trust
+    this.#clock = components.clock
+    this.#self = init.self
+    this.#own = init.own
+  }
+
+  mesh(): MeshView {
+    return new MeshView(this.views())
+  }
+
+  views(): NodeView[] {
+    const wallMs = this.#clock.wallMs()
+    const nowMs = this.#clock.monotonicMs()
+    return this.#membership.members().flatMap((member): NodeView[] => {
+      if (member.revoked) return []
+      const place = {
+        node: member.peerId,
+        region: member.region,
+        segment: member.segment,
+        power: member.power,
+        reliability: member.reliability,
+      }
+      if (member.peerId === this.#self) {
+        const { quota, accepting, repairing } = this.#own()
+        return [
+          {
+            ...place,
+            state: 'up',
+            silentMs: 0,
+            maxBytes: quota?.maxBytes ?? 0,
+            freeBytes: quota?.freeForOthersBytes ?? 0,
+            ownFreeBytes: quota?.freeForOwnBytes ?? 0,
+            accepting,
+            repairing,
+            trusted: true,
+          },
+        ]
+      }
+      const vitals = this.#book.vitalsOf(member.peerId)
+      const state = this.forgotten.has(member.peerId) && member.state !== 'up' ? 'gone' : member.state
+      const full = this.#full.has(member.peerId) && this.#full.get(member.peerId) === vitals
+      const avoided = (this.#avoided.get(member.peerId)?.untilMs ?? 0) > nowMs
+      const flags = vitals?.flags ?? 0
+      return [
+        {
+          ...place,
+          state,
+          silentMs: state === 'up' ? 0 : Math.max(0, wallMs - member.lastSeenMs),
+          maxBytes: vitals?.maxBytes ?? 0,
+          freeBytes: vitals === undefined || full || avoided ? 0 : Math.min(vitals.freeForOthersBytes, vitals.maxBytes),
+          ownFreeBytes: vitals === undefined || full || avoided ? 0 : Math.min(vitals.freeForOwnBytes, vitals.maxBytes),
+          accepting: (flags & vitalsFlags.accepting) !== 0 && !avoided,
+          repairing: (flags & vitalsFlags.repairing) !== 0,
+          // One that leaves holds what it holds for a moment only.
+          trusted: this.#trust.trusts(member.peerId, wallMs) && (flags & vitalsFlags.leaving) === 0,
+        },
+      ]
+    })
+  }
+
+  /** Elapsed `ms`, longer each time in a row. */
+  avoid(node: NodeId, ms: number, msMax: number): void {
+    const failures = (this.#avoided.get(node)?.failures ?? 0) + 1
+    this.#avoided.set(node, { untilMs: this.#clock.monotonicMs() + Math.min(msMax, ms * 2 ** Math.min(10, failures - 1)), failures })
+  }
+
+  full(node: NodeId): void {
+    this.#full.set(node, this.#book.vitalsOf(node))
+  }
+
+  succeeded(node: NodeId): void {
+    this.#avoided.delete(node)
+  }
+}

@@ -1,0 +1,65 @@
+import type { Rpc, RpcContext } from '../base/index.js'
+import { prove } from './challenge.js'
+import type { Dropper } from './dropper.js'
+import type { Inventory } from './inventory.js'
+import { decode, decodeCid } from './messages.js'
+import type { Target } from './target.js'
+import type { ReplicationComponents } from './types.js'
+import { ChallengeRequest, ChallengeResponse, HaveRequest, HaveResponse, InventoryRequest, InventoryResponse, Vitals } from './wire/replication.js'
+
+export interface MethodHandlers {
+  readonly target: Target
+  readonly dropper: Dropper
+  readonly inventory: Inventory
+  readonly blobs: ReplicationComponents['blobs']
+  /** Takes the caller's vitals and answers with this node's. */
+  readonly swapVitals: (theirs: Vitals, context: RpcContext) => Vitals
+  readonly self: RpcContext['from']
+}
+
+/** Two CIDs and 64 names of 52 characters, with room. */
+const storeBytesMax = 8 * 1024
+const smallBytesMax = 1024
+const haveMax = 1024
+/** A vitals message with the longest delta. */
+export const vitalsBytesMax = 16 * 1024
+/** Changes that a vitals message carries at most: half of its size, so that what else is in it always fits. */
+export const vitalsDeltaMax = 1600
+/** 40,000 fingerprints of 5 bytes, and some. */
+const inventoryBytesMax = 256 * 1024
+
+/** The rows of this room; README.md of `protocols/replication` has them as a table. */
+export function registerMethods(rpc: Rpc, handlers: MethodHandlers): void {
+  const { target, dropper, inventory, blobs, self } = handlers
+  const row = (
+    name: string,
+    limits: { requestBytesMax: number; responseBytesMax: number; inFlightMax: number },
+    handle: (body: Uint8Array, context: RpcContext) => Promise<Uint8Array>,
+  ): void => {
+    rpc.register({ name: `replication.${name}`, ...limits, handle })
+  }
+  row('store', { requestBytesMax: storeBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 64 }, (body, { from, signal }) => target.store(body, from, signal))
+  row('confirmKeep', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 16 }, (body, { from, signal }) => dropper.confirmKeep(body, from, signal))
+  row('release', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 16 }, (body, { from, signal }) => dropper.release(body, from, signal))
+  row('challenge', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 2 }, async (body, { signal }) => {
+    const request = decode(ChallengeRequest, body)
+    const cid = decodeCid(request.cid)
+    const held = (await blobs.held(cid)) !== undefined
+    const proof = held && request.challenge !== undefined ? await prove(blobs, cid.toString(), request.challenge, self, signal) : undefined
+    return ChallengeResponse.encode({ held, proof: proof ?? new Uint8Array(0) })
+  })
+  row('have', { requestBytesMax: haveMax * 52, responseBytesMax: haveMax + 64, inFlightMax: 4 }, async (body) => {
+    const { cids } = decode(HaveRequest, body, { cids: haveMax })
+    const held = new Uint8Array(cids.length)
+    let i = 0
+    for (const cid of cids) held[i++] = (await blobs.held(decodeCid(cid))) === undefined ? 0 : 1
+    return HaveResponse.encode({ held })
+  })
+  // One at a time per peer: a page of 40,000 takes milliseconds to make, and nobody needs two at once.
+  row('inventory', { requestBytesMax: smallBytesMax, responseBytesMax: inventoryBytesMax, inFlightMax: 1 }, async (body) => {
+    return InventoryResponse.encode(inventory.answer(decode(InventoryRequest, body)))
+  })
+  row('vitals', { requestBytesMax: vitalsBytesMax, responseBytesMax: vitalsBytesMax, inFlightMax: 2 }, async (body, context) => {
+    return Vitals.encode(handlers.swapVitals(decode(Vitals, body), context))
+  })
+}

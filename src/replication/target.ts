@@ -1,0 +1,182 @@
+/**
+ * The side that is asked to store. A request is an invitation to fetch, and nothing more: this node decides whether it
+ * wants to, reserves the room, fetches from whoever has it, verifies, stores, and only then says that it has it.
+ *
+ * Requests are idempotent: two coordinators that ask for the same blob wait for the same fetch, and who asks again is
+ * told at once. A blob is taken only if the catalog here has a file that it belongs to, so nobody can fill a disk with
+ * what no member has signed for.
+ */
+import type { CID } from 'multiformats/cid'
+import type { Clock, Log, NodeId } from '../base/index.js'
+import { codeOf, Limiter, messageOf } from '../base/index.js'
+import type { Admission } from '../storage-policy/index.js'
+import { prove } from './challenge.js'
+import { saltValue } from './fingerprint.js'
+import type { HeldEntry, Inventory } from './inventory.js'
+import { decode, decodeCid } from './messages.js'
+import type { Space } from './space.js'
+import type { ReplicationComponents } from './types.js'
+import { ReplicationError } from './types.js'
+import type { Want } from './wants.js'
+import { StoreRequest, StoreResponse } from './wire/replication.js'
+
+export interface TargetComponents {
+  readonly blobs: ReplicationComponents['blobs']
+  readonly clock: Clock
+  readonly log: Log
+  readonly inventory: Inventory
+  readonly space: Space
+}
+
+export interface TargetInit {
+  readonly self: NodeId
+  readonly storesMax: number
+  /** Why nothing is taken now, or undefined. */
+  readonly closed: () => string | undefined
+  readonly wantOf: (cid: string) => Promise<Want | undefined>
+  /** Told before the want is looked up: the blob is a part of this file. */
+  readonly partOf: (root: string, cid: string) => Promise<void>
+  readonly takesMove: (bytes: number) => boolean
+  /** Frees so many bytes for a blob of this want if it may; resolves to whether it is worth another try. */
+  readonly makeRoom: (bytes: number, want: Want, signal: AbortSignal) => Promise<boolean>
+  readonly stored: (entry: Pick<HeldEntry, 'cid' | 'kind' | 'bytes' | 'blocks' | 'heldSinceMs'>) => Promise<void>
+  /** The catalog may be a moment behind the request: resolves at its next change, or when the time is up. */
+  readonly catalogChange: (waitMs: number, signal: AbortSignal) => Promise<void>
+}
+
+/** A blob is at most 1 GiB of content; the nodes above its leaves are within the rest. */
+export const blobBytesMax = 2 ** 30 + 2 ** 24
+/** What a fetch may bring beyond what was announced before it is stopped: a link or two. */
+const slackBytes = 64 * 1024
+/** Waiting behind those that are being fetched. */
+const queueMax = 256
+/** How long a request waits for its file to show up in the catalog here. */
+const recordWaitMs = 3000
+const holdersMax = 64
+
+export class Target {
+  readonly #components: TargetComponents
+  readonly #init: TargetInit
+  readonly #line: Limiter
+  readonly #running = new Map<string, { done: Promise<{ bytes: number }>; callers: number; stop: AbortController }>()
+
+  constructor(components: TargetComponents, init: TargetInit) {
+    this.#components = components
+    this.#init = init
+    this.#line = new Limiter({ concurrency: init.storesMax, queueMax })
+  }
+
+  get storing(): number {
+    return this.#running.size
+  }
+
+  isStoring(cid: string): boolean {
+    return this.#running.has(cid)
+  }
+
+  /** `replication.store` */
+  async store(body: Uint8Array, from: NodeId, signal: AbortSignal): Promise<Uint8Array> {
+    const request = decode(StoreRequest, body, { holders: holdersMax })
+    const cid = decodeCid(request.cid)
+    const name = cid.toString()
+    if (request.bytes > blobBytesMax) throw new ReplicationError('BAD_INPUT', 'larger than a blob may be', { bytes: request.bytes, blobBytesMax })
+    if (request.root !== undefined) await this.#init.partOf(decodeCid(request.root).toString(), name)
+    const held = await this.#components.blobs.held(cid)
+    let bytes: number
+    if (held !== undefined) {
+      bytes = held.bytes
+      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+    } else bytes = (await this.#join(cid, request, from, signal)).bytes
+    const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, this.#init.self, signal)
+    const { inventory } = this.#components
+    return StoreResponse.encode({
+      bytes,
+      already: held !== undefined,
+      proof: proof ?? new Uint8Array(0),
+      inventorySalt: saltValue(inventory.salt),
+      inventoryVersion: inventory.version,
+    })
+  }
+
+  /** The fetch stops only when the last of those who wait for it is gone. */
+  async #join(cid: CID, request: StoreRequest, from: NodeId, signal: AbortSignal): Promise<{ bytes: number }> {
+    const name = cid.toString()
+    let job = this.#running.get(name)
+    if (job === undefined) {
+      const closed = this.#init.closed()
+      const stop = new AbortController()
+      const done = this.#line.run(() => this.#store(cid, request, from, closed, stop.signal), stop.signal).finally(() => {
+        this.#running.delete(name)
+      })
+      job = { done, callers: 0, stop }
+      this.#running.set(name, job)
+    }
+    const joined = job
+    joined.callers++
+    const leave = (): void => {
+      joined.callers--
+      if (joined.callers === 0) joined.stop.abort(new ReplicationError('ABORTED', 'nobody waits for it any more'))
+    }
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      return await joined.done
+    } finally {
+      signal.removeEventListener('abort', leave)
+    }
+  }
+
+  async #store(cid: CID, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
+    const name = cid.toString()
+    const want = await this.#wantOf(name, signal)
+    if (want === undefined) throw new ReplicationError('NOT_FOUND', 'no file that is known here has it', { cid: name })
+    if (closed !== undefined && !want.own) throw new ReplicationError('NOT_ACCEPTING', closed)
+    if (request.move && !this.#init.takesMove(request.bytes)) {
+      throw new ReplicationError('NO_SPACE', 'this node is as full as the others', { reason: 'BALANCE' })
+    }
+    const admission = await this.#admit(request.bytes, want, signal)
+    if (!admission.admitted) {
+      throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
+    }
+    const tooMuch = new AbortController()
+    const fetchSignal = AbortSignal.any([signal, tooMuch.signal])
+    try {
+      const held = await this.#components.blobs.fetch(
+        { cid, kind: request.spine ? 'spine' : 'dag' },
+        {
+          signal: fetchSignal,
+          holders: [from, ...request.holders.filter((holder): holder is NodeId => holder !== from && holder !== this.#init.self)],
+          onProgress: (progress) => {
+            this.#components.space.extend(admission.reservation.id)
+            if (progress.bytes > request.bytes + slackBytes) {
+              tooMuch.abort(new ReplicationError('BAD_INPUT', 'the blob is larger than was announced', { bytes: request.bytes }))
+            }
+          },
+        },
+      )
+      await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      return { bytes: held.bytes }
+    } catch (error) {
+      this.#components.log.debug('a blob could not be stored', { cid: name, from, code: codeOf(error) ?? '', error: messageOf(error) })
+      throw error
+    } finally {
+      await this.#components.space.settle(admission.reservation.id)
+    }
+  }
+
+  async #admit(bytes: number, want: Want, signal: AbortSignal): Promise<Admission> {
+    const first = await this.#components.space.reserve(bytes, want.own, signal)
+    if (first.admitted || first.shortBytes === 0 || first.reason === 'NOT_SHARED') return first
+    if (!(await this.#init.makeRoom(first.shortBytes, want, signal))) return first
+    return this.#components.space.reserve(bytes, want.own, signal)
+  }
+
+  async #wantOf(cid: string, signal: AbortSignal): Promise<Want | undefined> {
+    const untilMs = this.#components.clock.monotonicMs() + recordWaitMs
+    for (;;) {
+      const want = await this.#init.wantOf(cid)
+      const leftMs = untilMs - this.#components.clock.monotonicMs()
+      if (want !== undefined || leftMs <= 0) return want
+      await this.#init.catalogChange(leftMs, signal)
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import type { Clock, Connections, Facts, Gossip, KeyValue, Log, NodeId, Random, Rpc } from '../base/index.js'
+import { CodedError } from '../base/index.js'
+import type { Blobs } from '../blobs/index.js'
+import type { Catalog } from '../catalog/index.js'
+import type { Membership } from '../membership/index.js'
+import type { ActionKind, EvictionPlan, EvictionStrategy, FactorSettings, PlacementExplanation, PlacementSettings, Plan, QuotaReport, QuotaSettings, RebalanceSettings } from '../storage-policy/index.js'
+import type { StoreUsage } from '../store/index.js'
+
+export type ReplicationCode =
+  /** A message that is none. */
+  | 'BAD_INPUT'
+  /** Nobody here has it, or no file of the catalog refers to it. */
+  | 'NOT_FOUND'
+  /** It would pass the quota, or there is no reason to take it. */
+  | 'NO_SPACE'
+  /** Does not take others' blobs now: paused, leaving, not sharing. */
+  | 'NOT_ACCEPTING'
+  | 'OVERLOADED'
+  | 'ABORTED'
+
+export class ReplicationError extends CodedError<ReplicationCode> {
+  constructor(code: ReplicationCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(code, message, facts, options)
+  }
+}
+
+export interface ReplicationComponents {
+  readonly blobs: Pick<Blobs, 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'blobsOf'>
+  readonly catalog: Pick<Catalog, 'get' | 'byCid' | 'on'>
+  readonly membership: Pick<Membership, 'members' | 'isRevoked' | 'on'>
+  readonly rpc: Rpc
+  readonly gossip: Gossip
+  readonly connections: Connections
+  /** A slice of its own. */
+  readonly meta: KeyValue
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  usage(): Promise<StoreUsage>
+  /** Free bytes on the disk itself. */
+  freeDisk(): Promise<number>
+  /** Gives space of deleted blobs back now, where the store can. */
+  reclaim?(signal: AbortSignal): Promise<void>
+  /** Whether background repair may run: false on a low battery or a metered network. Asked before each round. */
+  mayRepair?(): boolean
+}
+
+export interface ReplicationSettings {
+  readonly quota: QuotaSettings
+  readonly factors: FactorSettings
+  readonly placement: PlacementSettings
+  readonly rebalance: RebalanceSettings
+  readonly evictionStrategy: EvictionStrategy
+  readonly autoEvict: boolean
+  /** How often all blobs are looked at; what changes is looked at when it does. */
+  readonly sweepIntervalMs: number
+  /** Background copies, bytes a second, averaged. Copies below the minimum and of new files are not held back. */
+  readonly backgroundBytesPerSecond: number
+  /** Copies that this node coordinates, and that it fetches for others, at once. */
+  readonly copiesMax: number
+  readonly storesMax: number
+  /** A blob that no file refers to any more is dropped after this long… */
+  readonly removedAfterMs: number
+  /** …and one that no file here is known to have referred to, after this. */
+  readonly orphanAfterMs: number
+  /** How often a holder is asked to prove that it has what it says; one question a time. */
+  readonly spotCheckIntervalMs: number
+  /** Vitals are sent again after this long times the number of members, within the two limits. */
+  readonly vitalsPerMemberMs: number
+  readonly vitalsMinMs: number
+  readonly vitalsMaxMs: number
+}
+
+/** Copies of a file: of the blob that has fewest. */
+export interface ReplicaCount {
+  readonly wanted: number
+  readonly have: number
+  /** Nodes that hold all of it, as far as is known. */
+  readonly holders: NodeId[]
+  readonly blobs: number
+}
+
+export interface ReplicationStatus {
+  readonly state: 'running' | 'paused' | 'draining' | 'stopped'
+  /** Held here. */
+  readonly blobs: number
+  /** Of those, with fewer counted copies than wanted, and with fewer live ones than the minimum. */
+  readonly underReplicated: number
+  readonly belowMinimum: number
+  readonly copying: number
+  readonly queued: number
+  readonly storing: number
+  readonly copied: number
+  readonly copiedBytes: number
+  readonly dropped: number
+  readonly droppedBytes: number
+  readonly failed: number
+  /** Sentences for people. */
+  readonly problems: readonly string[]
+  readonly untrusted: readonly NodeId[]
+  readonly lastSweepMs: number | undefined
+}
+
+export interface ReplicationEvents {
+  /** The known copies of a blob changed, or were confirmed. */
+  replicas: { cid: string; wanted: number; have: number }
+  done: { kind: ActionKind; cid: string; to: NodeId | null; bytes: number }
+  failed: { kind: ActionKind; cid: string; to: NodeId | null; code: string; message: string }
+}
+
+export interface EvictionOutcome extends EvictionPlan {
+  /** Bytes let go of; 0 in a dry run. */
+  readonly freedBytes: number
+  /** How many of the plan's actions other holders did not confirm. */
+  readonly refused: number
+}
+
+export interface DrainOutcome {
+  readonly moved: number
+  /** Blobs that nobody took; their only or needed copies are still here. */
+  readonly remaining: number
+  readonly problems: readonly string[]
+}
+
+export interface Replication {
+  /** Gossip, repair, trimming, spot checks, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
+  /** By path of the catalog or by CID. Throws NOT_FOUND. */
+  replicasOf(target: string): Promise<ReplicaCount>
+  /** Resolves when the wanted copies are acknowledged. */
+  wait(target: string, signal: AbortSignal, onProgress?: (count: ReplicaCount) => void): Promise<ReplicaCount>
+  /** Where the copies of a blob, or of a file of one blob, are and would go. Throws NOT_FOUND. */
+  explain(target: string): Promise<PlacementExplanation>
+  /** What this node would do now. */
+  plan(): Promise<Plan>
+  evict(options: { bytes: number; dryRun: boolean; signal?: AbortSignal }): Promise<EvictionOutcome>
+  /** Takes nothing more, and hands on all that others need before it resolves. */
+  drain(signal: AbortSignal): Promise<DrainOutcome>
+  /** Takes nobody's word for a silent node's return: its copies no longer count from now on, until it is seen again. */
+  forget(peer: NodeId): Promise<void>
+  pause(): void
+  resume(): void
+  /** From the next decision on. A lower limit than what is used makes the node shed, politely. Throws BAD_SETTING. */
+  configure(settings: Partial<ReplicationSettings>): void
+  status(): ReplicationStatus
+  quota(): Promise<QuotaReport>
+  /**
+   * Room for a file that comes in at this node, before its bytes do: makes room if it may. Throws NO_SPACE. `release` when
+   * it is stored or given up.
+   */
+  reserve(bytes: number, signal?: AbortSignal): Promise<{ release: () => Promise<void> }>
+  /** What a node says of its storage, for `peers`. */
+  storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
+  /** Copies for a new file, by priority, where its owner has not said. */
+  defaultReplicas(priority: 'critical' | 'high' | 'normal' | 'low' | 'expendable'): number
+  /** Blobs came or went by another way than through here. */
+  heldChanged(): void
+  /** A blob was read: what `lru` goes by. */
+  used(cid: string): void
+  on<Name extends keyof ReplicationEvents>(name: Name, listener: (event: ReplicationEvents[Name]) => void): () => void
+}

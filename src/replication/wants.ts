@@ -1,0 +1,132 @@
+/**
+ * Which files want a blob that is held here, and so how many copies of it there are to be.
+ *
+ * A blob is wanted by the files whose root it is, and by those that it is a part of. The catalog knows the first; the
+ * second is learned from the spine where that is held, and from whoever asked for the blob to be stored, and kept on
+ * disk: `<blob> <root>` → nothing. A file that has been removed leaves its rows behind until the blob goes.
+ */
+import type { KeyValue, NodeId } from '../base/index.js'
+import type { FileRecord } from '../catalog/index.js'
+import type { Priority } from '../storage-policy/index.js'
+import { priorities } from '../storage-policy/index.js'
+import type { ReplicationComponents } from './types.js'
+
+export interface Want {
+  readonly wanted: number
+  readonly priority: Priority
+  /** Of the most important file. */
+  readonly owner: NodeId
+  readonly pinned: boolean
+  /** Whether any of the files is this node's. */
+  readonly own: boolean
+}
+
+/** Parts are remembered with this many roots at most: content that is in more files is wanted enough. */
+const rootsMax = 16
+
+export class Wants {
+  readonly #catalog: ReplicationComponents['catalog']
+  readonly #meta: KeyValue
+  readonly #self: NodeId
+  readonly #rootsOf = new Map<string, Set<string>>()
+  readonly #partsOf = new Map<string, Set<string>>()
+  /** Answers of the catalog, until it changes. */
+  readonly #known = new Map<string, Want | undefined>()
+
+  constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'>, self: NodeId) {
+    this.#catalog = components.catalog
+    this.#meta = components.meta
+    this.#self = self
+  }
+
+  async load(): Promise<void> {
+    for await (const [key] of this.#meta.entries()) {
+      const [part, root] = new TextDecoder().decode(key).split(' ')
+      if (part !== undefined && root !== undefined) this.#link(part, root)
+    }
+  }
+
+  /** Undefined when no file does. */
+  async of(cid: string): Promise<Want | undefined> {
+    if (this.#known.has(cid)) return this.#known.get(cid)
+    const records = (await Promise.all([cid, ...(this.#rootsOf.get(cid) ?? [])].map((root) => this.#catalog.byCid(root)))).flat()
+    const want = this.#sum(records)
+    this.#known.set(cid, want)
+    return want
+  }
+
+  /** Answered without asking anybody: what `of` said last. */
+  last(cid: string): Want | undefined {
+    return this.#known.get(cid)
+  }
+
+  async addParts(root: string, parts: readonly string[]): Promise<void> {
+    const fresh = parts.filter((part) => part !== root && this.#link(part, root))
+    for (const part of fresh) this.#known.delete(part)
+    if (fresh.length === 0) return
+    await this.#meta.write(
+      fresh.map((part) => this.#meta.put(keyOf(part, root), new Uint8Array(0))),
+      { durable: false },
+    )
+  }
+
+  rootsOf(cid: string): readonly string[] {
+    return [...(this.#rootsOf.get(cid) ?? [])]
+  }
+
+  /** The catalog's records of `root` changed: these blobs are to be looked at again. */
+  changed(root: string): string[] {
+    const touched = [root, ...(this.#partsOf.get(root) ?? [])]
+    for (const cid of touched) this.#known.delete(cid)
+    return touched
+  }
+
+  /** The blob is no longer here. */
+  async forget(cid: string): Promise<void> {
+    this.#known.delete(cid)
+    const roots = this.#rootsOf.get(cid)
+    if (roots === undefined) return
+    this.#rootsOf.delete(cid)
+    for (const root of roots) {
+      const parts = this.#partsOf.get(root)
+      parts?.delete(cid)
+      if (parts?.size === 0) this.#partsOf.delete(root)
+    }
+    await this.#meta.write(
+      [...roots].map((root) => this.#meta.del(keyOf(cid, root))),
+      { durable: false },
+    )
+  }
+
+  #sum(records: readonly FileRecord[]): Want | undefined {
+    let want: Want | undefined
+    for (const record of records) {
+      if (record.content === undefined) continue
+      const { priority, replicas, pinned } = record.content
+      const more = want === undefined || priorities[priority].value > priorities[want.priority].value
+      want = {
+        wanted: Math.max(1, replicas, want?.wanted ?? 0),
+        priority: more ? priority : (want?.priority ?? priority),
+        owner: more ? record.owner : (want?.owner ?? record.owner),
+        pinned: pinned || want?.pinned === true,
+        own: record.owner === this.#self || want?.own === true,
+      }
+    }
+    return want
+  }
+
+  #link(part: string, root: string): boolean {
+    let roots = this.#rootsOf.get(part)
+    if (roots === undefined) this.#rootsOf.set(part, (roots = new Set()))
+    if (roots.has(root) || roots.size >= rootsMax) return false
+    roots.add(root)
+    let parts = this.#partsOf.get(root)
+    if (parts === undefined) this.#partsOf.set(root, (parts = new Set()))
+    parts.add(part)
+    return true
+  }
+}
+
+function keyOf(part: string, root: string): Uint8Array {
+  return new TextEncoder().encode(`${part} ${root}`)
+}

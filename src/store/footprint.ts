@@ -1,0 +1,181 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../base/index.js'
+import { codeOf } from '../base/index.js'
+import type { BlockLog } from './block-log.js'
+import type { Database } from './database.js'
+import { StoreError } from './types.js'
+
+export interface FootprintComponents {
+  clock: Clock
+  blocks: Database
+  meta: Database
+  log: BlockLog
+}
+
+export interface FootprintInit {
+  limitBytes: number
+  /** Asked before each block; throws to refuse it. */
+  admit?: (bytes: number) => void
+  /** What giving space back writes at most before it deletes what it has moved. */
+  moveBytesMax: number
+  /** A measurement younger than this is good enough for `usage`; older ones are made again when asked for. */
+  freshMs: number
+}
+
+/** LevelDB's frames, keys and table indexes beside each block: 100 bytes and one in a thousand, rounded up twice. */
+const overheadBytes = 256
+const overheadShare = 0.002
+/**
+ * What `meta` may take for a moment while LevelDB compacts it: as much as it has, but a compaction takes at most 25
+ * files of 2 MiB (`ExpandedCompactionByteSizeLimit`); and a write buffer of 4 MiB, twice.
+ */
+const metaCompactionBytesMax = 50 * 1024 * 1024
+const metaBufferBytes = 8 * 1024 * 1024
+/** LevelDB writes a table in one go; one that has not grown for this long is whole, or the disk does nothing at all. */
+const tableWrittenMs = 30_000
+
+/**
+ * How many bytes the store's files take, and how many they might take. Tables never change once they are written, so a
+ * measurement reads the folder, and asks for the sizes of files it has not seen before and of logs only.
+ */
+export class Footprint {
+  readonly #components: FootprintComponents
+  readonly #init: FootprintInit
+  #limitBytes: number
+  readonly #tables = new Map<string, number>()
+  readonly #sizesOnce = new Map<string, { size: number; sinceMs: number }>()
+  #blocksBytes = 0
+  #metaBytes = 0
+  #measuredAtMs = Number.NEGATIVE_INFINITY
+  /** `appendedBytes` of the log when it was measured. */
+  #appendedThen = 0
+  #admittedBytes = 0
+  #measuring: Promise<void> | undefined
+
+  constructor(components: FootprintComponents, init: FootprintInit) {
+    this.#components = components
+    this.#init = init
+    this.#limitBytes = init.limitBytes
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes
+  }
+
+  setLimit(bytes: number): void {
+    this.#limitBytes = bytes
+  }
+
+  /** Bytes of all files now. */
+  async totalBytes(): Promise<number> {
+    const { clock } = this.#components
+    if (clock.monotonicMs() - this.#measuredAtMs > this.#init.freshMs) await this.measure()
+    return this.#blocksBytes + this.#metaBytes + this.#sinceBytes()
+  }
+
+  /** What the files cannot pass if nothing more is accepted. */
+  boundBytes(): number {
+    const { blocks, log } = this.#components
+    // Buffered blocks are in a log and, for a moment, in the table that is made of it.
+    const buffered = blocks.logBytes() + log.queuedBytes
+    const grown = grownBytes(this.#sinceBytes() + log.queuedBytes, 0)
+    const moved = Math.min(this.#init.moveBytesMax, this.#blocksBytes)
+    const metaMoved = Math.min(this.#metaBytes, metaCompactionBytesMax) + metaBufferBytes
+    return this.#blocksBytes + this.#metaBytes + this.#admittedBytes + grown + buffered + moved + metaMoved
+  }
+
+  /**
+   * Throws NO_SPACE if a block of this size could bring the files above the limit. What is admitted counts from then on,
+   * and until the function that it resolves to is called: when the bytes were handed to the log.
+   */
+  async admit(bytes: number): Promise<() => void> {
+    this.#init.admit?.(bytes)
+    const refused = this.#limitBytes !== Number.POSITIVE_INFINITY && !this.#fits(bytes)
+    if (refused) {
+      // What is buffered counts twice: written out, it counts once.
+      if (this.#components.blocks.logBytes() > bytes) await this.#components.log.flush()
+      await this.measure()
+    }
+    if (!refused || this.#fits(bytes)) {
+      const admitted = 2 * grownBytes(bytes, overheadBytes)
+      this.#admittedBytes += admitted
+      return () => {
+        this.#admittedBytes -= admitted
+      }
+    }
+    throw new StoreError('NO_SPACE', 'the block would pass the storage limit', {
+      bytes,
+      boundBytes: this.boundBytes(),
+      limitBytes: this.#limitBytes,
+    })
+  }
+
+  async measure(): Promise<void> {
+    this.#measuring ??= this.#measure().finally(() => {
+      this.#measuring = undefined
+    })
+    await this.#measuring
+  }
+
+  #fits(bytes: number): boolean {
+    // Twice: in its log, and in the table made of it.
+    return this.boundBytes() + 2 * grownBytes(bytes, overheadBytes) <= this.#limitBytes
+  }
+
+  #sinceBytes(): number {
+    return this.#components.log.appendedBytes - this.#appendedThen
+  }
+
+  async #measure(): Promise<void> {
+    const { clock, blocks, meta, log } = this.#components
+    const appended = log.appendedBytes
+    const seen = new Set<string>()
+    const [blocksBytes, metaBytes] = await Promise.all([this.#folderBytes(blocks.folder, seen), this.#folderBytes(meta.folder, seen)])
+    for (const known of [this.#tables, this.#sizesOnce]) {
+      for (const path of known.keys()) if (!seen.has(path)) known.delete(path)
+    }
+    this.#blocksBytes = blocksBytes
+    this.#metaBytes = metaBytes
+    this.#appendedThen = appended
+    this.#measuredAtMs = clock.monotonicMs()
+  }
+
+  async #folderBytes(folder: string, seen: Set<string>): Promise<number> {
+    let bytes = 0
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      const known = this.#tables.get(path)
+      const size = known ?? (await sizeIfThere(path))
+      bytes += size
+      if (!name.endsWith('.ldb')) continue
+      seen.add(path)
+      if (known === undefined) this.#noteSize(path, size)
+    }
+    return bytes
+  }
+
+  /** A table that is being written still grows: its size is known once it has been the same for a while. */
+  #noteSize(path: string, size: number): void {
+    const nowMs = this.#components.clock.monotonicMs()
+    const once = this.#sizesOnce.get(path)
+    if (once?.size !== size) this.#sizesOnce.set(path, { size, sinceMs: nowMs })
+    else if (nowMs - once.sinceMs >= tableWrittenMs) {
+      this.#tables.set(path, size)
+      this.#sizesOnce.delete(path)
+    }
+  }
+}
+
+function grownBytes(bytes: number, fixed: number): number {
+  return Math.ceil(bytes * (1 + overheadShare)) + fixed
+}
+
+async function sizeIfThere(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return 0
+    throw error
+  }
+}

@@ -1,0 +1,233 @@
+import type { Clock, KeyValue, Log, Random } from '../base/index.js'
+import { Limiter } from '../base/index.js'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BlockLog } from './block-log.js'
+import { Blocks } from './block-store.js'
+import { textBytes } from './bytes.js'
+import { Database } from './database.js'
+import { Footprint } from './footprint.js'
+import { HeldBlocks } from './held.js'
+import { prefixOf } from './keyspace.js'
+import type { LedgerRecord } from './ledger.js'
+import { MetaSlice } from './meta.js'
+import { Reclaimer } from './reclaimer.js'
+import { count } from './recount.js'
+import { draftsOnDisk, recover } from './recovery.js'
+import type { StoreLimits } from './settings.js'
+import { storeLimits } from './settings.js'
+import { Transactions } from './transactions.js'
+import type { BackgroundStatus, Recount, RecoveryReport, Store, StoreTotals, StoreUsage } from './types.js'
+
+export interface StoreComponents {
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+export interface StoreInit extends Partial<StoreLimits> {
+  /** The node's folder. The store makes `blocks` and `meta` in it, and nothing else. */
+  home: string
+  /** Asked before each block is accepted, with its size; what it throws is what the put throws. For reservations. */
+  admit?: (bytes: number) => void
+}
+
+const mebibyte = 1024 * 1024
+
+/**
+ * Opens the store in `init.home`, makes it if it is not there, and repairs what a crash left behind.
+ * Throws LOCKED, NO_SPACE, CORRUPT, DISK.
+ */
+export async function openStore(components: StoreComponents, init: StoreInit): Promise<Store> {
+  const limits = storeLimits(withoutUndefined(init))
+  const log = components.log.child('store')
+  await mkdir(init.home, { recursive: true })
+  // `meta` first: its lock is the home's.
+  const meta = new Database(
+    { clock: components.clock, log },
+    // Small values that compress well. 8 MiB of cache hold the index of 100,000 blocks; 4 MiB of buffer twice is cheap.
+    { folder: join(init.home, 'meta'), compression: true, writeBufferBytes: 4 * mebibyte, fileBytes: 2 * mebibyte, cacheBytes: 8 * mebibyte, reopenFreeBytes: 4 * mebibyte },
+  )
+  const blocks = new Database(
+    { clock: components.clock, log },
+    // Bytes of blocks do not compress, and are not worth a cache of LevelDB's: the system has them in its own.
+    { folder: join(init.home, 'blocks'), compression: false, writeBufferBytes: limits.writeBufferBytes, fileBytes: limits.writeBufferBytes, cacheBytes: mebibyte, reopenFreeBytes: 4 * mebibyte },
+  )
+  const opened: Database[] = []
+  try {
+    for (const database of [meta, blocks]) {
+      await database.open()
+      opened.push(database)
+    }
+    const { ledger, report } = await recover({ blocks, meta, log })
+    return new LevelStore({ ...components, log, blocks, meta }, { limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
+  } catch (error) {
+    for (const database of opened.reverse()) await database.close().catch(() => undefined)
+    throw error
+  }
+}
+
+interface LevelStoreComponents extends StoreComponents {
+  blocks: Database
+  meta: Database
+}
+
+interface LevelStoreInit {
+  limits: StoreLimits
+  ledger: LedgerRecord
+  report: RecoveryReport
+  draftsOnDisk: readonly string[]
+  admit: ((bytes: number) => void) | undefined
+}
+
+class LevelStore implements Store {
+  readonly blocks: Blocks
+  readonly recovery: RecoveryReport
+  readonly #databases: { blocks: Database; meta: Database }
+  readonly #log: BlockLog
+  readonly #held = new HeldBlocks()
+  readonly #transactions: Transactions
+  readonly #footprint: Footprint
+  readonly #reclaimer: Reclaimer
+  /** A recount reads everything: one is enough. */
+  readonly #recounts = new Limiter({ concurrency: 1, queueMax: 8 })
+  #closing: Promise<void> | undefined
+
+  constructor({ clock, log, blocks, meta }: LevelStoreComponents, init: LevelStoreInit) {
+    const { limits } = init
+    this.recovery = init.report
+    this.#databases = { blocks, meta }
+    this.#log = new BlockLog(
+      { clock, database: blocks },
+      {
+        sequenceNext: init.ledger.sequenceNext,
+        mappedBytesMax: limits.mappedBytesMax,
+        queuedBytesMax: limits.queuedBytesMax,
+        onActive: () => {
+          this.#reclaimer.wake(false)
+        },
+      },
+    )
+    this.#transactions = new Transactions({ database: meta, log: this.#log }, { ledger: init.ledger })
+    this.#footprint = new Footprint(
+      { clock, blocks, meta, log: this.#log },
+      {
+        limitBytes: limits.limitBytes,
+        freshMs: limits.usageFreshMs,
+        moveBytesMax: 2 * limits.writeBufferBytes,
+        ...(init.admit === undefined ? {} : { admit: init.admit }),
+      },
+    )
+    this.#reclaimer = new Reclaimer(
+      { clock, log, meta, blockLog: this.#log, transactions: this.#transactions, footprint: this.#footprint },
+      { quietMs: limits.quietMs, garbageShareMin: limits.garbageShareMin, movedBytesPerSecond: limits.movedBytesPerSecond, unitBytesMax: limits.writeBufferBytes },
+    )
+    this.blocks = new Blocks(
+      {
+        database: meta,
+        log: this.#log,
+        held: this.#held,
+        transactions: this.#transactions,
+        admit: async (bytes) => this.#footprint.admit(bytes),
+        onGarbage: () => {
+          this.#reclaimer.wake(true)
+        },
+      },
+      { ...limits, draftsOnDisk: init.draftsOnDisk },
+    )
+    if (init.ledger.reclaimableBytes > 0) this.#reclaimer.wake(true)
+  }
+
+  meta(name: string): KeyValue {
+    return new MetaSlice({ database: this.#databases.meta, transactions: this.#transactions }, { prefix: textBytes(prefixOf(name)) })
+  }
+
+  async usage(): Promise<StoreUsage> {
+    const total = await this.#footprint.totalBytes()
+    const { liveBytes, draftBytes, reclaimableBytes, blocks, quarantined } = this.#transactions.ledger
+    const drafts = draftBytes + this.#held.bytes
+    // Bytes that were accepted and have not reached a file yet are ahead of what the files say.
+    const metadataBytes = Math.max(0, total - liveBytes - drafts - reclaimableBytes)
+    return {
+      totalBytes: liveBytes + drafts + reclaimableBytes + metadataBytes,
+      liveBytes,
+      draftBytes: drafts,
+      reclaimableBytes,
+      metadataBytes,
+      blocks,
+      quarantined,
+    }
+  }
+
+  async reclaim(signal?: AbortSignal): Promise<void> {
+    await this.#reclaimer.reclaim(signal)
+  }
+
+  async recount(signal?: AbortSignal): Promise<Recount> {
+    return this.#recounts.run(async () => {
+      const { meta } = this.#databases
+      let ledger: StoreTotals | undefined
+      const counted = await count(meta, async (takeView) => {
+        // In a turn of its own no batch is half way: ledger and snapshot are of the same moment.
+        await this.#transactions.run({
+          durable: false,
+          operations: [],
+          prepare: async () => {
+            const { liveBytes, draftBytes, reclaimableBytes, blocks, quarantined } = this.#transactions.ledger
+            ledger = { liveBytes, draftBytes, reclaimableBytes, blocks, quarantined }
+            await takeView()
+          },
+        })
+      }, signal)
+      const totals = ledger ?? counted
+      const agrees = (Object.keys(counted) as (keyof StoreTotals)[]).every((field) => counted[field] === totals[field])
+      return { ledger: totals, counted, agrees }
+    }, signal)
+  }
+
+  limit(bytes: number): void {
+    this.#footprint.setLimit(bytes)
+  }
+
+  boundBytes(): number {
+    return this.#footprint.boundBytes()
+  }
+
+  pause(): void {
+    this.#reclaimer.pause()
+  }
+
+  resume(): void {
+    this.#reclaimer.resume()
+  }
+
+  background(): BackgroundStatus {
+    return this.#reclaimer.status()
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { blocks, meta } = this.#databases
+    try {
+      await this.#reclaimer.stop()
+      await this.blocks.park()
+      await this.#transactions.idle()
+      await this.#log.idle()
+      await this.#log.flush()
+      await this.#transactions.seal()
+    } finally {
+      // Also on a full disk: what could not be written is found by the next start.
+      await blocks.close()
+      await meta.close()
+    }
+  }
+}
+
+/** `{ limitBytes: undefined }` means the default, as leaving it out does. */
+function withoutUndefined<T extends object>(given: T): Partial<T> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>
+}

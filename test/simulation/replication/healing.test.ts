@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import type { Priority } from '../../../src/catalog/index.js'
+import { Mesh } from './mesh.js'
+
+const mib = 2 ** 20
+
+describe('replication: a mesh over twins', function () {
+  this.timeout(60_000)
+
+  it('puts the wanted copies where they belong, and says when they are there', async () => {
+    const mesh = new Mesh({ seed: 1, nodes: 5, maxBytes: 300 * mib })
+    await mesh.clock.advance(20_000)
+    const [host] = mesh.hosts
+    const { path, cid } = mesh.put(host!, { bytes: 5 * mib, replicas: 3 })
+    const started = mesh.clock.monotonicMs()
+    const seen: number[] = []
+    const count = await mesh.clock.outcome(host!.replication.wait(path, new AbortController().signal, (one) => seen.push(one.have)), 30_000)
+    assert.equal(count.have, 3)
+    assert.equal(count.holders.length, 3)
+    assert.deepEqual(seen, [...seen].sort())
+    assert.equal(mesh.copies(cid).length, 3)
+    console.log(`      three copies of 5 MiB acknowledged after ${String(Math.round(mesh.clock.monotonicMs() - started))} virtual ms`)
+    // Others know too, from gossip, and nobody makes a fourth.
+    await mesh.clock.advance(60_000)
+    for (const other of mesh.hosts) assert.equal((await mesh.clock.outcome(other.replication.replicasOf(path))).have, 3)
+    assert.equal(mesh.copies(cid).length, 3)
+    await mesh.end()
+  })
+
+  for (const seed of [11, 12, 13]) {
+    it(`heals after kills, a partition and restarts, with lost and doubled messages (seed ${String(seed)})`, async () => {
+      const mesh = new Mesh({ seed, nodes: 8, maxBytes: 400 * mib, network: { lossRatio: 0.02, duplicateRatio: 0.02 } })
+      await mesh.clock.advance(20_000)
+      const files: { path: string; cid: string; replicas: number }[] = []
+      const kinds: [Priority, number][] = [['critical', 4], ['high', 3], ['normal', 2], ['normal', 3], ['low', 2]]
+      for (let i = 0; i < 60; i++) {
+        const [priority, replicas] = kinds[i % kinds.length]!
+        const owner = mesh.hosts[mesh.random.below(8)]!
+        files.push({ ...mesh.put(owner, { bytes: 100_000 + mesh.random.below(8 * mib), priority, replicas }), replicas })
+        await mesh.clock.advance(mesh.random.below(500))
+      }
+      const whole = (): boolean => files.every((file) => mesh.copies(file.cid).length >= file.replicas)
+      await mesh.until(whole, 300_000, 'the first copies')
+
+      mesh.kill(mesh.hosts[3]!)
+      for (const file of files) assert.ok(mesh.copies(file.cid).length > 0)
+      await mesh.until(whole, 600_000, 'healing after one death')
+
+      const ids = mesh.living.map((host) => host.id)
+      mesh.network.partition([ids.slice(0, 3), ids.slice(3)])
+      await mesh.clock.advance(30_000)
+      for (let i = 0; i < 6; i++) files.push({ ...mesh.put(mesh.living[i]!, { bytes: mib, priority: 'normal', replicas: 2 }), replicas: 2 })
+      mesh.crash(mesh.hosts[5]!)
+      await mesh.clock.advance(100_000)
+      mesh.restart(mesh.hosts[5]!)
+      mesh.network.heal()
+      await mesh.until(whole, 600_000, 'healing after the partition')
+      mesh.kill(mesh.hosts[6]!)
+      await mesh.until(whole, 600_000, 'healing after the second death')
+
+      // What was copied on both sides of the partition is trimmed, late, and never below what is wanted.
+      const surplus = (): number => files.reduce((sum, file) => sum + Math.max(0, mesh.copies(file.cid).length - file.replicas), 0)
+      const before = surplus()
+      for (let i = 0; i < 40; i++) {
+        await mesh.clock.advance(30_000)
+        assert.ok(whole(), 'trimmed below the wanted count')
+      }
+      console.log(`      ${String(files.length)} files; surplus ${String(before)} → ${String(surplus())}`)
+      assert.ok(surplus() <= before / 4)
+      await mesh.end()
+    })
+  }
+})

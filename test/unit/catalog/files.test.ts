@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'mocha'
+import { silentLog } from '../../../src/base/index.js'
+import type { FileEntry, Files, FolderItem } from '../../../src/catalog/index.js'
+import { createFiles } from '../../../src/catalog/index.js'
+import { bytesOf, MemoryBlobs, rawCid } from './memory-blobs.js'
+import { collect, TestNode, World } from './world.js'
+
+async function setUp(): Promise<{ world: World; node: TestNode; blobs: MemoryBlobs; files: Files }> {
+  const world = new World()
+  const node = await new TestNode(world, 'a').open()
+  const blobs = new MemoryBlobs(node.meta)
+  const files = createFiles({ catalog: node.catalog, blobs, meta: node.meta.slice('f/'), clock: world.time.clock(), log: silentLog })
+  return { world, node, blobs, files }
+}
+
+const never = new AbortController().signal
+const paths = async (entries: AsyncIterable<FileEntry>): Promise<string[]> => (await collect(entries)).map(({ type, path }) => (type === 'dir' ? `${path}/` : path))
+
+describe('files', () => {
+  it('puts content and its record in one write, and reads them back', async () => {
+    const { files, node } = await setUp()
+    const writes = node.meta.writes
+    const put = await files.put('/d/x.txt', bytesOf('one'), { priority: 'high' })
+    assert.equal(node.meta.writes, writes + 1)
+    assert.deepEqual([put.cid, put.size, put.path, put.priority, put.replicas], [rawCid(Buffer.from('one')).toString(), 3, '/d/x.txt', 'high', 3])
+    assert.equal((await files.resolve('/d/x.txt')).cid.toString(), put.cid)
+    assert.equal((await files.resolve(put.cid)).record?.path, '/d/x.txt')
+    assert.equal((await files.stat('/d')).type, 'dir')
+    // What is not said stays.
+    const again = await files.put('/d/x.txt', bytesOf('two'))
+    assert.deepEqual([again.priority, again.replicas], ['high', 3])
+    assert.equal((await files.put(undefined, bytesOf('three'))).record, undefined)
+    assert.deepEqual(await paths(files.ls('/')), ['/d/'])
+    assert.deepEqual(await paths(files.ls('/', { recursive: true })), ['/d/x.txt'])
+    await assert.rejects(collect(files.ls('/no')), { code: 'NOT_FOUND' })
+    await assert.rejects(files.resolve('/d'), { code: 'IS_FOLDER' })
+    await assert.rejects(files.resolve('nonsense'), { code: 'BAD_RECORD' })
+  })
+
+  it('says what is in the way', async () => {
+    const { files } = await setUp()
+    await files.put('/d/x', bytesOf('one'))
+    await assert.rejects(files.put('/d', bytesOf('two')), { code: 'IS_FOLDER' })
+    await assert.rejects(files.put('/d/x/y', bytesOf('two')), { code: 'IS_FILE' })
+    await assert.rejects(files.put('/d/x', bytesOf('two'), { ifAbsent: true }), { code: 'EXISTS' })
+    await assert.rejects(files.put('/d/../x', bytesOf('two')), { code: 'BAD_PATH' })
+    await assert.rejects(files.rm('/d'), { code: 'IS_FOLDER' })
+    await assert.rejects(files.rm('/e'), { code: 'NOT_FOUND' })
+    await files.put('/e', bytesOf('three'))
+    await assert.rejects(files.mv('/e', '/d/x'), { code: 'EXISTS' })
+    await assert.rejects(files.mv('/e', '/d'), { code: 'IS_FOLDER' })
+    await assert.rejects(files.mv('/d', '/d/e'), { code: 'BAD_PATH' })
+    await assert.rejects(files.mv('/no', '/yes'), { code: 'NOT_FOUND' })
+    assert.deepEqual(await files.mv('/e', '/d/x', { overwrite: true }), { moved: 1 })
+    assert.deepEqual(await paths(files.ls('/', { recursive: true })), ['/d/x'])
+  })
+
+  it('moves and removes folders', async () => {
+    const { files, node } = await setUp()
+    for (const name of ['a', 'b/c', 'b/d e', 'z']) await files.put(`/from/${name}`, bytesOf(name))
+    await files.put('/from-else', bytesOf('else'))
+    const writes = node.meta.writes
+    assert.deepEqual(await files.mv('/from', '/to/here'), { moved: 4 })
+    assert.equal(node.meta.writes, writes + 1)
+    assert.deepEqual(await paths(files.ls('/', { recursive: true })), ['/from-else', '/to/here/a', '/to/here/b/c', '/to/here/b/d e', '/to/here/z'])
+    assert.deepEqual(await files.setPriority('/to', 'critical'), { changed: 4 })
+    const entry = await files.stat('/to/here/a')
+    assert.ok(entry.type === 'file' && entry.priority === 'critical' && entry.replicas === 5)
+    assert.deepEqual(await files.setReplicas('/to/here/a', 7), { changed: 1 })
+    await files.setPriority('/to/here/a', 'low')
+    const after = await files.stat('/to/here/a')
+    assert.ok(after.type === 'file' && after.replicas === 7)
+    assert.deepEqual(await files.rm('/to', { recursive: true }), { removed: 4 })
+    assert.deepEqual(await paths(files.ls('/')), ['/from-else'])
+  })
+
+  it('moves a folder with a conflict in it, whole', async () => {
+    const { files, node, world } = await setUp()
+    const other = await new TestNode(world, 'b').start()
+    await node.stop()
+    await files.put('/d/x', bytesOf('mine'))
+    await other.put('/d/x', 'theirs')
+    const mine = (await collect(node.catalog.list('/')))[0]!
+    await node.start()
+    await world.time.advance(3000)
+    assert.equal((await collect(node.catalog.list('/'))).length, 2)
+    const moved = createFiles({ catalog: node.catalog, blobs: new MemoryBlobs(node.meta), meta: node.meta.slice('f/'), clock: world.time.clock(), log: silentLog })
+    assert.deepEqual(await moved.mv('/d', '/e'), { moved: 2 })
+    const now = await collect(node.catalog.list('/'))
+    assert.equal(now.length, 2)
+    assert.ok(now.every(({ path, conflictOf }) => path.startsWith('/e/x') && conflictOf === undefined))
+    assert.ok(now.some(({ content }) => content?.cid === mine.content?.cid))
+    await world.time.advance(3000)
+    assert.deepEqual(await other.listing(), await node.listing())
+    assert.equal(other.catalog.stats().conflicts, 0)
+    await node.stop()
+    await other.stop()
+  })
+
+  it('puts a folder, and one bad file keeps no other from being put', async () => {
+    const { files } = await setUp()
+    async function* items(): AsyncGenerator<FolderItem> {
+      for (let i = 0; i < 40; i++) yield { relativePath: `${i % 4}/${i}`, content: bytesOf(`content ${i}`) }
+      yield { relativePath: '../outside', content: bytesOf('no') }
+      yield {
+        relativePath: 'unreadable',
+        content: (async function* () {
+          yield Buffer.from('some')
+          throw Object.assign(new Error('no permission'), { code: 'EACCES' })
+        })(),
+      }
+    }
+    const results = await collect(files.putFolder('/in', items()))
+    assert.equal(results.length, 42)
+    assert.deepEqual(results.flatMap(({ error }) => (error === undefined ? [] : [error.code])).sort(), ['BAD_PATH', 'EACCES'])
+    assert.equal((await paths(files.ls('/in', { recursive: true }))).length, 40)
+    // Whoever stops listening stops the work.
+    for await (const { relativePath } of files.putFolder('/more', items())) if (relativePath !== '') break
+    assert.ok((await collect(files.ls('/'))).length <= 2)
+  })
+
+  it('drops content once nobody catalogues it, and only then', async () => {
+    const { files, blobs, world } = await setUp()
+    const { cid } = await files.put('/x', bytesOf('shared'))
+    await files.put('/y', bytesOf('shared'))
+    await files.put('/pinned', bytesOf('pinned'))
+    await files.pin(rawCid(Buffer.from('pinned')).toString(), true)
+    await files.rm('/x')
+    await files.rm('/pinned')
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 0)
+    await files.mv('/y', '/z')
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 0)
+    await files.rm('/z')
+    assert.equal(await files.collectGarbage(never), 0)
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 1)
+    assert.deepEqual(blobs.dropped, [cid])
+    assert.equal(await files.collectGarbage(never), 0)
+    // Put again while a look for garbage is under way: kept.
+    await files.put('/x', bytesOf('again'))
+    await files.rm('/x')
+    await world.time.advance(120_000)
+    let collected: Promise<number> | undefined
+    blobs.beforeCommit = async () => {
+      collected = files.collectGarbage(never)
+      await collected
+    }
+    await files.put('/w', bytesOf('again'))
+    assert.equal(await collected, 0)
+    assert.notEqual(await blobs.held(rawCid(Buffer.from('again'))), undefined)
+  })
+
+  it('knows the blobs of large files, and drops none while it cannot tell', async () => {
+    const { files, blobs, world, node } = await setUp()
+    const [p, q, r] = ['p', 'q', 'r'].map((name) => rawCid(Buffer.from(name))) as [ReturnType<typeof rawCid>, ReturnType<typeof rawCid>, ReturnType<typeof rawCid>]
+    const [one, two] = [rawCid(Buffer.from('disk 1')), rawCid(Buffer.from('disk 2'))]
+    blobs.several.set(one.toString(), { size: 2.5 * 2 ** 30, blobs: [p, q] })
+    blobs.several.set(two.toString(), { size: 2.5 * 2 ** 30, blobs: [p, r] })
+    await files.put('/disk', bytesOf('disk 1'))
+    // The next version shares its first part, and was put elsewhere: its parts are not known here yet.
+    await node.catalog.apply([{ path: '/disk', content: { cid: two.toString(), size: 2.5 * 2 ** 30 } }])
+    await world.time.advance(120_000)
+    blobs.blobsOfFails = true
+    assert.equal(await files.collectGarbage(never), 0)
+    blobs.blobsOfFails = false
+    const dropped = await files.collectGarbage(never)
+    assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
+    assert.equal(dropped, 2)
+    assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
+  })
+})

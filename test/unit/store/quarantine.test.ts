@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Block } from './support.js'
+import { block, collect, Home, putAll } from './support.js'
+
+describe('store: quarantine', () => {
+  const home = new Home()
+  beforeEach(async () => home.make())
+  afterEach(async () => home.remove())
+
+  /** Flips a byte of the block where it lies on the disk. The store is closed. */
+  async function damage({ bytes }: Block): Promise<void> {
+    const folder = join(home.path, 'blocks')
+    for (const name of await readdir(folder)) {
+      const file = await readFile(join(folder, name))
+      const at = file.indexOf(Buffer.from(bytes.buffer, bytes.byteOffset, 64))
+      if (at < 0) continue
+      file[at + 10] = (file[at + 10] ?? 0) ^ 1
+      await writeFile(join(folder, name), file)
+      return
+    }
+    assert.fail('the block is not on the disk')
+  }
+
+  async function damaged(): Promise<Awaited<ReturnType<Home['open']>>> {
+    const before = await home.open()
+    await putAll(before, [block(1), block(2), block(3)])
+    await before.close()
+    await damage(block(2))
+    return home.open()
+  }
+
+  it('verify finds a flipped byte; the block is gone from reading, counted, and healed', async () => {
+    const store = await damaged()
+    assert.equal(await store.blocks.verify(block(1).cid), true)
+    assert.equal(await store.blocks.verify(block(2).cid), false)
+    await assert.rejects(store.blocks.get(block(2).cid), { code: 'NOT_FOUND' })
+    assert.equal(await store.blocks.has(block(2).cid), false)
+    assert.deepEqual((await store.blocks.quarantined()).map(String), [block(2).cid.toString()])
+    assert.equal((await collect(store.blocks.list())).length, 2)
+    const usage = await store.usage()
+    assert.deepEqual([usage.quarantined, usage.blocks, usage.liveBytes], [1, 2, 2000])
+    assert.ok((await store.recount()).agrees)
+    await assert.rejects(store.blocks.verify(block(2).cid), { code: 'NOT_FOUND' })
+
+    await store.blocks.heal(block(2).cid, block(2).bytes)
+    assert.deepEqual(await store.blocks.get(block(2).cid), Buffer.from(block(2).bytes))
+    assert.equal(await store.blocks.verify(block(2).cid), true)
+    assert.deepEqual(await store.blocks.quarantined(), [])
+    assert.equal((await store.usage()).reclaimableBytes, 1000)
+    await store.reclaim()
+    assert.deepEqual(await store.blocks.get(block(2).cid), Buffer.from(block(2).bytes))
+    assert.ok((await store.recount()).agrees)
+    await store.blocks.release([block(2).cid], [])
+    assert.equal(await store.blocks.has(block(2).cid), false)
+  })
+
+  it('stays in quarantine over a restart, and can be released there', async () => {
+    let store = await damaged()
+    await store.blocks.verify(block(2).cid)
+    await store.close()
+    store = await home.open()
+    assert.equal((await store.blocks.quarantined()).length, 1)
+    await store.blocks.release([block(2).cid], [])
+    assert.deepEqual(await store.blocks.quarantined(), [])
+    assert.equal((await store.usage()).quarantined, 0)
+    await assert.rejects(store.blocks.heal(block(2).cid, block(2).bytes), { code: 'NOT_FOUND' })
+    assert.ok((await store.recount()).agrees)
+  })
+
+  it('a draft that brings the block heals it for all', async () => {
+    const store = await damaged()
+    await store.blocks.verify(block(2).cid)
+    const draft = await store.blocks.draft('again')
+    assert.equal(await draft.adopt(block(2).cid), false)
+    await draft.put(block(2).cid, block(2).bytes)
+    await draft.commit([])
+    assert.equal(await store.blocks.verify(block(2).cid), true)
+    await store.blocks.release([block(2).cid], [])
+    assert.equal(await store.blocks.has(block(2).cid), true)
+    await store.blocks.release([block(2).cid], [])
+    assert.equal(await store.blocks.has(block(2).cid), false)
+    assert.ok((await store.recount()).agrees)
+  })
+
+  it('a draft that is gone on with brings again what was found wrong meanwhile, and counts it once', async () => {
+    for (const flushes of [false, true]) {
+      const store = await home.open()
+      const draft = await store.blocks.draft('liar')
+      await draft.put(block(1).cid, block(2).bytes)
+      await draft.flush()
+      assert.equal(await store.blocks.verify(block(1).cid), false)
+      assert.equal(await draft.adopt(block(1).cid), false)
+      await draft.put(block(1).cid, block(1).bytes)
+      assert.deepEqual(await store.blocks.get(block(1).cid), Buffer.from(block(1).bytes))
+      if (flushes) await draft.flush()
+      await draft.commit([])
+      assert.equal(await store.blocks.verify(block(1).cid), true)
+      await store.blocks.release([block(1).cid], [])
+      assert.equal(await store.blocks.has(block(1).cid), false)
+      assert.deepEqual(await store.blocks.quarantined(), [])
+      assert.ok((await store.recount()).agrees)
+      await store.close()
+    }
+  })
+
+  it('a wrong block of an open draft goes to quarantine in its name', async () => {
+    const store = await home.open()
+    const draft = await store.blocks.draft('liar')
+    await draft.put(block(1).cid, block(2).bytes)
+    assert.equal(await store.blocks.verify(block(1).cid), false)
+    assert.equal(await store.blocks.has(block(1).cid), false)
+    assert.equal((await store.usage()).quarantined, 1)
+    await store.blocks.heal(block(1).cid, block(1).bytes)
+    await draft.commit([])
+    assert.deepEqual(await store.blocks.get(block(1).cid), Buffer.from(block(1).bytes))
+    assert.ok((await store.recount()).agrees)
+  })
+
+  it('an index that was lost does not make all blocks garbage', async () => {
+    const store = await home.open()
+    await putAll(store, [block(1)])
+    await store.close()
+    const { rm } = await import('node:fs/promises')
+    await rm(join(home.path, 'meta'), { recursive: true })
+    await assert.rejects(home.open(), { code: 'CORRUPT' })
+  })
+})
