@@ -93,7 +93,8 @@ export class ReplicationRoom implements Replication {
     this.#tending = new Pauses(clock)
     this.#catalogChanges = new Pauses(clock)
     this.#copyChanges = new Pauses(clock)
-    const salt = new DataView(random.bytes(8).buffer).getBigUint64(0)
+    // The high bit is set because the encoder writes bigints from 2^31 up to 2^32 wrong; 63 random bits are enough.
+    const salt = new DataView(random.bytes(8).buffer).getBigUint64(0) | (1n << 63n)
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
     this.#trust = new Trust(meta.slice('trust/'))
     const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock }, this.#self))
