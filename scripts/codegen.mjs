@@ -23,9 +23,11 @@ let stale = 0
 for (const [proto, room] of Object.entries(table)) {
   if (!existsSync(join(root, proto))) continue
   // protons-runtime 5 writes bigint varints from 2^31 up to 2^32 wrong (2^31 comes back as 0), and reads fixed64 as signed.
-  const wrong = /^.*\bu?int64\b(?!.*jstype = JS_NUMBER).*;/m.exec(readFileSync(join(root, proto), 'utf8').replace(/\/\/.*/g, ''))
-  if (wrong !== null) {
-    console.log(`${proto}: "${wrong[0].trim()}": use [jstype = JS_NUMBER] below 2^53, else fixed64`)
+  const wrong = readFileSync(join(root, proto), 'utf8')
+    .split('\n')
+    .find((line) => /^\s*(optional |repeated )?u?int64\b/.test(line) && !/jstype = JS_NUMBER|is 0 or at least 2\^63/.test(line))
+  if (wrong !== undefined) {
+    console.log(`${proto}: "${wrong.trim()}": use [jstype = JS_NUMBER] below 2^53, else fixed64`)
     process.exit(1)
   }
   const scratch = mkdtempSync(join(tmpdir(), 'mesh-codegen-'))

@@ -2,7 +2,7 @@
 // design fussy, and demands that the simulator notices. Production code knows nothing of it: a mutant is a list of
 // exact-match replacements, and one whose text is gone fails loudly. Prints (mutant, caught by, seed, steps).
 import { execFile } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -11,12 +11,12 @@ import type { Mutant } from './mutants-table.js'
 
 const root = resolve(import.meta.dirname, '..')
 /** A mutant that survives so many seeds counts as not caught. */
-const seedsMax = 4000
+const seedsMax = Number(process.env.MUTANT_SEEDS ?? 4000)
 const run = promisify(execFile)
 
 function workspace(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-mutant-'))
-  for (const name of ['package.json', 'tsconfig.json', 'src/base', 'src/consensus', 'test/simulation/consensus', 'scripts/soak.ts']) {
+  for (const name of ['package.json', '.mocharc.json', 'tsconfig.json', 'src/base', 'src/consensus', 'test/simulation/consensus', 'scripts/soak.ts']) {
     cpSync(join(root, name), join(folder, name), { recursive: true })
   }
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
@@ -32,7 +32,26 @@ function apply(folder: string, mutant: Mutant): void {
   }
 }
 
+const transcripts = 'test/simulation/consensus/transcripts'
+/** The story that names this mutant as its plainer version, if there is one. */
+function storyOf(mutant: Mutant): string | undefined {
+  return readdirSync(join(root, transcripts)).find((file) => readFileSync(join(root, transcripts, file), 'utf8').includes(`# plainer version: ${mutant.name}\n`))
+}
+
+/** What the story ends with under the mutant, where it first differs; undefined if it does not. */
+async function tell(folder: string, story: string): Promise<string | undefined> {
+  const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
+  const args = [mocha, '--timeout', '20000', 'test/simulation/consensus/transcripts.test.ts']
+  const output = await run(process.execPath, args, { cwd: folder, timeout: 60_000, env: { ...process.env, TRANSCRIPT: story, UPDATE_TRANSCRIPTS: '1' } }).catch(() => undefined)
+  if (output === undefined) return 'broke off'
+  const told = readFileSync(join(folder, transcripts, story), 'utf8').split('\n')
+  const expected = readFileSync(join(root, transcripts, story), 'utf8').split('\n')
+  return told.find((line, i) => line !== expected[i])
+}
+
 interface Outcome {
+  readonly story: string | undefined
+  readonly told: string | undefined
   readonly mutant: Mutant
   readonly seed: number | undefined
   readonly seeds: number
@@ -44,6 +63,8 @@ async function attempt(mutant: Mutant): Promise<Outcome> {
   const folder = workspace()
   try {
     apply(folder, mutant)
+    const story = storyOf(mutant)
+    const told = story === undefined ? undefined : await tell(folder, story)
     const weather = JSON.stringify(mutant.weather ?? {})
     const args = ['--import=tsx', 'scripts/soak.ts', '--seeds', String(seedsMax), '--minutes', '4', '--stop', 'first', '--weather', weather]
     const output = await run(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 24, env: { ...process.env, TMPDIR: folder } }).then(
@@ -52,7 +73,7 @@ async function attempt(mutant: Mutant): Promise<Outcome> {
     )
     const found = /^seed (\d+): ([^:]+): (.*)/m.exec(output)
     const steps = /; (\d+) steps/.exec(output)?.[1] ?? '?'
-    return { mutant, seed: found === null ? undefined : Number(found[1]), seeds: Number(/^(\d+) seeds/m.exec(output)?.[1] ?? 0), steps, what: found === null ? output.slice(-300) : `${found[2] ?? ''}: ${(found[3] ?? '').slice(0, 110)}` }
+    return { mutant, story, told, seed: found === null ? undefined : Number(found[1]), seeds: Number(/^(\d+) seeds/m.exec(output)?.[1] ?? 0), steps, what: found === null ? output.slice(-300) : `${found[2] ?? ''}: ${(found[3] ?? '').slice(0, 110)}` }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -68,15 +89,20 @@ for (const mutant of chosen) {
   }
 }
 let survivors = 0
+/** Stories that do not show what they say. */
+const idle: string[] = []
 const queue = [...chosen]
 async function worker(): Promise<void> {
   for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
     const outcome = await attempt(mutant)
-    if (outcome.seed === undefined) survivors++
-    const verdict = outcome.seed === undefined ? `SURVIVED ${outcome.seeds} seeds` : `seed ${outcome.seed}`
-    console.log(`${mutant.name.padEnd(58)} | ${verdict.padEnd(12)} | ${outcome.steps.padStart(9)} steps | ${outcome.what}`)
+    const caught = outcome.seed !== undefined || outcome.told !== undefined
+    if (!caught) survivors++
+    if (outcome.story !== undefined && outcome.told === undefined) idle.push(`${outcome.story} ends the same under "${mutant.name}"`)
+    const verdict = outcome.seed === undefined ? `${caught ? 'no seed of' : 'SURVIVED'} ${outcome.seeds}` : `seed ${outcome.seed}`
+    console.log(`${mutant.name.padEnd(58)} | ${verdict.padEnd(12)} | ${outcome.steps.padStart(9)} steps | ${outcome.what.replaceAll('\n', ' ')}${outcome.told === undefined ? '' : ` | ${outcome.story ?? ''}: "${outcome.told.trim()}"`}`)
   }
 }
 await Promise.all([worker(), worker()])
+for (const line of idle) console.log(line)
 console.log(`${chosen.length} mutants, ${chosen.length - survivors} caught, ${survivors} survived`)
-process.exit(survivors === 0 ? 0 : 1)
+process.exit(survivors === 0 && idle.length === 0 ? 0 : 1)

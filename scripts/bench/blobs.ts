@@ -169,7 +169,9 @@ function* seeds(): Generator<number> {
 }
 
 let residentMax = 0
+let residentBefore = 0
 async function withResident<T>(work: () => Promise<T>): Promise<T> {
+  residentBefore = process.memoryUsage().rss
   residentMax = 0
   const timer = setInterval(() => (residentMax = Math.max(residentMax, process.memoryUsage().rss)), 100)
   try {
@@ -184,6 +186,7 @@ async function benchImport(peers: Record<string, number>): Promise<void> {
   const seconds = await withResident(() => secondsOf(() => blobs.import(content(size, 1))))
   report('import', size / mebibyte / seconds, 'MiB/s', peers)
   report('import, resident', residentMax / mebibyte, 'MiB', {})
+  report('before it, resident', residentBefore / mebibyte, 'MiB', {})
   await stop()
 }
 
@@ -248,7 +251,9 @@ async function benchFetch(peers: Record<string, number>): Promise<void> {
 const holderNumber = option('holder', '')
 if (holderNumber !== '') await hold(Number(holderNumber))
 else {
-  const peers = { 'sha-256': await sha256Rate(), 'LevelDB, sequential': await levelRate(Math.min(size, 1024 * mebibyte)) }
+  // `--alone`: without the peers, whose memory would be counted with ours.
+  const alone = process.argv.includes('--alone')
+  const peers: Record<string, number> = alone ? {} : { 'sha-256': await sha256Rate(), 'LevelDB, sequential': await levelRate(Math.min(size, 1024 * mebibyte)) }
   if (only.includes('import')) await benchImport(peers)
   if (only.includes('small')) await benchSmallPut()
   if (only.includes('fetch') || only.includes('small')) await benchFetch(peers)

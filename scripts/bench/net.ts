@@ -96,7 +96,7 @@ async function rawBulk(node: Libp2p, address: string): Promise<number> {
   const sending = stream.sink((async function* () {
     for (let i = 0; i < mib; i++) yield chunk
   })())
-  for await (const _ of stream.source) break
+  await stream.source.next()
   await sending
   return mib / ((performance.now() - startMs) / 1000)
 }
@@ -106,7 +106,7 @@ async function netBulk(net: Net, peer: NodeId): Promise<number> {
   const startMs = performance.now()
   for (let i = 0; i < mib; i++) await stream.send(chunk)
   await stream.closeSend()
-  for await (const _ of stream.received) continue
+  for await (const part of stream.received) if (part.length === 0) break
   return mib / ((performance.now() - startMs) / 1000)
 }
 
@@ -135,7 +135,10 @@ async function rawEcho(node: Libp2p, address: string): Promise<number[]> {
     const startMs = performance.now()
     give()
     give = undefined
-    for (let got = 0; got < small.length; ) got += (await source.next()).value?.byteLength ?? small.length
+    for (let got = 0; got < small.length; ) {
+      const result: IteratorResult<{ byteLength: number }, unknown> = await source.next()
+      got += result.done === true ? small.length : result.value.byteLength
+    }
     times.push(performance.now() - startMs)
   }
   stream.abort(new Error('done'))

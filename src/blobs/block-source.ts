@@ -47,8 +47,9 @@ export class BlockSource {
     const known = local === undefined ? this.#nodes.get(keyOf(cid)) : undefined
     if (known !== undefined) return known
     const bytes = await this.remote(cid, expectedBytes, blob)
-    if (local === 'damaged') await this.#heal(cid, bytes)
-    else if (cid.code !== rawCode) this.#remember(cid, bytes)
+    // Damage found earlier looks like a block that is not here; healing one that is not missed does nothing.
+    await this.#heal(cid, bytes)
+    if (cid.code !== rawCode) this.#remember(cid, bytes)
     return bytes
   }
 
@@ -101,6 +102,7 @@ export class BlockSource {
     try {
       await this.#components.blocks.heal(cid, bytes)
     } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return
       this.#components.log.warn('a damaged block could not be put right', { cid: cid.toString(), reason: messageOf(error) })
     }
   }

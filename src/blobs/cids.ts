@@ -57,3 +57,9 @@ export function cidOfDigest(code: typeof rawCode | typeof dagPbCode, digest: Uin
 export function keyOf(cid: CID): string {
   return Buffer.from(cid.bytes.buffer, cid.bytes.byteOffset, cid.bytes.byteLength).toString('latin1')
 }
+
+/** The same for two CIDs of the same bytes, whatever they are taken for. */
+export function hashKeyOf(cid: CID): string {
+  const { bytes } = cid.multihash
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}

@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import { keyOf, rawCode } from './cids.js'
+import { hashKeyOf, keyOf, rawCode } from './cids.js'
 import { decodeNode, type DagNode } from './nodes.js'
 import { blobBlocksMax, blobContentBytesMax, dagDepthMax, type BlobSettings } from './settings.js'
 import { BlobError, type BlobRef } from './types.js'
@@ -87,7 +87,10 @@ export interface BlobBlocks {
   readonly nodes: CID[]
 }
 
-/** The names of all blocks of a blob whose nodes `get` can read. */
+/**
+ * The names of all blocks of a blob whose nodes `get` can read. The store counts by hash: where a node's bytes are a leaf
+ * as well they are one block, and count as the node.
+ */
 export async function blocksOf(ref: BlobRef, contentBytesMax: number, get: (cid: CID) => Promise<Uint8Array>): Promise<BlobBlocks> {
   const walk = new LevelWalk(ref, contentBytesMax)
   const leaves: CID[] = []
@@ -104,5 +107,6 @@ export async function blocksOf(ref: BlobRef, contentBytesMax: number, get: (cid:
     }
     level = walk.next(read)
   }
-  return { leaves, nodes }
+  const nodeHashes = new Set(nodes.map(hashKeyOf))
+  return { leaves: leaves.filter((cid) => !nodeHashes.has(hashKeyOf(cid))), nodes }
 }

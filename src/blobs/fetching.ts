@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { BlockDraft, BlockStore } from '../store/index.js'
 import { forEachLimit } from '../base/index.js'
-import { keyOf, rawCode } from './cids.js'
+import { hashKeyOf, keyOf, rawCode } from './cids.js'
 import { kindOf, LevelWalk, type Part } from './dag.js'
 import type { HolderPool } from './holder-pool.js'
 import { decodeNode, type DagNode } from './nodes.js'
@@ -34,7 +34,7 @@ export class BlobFetch {
   readonly #arrivals: Arrivals
   readonly #progress: Progress = { bytes: 0 }
   #bytes = 0
-  #blocks = 0
+  readonly #hashes = new Set<string>()
   #unflushed = 0
   #flushing: Promise<void> = Promise.resolve()
   #flushFailure: { error: unknown } | undefined
@@ -67,7 +67,7 @@ export class BlobFetch {
     }
     await this.#flushing
     if (this.#flushFailure !== undefined) throw this.#flushFailure.error
-    return { bytes: this.#bytes, blocks: this.#blocks }
+    return { bytes: this.#bytes, blocks: this.#hashes.size }
   }
 
   /** The node, if the block is one. */
@@ -90,13 +90,13 @@ export class BlobFetch {
   async #adopted(cid: CID): Promise<DagNode | undefined> {
     const { blocks } = this.#components
     if (cid.code === rawCode) {
-      this.#count((await blocks.size(cid)) ?? 0)
+      this.#count(cid, (await blocks.size(cid)) ?? 0)
       return undefined
     }
     const bytes = await blocks.get(cid)
     const node = decodeNode(cid, bytes)
     this.#noteTotal(node)
-    this.#count(bytes.length)
+    this.#count(cid, bytes.length)
     return node
   }
 
@@ -108,7 +108,7 @@ export class BlobFetch {
         node = decodeNode(cid, bytes)
         this.#noteTotal(node)
       }
-      this.#count(bytes.length)
+      this.#count(cid, bytes.length)
       await draft.put(cid, bytes)
       this.fetched.blocks++
       this.fetched.bytes += bytes.length
@@ -117,9 +117,12 @@ export class BlobFetch {
     return node
   }
 
-  #count(bytes: number): void {
+  #count(cid: CID, bytes: number): void {
+    const before = this.#hashes.size
+    this.#hashes.add(hashKeyOf(cid))
+    // Bytes that are a leaf and a node at once are one block.
+    if (this.#hashes.size === before) return
     this.#bytes += bytes
-    this.#blocks++
     if (this.#bytes > blobBytesMax(this.#init.settings.profile)) {
       const cid = this.#init.ref.cid.toString()
       throw new BlobError('BAD_CID', `${cid} is no blob: it has more than ${this.#bytes} bytes`, { cid })

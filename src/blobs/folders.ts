@@ -1,8 +1,8 @@
 import { importer, type ImportCandidate } from 'ipfs-unixfs-importer'
 import type { CID } from 'multiformats/cid'
 import { decode } from '@ipld/dag-pb'
-import { rawCode } from './cids.js'
-import { isPlainName } from './nodes.js'
+import { keyOf, rawCode } from './cids.js'
+import { decodeNode, isPlainName } from './nodes.js'
 import { BlobError, type FolderEntry } from './types.js'
 
 /**
@@ -74,3 +74,33 @@ export function totalBytesBelow(cid: CID, bytes: Uint8Array): number {
   return node.Links.reduce((sum, link) => sum + (link.Tsize ?? 0), bytes.length)
 }
 
+export interface MadeFolder {
+  root: CID
+  nodes: CID[]
+}
+
+/** The folders among freshly made nodes, the root last; each with its own nodes (itself, and shards). */
+export function foldersAmong(root: CID, made: ReadonlyMap<string, Uint8Array>): MadeFolder[] {
+  const folders: MadeFolder[] = []
+  const seen = new Set<string>()
+  const roots = [root]
+  for (let next = roots.pop(); next !== undefined; next = roots.pop()) {
+    if (seen.has(keyOf(next))) continue
+    seen.add(keyOf(next))
+    const folder: MadeFolder = { root: next, nodes: [] }
+    const open = [next]
+    for (let cid = open.pop(); cid !== undefined; cid = open.pop()) {
+      const bytes = made.get(keyOf(cid))
+      if (bytes === undefined) continue
+      folder.nodes.push(cid)
+      const node = decodeNode(cid, bytes)
+      if (node.type !== 'folder') continue
+      for (const link of node.links) {
+        if (link.shard) open.push(link.cid)
+        else if (made.has(keyOf(link.cid))) roots.push(link.cid)
+      }
+    }
+    folders.push(folder)
+  }
+  return folders.reverse()
+}

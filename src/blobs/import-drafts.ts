@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Random, WriteOperation } from '../base/index.js'
 import type { BlockDraft } from '../store/index.js'
-import { keyOf } from './cids.js'
+import { hashKeyOf, keyOf } from './cids.js'
 import type { DraftBook } from './draft-book.js'
 import type { Holdings } from './holdings.js'
 import type { BlobSink, ImportedDag } from './importing.js'
@@ -40,7 +40,7 @@ export class ImportDrafts implements BlobSink {
       open.draft.catch(() => undefined)
       this.#open.set(index, open)
     }
-    const key = keyOf(cid)
+    const key = hashKeyOf(cid)
     const draft = await open.draft
     if (open.blocks.has(key)) return
     open.blocks.add(key)

@@ -22,12 +22,12 @@ import { kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
 import { Exchange } from './exchange.js'
 import { BlobFetch, type Arrivals } from './fetching.js'
-import { buildFolder, totalBytesBelow } from './folders.js'
+import { buildFolder, foldersAmong, totalBytesBelow } from './folders.js'
 import { HolderPool } from './holder-pool.js'
 import { Holdings } from './holdings.js'
 import { ImportDrafts } from './import-drafts.js'
 import { importContent } from './importing.js'
-import { decodeNode, isPlainName, type DagNode, type FolderNode } from './nodes.js'
+import { decodeNode } from './nodes.js'
 import { readFile } from './reading.js'
 import { BlobRecords } from './records.js'
 import { Responder } from './responder.js'
@@ -48,6 +48,7 @@ import {
   type ImportOptions,
   type ScrubControl,
 } from './types.js'
+import { collectBlobs, folderItems, rootNode } from './trees.js'
 import { verifyBlob, type Verified } from './verifying.js'
 import { WholeRead } from './whole-read.js'
 
@@ -67,9 +68,6 @@ export type BlobsInit = Partial<BlobSettings>
 
 /** Imports that read their content at once, each holding two chunks at most; the others wait. Enough to share syncs. */
 const importsAtOnce = 128
-
-/** Folders within folders that are followed: deeper than any path of the catalog can be. */
-const folderDepthMax = 2048
 
 export class BlobRoom implements BlobService {
   readonly #components: BlobsComponents
@@ -215,7 +213,7 @@ export class BlobRoom implements BlobService {
   async blobsOf(root: CID, options: FetchOptions = {}): Promise<BlobRef[]> {
     return this.#withSource(root, options, async (source) => {
       const found = new Map<string, BlobRef>()
-      await this.#collectBlobs(root, source, found, 0)
+      await collectBlobs(root, source, this.#settings.profile, found)
       return [...found.values()]
     })
   }
@@ -286,7 +284,7 @@ export class BlobRoom implements BlobService {
     try {
       const node = await rootNode(source, root)
       if (node.type !== 'folder') throw new BlobError('BAD_CID', `${root.toString()} is a file`, { cid: root.toString(), type: 'file' })
-      yield* this.#folderItems(root, node, '', source, 0)
+      yield* folderItems(root, node, source)
     } catch (error) {
       throw asBlobError(error, options.signal)
     } finally {
@@ -413,55 +411,12 @@ export class BlobRoom implements BlobService {
         fetch: (ref, signal) => this.#beginFetch(ref, { ...options, signal }),
         blobs: async () => {
           const found = new Map<string, BlobRef>()
-          await this.#collectBlobs(root, source, found, 0)
+          await collectBlobs(root, source, this.#settings.profile, found)
           return [...found.values()]
         },
       },
       { spine: kind === 'spine' ? root : undefined, signal: options.signal },
     )
-  }
-
-  /** Blobs below a root, each once, children before what stands over them. */
-  async #collectBlobs(root: CID, source: BlockSource, found: Map<string, BlobRef>, depth: number): Promise<void> {
-    const key = keyOf(root)
-    if (found.has(key)) return
-    if (depth > folderDepthMax) throw new BlobError('BAD_CID', `folders are nested more than ${folderDepthMax} deep`, { cid: root.toString() })
-    if (root.code === rawCode) {
-      found.set(key, { cid: root, kind: 'dag' })
-      return
-    }
-    const node = await rootNode(source, root)
-    const kind = kindOf(node, this.#settings)
-    if (node.type === 'folder') {
-      for await (const { cid } of shardedLinks(root, node, source)) await this.#collectBlobs(cid, source, found, depth + 1)
-    } else if (kind === 'spine') await this.#collectParts(root, root, node, source, found, 0)
-    found.set(key, { cid: root, kind })
-  }
-
-  async #collectParts(blob: CID, cid: CID, node: DagNode, source: BlockSource, found: Map<string, BlobRef>, depth: number): Promise<void> {
-    if (node.type !== 'file' || depth > folderDepthMax) throw new BlobError('CORRUPT', `${cid.toString()} is no part of a file`, { cid: cid.toString() })
-    for (const link of node.links) {
-      if (link.contentBytes <= blobContentBytesMax(this.#settings.profile)) found.set(keyOf(link.cid), { cid: link.cid, kind: 'dag' })
-      else await this.#collectParts(blob, link.cid, decodeNode(link.cid, await source.get(link.cid, 0, blob)), source, found, depth + 1)
-    }
-  }
-
-  async *#folderItems(root: CID, node: FolderNode, prefix: string, source: BlockSource, depth: number): AsyncGenerator<FolderItem> {
-    if (depth > folderDepthMax) throw new BlobError('BAD_CID', `folders are nested more than ${folderDepthMax} deep`, { cid: root.toString() })
-    for await (const { cid, name, totalBytes } of shardedLinks(root, node, source)) {
-      if (!isPlainName(name)) throw new BlobError('BAD_CID', `a folder has the name ${JSON.stringify(name.slice(0, 200))} in it`, { cid: root.toString() })
-      const path = `${prefix}${name}`
-      if (cid.code === rawCode) {
-        yield { path, cid, size: totalBytes, type: 'file' }
-        continue
-      }
-      const child = await rootNode(source, cid)
-      if (child.type === 'file') yield { path, cid, size: child.contentBytes, type: 'file' }
-      else {
-        yield { path, cid, size: 0, type: 'folder' }
-        yield* this.#folderItems(cid, child, `${path}/`, source, depth + 1)
-      }
-    }
   }
 
   #pool(blob: CID, holders: readonly NodeId[], signal: AbortSignal | undefined): HolderPool {
@@ -488,57 +443,6 @@ export class BlobRoom implements BlobService {
       }
     })
   }
-}
-
-async function rootNode(source: BlockSource, root: CID): Promise<DagNode> {
-  return decodeNode(root, await source.get(root, 0, root))
-}
-
-/** What is in a folder, its shards opened as they come. */
-async function* shardedLinks(root: CID, folder: FolderNode, source: BlockSource): AsyncGenerator<{ cid: CID; name: string; totalBytes: number }> {
-  const stack = [...folder.links].reverse()
-  for (;;) {
-    const link = stack.pop()
-    if (link === undefined) return
-    if (!link.shard) {
-      yield link
-      continue
-    }
-    const shard = decodeNode(link.cid, await source.get(link.cid, 0, root))
-    if (shard.type !== 'folder') throw new BlobError('CORRUPT', `${link.cid.toString()} is no part of a folder`, { cid: link.cid.toString() })
-    stack.push(...[...shard.links].reverse())
-  }
-}
-
-interface MadeFolder {
-  root: CID
-  nodes: CID[]
-}
-
-/** The folders among freshly made nodes, the root last; each with its own nodes (itself, and shards). */
-function foldersAmong(root: CID, made: ReadonlyMap<string, Uint8Array>): MadeFolder[] {
-  const folders: MadeFolder[] = []
-  const seen = new Set<string>()
-  const roots = [root]
-  for (let next = roots.pop(); next !== undefined; next = roots.pop()) {
-    if (seen.has(keyOf(next))) continue
-    seen.add(keyOf(next))
-    const folder: MadeFolder = { root: next, nodes: [] }
-    const open = [next]
-    for (let cid = open.pop(); cid !== undefined; cid = open.pop()) {
-      const bytes = made.get(keyOf(cid))
-      if (bytes === undefined) continue
-      folder.nodes.push(cid)
-      const node = decodeNode(cid, bytes)
-      if (node.type !== 'folder') continue
-      for (const link of node.links) {
-        if (link.shard) open.push(link.cid)
-        else if (made.has(keyOf(link.cid))) roots.push(link.cid)
-      }
-    }
-    folders.push(folder)
-  }
-  return folders.reverse()
 }
 
 /** Runs `work` for a caller: what comes out is a BlobError, whatever went wrong beneath. */

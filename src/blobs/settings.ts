@@ -51,7 +51,7 @@ const mebibyte = 2 ** 20
 
 export const defaultSettings: BlobSettings = {
   profile: { chunkBytes: mebibyte, linksMax: 1024 },
-  importBytesInFlightMax: 16 * mebibyte,
+  importBytesInFlightMax: 8 * mebibyte,
   fetchBytesInFlightMax: 32 * mebibyte,
   holdersAtOnceMax: 4,
   wantedBytesMax: 12 * mebibyte,

@@ -118,6 +118,17 @@ export class StreamBulk implements Bulk {
 /** Longer pieces are cut (without copying), so that one `send` of many MiB does not pass the bound on what waits. */
 const pieceBytesMax = 256 * 1024
 
+/**
+ * After so many bytes a transfer lets the event loop go round. As long as bytes come, Node reads up to 2 MiB from a
+ * socket before anybody else has a turn; but more than a window comes only when the reader has read on, so a reader that
+ * pauses keeps those turns short, and a small message of any peer waits for a fraction of a millisecond.
+ */
+const turnBytesMax = 256 * 1024
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
 type Piece = { readonly bytes: Uint8Array; readonly taken: () => void }
 
 /**
@@ -143,6 +154,8 @@ class DuplexByteStream implements ByteStream {
   /** Read from the stream, not yet by the reader; all of one chunk. */
   readonly #ready: Uint8Array[] = []
   #readyAt = 0
+  #sentInTurnBytes = 0
+  #readInTurnBytes = 0
   #isSunk = false
   #isRead = false
   readonly #onClosed: (() => void)[] = []
@@ -233,6 +246,12 @@ class DuplexByteStream implements ByteStream {
         }
         const piece = this.#piece
         if (piece !== undefined) {
+          this.#sentInTurnBytes += piece.bytes.length
+          if (this.#sentInTurnBytes > turnBytesMax) {
+            this.#sentInTurnBytes = 0
+            await turn()
+            continue
+          }
           this.#piece = undefined
           piece.taken()
           return { done: false, value: piece.bytes }
@@ -286,6 +305,11 @@ class DuplexByteStream implements ByteStream {
             return over
           }
           const { value } = result
+          this.#readInTurnBytes += value.byteLength
+          if (this.#readInTurnBytes > turnBytesMax) {
+            this.#readInTurnBytes = 0
+            await turn()
+          }
           if (value instanceof Uint8Array) ready.push(value)
           else ready.push(...value)
         }

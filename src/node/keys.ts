@@ -39,7 +39,7 @@ export function encodeKey(kind: KeyKind, seed: Uint8Array): string {
 export function decodeKey(kind: KeyKind, text: string, file: string): Uint8Array {
   const bad = (why: string): NodeError => new NodeError('BAD_KEY', `${file} is not a usable ${kind} key: ${why}; restore it from a copy`, { file })
   const lines = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
-  const header = /^mesh-node (\w+) key (\d+)$/.exec(lines[0] ?? '')
+  const header = /^mesh-node ([a-z]{1,20}) key (\d{1,4})$/.exec(lines[0] ?? '')
   if (header === null) throw bad('it does not begin like one')
   if (header[1] !== kind) throw bad(`it is an ${header[1] ?? ''} key`)
   if (header[2] !== '1') throw bad(`it is of version ${header[2] ?? ''}, which a newer mesh-node has written`)

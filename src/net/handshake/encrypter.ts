@@ -1,4 +1,5 @@
 import type { ConnectionEncrypter, MultiaddrConnection, SecurableStream, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { asNodeId } from '../../base/index.js'
 import type { Cancel, NodeId } from '../../base/index.js'
 import { NetError } from '../types.js'
@@ -88,7 +89,8 @@ class HangUpWatch {
   #listener: (() => void) | undefined
 
   constructor(connection: SecurableStream) {
-    const inner = connection.source[Symbol.asyncIterator]()
+    // What a transport calls its source need not be a whole generator.
+    const inner: AsyncIterator<Uint8Array | Uint8ArrayList> = connection.source[Symbol.asyncIterator]()
     const ended = (): void => {
       this.#hungUp = true
       this.#listener?.()

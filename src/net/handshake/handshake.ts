@@ -52,7 +52,7 @@ export async function shakeHands(
   signal?: AbortSignal,
 ): Promise<ByteDuplex> {
   const channel = new HandshakeChannel(duplex, { frameBytesMax })
-  return withDeadline(components.clock, init.deadlineMs, signal, async (signal) => {
+  const outcome = await withDeadline(components.clock, init.deadlineMs, signal, async (signal): Promise<ByteDuplex | { readonly refusal: Refusal }> => {
     const read = (): Promise<Uint8Array> => raceAbort(channel.read(), signal)
     const ours: HandshakeSide = {
       peerId: parties.self,
@@ -78,14 +78,16 @@ export async function shakeHands(
     signal.throwIfAborted()
     if (refusal !== undefined) {
       channel.write(HandshakeVerdict.encode({ admitted: false, code: refusal.code, reason: refusal.reason }))
-      // Their verdict on us is of more use to the person who dialled than ours on them.
-      throw new AdmissionRefusedError((await lastWord(channel, components.clock, init.lingerMs)) ?? refusal)
+      return { refusal }
     }
     channel.write(HandshakeVerdict.encode({ admitted: true, code: '', reason: '' }))
     const verdict = decode(HandshakeVerdict.decode, await read())
     if (!verdict.admitted) throw new AdmissionRefusedError(refusalOf('them', verdict.code, verdict.reason))
     return channel.release()
   })
+  if (!('refusal' in outcome)) return outcome
+  // Their verdict on us is of more use to the person who dialled than ours on them.
+  throw new AdmissionRefusedError((await lastWord(channel, components.clock, init.lingerMs, signal)) ?? outcome.refusal)
 }
 
 /** Undefined: let in. */
@@ -100,9 +102,9 @@ async function judge(admission: Admission, side: HandshakeSide, transcript: Uint
 }
 
 /** After our refusal: the other side's own verdict, if it is one too, and time for it to read ours. */
-async function lastWord(channel: HandshakeChannel, clock: Clock, lingerMs: number): Promise<Refusal | undefined> {
+async function lastWord(channel: HandshakeChannel, clock: Clock, lingerMs: number, signal: AbortSignal | undefined): Promise<Refusal | undefined> {
   try {
-    return await withDeadline(clock, lingerMs, undefined, async (signal) => {
+    return await withDeadline(clock, lingerMs, signal, async (signal) => {
       const verdict = HandshakeVerdict.decode(await raceAbort(channel.read(), signal))
       if (verdict.admitted) {
         await raceAbort(channel.drain(), signal)

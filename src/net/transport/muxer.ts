@@ -82,7 +82,7 @@ function createFairMuxer(factory: StreamMuxerFactory, init: StreamMuxerInit = {}
  */
 const growthRttMsMin = 2
 /** A busy moment when the connection is made must not pass for a long link: the least of a few is taken. */
-const firstPings = 3
+const firstPings = 10
 
 /**
  * Yamux doubles a stream's window whenever it was emptied within four round trips, and takes its last ping for the round

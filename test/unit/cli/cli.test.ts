@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { pack } from 'tar-stream'
+import fc from 'fast-check'
+import { checkedName, rangeOf } from '../../../src/cli/commands/get.js'
+import { memberOf } from '../../../src/cli/commands/mesh.js'
+import { CliError, exitCodeOf } from '../../../src/cli/errors.js'
+import { runCli } from '../../../src/cli/program.js'
+import { clean, table } from '../../../src/cli/table.js'
+import { ClientError } from '../../../src/client/index.js'
+import type { MemberInfo } from '../../../src/client/index.js'
+
+function sink(): Writable & { text: () => string } {
+  const parts: Buffer[] = []
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      parts.push(Buffer.from(chunk))
+      done()
+    },
+  })
+  return Object.assign(stream, { text: () => Buffer.concat(parts).toString('utf8') })
+}
+
+async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const stdout = sink()
+  const stderr = sink()
+  const code = await runCli(args, { stdout, stderr, signal: new AbortController().signal })
+  return { code, out: stdout.text(), err: stderr.text() }
+}
+
+describe('command line', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'mesh-cli-'))
+  })
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('has an exit code for each kind of end', () => {
+    assert.equal(exitCodeOf(new ClientError('NOT_FOUND', '', {}, { status: 404 })), 2)
+    assert.equal(exitCodeOf(new ClientError('NO_SPACE', '', {}, { status: 507 })), 2)
+    assert.equal(exitCodeOf(new ClientError('INTERNAL', '', {}, { status: 500 })), 1)
+    assert.equal(exitCodeOf(new ClientError('HOLDERS_UNREACHABLE', '', {}, { status: 503 })), 1)
+    assert.equal(exitCodeOf(new ClientError('DEADLINE', '')), 62)
+    assert.equal(exitCodeOf(new ClientError('DEADLINE', '', {}, { status: 504 })), 62)
+    assert.equal(exitCodeOf(new ClientError('ABORTED', '')), 125)
+    assert.equal(exitCodeOf(new ClientError('NOT_RUNNING', '')), 1)
+    assert.equal(exitCodeOf(new CliError('USAGE', '')), 2)
+    assert.equal(exitCodeOf(new TypeError('bug')), 1)
+  })
+
+  it('works with settings without a node', async () => {
+    const home = ['--home', join(folder, 'h')]
+    assert.equal((await cli('config', 'check', ...home)).code, 0)
+    const set = await cli('config', 'set', 'storage.max_storage', '5GB', ...home)
+    assert.equal(set.code, 0, set.err)
+    assert.deepEqual(JSON.parse((await cli('config', 'get', 'storage.max_storage', '--json', ...home)).out), { key: 'storage.max_storage', value: 5e9, origin: 'file' })
+    assert.equal((await cli('config', 'get', 'storage.max_storage', ...home)).out, '5GB\n')
+    const contradiction = await cli('config', 'set', 'storage.reserved', '6GB', ...home)
+    assert.equal(contradiction.code, 2)
+    assert.match(contradiction.err, /contradict/)
+    assert.equal((await cli('config', 'check', ...home)).code, 0, 'what was refused was not written')
+    assert.equal((await cli('config', 'set', 'storage.max_storage', 'lots', ...home)).code, 2)
+    const typo = await cli('config', 'get', 'storage.max_storag', '--json', ...home)
+    assert.equal((JSON.parse(typo.out) as { error: { nearest: string } }).error.nearest, 'storage.max_storage')
+    const all = JSON.parse((await cli('config', 'get', '--json', ...home)).out) as { key: string }[]
+    assert.ok(all.length > 40)
+  })
+
+  it('makes a mesh without a node, once', async () => {
+    const home = ['--home', join(folder, 'h')]
+    const made = await cli('init', '--name', 'first', '--json', ...home)
+    assert.equal(made.code, 0, made.out)
+    const { meshId, peerId } = JSON.parse(made.out) as { meshId: string; peerId: string }
+    const id = JSON.parse((await cli('id', '--json', ...home)).out) as { meshId: string; peerId: string; name: string; state: string; isAdmin: boolean }
+    assert.deepEqual([id.meshId, id.peerId, id.name, id.state, id.isAdmin], [meshId, peerId, 'first', 'stopped', true])
+    const again = await cli('init', '--json', ...home)
+    assert.equal(again.code, 2)
+    assert.equal((JSON.parse(again.out) as { error: { code: string } }).error.code, 'ALREADY_MEMBER')
+    const nowhere = await cli('id', '--home', join(folder, 'nowhere'))
+    assert.equal(nowhere.code, 2)
+    assert.equal(existsSync(join(folder, 'nowhere')), false, 'asking makes nothing')
+    const junk = await cli('join', 'mesh1junk', '--home', join(folder, 'nowhere'))
+    assert.equal(junk.code, 2)
+    assert.equal(existsSync(join(folder, 'nowhere')), false)
+  })
+
+  it('completes what it knows', async () => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      const { code, out } = await cli('completion', shell)
+      assert.equal(code, 0)
+      for (const word of ['members', 'priority', 'range', 'max-storage']) assert.ok(out.includes(word), `${shell}: ${word}`)
+    }
+    assert.equal((await cli('completion', 'tcsh')).code, 2)
+    assert.equal((await cli('--version')).code, 0)
+    assert.equal((await cli('put', '--help')).code, 0)
+    assert.equal((await cli()).code, 2)
+  })
+
+  it('reads ranges', () => {
+    assert.deepEqual(rangeOf('0-9'), { from: 0, to: 9 })
+    assert.deepEqual(rangeOf('5-'), { from: 5 })
+    assert.deepEqual(rangeOf('-5'), { to: 5 })
+    for (const bad of ['', '-', '9-1', 'a-b', '1-2-3', '1.5-2', '0x1-2', '1'.repeat(20) + '-']) assert.throws(() => rangeOf(bad), CliError, bad)
+  })
+
+  it('finds members by what people type', () => {
+    const member = (peerId: string, name: string): MemberInfo => ({ peerId, name, region: '', state: 'up', self: false, joined: 0, lastSeen: 0, revoked: false, version: '' })
+    const members = [member('12D3KooWaaaa1111', 'laptop'), member('12D3KooWaaaa2222', 'server'), member('12D3KooWbbbb3333', 'server')]
+    assert.equal(memberOf('12D3KooWb', members).name, 'server')
+    assert.equal(memberOf('1111', members).name, 'laptop')
+    assert.equal(memberOf('laptop', members).peerId, '12D3KooWaaaa1111')
+    assert.throws(() => memberOf('server', members), { code: 'AMBIGUOUS' })
+    assert.throws(() => memberOf('12D3', members), { code: 'AMBIGUOUS' })
+    assert.throws(() => memberOf('11', members), { code: 'NOT_FOUND' })
+  })
+
+  it('shows nothing that moves the terminal\'s cursor', () => {
+    assert.equal(clean('a\x1b[2J\nb'), 'a?[2J?b')
+    assert.equal(table(['NAME', 'SIZE'], [['a\tb', '1 B'], ['c', '10 B']]), 'NAME  SIZE\na?b    1 B\nc     10 B')
+  })
+
+  it('takes no name that is none', () => {
+    for (const bad of ['', '.', '..', 'a/b', 'a\0b']) assert.throws(() => checkedName(bad), CliError)
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (name) => {
+      try {
+        assert.doesNotMatch(checkedName(name), /^\.{0,2}$|[/\0]/)
+      } catch (error) {
+        assert.ok(error instanceof CliError)
+      }
+    }))
+  })
+
+  describe('get of a folder, from a node that means harm', () => {
+    let server: Server
+    let names: string[] = []
+    before(async () => {
+      server = createServer((request, response) => {
+        if (request.url?.startsWith('/api/v1/stat') === true) {
+          response.setHeader('content-type', 'application/json')
+          response.end(JSON.stringify({ path: '/f', type: 'dir', cid: null, size: 0, replicas: { wanted: 0, have: 0, holders: [] } }))
+          return
+        }
+        const archive = pack()
+        for (const name of names) archive.entry({ name }, 'harm')
+        archive.finalize()
+        void (async () => {
+          for await (const chunk of archive) response.write(chunk)
+          response.end()
+        })()
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    })
+    after(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+
+    it('writes nothing outside the target', async () => {
+      const address = server.address()
+      assert.ok(typeof address === 'object' && address !== null)
+      writeFileSync(join(folder, 'api.json'), JSON.stringify({ pid: process.pid, url: `http://127.0.0.1:${String(address.port)}`, token: 't' }))
+      mkdirSync(join(folder, 'outside'))
+      mkdirSync(join(folder, 'target'))
+      symlinkSync(join(folder, 'outside'), join(folder, 'target', 'link'))
+      for (const evil of ['../outside/x', '/etc/x', 'a/../../outside/x', 'link/x', 'link/deeper/x', '..', 'a//x']) {
+        names = ['good', evil]
+        const { code, out } = await cli('get', '/f', '-o', join(folder, 'target'), '--home', folder, '--json')
+        assert.equal(code, 2, evil)
+        assert.equal((JSON.parse(out) as { error: { code: string } }).error.code, 'BAD_NAME', evil)
+        assert.deepEqual(readdirSync(join(folder, 'outside')), [], evil)
+      }
+      assert.equal(readFileSync(join(folder, 'target', 'good'), 'utf8'), 'harm')
+      assert.deepEqual(readdirSync(join(folder, 'target')).filter((name) => name.endsWith('.part')), [])
+    })
+  })
+})
