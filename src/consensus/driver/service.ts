@@ -15,7 +15,7 @@ import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
 import { isMemoryLost } from '../rounds/memory.js'
-import type { SessionId } from '../types.js'
+import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
@@ -252,6 +252,26 @@ export class Consensus {
       else settle(end)
     }))
     return [...entries].map(([scope, value]) => ({ scope, value }))
+  }
+
+  /** Under which incarnations the stores of these nodes answer; those that do not answer within a try are left out. */
+  async probe(nodes: readonly NodeId[], options: CallLimits = {}): Promise<VoterId[]> {
+    return this.#promise<VoterId[]>(options, (_operations, settle) => {
+      const node = this.#node
+      if (node === undefined) throw noSession()
+      const found: VoterId[] = []
+      const asked = node.ask(nodes.map((one) => ({ node: one, incarnation: '' })), { kind: 'probe' }, (voter) => {
+        found.push(voter)
+        if (found.length === nodes.length) end()
+      })
+      const timer = node.after(this.#timing.tryMs, () => { end() })
+      const end = (): void => {
+        asked.cancel()
+        timer.cancel()
+        settle(found)
+      }
+      return { cancel: end }
+    })
   }
 
   /** Changes who votes. Throws NOT_RECONFIGURED (nothing was sealed) or SEALED (it was, and others will finish). */
