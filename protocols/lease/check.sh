@@ -17,14 +17,14 @@ run() {
   gcc -O2 -w -DSAFETY -DNOFAIR -DNOREDUCE -DMEMLIM="${MEM:-2500}" -DVECTORSZ=1024 ${5:--DHC4} -o pan pan.c || exit 1
   local start; start=$(date +%s)
   # shellcheck disable=SC2086
-  timeout "${T:-600}" ./pan ${6:--m6000 -w22} > out.log 2>&1
+  timeout "${T:-600}" ./pan -E ${6:--m6000 -w24} > out.log 2>&1
   local code=$? errors states verdict
   errors=$(grep -oE 'errors: [0-9]+' out.log | tail -1 | grep -oE '[0-9]+')
   states=$(grep -E 'states, stored' out.log | tail -1 | awk '{print $1}')
   local cut=''
   if [ "$code" -ne 0 ] || grep -qE 'max search depth too small|memory limit|out of memory|interrupted' out.log; then cut=' (cut: not a proof)'; fi
   if [ "$3" = found ]; then
-    if [ "${errors:-0}" -gt 0 ]; then verdict='ok, found'; else verdict='NOT FOUND'; failed=1; fi; cut=''
+    if grep -q 'assertion violated' out.log; then verdict='ok, found'; else verdict='NOT FOUND'; failed=1; fi; cut=''
   else
     if [ "${errors:-1}" -eq 0 ]; then verdict="ok, holds$cut"; else verdict="VIOLATED or broken off$cut"; failed=1; fi
   fi
@@ -33,7 +33,8 @@ run() {
 }
 
 R=reconfigure.pml; L=lease.pml
-run reconfigure-alone $R holds "-DD=1 -DALONE"
+run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
+run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
 for bug in NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DALONE -DBUG_$bug"; done
 run reconfigure-race $R holds "-DD=1 -DSTILL"
 for bug in NODECREE DECREEIGNORED; do run "reconfigure-$bug" $R found "-DD=1 -DSTILL -DBUG_$bug"; done

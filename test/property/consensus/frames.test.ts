@@ -14,7 +14,11 @@ function samples(): { requests: Request[]; replies: Reply[] } {
   const replies = new Map<string, Reply>()
   const wide = <T>(value: T): T => JSON.parse(JSON.stringify(value, (_key, part: unknown) => (part instanceof Uint8Array ? { bytes: [...part] } : part)), (_key, part: unknown) => {
     if (typeof part === 'string' && /^[0-9a-f]{16}$/.test(part)) return part + part
+    // The simulation's hashes are whole snapshots as text.
+    if (typeof part === 'string' && part.length > 128) return 'ab'.repeat(32)
     if (typeof part === 'string' && /^n\d\/[0-9a-f]{16}$/.test(part)) return `${part}${part.slice(3)}`
+    // Simulated signatures are text of any length; real ones have 64 bytes.
+    if (typeof part === 'object' && part !== null && 'type' in part && part.type === 'Buffer' && 'data' in part) return Uint8Array.from(part.data as number[]).subarray(0, 64)
     return typeof part === 'object' && part !== null && 'bytes' in part ? Uint8Array.from(part.bytes as number[]) : part
   }) as T
   for (let seed = 1; seed <= 60; seed++) {
@@ -47,7 +51,7 @@ describe('lease frames', () => {
   it('carry every message there and back', () => {
     assert.ok(requests.length >= 16, `only ${requests.length} kinds of requests were seen`)
     assert.ok(replies.length >= 20, `only ${replies.length} kinds of replies were seen`)
-    const plain = (one: Frame): unknown => JSON.parse(JSON.stringify(one, (_key, part: unknown) => (part instanceof Uint8Array ? [...part] : part)))
+    const plain = (one: Frame): unknown => JSON.parse(JSON.stringify(one, (_key, part: unknown) => (part instanceof Uint8Array ? [...part] : typeof part === 'object' && part !== null && 'data' in part ? part.data : part)))
     assert.deepEqual(plain(decodeFrame(encodeFrame(frame))), plain(frame))
   })
 
