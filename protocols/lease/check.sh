@@ -36,7 +36,6 @@ R=reconfigure.pml; L=lease.pml
 run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
 run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
 for bug in NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DALONE -DBUG_$bug"; done
-run reconfigure-race $R holds "-DD=1 -DSTILL"
 for bug in NODECREE DECREEIGNORED; do run "reconfigure-$bug" $R found "-DD=1 -DSTILL -DBUG_$bug"; done
 run lease-restart $L holds "-DNB=2 -DD=1 -DNRST=1 -DVRST=0 -DNOREVOKE"
 run lease-revoke $L holds "-DNB=2 -DD=1 -DVRST=0 -DNRST=0"
@@ -56,6 +55,7 @@ if [ "${1:-quick}" = full ]; then
   run lease-twostep $L holds "-DNB=2 -DD=1 -DTWOSTEP -DVRST=0 -DNRST=0 -DNOREVOKE -DNOHAND=1 -DNOREL=1"
   run lease-voter-restart $L holds "-DNB=3 -DD=1 -DVRST=1 -DNRST=0 -DNOREVOKE"
   run lease-replica $L holds "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE"
+  run reconfigure-race $R holds "-DD=1 -DSTILL" "-DHC4" "-m6000 -w26"
   run reconfigure-d2 $R holds "-DD=2 -DALONE"
   run reconfigure-both $R holds "-DD=1" "-DBITSTATE" "-m6000 -w30"
 fi

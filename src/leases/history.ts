@@ -47,7 +47,7 @@ export class History {
       found.push({ ...entry, error: entry.error ?? null, hlc, at: hlcToMs(hlc) })
       if (found.length >= (query.limit ?? limitDefault)) break
     }
-    return found.reverse()
+    return found.sort((a, b) => (a.hlc < b.hlc ? -1 : 1))
   }
 
   /** Forgets what is older; how many. */

@@ -8,7 +8,7 @@ import { Lease } from './lease.js'
 import type { LeasePayload } from './payload.js'
 import { decodePayload, encodePayload } from './payload.js'
 import { Settings } from './settings.js'
-import type { AcquireOptions, LeaseCounters, LeaseMode, LeaseSettings, LeaseState, LeaseTransition, LeaseView } from './types.js'
+import type { AcquireOptions, LeaseCounters, LeaseMode, LeaseState, LeaseTransition, LeaseView } from './types.js'
 import { LeaseError } from './types.js'
 import type { Waiter } from './waiters.js'
 import { Waiters } from './waiters.js'
@@ -287,7 +287,7 @@ export class LeaseService {
       for (;;) {
         options.signal?.throwIfAborted()
         if (entry.busy || !this.#fits(entry, mode)) {
-          if (this.#now() >= untilMs) throw this.#heldHere(entry, scope, waited)
+          if (this.#now() >= untilMs) throw this.#heldHere(entry, scope, options.waitMs > 0)
           this.#countWait(waited)
           waited = true
           await this.#inLine(entry, lease, options.priority, sinceMs, Math.min(lookAgainMs, untilMs - this.#now()), options.signal)
@@ -313,7 +313,8 @@ export class LeaseService {
           const code = codeOf(error)
           const again = code === 'HELD' || code === 'NOT_HOLDER' || code === 'CANCELLED' || code === 'STALE_TOKEN' || code === 'CONTENDED' || code === 'HOLDER_ALIVE' || code === 'NO_QUORUM' || code === 'NO_SESSION'
           options.signal?.throwIfAborted()
-          if (!again || leftMs <= 0) throw error
+          if (!again) throw error
+          if (leftMs <= 0) throw options.waitMs > 0 ? new LeaseError('TIMED_OUT', `${scope} was not to be had in time`, { scope }, { cause: error }) : error
           this.#countWait(waited)
           waited = true
         } finally {
@@ -339,7 +340,7 @@ export class LeaseService {
       this.#countWait(waited)
     }
     const held = await consensus.read(scope, limits)
-    if (held?.holder == null) throw new ConsensusError('NOT_HOLDER', 'it has just become free')
+    if (held === undefined || held.holder === null) throw new ConsensusError('NOT_HOLDER', 'it has just become free')
     try {
       const stolen = await consensus.stealDead(scope, held, limits)
       // The value still carries the dead holder's words; ours come with one more round, and the next token.

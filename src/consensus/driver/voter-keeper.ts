@@ -53,13 +53,14 @@ export class VoterKeeper {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#components
-    while (!signal.aborted) {
+    for (;;) {
+      if (signal.aborted) return
       try {
         await clock.sleep(this.#init.everyMs * (0.75 + random.float() / 2), signal)
         await this.look(signal)
       } catch (error) {
         // A change that was given up leaves everything as it was; the next look tries again.
-        if (!signal.aborted) log.debug('the voters stay as they are', { error: messageOf(error) })
+        log.debug('the voters stay as they are', { error: messageOf(error) })
       }
     }
   }

@@ -3,7 +3,6 @@ import { compareBallots } from '../ballot.js'
 import type { Asked, Context } from '../context.js'
 import { majorityOf } from '../quorum.js'
 import type { VoterId } from '../types.js'
-import { storeKey } from '../types.js'
 import type { Accepted, Value } from '../value.js'
 import { ReadRound } from './read.js'
 
