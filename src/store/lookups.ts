@@ -25,6 +25,12 @@ export class Lookups {
     })
   }
 
+  /** In the order of `keys`. Few of them go with others' questions; many are a call of their own. */
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    if (keys.length <= fewKeys) return Promise.all(keys.map(async (key) => this.get(key)))
+    return this.#database.read(async (level) => level.getMany(keys))
+  }
+
   #next(): void {
     if (this.#waiting.length === 0 || this.#running >= runningMax) return
     const group = this.#waiting.splice(0, keysMax)
@@ -53,5 +59,7 @@ interface Waiting {
 
 /** Two keep a disk with a queue busy; more would only make the groups smaller. */
 const runningMax = 2
+/** From here on a call of one's own costs less than waiting in line. */
+const fewKeys = 8
 /** One call into LevelDB must not take long: others wait for its thread. */
 const keysMax = 256

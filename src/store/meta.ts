@@ -36,7 +36,7 @@ export class MetaSlice implements KeyValue {
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     if (keys.length === 0) return []
     const full = keys.map((key) => this.#full(key))
-    return this.#components.database.read(async (level) => level.getMany(full))
+    return this.#components.lookups.getMany(full)
   }
 
   async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {

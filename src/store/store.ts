@@ -110,8 +110,8 @@ class LevelStore implements Store {
         },
       },
     )
-    this.#transactions = new Transactions({ database: meta, log: this.#log }, { ledger: init.ledger })
     this.#lookups = new Lookups({ database: meta })
+    this.#transactions = new Transactions({ database: meta, log: this.#log, lookups: this.#lookups }, { ledger: init.ledger })
     this.#footprint = new Footprint(
       { clock, blocks, meta, log: this.#log },
       {
