@@ -22,7 +22,8 @@ const defaults = {
   defaultReplicas: { critical: 5, high: 3, normal: 2, low: 1, expendable: 1 } as Record<Priority, number>,
   garbageDelayMs: 60_000,
   garbageIntervalMs: 30_000,
-  folderConcurrency: 16,
+  // A durable write is shared by all that wait for it: the more files are under way, the fewer syncs a file costs.
+  folderConcurrency: 128,
 }
 
 /** Edits in one batch: 20,000 operations or so, a few MB. */

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { codeOf, CodedError, messageOf } from '../base/index.js'
 import { ClientError } from '../client/index.js'
+import { clean } from './table.js'
 
 export type CliCode =
   /** Arguments that make no sense. */
@@ -41,5 +42,6 @@ export function errorDocument(error: unknown): { error: Record<string, unknown> 
 }
 
 export function errorSentence(error: unknown): string {
-  return `mesh-node: ${messageOf(error)}`
+  // A file's name in it, or another node's words, may come from other people.
+  return `mesh-node: ${clean(messageOf(error))}`
 }

@@ -178,14 +178,20 @@ export class Dropper {
     const { cid, attempt } = effect
     let outcome: DropOutcome = { dropped: false, reason: 'failed' }
     try {
-      const may = await this.#init.mayDrop(cid)
-      if (!may) outcome = { dropped: false, reason: 'wanted again' }
-      else if (this.#components.clock.wallMs() >= effect.notAfterMs) outcome = { dropped: false, reason: 'no answer in time' }
-      else {
-        await this.#components.blobs.drop(decodeCid(cidBytes(cid)))
+      const { blobs, clock } = this.#components
+      const parsed = decodeCid(cidBytes(cid))
+      let kept: 'wanted again' | 'no answer in time' | undefined
+      // Looked at once more when nothing else can happen to the blob: a pin, a new file, or the end of the promises.
+      const stillUnwanted = async (): Promise<boolean> => {
+        if (!(await this.#init.mayDrop(cid))) kept = 'wanted again'
+        else if (clock.wallMs() >= effect.notAfterMs) kept = 'no answer in time'
+        return kept === undefined
+      }
+      await blobs.drop(parsed, { stillUnwanted })
+      if ((await blobs.held(parsed)) === undefined) {
         await this.#init.dropped(cid)
         outcome = { dropped: true }
-      }
+      } else outcome = { dropped: false, reason: kept ?? 'wanted again' }
     } catch (error) {
       this.#components.log.warn('a blob could not be dropped', { cid, error: messageOf(error) })
     }

@@ -104,6 +104,15 @@ export class MeshNews {
     })
   }
 
+  /** What a node says of its storage; this one's own as it is. */
+  storageOf(peer: NodeId, ownSharing: boolean): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined {
+    const quota = peer === this.#self ? this.#own().quota : undefined
+    if (quota !== undefined) return { maxBytes: quota.maxBytes, usedBytes: quota.usedBytes, shareExcess: ownSharing }
+    const vitals = this.#book.vitalsOf(peer)
+    if (vitals === undefined) return undefined
+    return { maxBytes: vitals.maxBytes, usedBytes: vitals.usedBytes, shareExcess: (vitals.flags & vitalsFlags.sharing) !== 0 }
+  }
+
   /** Elapsed `ms`, longer each time in a row. */
   avoid(node: NodeId, ms: number, msMax: number): void {
     const failures = (this.#avoided.get(node)?.failures ?? 0) + 1

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { NodeId } from '../base/index.js'
 import { Emitter, abortReason, messageOf } from '../base/index.js'
 import type { Action, BlobView, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
-import { planDrain, planOf, planRebalance, standingOf, takesMove, wantedReplicas } from '../storage-policy/index.js'
+import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
 import { Carrier } from './carrier.js'
 import { drainAway } from './draining.js'
@@ -25,11 +25,10 @@ import { Target } from './target.js'
 import { Trust } from './trust.js'
 import type { DrainOutcome, EvictionOutcome, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
 import { ReplicationError } from './types.js'
+import { Views } from './views.js'
 import { Wants } from './wants.js'
 import type { Vitals } from './wire/replication.js'
 
-/** A file that came in here so recently that its owner may be watching. */
-const freshMs = 10 * 60_000
 /** What happens within this time is planned together. */
 const gatherMs = 20
 /** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
@@ -58,6 +57,7 @@ export class ReplicationRoom implements Replication {
   readonly #herald: Herald
   readonly #stock: Stock
   readonly #answers: Answers
+  readonly #views: Views
   readonly #shedding: Shedding
   #settings: ReplicationSettings
   /** Ends what goes on behind calls when `run` ends. */
@@ -69,12 +69,8 @@ export class ReplicationRoom implements Replication {
   #dirty = new Set<string>()
   #rescan = false
   #startedAtMs = 0
-  /** Since when a blob has had live copies beyond the wanted ones, wall clock. */
-  /** The count of copies that listeners were told last. */
-  readonly #told = new Map<string, number>()
   /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
   readonly #left = new Map<string, number>()
-  readonly #surplusSince = new Map<string, number>()
   readonly #tending: Pauses
   readonly #catalogChanges: Pauses
   readonly #copyChanges: Pauses
@@ -93,8 +89,7 @@ export class ReplicationRoom implements Replication {
     this.#tending = new Pauses(clock)
     this.#catalogChanges = new Pauses(clock)
     this.#copyChanges = new Pauses(clock)
-    // The high bit is set because the encoder writes bigints from 2^31 up to 2^32 wrong; 63 random bits are enough.
-    const salt = new DataView(random.bytes(8).buffer).getBigUint64(0) | (1n << 63n)
+    const salt = new DataView(random.bytes(8).buffer).getBigUint64(0)
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
     this.#trust = new Trust(meta.slice('trust/'))
     const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock }, this.#self))
@@ -190,6 +185,10 @@ export class ReplicationRoom implements Replication {
           if (action.to !== null) this.#changed([action.cid])
         },
       },
+    )
+    this.#views = new Views(
+      { clock, inventory, holders, wants: this.#wants, stock: this.#stock, carrier: this.#carrier },
+      { policy: () => this.#policy(0), told: (cid, wanted, have) => this.#events.emit('replicas', { cid, wanted, have }) },
     )
     this.#answers = new Answers(
       { blobs, catalog: components.catalog, inventory, holders, wants: this.#wants, news: this.#news, changes: this.#copyChanges },
@@ -350,7 +349,7 @@ export class ReplicationRoom implements Replication {
   }
 
   async plan(): Promise<Plan> {
-    const views = await this.#views([...this.#inventory.entries()].map((entry) => entry.cid))
+    const views = await this.#views.all()
     const drops = this.#stock.due().map((one): Action => ({ kind: 'drop', from: this.#self, to: null, ...one }))
     const plan = planRebalance(this.#self, views, this.#news.mesh(), this.#policy(this.#settings.rebalance.backgroundBytesMax), this.#components.clock.wallMs())
     return planOf([...drops, ...plan.actions])
@@ -361,13 +360,7 @@ export class ReplicationRoom implements Replication {
   }
 
   storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined {
-    if (peer === this.#self) {
-      const quota = this.#space.last()
-      return quota === undefined ? undefined : { maxBytes: quota.maxBytes, usedBytes: quota.usedBytes, shareExcess: this.#settings.quota.shareExcess }
-    }
-    const vitals = this.#book.vitalsOf(peer)
-    if (vitals === undefined) return undefined
-    return { maxBytes: vitals.maxBytes, usedBytes: vitals.usedBytes, shareExcess: (vitals.flags & vitalsFlags.sharing) !== 0 }
+    return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 
   defaultReplicas(priority: Priority): number {
@@ -409,7 +402,7 @@ export class ReplicationRoom implements Replication {
         { clock: this.#components.clock, inventory: this.#inventory, carrier: this.#carrier },
         {
           plan: async () => {
-            const views = await this.#views([...this.#inventory.entries()].map((entry) => entry.cid))
+            const views = await this.#views.all()
             return { wanted: views.length, ...planDrain(this.#self, views, this.#news.mesh(), this.#policy(Number.POSITIVE_INFINITY)) }
           },
         },
@@ -469,11 +462,11 @@ export class ReplicationRoom implements Replication {
         if (this.#components.membership.members().some((member) => member.peerId === peer && member.state === 'up')) await this.#remember(peer)
       }
     }
-    const looked = sweep ? [...this.#inventory.entries()].map((entry) => entry.cid) : [...this.#dirty]
+    const looked = [...this.#dirty]
     this.#dirty = new Set()
-    const views = await this.#views(looked)
+    const views = sweep ? await this.#views.all() : await this.#views.of(looked)
     const mesh = this.#news.mesh()
-    this.#watchSurplus(views, mesh, sweep)
+    this.#watch(views, mesh, sweep)
     if (sweep) {
       this.#lastSweepMs = nowMs
       await this.#stock.dropOrphans(signal)
@@ -487,7 +480,7 @@ export class ReplicationRoom implements Replication {
     for (const action of actions) {
       if (action.kind === 'move' && !sweep) continue
       // Right after the start all others seem to be away; only what the owner has just put does not wait.
-      if (settling && !this.#isFresh(action.cid)) continue
+      if (settling && !this.#views.isFresh(action.cid)) continue
       if (action.urgent !== true && action.to !== null) this.#budgetBytes -= action.bytes
       void this.#carrier.carry(action, signal, { balance: action.kind === 'move' })
     }
@@ -524,60 +517,11 @@ export class ReplicationRoom implements Replication {
     }
   }
 
-  // --- what is wanted --------------------------------------------------------------------------------------------
-
-  async #views(cids: readonly string[]): Promise<BlobView[]> {
-    const views: BlobView[] = []
-    for (const cid of cids) {
-      const entry = this.#inventory.get(cid)
-      if (entry === undefined) continue
-      const want = await this.#wants.of(cid)
-      if (want === undefined) {
-        this.#stock.wanted(cid, false)
-        continue
-      }
-      this.#stock.wanted(cid, true)
-      const holders = new Set([...this.#holders.of(cid), ...this.#carrier.targetsOf(cid)])
-      views.push({
-        cid,
-        bytes: entry.bytes,
-        priority: want.priority,
-        owner: want.owner,
-        wanted: want.wanted,
-        holders: [...holders],
-        surplusSinceMs: want.pinned ? undefined : this.#surplusSince.get(cid),
-        fresh: this.#isFresh(cid),
-      })
-    }
-    return views
-  }
-
-  #isFresh(cid: string): boolean {
-    const entry = this.#inventory.get(cid)
-    return entry !== undefined && this.#wants.last(cid)?.own === true && this.#components.clock.wallMs() - entry.heldSinceMs < freshMs
-  }
-
-  #watchSurplus(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
-    const nowMs = this.#components.clock.wallMs()
-    const policy = this.#policy(0)
-    let under = 0
-    let below = 0
-    if (all) for (const cid of this.#surplusSince.keys()) if (this.#inventory.get(cid) === undefined) this.#surplusSince.delete(cid)
-    if (all) for (const cid of this.#told.keys()) if (this.#inventory.get(cid) === undefined) this.#told.delete(cid)
-    for (const view of views) {
-      const standing = standingOf(view, mesh, policy)
-      if (standing.surplus === 0) this.#surplusSince.delete(view.cid)
-      else if (!this.#surplusSince.has(view.cid)) this.#surplusSince.set(view.cid, nowMs)
-      // A copy on its way keeps a second one from being planned, and is none yet.
-      const have = this.#holders.counted(view.cid, mesh, this.#settings.rebalance.graceMs).length
-      if (have < view.wanted) under++
-      if (standing.live < standing.minimum) below++
-      if (this.#told.get(view.cid) !== have) this.#events.emit('replicas', { cid: view.cid, wanted: view.wanted, have })
-      this.#told.set(view.cid, have)
-    }
+  #watch(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
+    const counts = this.#views.watch(views, mesh, all)
     if (all) {
-      this.#counts = { underReplicated: under, belowMinimum: below }
-      if (under > 0) this.#problem('under', `${String(under)} blobs here have fewer copies than wanted`)
+      this.#counts = counts
+      if (counts.underReplicated > 0) this.#problem('under', `${String(counts.underReplicated)} blobs here have fewer copies than wanted`)
       else this.#problems.delete('under')
     }
     this.#copyChanges.wake()

@@ -142,16 +142,17 @@ export class Stock {
     for (const { cid, bytes } of this.due()) {
       signal.throwIfAborted()
       if (this.#init.isBusy(cid)) continue
-      // Asked anew, past what is remembered: somebody may have put it again.
-      wants.changed(cid)
       const parsed = parseCid(cid)
-      if (parsed === undefined || (await wants.of(cid)) !== undefined) {
+      if (parsed === undefined) continue
+      // Asked anew, past what is remembered: somebody may have put it again.
+      await blobs.drop(parsed, { stillUnwanted: async () => (await wants.ask(cid)) === undefined })
+      if ((await blobs.held(parsed)) === undefined) {
+        await this.gone(cid)
+        this.#init.orphanDropped(cid, bytes)
+      } else {
         this.#orphans.delete(cid)
-        continue
+        this.#init.changed(wants.changed(cid))
       }
-      await blobs.drop(parsed)
-      await this.gone(cid)
-      this.#init.orphanDropped(cid, bytes)
     }
   }
 

@@ -5,6 +5,7 @@ import { bytesOfMapKey, joined, mapKey, sequenceKey, textBytes } from './bytes.j
 import type { Database, RawOperation } from './database.js'
 import { keyspace } from './keyspace.js'
 import type { LedgerRecord } from './ledger.js'
+import type { Lookups } from './lookups.js'
 import { account, decodeLedger, encodeLedger } from './ledger.js'
 import type { Garbage, IndexEntry, TailBlock } from './records.js'
 import { decodeEntry, encodeEntry, encodeGarbage, encodeTail } from './records.js'
@@ -131,6 +132,7 @@ export interface TransactionsInit {
 export interface TransactionsComponents {
   database: Database
   log: BlockLog
+  lookups: Lookups
 }
 
 /** Changes in one batch. A change of a thousand blocks counts as one: drafts bound how many there are of those. */
@@ -292,7 +294,7 @@ export class Transactions {
     for (let start = 0; start < keys.length; start += readsMax) {
       const some = keys.slice(start, start + readsMax)
       const indexKeys = some.map((key) => joined(rows.index, bytesOfMapKey(key)))
-      const values = await this.#components.database.read(async (level) => level.getMany(indexKeys))
+      const values = await this.#components.lookups.getMany(indexKeys)
       values.forEach((value, i) => {
         const key = some[i]
         if (value !== undefined && key !== undefined) entries.set(key, decodeEntry(value))

@@ -72,8 +72,8 @@ export namespace Vitals {
         }
 
         if ((obj.inventorySalt != null && obj.inventorySalt !== 0n)) {
-          w.uint32(64)
-          w.uint64(obj.inventorySalt)
+          w.uint32(65)
+          w.fixed64(obj.inventorySalt)
         }
 
         if ((obj.inventoryVersion != null && obj.inventoryVersion !== 0)) {
@@ -151,7 +151,7 @@ export namespace Vitals {
               break
             }
             case 8: {
-              obj.inventorySalt = reader.uint64()
+              obj.inventorySalt = reader.fixed64()
               break
             }
             case 9: {
@@ -298,8 +298,8 @@ export namespace InventoryRequest {
         }
 
         if ((obj.salt != null && obj.salt !== 0n)) {
-          w.uint32(8)
-          w.uint64(obj.salt)
+          w.uint32(9)
+          w.fixed64(obj.salt)
         }
 
         if ((obj.version != null && obj.version !== 0)) {
@@ -329,7 +329,7 @@ export namespace InventoryRequest {
 
           switch (tag >>> 3) {
             case 1: {
-              obj.salt = reader.uint64()
+              obj.salt = reader.fixed64()
               break
             }
             case 2: {
@@ -381,8 +381,8 @@ export namespace InventoryResponse {
         }
 
         if ((obj.salt != null && obj.salt !== 0n)) {
-          w.uint32(8)
-          w.uint64(obj.salt)
+          w.uint32(9)
+          w.fixed64(obj.salt)
         }
 
         if ((obj.version != null && obj.version !== 0)) {
@@ -416,7 +416,7 @@ export namespace InventoryResponse {
 
           switch (tag >>> 3) {
             case 1: {
-              obj.salt = reader.uint64()
+              obj.salt = reader.fixed64()
               break
             }
             case 2: {
@@ -717,8 +717,8 @@ export namespace StoreResponse {
         }
 
         if ((obj.inventorySalt != null && obj.inventorySalt !== 0n)) {
-          w.uint32(32)
-          w.uint64(obj.inventorySalt)
+          w.uint32(33)
+          w.fixed64(obj.inventorySalt)
         }
 
         if ((obj.inventoryVersion != null && obj.inventoryVersion !== 0)) {
@@ -757,7 +757,7 @@ export namespace StoreResponse {
               break
             }
             case 4: {
-              obj.inventorySalt = reader.uint64()
+              obj.inventorySalt = reader.fixed64()
               break
             }
             case 5: {

@@ -156,14 +156,14 @@ export class Client {
 
   #run(scope: string, begin: (ended: (end: OperationEnd) => void) => Running, then?: (end: OperationEnd) => void): void {
     const beganMs = this.#world.nowMs
-    let over = false
+    const state = { over: false }
     const running = begin((end) => {
-      over = true
+      state.over = true
       this.#running.delete(scope)
       this.#record(scope, end, beganMs)
       if (!this.#process.dead) then?.(end)
     })
-    if (!over) {
+    if (!state.over) {
       this.#running.set(scope, running)
       // Nobody waits for ever.
       this.#later(20_000, () => { if (this.#running.get(scope) === running) running.cancel() })

@@ -165,12 +165,14 @@ describe('replication: what it does', function () {
   })
 
   it('hundreds of arrivals at once never pass the limit by one byte', async () => {
-    const mesh = await meshOf(3, 60 * mib, { settings: { autoEvict: false } })
+    const mesh = await meshOf(3, 60 * mib, { settings: { autoEvict: false, storesMax: 64, copiesMax: 64 } })
     const tight = mesh.add(40 * mib)
     await mesh.clock.advance(20_000)
+    // Without headroom, so that nothing but the reservations stands between it and the limit.
+    tight.replication.configure({ quota: { maxBytes: 40 * mib, reservedBytes: 0, shareExcess: true, minFreeDiskBytes: 0, headroomBytes: 0 } })
     const big = mesh.add(2000 * mib)
     await mesh.clock.advance(20_000)
-    for (let i = 0; i < 300; i++) mesh.put(big, { bytes: 100_000 + mesh.random.below(mib), replicas: 4 })
+    for (let i = 0; i < 300; i++) mesh.put(big, { bytes: 100_000 + mesh.random.below(2 * mib), replicas: 5 })
     await mesh.clock.advance(120_000)
     const used = usageOf(tight.disk).totalBytes
     assert.ok(used > 20 * mib, 'it took what it could')

@@ -163,10 +163,11 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
     yield* [...this.#disk.held.values()]
   }
 
-  async drop(cid: CID): Promise<void> {
+  async drop(cid: CID, options: { stillUnwanted?: () => Promise<boolean> } = {}): Promise<void> {
     const held = this.#disk.held.get(cid.toString())
     // As on a real disk: between the decision and the deed there is a wait.
     await this.#world.clock.sleep(5)
+    if ((await options.stillUnwanted?.()) === false) return
     if (held !== undefined && this.#disk.held.delete(cid.toString())) this.#disk.garbageBytes += held.bytes
   }
 

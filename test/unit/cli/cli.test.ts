@@ -9,7 +9,7 @@ import { pack } from 'tar-stream'
 import fc from 'fast-check'
 import { checkedName, rangeOf } from '../../../src/cli/commands/get.js'
 import { memberOf } from '../../../src/cli/commands/mesh.js'
-import { CliError, exitCodeOf } from '../../../src/cli/errors.js'
+import { CliError, errorSentence, exitCodeOf } from '../../../src/cli/errors.js'
 import { runCli } from '../../../src/cli/program.js'
 import { clean, table } from '../../../src/cli/table.js'
 import { ClientError } from '../../../src/client/index.js'
@@ -123,6 +123,8 @@ describe('command line', () => {
 
   it('shows nothing that moves the terminal\'s cursor', () => {
     assert.equal(clean('a\x1b[2J\nb'), 'a?[2J?b')
+    assert.equal(clean('photo\u202egpj.exe\u2028x'), 'photo?gpj.exe?x')
+    assert.equal(errorSentence(new Error('no \x1b]0;owned\x07')), 'mesh-node: no ?]0;owned?')
     assert.equal(table(['NAME', 'SIZE'], [['a\tb', '1 B'], ['c', '10 B']]), 'NAME  SIZE\na?b    1 B\nc     10 B')
   })
 

@@ -1,0 +1,101 @@
+/** The blobs that are held here, as a plan sees them; and what has to be remembered of them from one plan to the next. */
+import type { Clock } from '../base/index.js'
+import type { BlobView, MeshView, RebalancePolicy } from '../storage-policy/index.js'
+import { standingOf } from '../storage-policy/index.js'
+import type { Carrier } from './carrier.js'
+import type { Holders } from './holders.js'
+import type { Inventory } from './inventory.js'
+import type { Stock } from './stock.js'
+import type { Wants } from './wants.js'
+
+export interface ViewsComponents {
+  readonly clock: Clock
+  readonly inventory: Inventory
+  readonly holders: Holders
+  readonly wants: Wants
+  readonly stock: Stock
+  readonly carrier: Carrier
+}
+
+export interface ViewsInit {
+  readonly policy: () => RebalancePolicy
+  /** The count of copies is another than before. */
+  readonly told: (cid: string, wanted: number, have: number) => void
+}
+
+/** A file that came in here so recently that its owner may be watching. */
+const freshMs = 10 * 60_000
+
+export class Views {
+  readonly #components: ViewsComponents
+  readonly #init: ViewsInit
+  /** Since when a blob has had live copies beyond the wanted ones, wall clock. */
+  readonly #surplusSince = new Map<string, number>()
+  /** The count of copies that was told last. */
+  readonly #told = new Map<string, number>()
+
+  constructor(components: ViewsComponents, init: ViewsInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  async all(): Promise<BlobView[]> {
+    return this.of([...this.#components.inventory.entries()].map((entry) => entry.cid))
+  }
+
+  /** Of those that are held and wanted. */
+  async of(cids: readonly string[]): Promise<BlobView[]> {
+    const { inventory, wants, stock, holders, carrier } = this.#components
+    const views: BlobView[] = []
+    for (const cid of cids) {
+      const entry = inventory.get(cid)
+      if (entry === undefined) continue
+      const want = await wants.of(cid)
+      stock.wanted(cid, want !== undefined)
+      if (want === undefined) continue
+      views.push({
+        cid,
+        bytes: entry.bytes,
+        priority: want.priority,
+        owner: want.owner,
+        wanted: want.wanted,
+        holders: [...new Set([...holders.of(cid), ...carrier.targetsOf(cid)])],
+        surplusSinceMs: want.pinned ? undefined : this.#surplusSince.get(cid),
+        fresh: this.isFresh(cid),
+      })
+    }
+    return views
+  }
+
+  isFresh(cid: string): boolean {
+    const { inventory, wants, clock } = this.#components
+    const entry = inventory.get(cid)
+    return entry !== undefined && wants.last(cid)?.own === true && clock.wallMs() - entry.heldSinceMs < freshMs
+  }
+
+  /** Notes what has changed since the last look. `all`: these are all there are. */
+  watch(views: readonly BlobView[], mesh: MeshView, all: boolean): { underReplicated: number; belowMinimum: number } {
+    const { clock, inventory, holders } = this.#components
+    const nowMs = clock.wallMs()
+    const policy = this.#init.policy()
+    let underReplicated = 0
+    let belowMinimum = 0
+    if (all) {
+      for (const table of [this.#surplusSince, this.#told]) {
+        for (const cid of table.keys()) if (inventory.get(cid) === undefined) table.delete(cid)
+      }
+    }
+    for (const view of views) {
+      const standing = standingOf(view, mesh, policy)
+      if (standing.surplus === 0) this.#surplusSince.delete(view.cid)
+      else if (!this.#surplusSince.has(view.cid)) this.#surplusSince.set(view.cid, nowMs)
+      // A copy on its way keeps a second one from being planned, and is none yet.
+      const have = holders.counted(view.cid, mesh, policy.rebalance.graceMs).length
+      if (have < view.wanted) underReplicated++
+      if (standing.live < standing.minimum) belowMinimum++
+      if (this.#told.get(view.cid) !== have) this.#init.told(view.cid, view.wanted, have)
+      this.#told.set(view.cid, have)
+    }
+    return { underReplicated, belowMinimum }
+  }
+}
