@@ -139,7 +139,7 @@ class MeshFiles implements Files {
     const isFolder = await catalog.isFolder(folder)
     if (record === undefined && !isFolder) throw notFound(folder)
     if (isFolder && options.recursive !== true && record === undefined) {
-      throw new CatalogError('IS_FOLDER', `${folder} is a folder: say that all of it is to go`, { path: folder })
+      throw new CatalogError('IS_FOLDER', `${folder} is a folder: remove it with all that is in it by --recursive (-r)`, { path: folder })
     }
     const token = options.token === undefined ? {} : { token: options.token }
     let removed = 0

@@ -18,6 +18,20 @@ export type CliCode =
 
 export class CliError extends CodedError<CliCode> {}
 
+/** Errors whose document has been printed. */
+const told = new WeakSet<object>()
+
+/** A result of which a part failed is still one document: with `error` in it, which is then not printed once more. */
+export function withError<T extends object>(result: T, error: CliError | undefined): T & { error?: Record<string, unknown> } {
+  if (error === undefined) return result
+  told.add(error)
+  return { ...result, ...errorDocument(error) }
+}
+
+export function wasTold(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && told.has(error)
+}
+
 /** 0 done; 1 failed; 2 wrong usage, or the API said no; 62 timed out; 125 cancelled. */
 export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
 
@@ -36,6 +50,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 export function errorDocument(error: unknown): { error: Record<string, unknown> } {
+  if (error instanceof CommanderError && error.message === '(outputHelp)') return { error: { code: 'USAGE', message: 'no command was given; `mesh-node --help` lists them' } }
   if (error instanceof CommanderError) return { error: { code: 'USAGE', message: error.message.replace(/^error: /, '') } }
   if (error instanceof CodedError) return { error: { ...error.facts, code: error.code as string, message: error.message } }
   return { error: { code: codeOf(error) ?? 'INTERNAL', message: messageOf(error) } }
