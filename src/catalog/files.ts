@@ -352,7 +352,7 @@ function moveEdits(record: FileRecord, target: string, overwrite: boolean): Edit
   if (content === undefined) return []
   return [
     { path: target, content: { ...content }, owner, ifAbsent: !overwrite },
-    { path, content: 'deleted', ifVersion: { modified, writer } },
+    { path, content: 'deleted', ifVersion: { modified, writer }, movedTo: target },
   ]
 }
 

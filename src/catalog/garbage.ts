@@ -8,6 +8,8 @@ import type { FilesComponents } from './files-types.js'
 const blobBytesMax = 2 ** 30
 /** Roots looked at in one pass; the rest wait for the next. */
 const rootsPerPass = 1000
+/** How long content waits for the record that it was moved to: as long as deletions are remembered, and then nobody brings it. */
+const movedMsMax = 180 * 24 * 3600_000
 /** To find the blobs of a large file whose upper nodes are not here. It is asked again in the next pass. */
 const listDeadlineMs = 15_000
 
@@ -120,7 +122,10 @@ export class Garbage {
     const due: { cid: string; size: number }[] = []
     for await (const root of catalog.unreferenced()) {
       // A clock that was set back makes it wait once more, and no longer.
-      if (Math.abs(now - root.sinceMs) >= this.#init.garbageDelayMs) due.push(root)
+      if (Math.abs(now - root.sinceMs) < this.#init.garbageDelayMs) continue
+      // Whoever moved it may have gone in the middle of telling, and this may be the only node that has it.
+      if (root.moved !== undefined && Math.abs(now - root.sinceMs) < movedMsMax && !(await catalog.hasArrived(root.moved))) continue
+      due.push(root)
       if (due.length >= rootsPerPass) break
     }
     let dropped = 0

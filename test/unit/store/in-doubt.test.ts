@@ -8,6 +8,7 @@ import { mapKey } from '../../../src/store/bytes.js'
 import { Database } from '../../../src/store/database.js'
 import { StoredDraft } from '../../../src/store/draft.js'
 import { HeldBlocks } from '../../../src/store/held.js'
+import { Lookups } from '../../../src/store/lookups.js'
 import { decodeGarbage } from '../../../src/store/records.js'
 import { recover, within } from '../../../src/store/recovery.js'
 import { rows, Transactions } from '../../../src/store/transactions.js'
@@ -25,7 +26,7 @@ describe('store: a batch that failed and is on the disk all the same', () => {
       await blocks.open()
       const { ledger } = await recover({ blocks, meta, log: silentLog })
       const log = new BlockLog({ clock: systemClock, database: blocks }, { sequenceNext: ledger.sequenceNext, mappedBytesMax: 2 ** 26, queuedBytesMax: 2 ** 24, onActive: () => undefined })
-      const transactions = new Transactions({ database: meta, log }, { ledger })
+      const transactions = new Transactions({ database: meta, log, lookups: new Lookups({ database: meta }) }, { ledger })
       const held = new HeldBlocks()
       const draft = new StoredDraft(
         { database: meta, log, held, transactions, admit: async () => () => undefined },
