@@ -11,6 +11,8 @@ export type CliCode =
   | 'CANNOT_READ'
   | 'CANNOT_WRITE'
   | 'CORRUPT'
+  /** Blobs that are needed here could not be handed on. */
+  | 'REMAINING'
   | 'AMBIGUOUS'
   /** Some files of a folder. */
   | 'NOT_ALL'
