@@ -23,7 +23,7 @@ export class CliError extends CodedError<CliCode> {}
 export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
 
 /** Codes of what happens on this machine, outside a node, through nobody's wrong typing. */
-const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'NOT_ALL', 'INTERNAL'])
+const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'REMAINING', 'NOT_ALL', 'INTERNAL'])
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.refused

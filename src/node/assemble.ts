@@ -159,12 +159,13 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.run('files', async (signal) => files.run(signal), failed)
 
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length
+  const tallies = new Tallies({ catalog, blobs, clock, self: net.self, copiesOf: (cid) => replication.copiesAtHand(cid).length })
   const service = new NodeService(
     {
       membership, net, store, blobs, catalog, disk, clock, replication, contribution, power,
       files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), clock, nodesUp }),
-      contributionApi: new ContributionApi({ replication, contribution, membership }, { config }),
-      tallies: new Tallies({ catalog, blobs, clock, self: net.self, copiesOf: (cid) => replication.copiesAtHand(cid).length }),
+      contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
+      tallies,
     },
     { config, version: packageVersion(), home: home.path },
   )

@@ -6,11 +6,13 @@ import type { Replication } from '../replication/index.js'
 import type { Plan } from '../storage-policy/index.js'
 import type { Config } from './config/index.js'
 import type { Contribution } from './contribution.js'
+import type { Tallies } from './figures.js'
 
 export interface ContributionApiComponents {
   replication: Replication
   contribution: Contribution
   membership: Membership
+  tallies: Tallies
 }
 
 /** What the API does with what this node gives, as calls of `replication`. */
@@ -39,10 +41,15 @@ export class ContributionApi implements NodeContribution {
   }
 
   async quota(): Promise<QuotaInfo> {
-    const { replication, contribution } = this.#components
+    const { replication, contribution, tallies } = this.#components
+    const [report, tally] = await Promise.all([replication.quota(), tallies.get()])
     const { shareExcess, minFreeDiskBytes } = contribution.quota
     return {
-      ...(await replication.quota()),
+      ...report,
+      // As `status` has it: the room's own figures are as old as its last sweep.
+      ownBytes: tally.ownBytes,
+      othersBytes: tally.blobBytes - tally.ownBytes,
+      pinnedBytes: tally.pinnedBytes,
       shareExcess,
       minFreeDiskBytes,
       autoEvict: this.#config['storage.auto_evict'],
