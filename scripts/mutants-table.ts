@@ -29,12 +29,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'nonce reused after a restart',
-    weather: { ...sturdy, restarts: true, cuts: false, suspends: false, hosts: 3, voters: 3, faultMs: 200, thinkMs: 60, replay: 0.5, loss: 0.1, delayMsMax: 400 },
+    weather: { ...sturdy, restarts: true },
     edits: [{ file: 'node.ts', find: "reply.nonce.start === this.#init.start ? this.#pending.get(reply.nonce.counter) : undefined", replace: "this.#pending.get(reply.nonce.counter)" }],
   },
   {
     name: 'ballot reused after a restart',
-    weather: { ...sturdy, restarts: true, suspends: false, hosts: 3, voters: 3, faultMs: 300, thinkMs: 80, replay: 0.5 },
+    weather: { ...sturdy, restarts: true },
     edits: [
       { file: 'rounds/start.ts', find: "this.#chosen(Math.max(this.#own, ...heard.values()) + 1)", replace: "this.#chosen(Math.max(1, this.#own, ...heard.values()))" },
       { file: 'voter/sessions.ts', find: "return record.start === start ? undefined : { code: 'cloned' }", replace: "return undefined" },
@@ -42,7 +42,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'restored or cloned disk reuses its epoch',
-    weather: { clones: true, restarts: true, reconfigures: false, memoryLoss: false, cuts: false, suspends: false, hosts: 4, voters: 3, faultMs: 250, thinkMs: 80 },
+    weather: { clones: true, restarts: true, reconfigures: false, memoryLoss: false, hosts: 4, voters: 3, faultMs: 600 },
     edits: [
       { file: 'rounds/start.ts', find: "this.#chosen(Math.max(this.#own, ...heard.values()) + 1)", replace: "this.#chosen(this.#own + 1)" },
       { file: 'voter/sessions.ts', find: "return record.start === start ? undefined : { code: 'cloned' }", replace: "return undefined" },
@@ -50,7 +50,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'holder validity from the time of receipt',
-    weather: { ...calmVoters, delayMsMax: 400, replay: 0, faultMs: 500 },
+    weather: calmVoters,
     edits: [{ file: 'node.ts', find: "this.#session.acknowledged(config, voter, sent)", replace: "this.#session.acknowledged(config, voter, this.#now)\n    void sent" }],
   },
   {
@@ -94,7 +94,7 @@ export const mutants: readonly Mutant[] = [
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false\n", replace: '' },
-      { file: 'operations.ts', find: "    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)", replace: "    if (wanted !== undefined) wanted(value)\n    else this.#grant(scope, value)" },
+      { file: 'operations.ts', find: "    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)", replace: "    if (wanted !== undefined) wanted(value)" },
     ],
   },
   {
@@ -167,12 +167,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'eviction not remembered',
-    weather: { ...calmVoters, restarts: true, faultMs: 400 },
+    weather: { ...calmVoters, restarts: true },
     edits: [{ file: 'voter/sessions.ts', find: "    if (record.minimum > session.epoch) return\n", replace: "    if (record.minimum >= 0) return\n" }],
   },
   {
     name: 'stolen without a majority that evicted',
-    weather: { ...calmVoters, faultMs: 400, loss: 0.2 },
+    weather: calmVoters,
     edits: [{ file: 'rounds/take.ts', find: "(init.why === 'dead' ? evicted : clear)", replace: "(init.why === 'dead' || evicted || clear)" }],
   },
   {

@@ -17,14 +17,14 @@ run() {
   gcc -O2 -w -DSAFETY -DNOFAIR -DNOREDUCE -DMEMLIM="${MEM:-2500}" -DVECTORSZ=1024 ${5:--DHC4} -o pan pan.c || exit 1
   local start; start=$(date +%s)
   # shellcheck disable=SC2086
-  timeout "${T:-600}" ./pan ${6:--m6000 -w22} > out.log 2>&1
+  timeout "${T:-600}" ./pan -E ${6:--m6000 -w24} > out.log 2>&1
   local code=$? errors states verdict
   errors=$(grep -oE 'errors: [0-9]+' out.log | tail -1 | grep -oE '[0-9]+')
   states=$(grep -E 'states, stored' out.log | tail -1 | awk '{print $1}')
   local cut=''
   if [ "$code" -ne 0 ] || grep -qE 'max search depth too small|memory limit|out of memory|interrupted' out.log; then cut=' (cut: not a proof)'; fi
   if [ "$3" = found ]; then
-    if [ "${errors:-0}" -gt 0 ]; then verdict='ok, found'; else verdict='NOT FOUND'; failed=1; fi; cut=''
+    if grep -q 'assertion violated' out.log; then verdict='ok, found'; else verdict='NOT FOUND'; failed=1; fi; cut=''
   else
     if [ "${errors:-1}" -eq 0 ]; then verdict="ok, holds$cut"; else verdict="VIOLATED or broken off$cut"; failed=1; fi
   fi
@@ -33,8 +33,10 @@ run() {
 }
 
 R=reconfigure.pml; L=lease.pml
-run reconfigure $R holds "-DD=1"
-for bug in NODECREE DECREEIGNORED NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DBUG_$bug"; done
+run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
+run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
+for bug in NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DALONE -DBUG_$bug"; done
+for bug in NODECREE DECREEIGNORED; do run "reconfigure-$bug" $R found "-DD=1 -DSTILL -DBUG_$bug"; done
 run lease-restart $L holds "-DNB=2 -DD=1 -DNRST=1 -DVRST=0 -DNOREVOKE"
 run lease-revoke $L holds "-DNB=2 -DD=1 -DVRST=0 -DNRST=0"
 run lease-REVCLEAR $L found "-DNB=2 -DD=1 -DVRST=0 -DNRST=0 -DTEXT_REVCLEAR"
@@ -53,6 +55,8 @@ if [ "${1:-quick}" = full ]; then
   run lease-twostep $L holds "-DNB=2 -DD=1 -DTWOSTEP -DVRST=0 -DNRST=0 -DNOREVOKE -DNOHAND=1 -DNOREL=1"
   run lease-voter-restart $L holds "-DNB=3 -DD=1 -DVRST=1 -DNRST=0 -DNOREVOKE"
   run lease-replica $L holds "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE"
-  run reconfigure-d2 $R holds "-DD=2"
+  run reconfigure-race $R holds "-DD=1 -DSTILL" "-DHC4" "-m6000 -w26"
+  run reconfigure-d2 $R holds "-DD=2 -DALONE"
+  run reconfigure-both $R holds "-DD=1" "-DBITSTATE" "-m6000 -w30"
 fi
 exit $failed

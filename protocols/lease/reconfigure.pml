@@ -1,12 +1,19 @@
 /* Round 10: from configuration 0 (voters 0,1,2) to 1, with two reconfigurers that race (0 wants 0,1,2 again, 1 wants
  * 1,2,3), while node 0 holds the one scope (token 1), node 1 takes it in either configuration, by hand-off or by theft, and
  * clocks run. Seal, snapshot from a majority, single-decree Paxos, activation with the decided snapshot, grace.
+ * -DALONE: only one reconfigurer. -DSTILL: no clock and no renewals (what deciding needs). Both cut the states.
  * As in lease.pml: one scheduler, every option is one atomic step, the network is the set of messages ever sent.
  * hv0/hv1[v]: what is left at node 0 of D_h by voter v's word in configuration 0/1; vx0/vx1[v]: what is left at v of its
  * support for node 0. Node 1, the taker, counts as valid as soon as it holds: the worst case for I4, and fewer states. D_h = D_v = D ticks.   -DBUG_xxx = seeded faults.   Ballots 1 and 2 are of configuration 0, 3 is of 1.
  */
 #ifndef D
 #define D 1
+#endif
+#ifndef NOSTEAL
+#define NOSTEAL 0
+#endif
+#ifndef NOHAND
+#define NOHAND 0
 #endif
 #define W 4
 #define POP(m) (((m)&1)+(((m)>>1)&1)+(((m)>>2)&1)+(((m)>>3)&1))
@@ -118,8 +125,8 @@ inline change(b) {
 #define RENEW1(v) :: d_step { act[v]>0 && !min1[v] && (hv1[v]<D || vx1[v]<D) -> hv1[v]=D; vx1[v]=D; check() }
 /* ---- nodes ---- */
 #define BEGIN(b) \
-  :: d_step { ph[b]==0 -> ph[b]=1; op[b]=STEAL } \
-  :: d_step { ph[b]==0 && hold[0]>0 -> ph[b]=1; op[b]=HAND; relq[0]=hold[0]; hold[0]=0 }
+  :: d_step { ph[b]==0 && !NOSTEAL -> ph[b]=1; op[b]=STEAL } \
+  :: d_step { ph[b]==0 && hold[0]>0 && !NOHAND -> ph[b]=1; op[b]=HAND; relq[0]=hold[0]; hold[0]=0 }
 #define GO(b) :: d_step { ph[b]==1 && POP(rm[b])>=2 -> change(b); check() }
 #define LEARN(n,b) :: d_step { POP(ac[b])>=2 && vh[b]==n && vt[b]>relq[n] && vt[b]>hold[n] -> hold[n]=vt[b]; check() }
 /* node 0 hears of a higher token */
@@ -133,17 +140,20 @@ init {
     ph[1]=2; vh[1]=0; vt[1]=1; ac[1]=3; acc0[0]=1; acc0[1]=1; prom0[0]=1; prom0[1]=1; hold[0]=1;
     for (i : 0 .. 2) { vx0[i]=D; hv0[i]=D } }
   do
+#ifndef STILL
   TICK
+  RENEW0(0) RENEW0(1) RENEW0(2) RENEW1(0) RENEW1(1) RENEW1(2) RENEW1(3)
+#endif
   BEGIN(2) BEGIN(3) GO(2) GO(3)
   PREP0(0) PREP0(1) PREP0(2) ACC0(0,1) ACC0(1,1) ACC0(2,1) ACC0(0,2) ACC0(1,2) ACC0(2,2)
-  RENEW0(0) RENEW0(1) RENEW0(2)
-  SEAL(0) SEAL(1) SEAL(2) RECONF(0) RECONF(1)
-  SNAP(0,0) SNAP(1,0) SNAP(2,0) SNAP(0,1) SNAP(1,1) SNAP(2,1)
-  DPREP(0,0) DPREP(1,0) DPREP(2,0) DPREP(0,1) DPREP(1,1) DPREP(2,1)
-  DACC(0,0) DACC(1,0) DACC(2,0) DACC(0,1) DACC(1,1) DACC(2,1)
-  ACT(0,0) ACT(1,0) ACT(2,0) ACT(3,0) ACT(0,1) ACT(1,1) ACT(2,1) ACT(3,1)
+  SEAL(0) SEAL(1) SEAL(2) RECONF(0)
+  SNAP(0,0) SNAP(1,0) SNAP(2,0) DPREP(0,0) DPREP(1,0) DPREP(2,0) DACC(0,0) DACC(1,0) DACC(2,0)
+  ACT(0,0) ACT(1,0) ACT(2,0) ACT(3,0)
+#ifndef ALONE
+  RECONF(1) SNAP(0,1) SNAP(1,1) SNAP(2,1) DPREP(0,1) DPREP(1,1) DPREP(2,1) DACC(0,1) DACC(1,1) DACC(2,1)
+  ACT(0,1) ACT(1,1) ACT(2,1) ACT(3,1)
+#endif
   PREP1(0) PREP1(1) PREP1(2) PREP1(3) ACC1(0,3) ACC1(1,3) ACC1(2,3) ACC1(3,3)
-  RENEW1(0) RENEW1(1) RENEW1(2) RENEW1(3)
   LEARN(1,2) LEARN(1,3)
   od
 }

@@ -94,3 +94,24 @@ export async function forEachLimit<T>(
   await Promise.all(running)
   if (failed !== undefined) throw failed.error
 }
+
+/**
+ * What `work` makes of each item, in the order of the items, up to `concurrency` of them under way ahead of the consumer.
+ * The first error ends it, after what runs has ended.
+ */
+export async function* mapInOrder<T, R>(items: AsyncIterable<T>, concurrency: number, work: (item: T) => Promise<R>): AsyncGenerator<R> {
+  const ahead: Promise<R>[] = []
+  const next = async (): Promise<R> => ahead.shift() as Promise<R>
+  try {
+    for await (const item of items) {
+      const one = work(item)
+      // It may fail before its turn comes: that is told then, and no unhandled rejection.
+      one.catch(() => undefined)
+      ahead.push(one)
+      if (ahead.length >= concurrency) yield await next()
+    }
+    while (ahead.length > 0) yield await next()
+  } finally {
+    await Promise.allSettled(ahead)
+  }
+}

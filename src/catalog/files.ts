@@ -24,7 +24,8 @@ const defaults = {
   defaultReplicas: (priority: Priority): number => tableReplicas[priority],
   garbageDelayMs: 60_000,
   garbageIntervalMs: 30_000,
-  folderConcurrency: 16,
+  // A durable write is shared by all that wait for it: the more files are under way, the fewer syncs a file costs.
+  folderConcurrency: 128,
 }
 
 /** Edits in one batch: 20,000 operations or so, a few MB. */
@@ -138,7 +139,7 @@ class MeshFiles implements Files {
     const isFolder = await catalog.isFolder(folder)
     if (record === undefined && !isFolder) throw notFound(folder)
     if (isFolder && options.recursive !== true && record === undefined) {
-      throw new CatalogError('IS_FOLDER', `${folder} is a folder: say that all of it is to go`, { path: folder })
+      throw new CatalogError('IS_FOLDER', `${folder} is a folder: remove it with all that is in it by --recursive (-r)`, { path: folder })
     }
     const token = options.token === undefined ? {} : { token: options.token }
     let removed = 0

@@ -16,6 +16,12 @@ export interface GarbageInit {
   readonly garbageIntervalMs: number
 }
 
+interface Parts {
+  /** The count of large files when the list was begun. */
+  readonly asOf: number
+  readonly blobs: ReadonlySet<string>
+}
+
 /**
  * Lets go of content that nobody catalogues any more, on this node.
  *
@@ -38,8 +44,14 @@ export class Garbage {
   /** Blobs of imports that are under way, by how many. */
   readonly #held = new Map<string, number>()
 
+  /** Large files that came to be, so that a list of their parts can be told to be out of date. */
+  #largeFiles = 0
+
   constructor(components: FilesComponents, init: GarbageInit) {
     this.#components = components
+    components.catalog.on('change', ({ current }) => {
+      if (current.content !== undefined && current.content.size > blobBytesMax) this.#largeFiles++
+    })
     this.#init = init
     this.#pinned = components.meta.slice('p/')
     this.#large = components.meta.slice('m/')
@@ -117,16 +129,16 @@ export class Garbage {
       if (due.length >= rootsPerPass) break
     }
     let dropped = 0
-    let parts: Set<string> | undefined
+    let parts: Parts | undefined
     for (const { cid, size } of due) {
       signal.throwIfAborted()
       try {
         if (!(await catalog.settle(cid, false))) continue
-        parts ??= await this.#partsOfLargeFiles(signal)
+        if (parts?.asOf !== this.#largeFiles) parts = { asOf: this.#largeFiles, blobs: await this.#partsOfLargeFiles(signal) }
         for (const blob of await this.#blobsOf(CID.parse(cid), size, signal)) {
           if (await this.#dropUnwanted(blob, parts)) dropped++
         }
-        if (this.#held.has(cid)) continue
+        if (this.#held.has(cid) || parts.asOf !== this.#largeFiles) continue
         if (await catalog.settle(cid, true)) await this.#components.meta.write([this.#large.del(CID.parse(cid).bytes)], { durable: false })
       } catch (error) {
         signal.throwIfAborted()
@@ -137,11 +149,16 @@ export class Garbage {
     return dropped
   }
 
-  async #dropUnwanted(blob: string, parts: ReadonlySet<string>): Promise<boolean> {
+  async #dropUnwanted(blob: string, parts: Parts): Promise<boolean> {
     const { blobs, catalog } = this.#components
     const cid = CID.parse(blob)
     const stillUnwanted = async (): Promise<boolean> =>
-      !this.#held.has(blob) && !parts.has(blob) && !(await this.isPinned(blob)) && (await catalog.byCid(blob)).length === 0
+      !this.#held.has(blob) &&
+      !parts.blobs.has(blob) &&
+      !(await this.isPinned(blob)) &&
+      (await catalog.byCid(blob)).length === 0 &&
+      // Last, so that a large file that came meanwhile, and that the list does not know, keeps all that is left.
+      parts.asOf === this.#largeFiles
     if ((await blobs.held(cid)) === undefined || !(await stillUnwanted())) return false
     await blobs.drop(cid, { stillUnwanted })
     return (await blobs.held(cid)) === undefined

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { codeOf, CodedError, messageOf } from '../base/index.js'
 import { ClientError } from '../client/index.js'
+import { clean } from './table.js'
 
 export type CliCode =
   /** Arguments that make no sense. */
@@ -18,6 +19,20 @@ export type CliCode =
   | 'NOT_ALL'
 
 export class CliError extends CodedError<CliCode> {}
+
+/** Errors whose document has been printed. */
+const told = new WeakSet<object>()
+
+/** A result of which a part failed is still one document: with `error` in it, which is then not printed once more. */
+export function withError<T extends object>(result: T, error: CliError | undefined): T & { error?: Record<string, unknown> } {
+  if (error === undefined) return result
+  told.add(error)
+  return { ...result, ...errorDocument(error) }
+}
+
+export function wasTold(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && told.has(error)
+}
 
 /** 0 done; 1 failed; 2 wrong usage, or the API said no; 62 timed out; 125 cancelled. */
 export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
@@ -37,11 +52,13 @@ export function exitCodeOf(error: unknown): number {
 }
 
 export function errorDocument(error: unknown): { error: Record<string, unknown> } {
+  if (error instanceof CommanderError && error.message === '(outputHelp)') return { error: { code: 'USAGE', message: 'no command was given; `mesh-node --help` lists them' } }
   if (error instanceof CommanderError) return { error: { code: 'USAGE', message: error.message.replace(/^error: /, '') } }
   if (error instanceof CodedError) return { error: { ...error.facts, code: error.code as string, message: error.message } }
   return { error: { code: codeOf(error) ?? 'INTERNAL', message: messageOf(error) } }
 }
 
 export function errorSentence(error: unknown): string {
-  return `mesh-node: ${messageOf(error)}`
+  // A file's name in it, or another node's words, may come from other people.
+  return `mesh-node: ${clean(messageOf(error))}`
 }

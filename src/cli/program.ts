@@ -14,7 +14,7 @@ import { putCommand } from './commands/put.js'
 import { startCommand } from './commands/start.js'
 import { createContext, explained, withCommonOptions } from './context.js'
 import type { CommonOptions, Streams } from './context.js'
-import { errorDocument, errorSentence, exitCodeOf } from './errors.js'
+import { errorDocument, errorSentence, exitCodeOf, wasTold } from './errors.js'
 import type { Register } from './register.js'
 
 export interface RunOptions extends Streams {
@@ -82,7 +82,9 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
     const error = run.signal.aborted && !(thrown instanceof CommanderError) && isCancellation(thrown, run.signal) ? cancelled() : explained(thrown, failure.home ?? '')
     const code = exitCodeOf(error)
     if (code === 0) return 0
-    if (wantsJson) run.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
+    if (wantsJson) {
+      if (!wasTold(error)) run.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
+    }
     // Commander has printed its own errors by now.
     else if (!(error instanceof CommanderError)) run.stderr.write(`${errorSentence(error)}\n`)
     return code

@@ -8,9 +8,9 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
     .join('\n')
 }
 
-/** Names come from other people: what would move a terminal's cursor is shown as a question mark. */
+/** Names come from other people: what would move a terminal's cursor, or turn the direction of a line, is shown as a question mark. */
 export function clean(value: string | number): string {
-  return String(value).replace(/\p{Cc}/gu, '?')
+  return String(value).replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?')
 }
 
 export function shortId(id: string): string {

@@ -22,6 +22,9 @@ export interface FolderEntry {
   content: AsyncIterable<Uint8Array>
 }
 
+/** A small file is three pieces (header, content, padding), each of which would be a write to the socket of its own. */
+const sendBytesMin = 64 * 1024
+
 export async function* packFolder(entries: AsyncIterable<FolderSource>): AsyncIterable<Uint8Array> {
   const { pack } = await import('tar-stream')
   const stream = pack()
@@ -49,7 +52,17 @@ export async function* packFolder(entries: AsyncIterable<FolderSource>): AsyncIt
     stream.destroy(error instanceof Error ? error : new Error(String(error)))
   })
   try {
-    for await (const chunk of stream) yield chunk as Uint8Array
+    let parts: Uint8Array[] = []
+    let length = 0
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      parts.push(chunk)
+      length += chunk.length
+      if (length < sendBytesMin) continue
+      yield Buffer.concat(parts)
+      parts = []
+      length = 0
+    }
+    if (length > 0) yield Buffer.concat(parts)
     await feeding
   } finally {
     stream.destroy()

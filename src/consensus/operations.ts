@@ -8,6 +8,7 @@ import type { ChangeFunction } from './round.js'
 import { acquire } from './rounds/acquire.js'
 import { handOff } from './rounds/hand-off.js'
 import { Poll } from './rounds/poll.js'
+import { ListRound } from './rounds/list.js'
 import { ReadRound } from './rounds/read.js'
 import { release } from './rounds/release.js'
 import type { TakeAnswer } from './rounds/take.js'
@@ -297,6 +298,21 @@ export class Operations {
       this.#running.delete(round)
       if (end.kind === 'read' && end.accepted !== undefined) this.#observe(scope, end.accepted.value)
       ended(end)
+    } })
+    this.#running.add(round)
+    round.begin()
+    return round
+  }
+
+  /** Round 9, list. Undefined: no majority. Of scopes that voters tell differently about, each is read. */
+  list(prefix: string, limit: number, ended: (entries: Map<string, Value> | undefined) => void): Running {
+    if (!this.#node.isReady) {
+      ended(undefined)
+      return { cancel: () => undefined }
+    }
+    const round = new ListRound(this.#node, { prefix, limit, ended: (entries) => {
+      this.#running.delete(round)
+      ended(entries)
     } })
     this.#running.add(round)
     round.begin()

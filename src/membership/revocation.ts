@@ -5,7 +5,7 @@ import { dateMsMax } from './limits.js'
 import { badCertificate } from './sentences.js'
 import * as wire from './wire/admission.js'
 
-/** The authority's word that a node is out, for good. Signed over `mesh 32 │ peer 32 │ revokedMs 8`. */
+/** The authority's word that a node, or whoever else comes by an invite key (then `peer` is that), is out, for good. Signed over `mesh 32 │ peer 32 │ revokedMs 8`. */
 export interface Revocation {
   readonly peer: NodeId
   readonly revokedMs: number

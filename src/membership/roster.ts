@@ -5,7 +5,7 @@ import type { Admittance } from './record.js'
 import { isConfirmed, mergeRecords, sameRecord, trimmed } from './record.js'
 import type { Revocation } from './revocation.js'
 import type { Trust, TrustView } from './trust.js'
-import { trustIn } from './trust.js'
+import { endOf, trustIn } from './trust.js'
 
 /**
  * The replicated members table: records, announcements, revocations. Each merges by a join, so nodes that exchange what
@@ -71,8 +71,18 @@ export class Roster {
       nowMs,
       record: (peer) => this.#entries.get(peer)?.record,
       isRevoked: (peer) => this.#revocations.has(peer),
-      metInTime: (peer) => this.#entries.get(peer)?.metMs !== undefined,
+      voidedMs: (inviteKey) => this.#voidedMs(inviteKey),
+      metInTime: (peer) => {
+        const entry = this.#entries.get(peer)
+        if (entry?.metMs === undefined) return false
+        // The invite's own end was looked at when it was met; that it was taken back may have been heard of later.
+        return entry.record.grant === undefined || entry.metMs <= (this.#voidedMs(entry.record.grant.inviteKey) ?? entry.metMs)
+      },
     }
+  }
+
+  #voidedMs(inviteKey: NodeId): number | undefined {
+    return this.#revocations.get(inviteKey)?.revokedMs
   }
 
   /**
@@ -131,7 +141,7 @@ export class Roster {
     const entry = this.#entries.get(peer)
     if (entry?.metMs === undefined || peer === endorser || this.#revocations.has(peer)) return undefined
     const { record } = entry
-    if (record.grant === undefined || entry.metMs > record.grant.expiresMs || isConfirmed(this.#authority, record)) return undefined
+    if (record.grant === undefined || entry.metMs > endOf(record.grant, this.view(undefined)) || isConfirmed(this.#authority, record)) return undefined
     const valid = record.endorsements.filter((one) => !this.#revocations.has(one.endorser))
     if (valid.length >= endorsementsMax || valid.some((one) => one.endorser === endorser)) return undefined
     return entry.metMs

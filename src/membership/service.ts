@@ -180,6 +180,9 @@ export class MembershipService implements Membership {
     const believedMs = this.believedMs()
     if (this.roster.size >= membersMax && this.roster.entry(peer) === undefined) return badCertificate(`this mesh has ${membersMax} members, and no room for more`)
     if (grant === undefined) return badCertificate('the authority of the mesh does not vouch for it')
+    if (this.roster.revocation(grant.inviteKey) !== undefined) {
+      return badCertificate('its invite was taken back, since a node that came by it was removed; ask for a new one with `mesh-node invite`')
+    }
     if (believedMs === undefined) {
       return badCertificate(
         `whether its invite is still good cannot be told, since the clock of the member that was asked stands at ${dateOf(this.wallMs())}, before its last run; try again later or at another member`,
@@ -219,10 +222,17 @@ export class MembershipService implements Membership {
       )
     }
     if (this.roster.revocation(peer) !== undefined) return
-    if (this.roster.entry(peer) === undefined) {
+    const entry = this.roster.entry(peer)
+    if (entry === undefined) {
       throw new MembershipError('NOT_FOUND', `no member ${peer}; see \`mesh-node members ls\``, { peerId: peer })
     }
-    await this.takeRevocation(makeRevocation(authority, peer, this.wallMs()))
+    const nowMs = this.wallMs()
+    const { grant } = entry.record
+    // First, so that a crash in between leaves something to do again. An invite that is over needs no word.
+    if (grant !== undefined && grant.expiresMs >= nowMs && this.roster.revocation(grant.inviteKey) === undefined) {
+      await this.takeRevocation(makeRevocation(authority, grant.inviteKey, nowMs))
+    }
+    await this.takeRevocation(makeRevocation(authority, peer, nowMs))
   }
 
   genesis(): Uint8Array | undefined {

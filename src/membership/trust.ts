@@ -1,5 +1,5 @@
 import type { NodeId } from '../base/index.js'
-import type { Admittance } from './record.js'
+import type { Admittance, Grant } from './record.js'
 import { isConfirmed } from './record.js'
 import { recordsMax } from './limits.js'
 
@@ -9,7 +9,7 @@ import { recordsMax } from './limits.js'
  * a member, in the eyes of this one, if it is not removed and
  *
  *   1. the authority says so itself (an endorsement by the authority), or
- *   2. this node met it, by its own clock, while its invite was good (`metInTime`), or
+ *   2. this node met it, by its own clock, while its invite was good (`metInTime`, see `endOf`), or
  *   3. its invite is good now, or
  *   4. a member, by these same rules, says that it met it while its invite was good.
  *
@@ -25,6 +25,8 @@ export interface TrustView {
   readonly authority: NodeId
   record(peer: NodeId): Admittance | undefined
   isRevoked(peer: NodeId): boolean
+  /** When the authority took an invite back before its end, Unix ms. */
+  voidedMs(inviteKey: NodeId): number | undefined
   /** Rule 2, remembered. */
   metInTime(peer: NodeId): boolean
   /** Rule 3: undefined when this node's clock cannot be believed, and so no newcomer can be judged. */
@@ -49,7 +51,7 @@ export function trustIn(peer: NodeId, view: TrustView): Trust | undefined {
     const trust = ownTrust(record, view)
     if (trust !== undefined) return next === peer ? trust : 'endorsed'
     for (const { endorser, seenMs } of record.endorsements) {
-      if (record.grant === undefined || seenMs > record.grant.expiresMs || visited.has(endorser)) continue
+      if (record.grant === undefined || seenMs > endOf(record.grant, view) || visited.has(endorser)) continue
       visited.add(endorser)
       open.push(endorser)
     }
@@ -61,7 +63,15 @@ export function trustIn(peer: NodeId, view: TrustView): Trust | undefined {
 function ownTrust(record: Admittance, view: TrustView): Trust | undefined {
   if (isConfirmed(view.authority, record)) return 'confirmed'
   if (view.metInTime(record.peer)) return 'met'
-  return record.grant !== undefined && isOpen(record.grant, view.nowMs) ? 'invited' : undefined
+  return record.grant !== undefined && isOpen(record.grant, view) ? 'invited' : undefined
+}
+
+/**
+ * Until when it counts to have met somebody with this invite. Whoever is removed still has the token that it came by, and
+ * would be back with a new name at once, so that token ends with it; those who were met before keep what they have.
+ */
+export function endOf(grant: Grant, view: Pick<TrustView, 'voidedMs'>): number {
+  return Math.min(grant.expiresMs, view.voidedMs(grant.inviteKey) ?? Number.POSITIVE_INFINITY)
 }
 
 /**
@@ -70,7 +80,10 @@ function ownTrust(record: Admittance, view: TrustView): Trust | undefined {
  */
 export const clockSkewMsMax = 10 * 60_000
 
-function isOpen(grant: { madeMs: number; expiresMs: number }, nowMs: number | undefined): boolean {
+function isOpen(grant: Grant, view: TrustView): boolean {
+  const { nowMs } = view
+  // Once taken back an invite is closed, whatever the clock says: this one may be behind the authority's.
+  if (view.voidedMs(grant.inviteKey) !== undefined) return false
   // An invite from the future means that this clock (or the authority's) is wrong: then the end means nothing either.
   return nowMs !== undefined && nowMs <= grant.expiresMs && nowMs >= grant.madeMs - clockSkewMsMax
 }
@@ -90,7 +103,7 @@ export function chainOf(own: Admittance, view: TrustView): Admittance[] {
     if (isConfirmed(view.authority, record)) confirmed = record
     for (const { endorser, seenMs } of record.endorsements) {
       const next = from.has(endorser) || view.isRevoked(endorser) ? undefined : view.record(endorser)
-      if (next === undefined || seenMs > (record.grant?.expiresMs ?? 0)) continue
+      if (next === undefined || record.grant === undefined || seenMs > endOf(record.grant, view)) continue
       from.set(endorser, record)
       found.push(next)
     }

@@ -76,7 +76,7 @@ export interface Admission {
 export interface MembershipEvents {
   /** A member was seen for the first time, changed its description or its state. */
   changed: Member
-  /** Cut it off now. */
+  /** Cut it off now. May be the key of an invite that was taken back: then it is nobody's name. */
   revoked: NodeId
 }
 
@@ -102,7 +102,7 @@ export interface Membership extends Admission {
    * with `/p2p/…`. Throws NOT_ADMIN; BAD_INVITE for a duration of nothing or more than a year, or a bad address.
    */
   invite(options: { expiresMs: number; addresses: readonly string[] }): Promise<Invite>
-  /** Signs a revocation, stores it, spreads it. Throws NOT_ADMIN, NOT_FOUND, OWN_NODE. For good; twice is once. */
+  /** Signs a revocation, and one of the invite it came by if that is still good; stores them, spreads them. Throws NOT_ADMIN, NOT_FOUND, OWN_NODE. For good; twice is once. */
   remove(peer: NodeId): Promise<void>
   isRevoked(peer: NodeId): boolean
   /** Whether `peer` would be let in on what this node knows now. */

@@ -244,7 +244,9 @@ export class NodeService implements NodeApi {
     membership.on('changed', (member) => {
       if (member.peerId !== net.self) peer(member.peerId)
     })
-    membership.on('revoked', peer)
+    membership.on('revoked', (peerId) => {
+      if (membership.member(peerId) !== undefined) peer(peerId)
+    })
   }
 
   /** What is not as it should be, in words. Grave: the node cannot do its work. */

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { codeOf, messageOf } from '../base/index.js'
 import type { ApiFile } from '../client/index.js'
 import { configTemplate } from './config/index.js'
 import type { SettingName } from './config/index.js'
 import { NodeError } from './errors.js'
+import { isExposed } from './keys.js'
 import { writePrivately } from './private-file.js'
 
 /** One node's folder: everything it knows and keeps. Nothing is ever written outside it. */
@@ -34,6 +35,11 @@ export function homeAt(path: string): Home {
 export function prepareHome(home: Home, initial: ReadonlyMap<SettingName, unknown> = new Map()): void {
   try {
     mkdirSync(home.path, { recursive: true, mode: 0o700 })
+    // The home may have been there before, open to all; what people put into the mesh is in these, and is not for all.
+    for (const folder of ['blocks', 'meta']) {
+      mkdirSync(join(home.path, folder), { recursive: true, mode: 0o700 })
+      if (isExposed(join(home.path, folder))) chmodSync(join(home.path, folder), 0o700)
+    }
     if (!existsSync(home.configFile)) writeFileSync(home.configFile, configTemplate(initial), { mode: 0o600, flag: 'wx' })
   } catch (error) {
     const code = codeOf(error)

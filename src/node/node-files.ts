@@ -298,7 +298,7 @@ export class ApiFiles implements NodeFiles {
 }
 
 /** A file at most this large is taken out of the archive in one piece, so that the next can be read while it is stored. */
-const smallBytesMax = 1 << 20
+const smallBytesMax = 1 << 18
 
 async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, signal: AbortSignal | undefined): AsyncIterable<FolderItem> {
   for await (const entry of entries) {

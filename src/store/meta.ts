@@ -2,12 +2,14 @@ import type { KeyRange, KeyValue, WriteOperation, WriteOptions } from '../base/i
 import { CommonError } from '../base/index.js'
 import { afterPrefix, joined, textBytes } from './bytes.js'
 import type { Database } from './database.js'
+import type { Lookups } from './lookups.js'
 import type { Transactions } from './transactions.js'
 import { StoreError } from './types.js'
 
 export interface MetaComponents {
   database: Database
   transactions: Transactions
+  lookups: Lookups
 }
 
 /** Longer keys are a mistake of the caller: an index of such keys would be slow, and a path is at most 4 KiB. */
@@ -28,14 +30,13 @@ export class MetaSlice implements KeyValue {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    const full = this.#full(key)
-    return this.#components.database.read(async (level) => level.get(full))
+    return this.#components.lookups.get(this.#full(key))
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     if (keys.length === 0) return []
     const full = keys.map((key) => this.#full(key))
-    return this.#components.database.read(async (level) => level.getMany(full))
+    return this.#components.lookups.getMany(full)
   }
 
   async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {

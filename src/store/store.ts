@@ -10,6 +10,7 @@ import { Footprint } from './footprint.js'
 import { HeldBlocks } from './held.js'
 import { prefixOf } from './keyspace.js'
 import type { LedgerRecord } from './ledger.js'
+import { Lookups } from './lookups.js'
 import { MetaSlice } from './meta.js'
 import { Reclaimer } from './reclaimer.js'
 import { count } from './recount.js'
@@ -87,6 +88,7 @@ class LevelStore implements Store {
   readonly #log: BlockLog
   readonly #held = new HeldBlocks()
   readonly #transactions: Transactions
+  readonly #lookups: Lookups
   readonly #footprint: Footprint
   readonly #reclaimer: Reclaimer
   /** A recount reads everything: one is enough. */
@@ -108,7 +110,8 @@ class LevelStore implements Store {
         },
       },
     )
-    this.#transactions = new Transactions({ database: meta, log: this.#log }, { ledger: init.ledger })
+    this.#lookups = new Lookups({ database: meta })
+    this.#transactions = new Transactions({ database: meta, log: this.#log, lookups: this.#lookups }, { ledger: init.ledger })
     this.#footprint = new Footprint(
       { clock, blocks, meta, log: this.#log },
       {
@@ -139,7 +142,7 @@ class LevelStore implements Store {
   }
 
   meta(name: string): KeyValue {
-    return new MetaSlice({ database: this.#databases.meta, transactions: this.#transactions }, { prefix: textBytes(prefixOf(name)) })
+    return new MetaSlice({ database: this.#databases.meta, transactions: this.#transactions, lookups: this.#lookups }, { prefix: textBytes(prefixOf(name)) })
   }
 
   async usage(): Promise<StoreUsage> {

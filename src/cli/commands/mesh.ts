@@ -52,7 +52,7 @@ export function meshCommands(register: Register): void {
     const member = memberOf(peer, await context.client().members({ signal: context.signal }))
     await context.client().removeMember(member.peerId, { signal: context.signal })
     context.print({ peerId: member.peerId, name: member.name, removed: true }, () => '')
-    context.say(`${clean(member.name)} (${member.peerId}) is out; the others refuse it as soon as they hear of it`)
+    context.say(`${clean(member.name)} (${member.peerId}) is out; the others refuse it as soon as they hear of it. The invite it came by is void too`)
   })
 
   register('stop', 'let the running node finish what it is doing, and stop it', none, async (context) => {

@@ -26,7 +26,7 @@ export function handOff(init: HandOffInit): ChangeFunction<HandOffAnswer> {
       const next: Value = { holder: init.to, token: token + 1, op: init.op, payload: init.payload }
       return { kind: 'set', value: next, answer: { kind: 'handed', value: next } }
     }
-    const mine = value?.holder != null && value.op === init.op && sameSession(value.holder, init.to)
+    const mine = value !== undefined && value.holder !== null && value.op === init.op && sameSession(value.holder, init.to)
     return { kind: 'keep', answer: mine ? { kind: 'handed', value } : { kind: 'gone', value } }
   }
 }

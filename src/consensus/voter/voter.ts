@@ -149,6 +149,12 @@ export class Voter {
     return new AfterSync({ nonce: request.nonce, voter, start: this.#start, config: this.#record.config, sequence: through, body }, through)
   }
 
+  /** At a start: what this node knows of the configurations. Of configuration 0 a member begins at once. */
+  adopt(chain: readonly ConfigRecord[], now: Readings): void {
+    this.#learn(chain)
+    this.#activate(undefined, now)
+  }
+
   /** The signed chain, from anyone. */
   #learn(records: readonly ConfigRecord[]): void {
     const added = extendChain(this.#chain, records, this.#seals)

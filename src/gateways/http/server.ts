@@ -52,6 +52,9 @@ const connectionsMax = 1024
 /** A client that goes on sending after it was refused is given this long to notice. */
 const drainMs = 5_000
 
+/** What is answered without the token: the page, which has none of its own, and what tells a supervisor how the node is. */
+const openRoutes: ReadonlySet<string> = new Set(['/', '/app.js', '/style.css', '/healthz', '/readyz', '/metrics'])
+
 export async function startHttpGateway(components: HttpGatewayComponents, init: HttpGatewayInit): Promise<HttpGateway> {
   const { node, clock, log } = components
   const access = new Access({ token: init.token, hosts: init.hosts })
@@ -99,7 +102,10 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   server.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
     access.checkCaller(request.headers)
-    if (!request.url.startsWith('/api/')) return
+    // By the route that was found, never by the URL as it was sent: `/%61pi/v1/status` and `http://host/api/v1/status`
+    // lead to the same route. What is not listed as open is closed.
+    const route = request.routeOptions.url
+    if (request.is404 || (route !== undefined && openRoutes.has(route))) return
     void reply.header('cache-control', 'no-store')
     if (!hasTicket(tickets, request)) access.checkToken(request.headers)
     if (node.state() === 'stopping') throw new HttpError('STOPPING', 'the node is stopping and takes no more requests')

@@ -1,4 +1,4 @@
-import { abortReason, codeOf, messageOf, raceAbort, withDeadline } from '../../base/index.js'
+import { CodedError, abortReason, codeOf, messageOf, raceAbort, withDeadline } from '../../base/index.js'
 import type { Clock, NodeId, Random } from '../../base/index.js'
 import type { Admission } from '../../membership/index.js'
 import { NetError } from '../types.js'
@@ -24,8 +24,11 @@ export interface HandshakeInit {
 }
 
 export const nonceBytes = 32
-/** A certificate chain is three signatures and a few names: about 600 bytes. */
-export const certificateBytesMax = 4096
+/**
+ * A confirmed node shows 400 bytes; one that the authority has not met yet shows the records of those who speak for it,
+ * up to eight of 900 bytes. The same bound as where certificates are made, or such a node would be refused.
+ */
+export const certificateBytesMax = 16 * 1024
 /** A signature may grow to another scheme's; an Ed25519 one has 64 bytes. */
 const signatureBytesMax = 512
 const frameBytesMax = certificateBytesMax + 128
@@ -97,6 +100,8 @@ async function judge(admission: Admission, side: HandshakeSide, transcript: Uint
     await admission.check(side.peerId, side.certificate, transcript, proof)
     return undefined
   } catch (error) {
+    // Only what was written for the other side to read: our own troubles (a full disk, a path) are not its business.
+    if (!(error instanceof CodedError)) return refusalOf('us', 'REFUSED', 'the certificate could not be looked at; try again later')
     return refusalOf('us', codeOf(error) ?? 'REFUSED', messageOf(error))
   }
 }

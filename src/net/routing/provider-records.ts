@@ -17,6 +17,8 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 /** Where kad-dht puts provider records: `/dht/provider/<multihash in base32>/<PeerId>` → varint of unix ms. */
 const providerPrefix = '/dht/provider/'
+/** A peer with all its addresses is 1 to 2 KiB; a public key less. */
+const memoryValueBytesMax = 16 * 1024
 /** Entries that are looked at in one go when the lapsed are removed: a fraction of a millisecond's work each. */
 const sweepBatch = 256
 
@@ -84,6 +86,8 @@ export class ProviderRecords implements Datastore {
       this.#count++
       await this.#records.write([this.#records.put(recordKey(name), value)], { durable: false })
     } else {
+      // kad-dht checks no value whose key has fewer than two slashes, and takes it at 4 MiB from any member.
+      if (value.length > memoryValueBytesMax) return key
       if (!this.#memory.has(name) && this.#memory.size >= this.#init.memoryEntriesMax) this.#memory.delete(this.#memory.keys().next().value ?? '')
       this.#memory.set(name, value)
     }

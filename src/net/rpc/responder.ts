@@ -16,6 +16,12 @@ type Request = Extract<Frame, { kind: 'request' }>
 const deadlineMsMax = 10 * 60_000
 
 /**
+ * Requests that wait for their turn, and answers that wait to be read, of one stream: each kind may hold so many bytes.
+ * Their number alone is no bound worth having: a thousand of 2 MiB are what a small machine has.
+ */
+export const heldBytesMax = 32 * 2 ** 20
+
+/**
  * Answers one peer's requests of one stream until it ends. Requests run side by side as far as their rows allow; when
  * answers pile up because the peer does not read them, no more requests are read.
  */
@@ -28,21 +34,26 @@ export async function respond(
   const { methods, clock, onBadFrame } = components
   const outbox = new Outbox({ highWaterBytes: init.answersHighWaterBytes })
   const running = new Map<number, AbortController>()
+  let heldBytes = 0
 
   const run = async (request: Request): Promise<void> => {
     const controller = new AbortController()
     running.set(request.id, controller)
+    heldBytes += request.body.length
     const deadlineMs = Math.min(request.deadlineMs, deadlineMsMax)
     const cancelTimer = clock.setTimer(deadlineMs, () => {
       controller.abort(new CommonError('DEADLINE', `not done within ${Math.round(deadlineMs)} ms`, { deadlineMs }))
     })
     try {
+      if (heldBytes > heldBytesMax) throw new CommonError('OVERLOADED', 'this node has too many bytes of your requests under way', { heldBytesMax })
       const body = await methods.answer(from, request.method, request.body, controller.signal)
+      if (outbox.bytes + body.length > heldBytesMax) throw new CommonError('OVERLOADED', 'you do not read your answers', { heldBytesMax })
       if (running.get(request.id) === controller) outbox.push(encodeFrame({ kind: 'response', id: request.id, body }))
     } catch (error) {
       if (running.get(request.id) === controller) outbox.push(encodeFrame(errorFrame(request.id, error)))
     } finally {
       cancelTimer()
+      heldBytes -= request.body.length
       if (running.get(request.id) === controller) running.delete(request.id)
     }
   }

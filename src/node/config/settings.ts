@@ -1,4 +1,4 @@
-import { choice, duration, flag, hostNames, hostPort, integer, label, multiaddrs, number, size, text } from './kinds.js'
+import { choice, duration, flag, hostNames, hostPort, integer, label, multiaddrs, number, pathInside, size } from './kinds.js'
 import type { Kind, Setting } from './kinds.js'
 
 const setting = <T>(kind: Kind<T>, initial: T, meaning: string): Setting<T> => ({
@@ -81,7 +81,7 @@ export const settings = {
 
   'log.level': setting(choice('debug', 'info', 'warn', 'error'), 'info', 'From what weight on things are logged, to stderr.'),
   'log.format': setting(choice('text', 'json'), 'text', 'One line each, for people or for programs.'),
-  'log.file': setting(text, '', 'A file to log to as well. Relative to the home.'),
+  'log.file': setting(pathInside, '', 'A file to log to as well. Relative to the home.'),
 } satisfies Record<string, Setting<unknown>>
 
 export type SettingName = keyof typeof settings

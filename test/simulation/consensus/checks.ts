@@ -47,14 +47,14 @@ export class Checks {
 
   /** A store was lost, or went back in time: what it promised is gone, and it must not vote under that name again. */
   forgot(host: Host): void {
-    for (const map of [this.#minimums, this.#promised]) for (const key of [...map.keys()]) if (key.startsWith(`${storeKey({ node: host.id, incarnation: host.disk.incarnation })}|`)) map.delete(key)
+    this.#forget(storeKey({ node: host.id, incarnation: host.disk.incarnation }))
   }
 
   synced(host: Host, batch: Batch): void {
     const store = storeKey({ node: host.id, incarnation: host.disk.incarnation })
     // A batch is one step: what a voter became active in comes with the record of it.
     for (const change of batch.changes) {
-      if (change.kind === 'replace') for (const map of [this.#minimums, this.#promised]) for (const key of [...map.keys()]) if (key.startsWith(`${store}|`)) map.delete(key)
+      if (change.kind === 'replace') this.#forget(store)
     }
     for (const change of batch.changes) {
       if (change.kind === 'register') this.#register(store, change.scope, change.register)
@@ -65,6 +65,11 @@ export class Checks {
       } else if (change.kind === 'chain') for (const record of change.records) this.#config(record)
       else if (change.kind === 'replace') this.#snapshot(host, change.snapshot)
     }
+  }
+
+  #forget(store: string): void {
+    for (const key of [...this.#minimums.keys()]) if (key.startsWith(`${store}|`)) this.#minimums.delete(key)
+    for (const key of [...this.#promised.keys()]) if (key.startsWith(`${store}|`)) this.#promised.delete(key)
   }
 
   replied(host: Host, request: Request, reply: Reply): void {
@@ -86,8 +91,8 @@ export class Checks {
 
   #vote(store: string, scope: string, accepted: Accepted): void {
     const { ballot } = accepted
-    let votes = this.#votes.get(scope)
-    if (votes === undefined) this.#votes.set(scope, (votes = new Map()))
+    const votes = this.#votes.get(scope) ?? new Map<string, Vote>()
+    this.#votes.set(scope, votes)
     const key = `${ballot.config}.${ballot.round}.${ballot.node}.${ballot.incarnation}.${ballot.epoch}`
     let vote = votes.get(key)
     if (vote === undefined) votes.set(key, (vote = { accepted, voters: new Set() }))

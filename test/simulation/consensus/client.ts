@@ -14,7 +14,8 @@ export interface ClientInit {
   readonly thinkMs: number
   /** How often the holder's governor agrees. */
   readonly generosity: number
-  readonly clocksInBounds: boolean
+  /** And no node runs twice. Else an old holder may serve a while longer; only its writes must not get through. */
+  readonly clocksInBounds: () => boolean
 }
 
 interface Held {
@@ -156,14 +157,14 @@ export class Client {
 
   #run(scope: string, begin: (ended: (end: OperationEnd) => void) => Running, then?: (end: OperationEnd) => void): void {
     const beganMs = this.#world.nowMs
-    let over = false
+    const state = { over: false }
     const running = begin((end) => {
-      over = true
+      state.over = true
       this.#running.delete(scope)
       this.#record(scope, end, beganMs)
       if (!this.#process.dead) then?.(end)
     })
-    if (!over) {
+    if (!state.over) {
       this.#running.set(scope, running)
       // Nobody waits for ever.
       this.#later(20_000, () => { if (this.#running.get(scope) === running) running.cancel() })
@@ -211,7 +212,7 @@ export class Client {
   #write(scope: string, held: Held): void {
     const { node } = this.#process
     if (held.writing || node.mayAct(scope, this.#host.readings) !== held.token) return
-    this.#store.serving(scope, held.token, held.content, this.#init.clocksInBounds)
+    this.#store.serving(scope, held.token, held.content, this.#init.clocksInBounds())
     held.writing = true
     held.sequence++
     this.#writes++

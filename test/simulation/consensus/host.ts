@@ -202,6 +202,8 @@ export class Host {
     this.inProcess(process, () => {
       const reply = process.voter.handle(request, this.readings)
       process.held.push({ reply, request, to: from, toStart: request.nonce.start })
+      // What tells of nothing that is not on disk yet may leave at once.
+      this.#release(process, new Synced(this.disk.sequence))
       if (process.syncing === undefined) this.#sync(process)
     }, true)
   }

@@ -80,9 +80,8 @@ export class Stage implements HostHooks {
     return this.#hosts
   }
 
-  started(host: Host, process: Process): void {
-    void host
-    void process
+  started(): void {
+    return
   }
 
   asked(): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { BoundedQueue, CommonError, GroupCommit, Limiter, backoffMs, codeOf, forEachLimit, raceAbort, seededRandom, shuffled, systemClock, withDeadline } from '../../../src/base/index.js'
+import { BoundedQueue, CommonError, GroupCommit, Limiter, backoffMs, codeOf, forEachLimit, mapInOrder, raceAbort, seededRandom, shuffled, systemClock, withDeadline } from '../../../src/base/index.js'
 
 const tick = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -73,6 +73,55 @@ describe('base: forEachLimit', () => {
       }),
       /two/,
     )
+    assert.equal(running, 0)
+  })
+})
+
+describe('base: mapInOrder', () => {
+  async function* count(to: number): AsyncGenerator<number> {
+    for (let i = 0; i < to; i++) {
+      await tick()
+      yield i
+    }
+  }
+
+  it('keeps the order, works ahead within its limit', async () => {
+    let running = 0
+    let most = 0
+    const got: number[] = []
+    for await (const item of mapInOrder(count(60), 5, async (i) => {
+      most = Math.max(most, ++running)
+      for (let turns = (i * 7) % 5; turns >= 0; turns--) await tick()
+      running--
+      return i
+    })) {
+      got.push(item)
+    }
+    assert.deepEqual(got, Array.from({ length: 60 }, (_, i) => i))
+    assert.ok(most > 1 && most <= 5, String(most))
+  })
+
+  it('ends with the first error, after what runs, and when the consumer leaves', async () => {
+    const got: number[] = []
+    await assert.rejects(async () => {
+      for await (const item of mapInOrder(count(20), 4, async (i) => {
+        await tick()
+        if (i === 7) throw new Error('seven')
+        return i
+      })) {
+        got.push(item)
+      }
+    }, /seven/)
+    assert.deepEqual(got, [0, 1, 2, 3, 4, 5, 6])
+    let running = 0
+    for await (const item of mapInOrder(count(20), 4, async (i) => {
+      running++
+      await tick()
+      running--
+      return i
+    })) {
+      if (item === 3) break
+    }
     assert.equal(running, 0)
   })
 })

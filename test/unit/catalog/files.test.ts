@@ -171,4 +171,29 @@ describe('files', () => {
     assert.equal(dropped, 2)
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
   })
+
+  it('keeps the parts of a large file that is put while it looks for garbage', async () => {
+    const { files, blobs, world } = await setUp()
+    const [p, q] = [rawCid(Buffer.from('p')), rawCid(Buffer.from('q'))]
+    const disk = rawCid(Buffer.from('disk'))
+    blobs.several.set(disk.toString(), { size: 1.5 * 2 ** 30, blobs: [p, q] })
+    await files.put('/disk', bytesOf('disk'))
+    await files.rm('/disk')
+    await world.time.advance(120_000)
+    const drop = blobs.drop.bind(blobs)
+    let again: Promise<unknown> | undefined
+    blobs.drop = async (cid, options) => {
+      again ??= files.put('/again', bytesOf('disk'))
+      await again
+      await drop(cid, options)
+    }
+    await files.collectGarbage(never)
+    assert.ok(again, 'it was about to drop')
+    assert.deepEqual(blobs.dropped, [])
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 0)
+    await files.rm('/again')
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 3)
+  })
 })

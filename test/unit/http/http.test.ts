@@ -190,6 +190,28 @@ describe('HTTP door', () => {
     for (const path of ['/healthz', '/readyz', '/metrics', '/']) assert.equal((await ask('GET', path, { authorization: '' })).status, 200, path)
   })
 
+  it('wants the token however the same path is written', async () => {
+    const invites = async (path: string): Promise<Answer> => ask('POST', path, { authorization: '', 'content-type': 'application/json' }, '{"expiresMs":5000}')
+    for (const write of [
+      (path: string) => path,
+      (path: string) => path.replace('/api', '/%61pi'),
+      (path: string) => path.replace('/api', '/%61%70%69'),
+      (path: string) => gateway.url + path,
+      (path: string) => `http://elsewhere.example${path}`,
+      (path: string) => `https://x${path.replace('v1', '%761')}`,
+    ]) {
+      for (const path of ['/api/v1/status', '/api/v1/openapi.json', '/api/v1/events', '/api/v1/files/x']) assert.equal((await ask('GET', write(path), { authorization: '' })).status, 401, write(path))
+      assert.equal((await invites(write('/api/v1/invites'))).status, 401)
+      assert.equal((await ask('PUT', write('/api/v1/files/stolen'), { authorization: '' }, 'x')).status, 401)
+    }
+    assert.ok(!node.store.has('/stolen'))
+    // No route is open that is not known to be: the document lists them all, and each wants the token.
+    const document = JSON.parse((await ask('GET', '/api/v1/openapi.json')).body) as { paths: Record<string, Record<string, unknown>> }
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const method of Object.keys(methods)) assert.equal((await ask(method.toUpperCase(), path.replace(/\{\w+\}/g, 'x'), { authorization: '' })).status, 401, `${method} ${path}`)
+    }
+  })
+
   it('answers to no other name and to no other page', async () => {
     const port = new URL(gateway.url).port
     for (const path of ['/api/v1/status', '/metrics', '/']) {

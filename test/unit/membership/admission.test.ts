@@ -181,6 +181,30 @@ describe('membership: admission', () => {
     await assert.rejects(knock(founder.membership, guest.membership, guest.home, posed), refused('BAD_CERTIFICATE', /signature/))
   })
 
+  it('a removed node does not come back with a new name by the invite that it still has; those who came by it before stay', async () => {
+    const world = new World()
+    const founder = await world.founder()
+    const token = await world.invite(founder.membership, 48 * hourMs)
+    const [bad, friend, late, backAgain, asked] = [await world.joined(token), await world.joined(token), await world.joined(token), await world.joined(token), await world.joined(await world.invite(founder.membership, 48 * hourMs))]
+    await meet(founder, bad)
+    await meet(founder, asked)
+    await meet(asked, friend)
+    await world.clock.advance(hourMs)
+    await founder.membership.remove(bad.home.signer.nodeId)
+    await world.clock.advance(hourMs)
+    await assert.rejects(knock(founder.membership, backAgain.membership, backAgain.home), refused('BAD_CERTIFICATE', /taken back/))
+    // A member that has not heard of it lets the newcomer in; when it does hear, and at everybody else, that is worth nothing.
+    await meet(asked, late)
+    const spoken = encodeCertificate(founder.membership.meshId, [asked.membership.roster.entry(late.home.signer.nodeId)!.record, asked.membership.roster.entry(asked.home.signer.nodeId)!.record])
+    await assert.rejects(knock(founder.membership, late.membership, late.home, spoken), refused('BAD_CERTIFICATE', /taken back/))
+    for (const revocation of founder.membership.roster.revocations()) await asked.membership.takeRevocation(revocation)
+    assert.equal(asked.membership.isMember(late.home.signer.nodeId), false)
+    assert.equal(asked.membership.isMember(friend.home.signer.nodeId), true)
+    const vouched = encodeCertificate(founder.membership.meshId, [asked.membership.roster.entry(friend.home.signer.nodeId)!.record, asked.membership.roster.entry(asked.home.signer.nodeId)!.record])
+    await knock(founder.membership, friend.membership, friend.home, vouched)
+    assert.deepEqual(founder.membership.members().filter((one) => one.revoked).map((one) => one.peerId), [bad.home.signer.nodeId])
+  })
+
   it('removes for good: refused with the date, remembered over a restart, void with a new invite', async () => {
     const world = new World()
     const founder = await world.founder()
@@ -190,7 +214,8 @@ describe('membership: admission', () => {
     founder.membership.on('revoked', (peer) => told.push(peer))
     await founder.membership.remove(guest.home.signer.nodeId)
     await founder.membership.remove(guest.home.signer.nodeId)
-    assert.deepEqual(told, [guest.home.signer.nodeId])
+    const { inviteKey } = founder.membership.roster.entry(guest.home.signer.nodeId)!.record.grant!
+    assert.deepEqual(told, [inviteKey, guest.home.signer.nodeId])
     await world.clock.advance(hourMs)
     const again = await world.open(founder.home)
     assert.ok(again.isRevoked(guest.home.signer.nodeId) && again.member(guest.home.signer.nodeId)?.revoked)

@@ -43,6 +43,7 @@ function viewOf({ expires, edges, met, confirmed, revoked, nowMs }: typeof web e
     nowMs,
     record: (peer) => records.get(peer),
     isRevoked: (peer) => revoked.includes(names.indexOf(peer)),
+    voidedMs: () => undefined,
     metInTime: (peer) => met.includes(names.indexOf(peer)),
   }
 }
@@ -121,6 +122,7 @@ describe('membership: trust', () => {
         return records.get(peer)
       },
       isRevoked: () => false,
+      voidedMs: () => undefined,
       metInTime: () => false,
     }
     assert.equal(trustIn(many[0]!, view), undefined)

@@ -11,6 +11,7 @@ import { createLibp2p } from 'libp2p'
 import { codeOf, createSigner, systemClock, systemRandom } from '../../../src/base/index.js'
 import type { Facts, Log, NodeId } from '../../../src/base/index.js'
 import type { Admission } from '../../../src/membership/index.js'
+import { certificateBytesMax } from '../../../src/membership/limits.js'
 import { HandshakeChannel } from '../../../src/net/handshake/channel.js'
 import type { ByteDuplex } from '../../../src/net/handshake/channel.js'
 import { AdmissionEncrypter } from '../../../src/net/handshake/encrypter.js'
@@ -81,6 +82,20 @@ describe('net: admission handshake on a pipe', () => {
     const first: IteratorResult<Uint8Array | { subarray(): Uint8Array }, unknown> = await b.value.source.next()
     assert.ok(first.done !== true)
     assert.deepEqual([...first.value.subarray()], [1, 2, 3])
+  })
+
+  it('takes the longest certificate that membership makes', async () => {
+    const long = new Uint8Array(certificateBytesMax).fill(1)
+    const [a, b] = await run(mesh.admission(seedOf('left'), { certificate: () => long, check: async () => undefined }), mesh.admission(seedOf('right'), { certificate: () => long, check: async () => undefined }))
+    assert.deepEqual([a.status, b.status], ['fulfilled', 'fulfilled'])
+  })
+
+  it('tells nobody of our own troubles', async () => {
+    const [a] = await run(mesh.admission(seedOf('left')), mesh.admission(seedOf('right'), { check: async () => {
+      throw new Error('EIO: cannot write /home/ann/.local/meta')
+    } }))
+    assert.equal(reasonOf(a).refusal.by, 'them')
+    assert.doesNotMatch(reasonOf(a).refusal.reason, /ann|EIO/)
   })
 
   it('another mesh: both read why', async () => {

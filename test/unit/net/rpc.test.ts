@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { encode as lengthPrefixed } from 'it-length-prefixed'
+import { decode as lengthPrefixedDecode, encode as lengthPrefixed } from 'it-length-prefixed'
 import fc from 'fast-check'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { codeOf, silentLog, systemClock } from '../../../src/base/index.js'
@@ -9,7 +9,7 @@ import type { RpcInit, RpcStream } from '../../../src/net/rpc/caller.js'
 import { decodeFrame, encodeFrame } from '../../../src/net/rpc/frames.js'
 import type { Frame } from '../../../src/net/rpc/frames.js'
 import { MethodTable } from '../../../src/net/rpc/methods.js'
-import { respond } from '../../../src/net/rpc/responder.js'
+import { heldBytesMax, respond } from '../../../src/net/rpc/responder.js'
 import { idOf } from '../../simulation/net-twin.js'
 import { FakeMesh, addressOf, startNode, stopAll, until } from './fixture.js'
 
@@ -197,6 +197,56 @@ describe('net: rpc responder', () => {
     await until(() => asked === 500, 'all asked')
     // This pipe takes whatever is written, so all of it was; with a stream that does not, what waits is bounded.
     assert.ok(handled <= 500)
+  })
+
+  /** Asks `count` times at once, lets the answers be made, and only then reads: code of each answer, or `ok`; and their bytes. */
+  const hoard = async (count: number, requestBytes: number, answerBytes: number): Promise<{ outcomes: string[]; bytes: number }> => {
+    const wide: RpcInit = { bodyBytesMax: 2 ** 21, requestsPerPeerMax: 1000, answersHighWaterBytes: 2 ** 22 }
+    const methods = new MethodTable({ log: silentLog }, wide)
+    let release: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    methods.register({ name: 'big', requestBytesMax: 2 ** 21, responseBytesMax: 2 ** 21, inFlightMax: 1000, handle: async () => {
+      await gate
+      return new Uint8Array(answerBytes)
+    } })
+    const outcomes: string[] = []
+    let bytes = 0
+    let asked = false
+    let end: () => void = () => undefined
+    const body = new Uint8Array(requestBytes)
+    const done = respond({
+      source: (async function* () {
+        for (let id = 1; id <= count; id++) yield encodeFrame({ kind: 'request', id, method: 'big', body, deadlineMs: 60_000 })
+        asked = true
+        await new Promise<void>((resolve) => (end = resolve))
+      })(),
+      sink: async (source) => {
+        await until(() => asked, 'all asked')
+        release()
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        for await (const chunk of lengthPrefixedDecode(source)) {
+          bytes += chunk.byteLength
+          const answer = decodeFrame(chunk)
+          outcomes.push(answer.kind === 'error' ? answer.code : 'ok')
+          if (outcomes.length === count) end()
+        }
+      },
+      abort: () => end(),
+    }, peer, { methods, clock: systemClock, onBadFrame: (error) => assert.fail(String(error)) }, wide)
+    await until(() => outcomes.length === count, 'every request is answered')
+    await done
+    return { outcomes, bytes }
+  }
+
+  it('holds a bounded number of bytes for one who does not read', async () => {
+    const { outcomes, bytes } = await hoard(60, 0, 2 ** 20)
+    assert.ok(bytes < heldBytesMax + 2 ** 20, `${bytes} bytes waited`)
+    assert.deepEqual([...new Set(outcomes)].sort(), ['OVERLOADED', 'ok'])
+  })
+
+  it('holds a bounded number of bytes of requests that wait', async () => {
+    const { outcomes } = await hoard(60, 2 ** 20, 0)
+    assert.equal(outcomes.filter((outcome) => outcome === 'ok').length, heldBytesMax / 2 ** 20)
   })
 })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { createHash } from 'node:crypto'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { Key } from 'interface-datastore'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { seededRandom, silentLog } from '../../../src/base/index.js'
@@ -267,6 +268,13 @@ describe('net: provider records', () => {
     await clock.advance(31 * hourMs)
     assert.equal(await all(), 0)
     assert.equal(await clock.outcome(records.sweep(new AbortController().signal)), 0)
+  })
+
+  it('keeps no long value that a member put under a key that nobody checks', async () => {
+    const { records } = make([])
+    for (const [name, length] of [['/dht/record/a', 4 * 2 ** 20], ['/peers/b', 2000]] as const) await records.put(new Key(name), new Uint8Array(length))
+    assert.equal(await records.has(new Key('/dht/record/a')), false)
+    assert.equal((await records.get(new Key('/peers/b'))).length, 2000)
   })
 
   it('picks the closest by XOR, like a naive sort', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -61,6 +61,14 @@ describe('home', () => {
     assert.equal(isExposed(file), false)
     chmodSync(file, 0o640)
     assert.equal(isExposed(file), true)
+  })
+
+  it('keeps what it stores to its owner, also in a folder that was there before', function () {
+    if (process.platform === 'win32') this.skip()
+    mkdirSync(join(folder, 'open'), { mode: 0o755 })
+    mkdirSync(join(folder, 'open', 'meta'), { mode: 0o755 })
+    prepareHome(homeAt(join(folder, 'open')))
+    for (const name of ['blocks', 'meta']) assert.equal(statSync(join(folder, 'open', name)).mode & 0o777, 0o700, name)
   })
 
   it('is made once, and keeps the settings that are there', () => {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { FolderSource } from '../../../client/index.js'
+import { mapInOrder } from '../../../base/index.js'
+import type { FolderSource, ListEntry } from '../../../client/index.js'
 import { packFolder, unpackFolder } from '../../../client/index.js'
 import { uploadOf } from '../body.js'
 import { attachment, primed, signalOf } from '../exchange.js'
@@ -37,22 +38,27 @@ export function folderRoutes(server: FastifyInstance, components: FileRoutesComp
   })
 }
 
-/** A file at most this large is read in one piece: cheaper than a stream, and bounded by how few are read ahead (one). */
+/** A file at most this large is read in one piece, and ahead: waiting for one small file after the other is what takes the time. */
 const smallBytesMax = 256 * 1024
+/** Small files under way ahead of the reader: 16 MiB at most. */
+const aheadMax = 64
 
 async function* sourcesOf(node: NodeApi, folder: string, signal: AbortSignal): AsyncIterable<FolderSource> {
   const base = folder === '/' ? '/' : `${folder.replace(/\/+$/, '')}/`
-  for await (const entry of node.files.list(folder, { recursive: true })) {
-    if (entry.type !== 'file') continue
+  yield* mapInOrder(filesOf(node, folder), aheadMax, async (entry) => {
     const opened = await node.files.open(entry.path, { signal })
     const chunks = opened.read(undefined, signal)
-    yield {
+    return {
       path: entry.path.slice(base.length),
       size: opened.size,
       content: opened.size <= smallBytesMax ? await whole(chunks) : chunks,
       ...(entry.modified === null ? {} : { modifiedMs: entry.modified }),
     }
-  }
+  })
+}
+
+async function* filesOf(node: NodeApi, folder: string): AsyncIterable<ListEntry> {
+  for await (const entry of node.files.list(folder, { recursive: true })) if (entry.type === 'file') yield entry
 }
 
 async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

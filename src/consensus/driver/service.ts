@@ -1,0 +1,532 @@
+import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc } from '../../base/index.js'
+import { Emitter, messageOf } from '../../base/index.js'
+import { hashOfSnapshot } from '../seals.js'
+import type { ClockKind, Readings, Timing } from '../clocks.js'
+import { timingDefaults } from '../clocks.js'
+import { scopeBytesMax } from '../codec.js'
+import type { ConfigRecord, ConfigSeals } from '../config.js'
+import { extendChain } from '../config.js'
+import { Synced } from '../durable.js'
+import type { AfterSync } from '../durable.js'
+import type { HandOffWish, Reply, Request } from '../messages.js'
+import { Node } from '../node.js'
+import type { LossReason, NodeEffect } from '../node.js'
+import type { OperationEnd, Running } from '../operations.js'
+import { Operations } from '../operations.js'
+import type { ChangeFunction } from '../round.js'
+import type { ReconfigureEnd } from '../rounds/reconfigure.js'
+import { isMemoryLost } from '../rounds/memory.js'
+import type { SessionId, VoterId } from '../types.js'
+import { ConsensusError } from '../types.js'
+import type { Value } from '../value.js'
+import { noBytes } from '../value.js'
+import { Voter } from '../voter/voter.js'
+import type { MemoryFile } from './memory-file.js'
+import { Transport } from './transport.js'
+import { VoterDisk } from './voter-disk.js'
+
+export interface ConsensusComponents {
+  /** The slice of `meta` for lease registers. Nobody else writes to it. */
+  readonly store: KeyValue
+  readonly memoryFile: MemoryFile
+  readonly rpc: Rpc
+  readonly connections: Connections
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly seals: ConfigSeals
+}
+
+export interface ConsensusInit {
+  readonly clockKind: ClockKind
+  /** All three clocks, now: `process.hrtime`, `os.uptime`, wall time, in ms. */
+  readonly readings: () => Readings
+  /** What is known of the configurations: configuration 0 at the least, from `init` or the invite. */
+  readonly chain: readonly ConfigRecord[]
+  readonly timing?: Partial<Timing>
+  /** Scopes whose data others store are not served before `fenced` was called. */
+  readonly needsFence?: (scope: string) => boolean
+}
+
+export interface ConsensusEvents {
+  /** A session with a majority stands; operations may begin. */
+  ready: SessionId
+  /** The voters gave the session up: everything that was held is gone. A new one follows by itself. */
+  evicted: SessionId
+  granted: { scope: string; value: Value }
+  lost: { scope: string; token: number; why: LossReason }
+  /** Somebody wants a scope that this node holds. Answer with `handOff` or `refuse`; it is told again and again. */
+  wish: HandOffWish
+  config: ConfigRecord
+}
+
+export interface CallLimits {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * This node in the consensus: its voter (if it is one), its session, and operations on scopes as promises. Runs the pure
+ * core: writes its batches, releases its replies, sets its one timer.
+ */
+export class Consensus {
+  readonly #components: ConsensusComponents
+  readonly #init: ConsensusInit
+  readonly #timing: Timing
+  readonly #disk: VoterDisk
+  readonly #transport: Transport
+  readonly #events = new Emitter<ConsensusEvents>()
+  #node: Node | undefined
+  #operations: Operations | undefined
+  #voter: Voter | undefined
+  #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void }[] = []
+  #writing: Promise<void> | undefined
+  #synced = 0
+  #syncMs = 0
+  #startingAnew = false
+  #cancelWake: (() => void) | undefined
+  #signal: AbortSignal | undefined
+  #failed: unknown
+  #lastSession: SessionId | undefined
+  readonly counters = { operations: 0, granted: 0, lost: 0, contended: 0, noQuorum: 0, batches: 0, batchChanges: 0 }
+
+  constructor(components: ConsensusComponents, init: ConsensusInit) {
+    this.#components = components
+    this.#init = init
+    this.#timing = { ...timingDefaults, ...init.timing }
+    this.#disk = new VoterDisk({ store: components.store })
+    this.#transport = new Transport(components, {
+      self: components.connections.self,
+      handlers: {
+        requests: async (requests) => this.#serve(requests),
+        replies: (replies) => { this.#input((node, now) => { for (const reply of replies) node.receive(reply, now) }) },
+        peer: (from, message) => { this.#input((_node, now) => { this.#operations?.receivePeer(from, message, now) }) },
+      },
+    })
+  }
+
+  on<Name extends keyof ConsensusEvents>(name: Name, listener: (event: ConsensusEvents[Name]) => void): () => void {
+    return this.#events.on(name, listener)
+  }
+
+  /** Runs until the signal aborts. Resolves when the last batch is on disk. Rejects if the disk fails: then nothing is promised any more. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#boot()
+    this.#signal = signal
+    this.#transport.start(signal)
+    this.#input((node, now) => { node.start(now) })
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      signal.addEventListener('abort', () => { resolve() }, { once: true })
+    })
+    this.#cancelWake?.()
+    await this.#writing
+    this.#node = undefined
+    this.#operations = undefined
+    await this.#components.memoryFile.close()
+    if (this.#failed !== undefined) throw this.#failed
+  }
+
+  // ---- what it is ---------------------------------------------------------------------------------------------------
+
+  get session(): SessionId | undefined {
+    return this.#node?.isReady === true ? this.#node.session : undefined
+  }
+
+  get config(): ConfigRecord | undefined {
+    return this.#node?.config
+  }
+
+  /** The configuration that this node's own voter votes in; -1 for none. */
+  get votesIn(): number {
+    return this.#voter?.config ?? -1
+  }
+
+  get registers(): number {
+    return this.#voter?.registers ?? 0
+  }
+
+  get isReconfiguring(): boolean {
+    return this.#node?.reconfiguring ?? false
+  }
+
+  /** The token under which this node may act on the scope now. Ask before the act, and again before telling of it. */
+  mayAct(scope: string): number | undefined {
+    return this.#node?.mayAct(scope, this.#init.readings())
+  }
+
+  holding(scope: string): Value | undefined {
+    return this.#node?.holdings.get(scope)?.value
+  }
+
+  held(): string[] {
+    return this.#node === undefined ? [] : [...this.#node.holdings.scopes()]
+  }
+
+  /** How long the session lasts if no voter answers any more; 0 without one. */
+  sessionRemainingMs(): number {
+    return this.#node?.sessionRemainingMs(this.#init.readings()) ?? 0
+  }
+
+  // ---- operations ---------------------------------------------------------------------------------------------------
+
+  /** A name for an acquire, to be given again when it is tried again without an answer. */
+  nextOp(): string {
+    return this.#ops().nextOp()
+  }
+
+  /** Throws HELD (facts holder, token), NO_SESSION, NO_QUORUM, CONTENDED, CANCELLED. */
+  async acquire(scope: string, options: CallLimits & { payload?: Uint8Array; op?: string } = {}): Promise<Value> {
+    checkScope(scope)
+    const end = await this.#call(options, (operations, ended) => operations.acquire(scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes }, ended))
+    return granted(end, scope)
+  }
+
+  /** Throws NOT_HOLDER if the register says so. Whatever comes of it, this node does not act under the token any more. */
+  async release(scope: string, token: number, options: CallLimits = {}): Promise<void> {
+    checkScope(scope)
+    const end = await this.#call(options, (operations, ended) => operations.release(scope, token, ended))
+    if (end.kind !== 'released') throw errorOf(end, scope)
+  }
+
+  /** The newest value, or undefined if the scope was never written. Linearizable. */
+  async read(scope: string, options: CallLimits = {}): Promise<Value | undefined> {
+    checkScope(scope)
+    const end = await this.#call(options, (operations, ended) => operations.read(scope, ended))
+    if (end.kind !== 'read') throw errorOf(end, scope)
+    return end.accepted?.value
+  }
+
+  /** Any pure change of a register that is not a lease. */
+  async change<Answer>(scope: string, change: ChangeFunction<Answer>, options: CallLimits & { evict?: SessionId; triesMax?: number } = {}): Promise<{ value: Value; answer: Answer }> {
+    checkScope(scope)
+    return this.#promise(options, (operations, settle, fail) => operations.change(scope, change, options, (end) => {
+      if (end.kind === 'chosen') settle({ value: end.accepted.value, answer: end.answer })
+      else fail(errorOf(end, scope))
+    }))
+  }
+
+  /** Asks the holder for it; resolves when it is granted. Throws HAND_OFF_REFUSED, NOT_HOLDER (somebody else has it now). */
+  async askFor(scope: string, held: Value, reason: Uint8Array, options: CallLimits = {}): Promise<Value> {
+    const end = await this.#call(options, (operations, ended) => operations.wish(scope, held, reason, ended))
+    return granted(end, scope)
+  }
+
+  /** Throws HOLDER_ALIVE if the voters do not count the holder as dead. */
+  async stealDead(scope: string, held: Value, options: CallLimits = {}): Promise<Value> {
+    const end = await this.#call(options, (operations, ended) => operations.stealDead(scope, held, ended))
+    return granted(end, scope)
+  }
+
+  /** Revokes and takes, or frees. Waits until the holder has acknowledged or cannot be valid any more, unless `unsafe`. */
+  async revoke(scope: string, held: Value, options: CallLimits & { to: 'me' | 'nobody'; unsafe?: boolean }): Promise<Value> {
+    const end = await this.#call(options, (operations, ended) => operations.revoke(scope, held, options, ended))
+    return end.kind === 'freed' ? end.value : granted(end, scope)
+  }
+
+  /** Admits no new write from now on. False: not held under this token. */
+  freeze(scope: string, token: number): boolean {
+    return this.#operations?.freeze(scope, token) ?? false
+  }
+
+  thaw(scope: string, token: number): void {
+    this.#operations?.thaw(scope, token)
+  }
+
+  /** Those who store the data take nothing lower any more. */
+  fenced(scope: string, token: number): void {
+    this.#node?.holdings.fenced(scope, token)
+  }
+
+  /** Frozen and drained before. From here on this node never acts under the token again. */
+  async handOff(wish: HandOffWish, payload: Uint8Array, options: CallLimits = {}): Promise<Value> {
+    const end = await this.#call(options, (operations, ended) => operations.handOff(wish.scope, wish.token, wish.asker, payload, ended))
+    if (end.kind !== 'handed') throw errorOf(end, wish.scope)
+    return end.value
+  }
+
+  refuse(wish: HandOffWish, reason: string): void {
+    this.#input(() => { this.#operations?.refuseWish(wish, reason) })
+  }
+
+  /** Registers in scope order, from a majority's lists; those that voters disagree about are confirmed by a read. */
+  async list(prefix: string, limit: number, options: CallLimits = {}): Promise<{ scope: string; value: Value }[]> {
+    const entries = await this.#promise<Map<string, Value>>(options, (operations, settle, fail) => operations.list(prefix, limit, (end) => {
+      if (end === undefined) fail(new ConsensusError('NO_QUORUM', 'no majority of voters answered'))
+      else settle(end)
+    }))
+    return [...entries].map(([scope, value]) => ({ scope, value }))
+  }
+
+  /** Under which incarnations the stores of these nodes answer; those that do not answer within a try are left out. */
+  async probe(nodes: readonly NodeId[], options: CallLimits = {}): Promise<VoterId[]> {
+    return this.#promise<VoterId[]>(options, (_operations, settle) => {
+      const node = this.#node
+      if (node === undefined) throw noSession()
+      const found: VoterId[] = []
+      const asked = node.ask(nodes.map((one) => ({ node: one, incarnation: '' })), { kind: 'probe' }, (voter) => {
+        found.push(voter)
+        if (found.length === nodes.length) end()
+      })
+      const timer = node.after(this.#timing.tryMs, () => { end() })
+      const end = (): void => {
+        asked.cancel()
+        timer.cancel()
+        settle(found)
+      }
+      return { cancel: end }
+    })
+  }
+
+  /** Changes who votes. Throws NOT_RECONFIGURED (nothing was sealed) or SEALED (it was, and others will finish). */
+  async reconfigure(nodes: readonly NodeId[], options: CallLimits & { mayDrop?: (scope: string, value: Value) => boolean } = {}): Promise<number> {
+    if (nodes.length % 2 !== 1 || nodes.length > 5 || new Set(nodes).size !== nodes.length) throw new ConsensusError('BAD_INPUT', 'voters are 1, 3 or 5 different nodes', { count: nodes.length })
+    return this.#promise<number>(options, (_operations, settle, fail) => {
+      const node = this.#node
+      if (node === undefined || !node.isReady) throw noSession()
+      node.reconfigure({
+        wanted: { nodes }, mayDrop: (scope, accepted) => options.mayDrop?.(scope, accepted.value) ?? false,
+        // Measured: encoding, hashing and syncing a register costs about 10 µs a voter.
+        copyMs: (registers) => registers * 0.02,
+        ended: (end: ReconfigureEnd) => {
+          if (end.kind === 'active') settle(end.config)
+          else fail(new ConsensusError(end.sealed ? 'SEALED' : 'NOT_RECONFIGURED', `the voters were not changed: ${end.why}`, { why: end.why }))
+        },
+      })
+      return { cancel: () => undefined }
+    })
+  }
+
+  // ---- running the core ---------------------------------------------------------------------------------------------
+
+  async #boot(): Promise<void> {
+    const { connections, random, memoryFile, seals, log } = this.#components
+    const stored = await this.#disk.sequence()
+    const slot = await memoryFile.read()
+    let incarnation = await this.#disk.incarnation()
+    const known = await this.#disk.nodeChain()
+    const chain = [...known, ...extendChain(known, this.#init.chain, seals)]
+    if (incarnation === undefined || isMemoryLost({ stored, slot })) {
+      if (slot !== undefined) log.warn('this node\'s lease store has lost memory: it starts as a new one and will be configured in again', { stored, told: slot })
+      incarnation = Buffer.from(random.bytes(16)).toString('hex')
+      await this.#disk.reset(incarnation, chain)
+      await memoryFile.put(0)
+    } else if (slot === undefined || slot < stored) {
+      // A batch that reached the disk just before a crash counts from now on.
+      await memoryFile.put(stored)
+    }
+    const start = Buffer.from(random.bytes(16)).toString('hex')
+    const backoffMs = (): number => this.#backoffMs()
+    const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
+    const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
+    const state = await this.#disk.load()
+    this.#synced = state.sequence
+    const components = { random, seals, hashOf: hashOfSnapshot }
+    this.#voter = new Voter(components, { ...common, state })
+    this.#node = new Node(components, { ...common, epoch: await this.#disk.epoch(), chain })
+    this.#operations = new Operations({ node: this.#node }, { needsFence: this.#init.needsFence ?? (() => false) })
+    // Configuration 0 has no snapshot: whoever is in it begins at once.
+    const head = chain[chain.length - 1]
+    if (head !== undefined && state.record.config === -1) this.#voter.adopt(chain, this.#init.readings())
+  }
+
+  /** What a duel's wait starts from: the slowest voter's round trip, or a sync if that is longer. */
+  #backoffMs(): number {
+    const { connections } = this.#components
+    let longest = Math.max(this.#timing.backoffMs, this.#syncMs)
+    for (const { node } of this.#node?.config.members ?? []) longest = Math.max(longest, connections.rttMs(node) ?? 0)
+    return longest
+  }
+
+  /** Every input goes through here: what the core wants done is done, and its next wake-up is set. */
+  #input(run: (node: Node, now: Readings) => void): void {
+    const node = this.#node
+    if (node === undefined || this.#failed !== undefined) return
+    const now = this.#init.readings()
+    node.at(now)
+    run(node, now)
+    for (const effect of node.takeEffects()) this.#do(node, effect)
+    this.#schedule(node)
+  }
+
+  #schedule(node: Node): void {
+    this.#cancelWake?.()
+    const next = node.nextWakeMs
+    if (next === undefined) return
+    // At least 1 ms, so that a clock that rounds never wakes it too early again and again.
+    const delayMs = Math.max(1, next - this.#init.readings().hrtimeMs)
+    this.#cancelWake = this.#components.clock.setTimer(delayMs, () => { this.#input((found, now) => { found.wake(now) }) })
+  }
+
+  #do(node: Node, effect: NodeEffect): void {
+    switch (effect.kind) {
+      case 'request': this.#transport.request(effect.to, effect.request); return
+      case 'peer': this.#transport.peer(effect.to, effect.message); return
+      case 'persist-epoch':
+        this.#disk.putEpoch(effect.epoch).then(() => { this.#input((found, now) => { found.epochPersisted(effect.epoch, now) }) }, (error: unknown) => { this.#fail(error) })
+        return
+      case 'persist-chain':
+        this.#disk.putNodeChain(effect.chain).catch((error: unknown) => { this.#fail(error) })
+        this.#events.emit('config', node.config)
+        return
+      case 'lost-touch': {
+        const peers = this.#components.connections.connected()
+        const peer = peers[this.#components.random.below(Math.max(1, peers.length))]
+        if (peer !== undefined) this.#transport.peer(peer, { kind: 'chain-wish', known: effect.known })
+        return
+      }
+      case 'ready':
+        this.#lastSession = effect.session
+        this.#events.emit('ready', effect.session)
+        return
+      case 'evicted':
+        if (this.#lastSession !== undefined) this.#events.emit('evicted', this.#lastSession)
+        return
+      case 'granted':
+        this.counters.granted++
+        this.#events.emit('granted', effect)
+        return
+      case 'lost':
+        this.counters.lost++
+        this.#events.emit('lost', effect)
+        return
+      case 'wish': this.#events.emit('wish', effect.wish); return
+      case 'wish-refused': return
+    }
+  }
+
+  /** The voter's side: requests of one frame are one step, and share a batch with whatever else comes until it is written. */
+  async #serve(requests: readonly Request[]): Promise<Reply[]> {
+    const voter = this.#voter
+    if (voter === undefined || this.#failed !== undefined) throw new ConsensusError('CLOSED', 'this node\'s voter is not running')
+    const replies = requests.map((request) => {
+      const reply = voter.handle(request, this.#init.readings())
+      return new Promise<Reply>((resolve) => { this.#held.push({ reply, resolve }) })
+    })
+    if (voter.forgot && !this.#startingAnew) {
+      this.#startingAnew = true
+      // Not awaited: the refusals still have to leave.
+      this.#startAnew().catch((error: unknown) => { this.#fail(error) })
+    }
+    this.#writing ??= this.#write(voter).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#writing = undefined })
+    return Promise.all(replies)
+  }
+
+  async #write(voter: Voter): Promise<void> {
+    // Frames of the same turn get into the first batch, too.
+    await Promise.resolve()
+    for (;;) {
+      const batch = voter.takeBatch()
+      if (batch !== undefined) {
+        const startedMs = this.#components.clock.monotonicMs()
+        await this.#disk.write(batch)
+        await this.#components.memoryFile.put(batch.sequence)
+        // Smoothed: one slow sync is no reason to wait longer for the next hour.
+        this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
+        this.#synced = batch.sequence
+        this.counters.batches++
+        this.counters.batchChanges += batch.changes.length
+      }
+      const synced = new Synced(this.#synced)
+      const ready = this.#held.filter(({ reply }) => reply.through <= synced.through)
+      this.#held = this.#held.filter(({ reply }) => reply.through > synced.through)
+      for (const { reply, resolve } of ready) resolve(reply.release(synced))
+      if (this.#held.length === 0) return
+    }
+  }
+
+  /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */
+  async #startAnew(): Promise<void> {
+    const { log, random, memoryFile } = this.#components
+    log.error('a peer was told more by this node\'s lease store than it has: the disk went back in time. It starts as a new one and will be configured in again', {})
+    const node = this.#node
+    await this.#writing
+    this.#input((old) => {
+      for (const scope of [...old.holdings.scopes()]) this.#events.emit('lost', { scope, token: old.holdings.get(scope)?.value.token ?? 0, why: 'evicted' })
+      old.observer?.restarted()
+    })
+    this.#node = undefined
+    this.#cancelWake?.()
+    await this.#disk.reset(Buffer.from(random.bytes(16)).toString('hex'), node?.chain ?? [])
+    await memoryFile.put(0)
+    await this.#boot()
+    this.#startingAnew = false
+    this.#input((fresh, now) => { fresh.start(now) })
+  }
+
+  /** The disk does not do as it should: nothing is promised from here on. */
+  #fail(error: unknown): void {
+    if (this.#failed !== undefined) return
+    this.#failed = error
+    this.#components.log.error('the lease store failed', { error: messageOf(error) })
+  }
+
+  #ops(): Operations {
+    if (this.#operations === undefined) throw noSession()
+    return this.#operations
+  }
+
+  async #call(options: CallLimits, begin: (operations: Operations, ended: (end: OperationEnd) => void) => Running): Promise<OperationEnd> {
+    this.counters.operations++
+    const end = await this.#promise<OperationEnd>(options, (operations, settle) => begin(operations, settle))
+    if (end.kind === 'failed' && end.why === 'promised') this.counters.contended++
+    if (end.kind === 'failed' && end.why === 'timeout') this.counters.noQuorum++
+    return end
+  }
+
+  async #promise<T>({ signal }: CallLimits, begin: (operations: Operations, settle: (value: T) => void, fail: (error: Error) => void) => Running): Promise<T> {
+    signal?.throwIfAborted()
+    const operations = this.#ops()
+    return new Promise<T>((resolve, reject) => {
+      let running: Running | undefined
+      const onAbort = (): void => { this.#input(() => { running?.cancel() }) }
+      const onStop = (): void => { reject(new ConsensusError('CLOSED', 'this node is stopping')) }
+      const finish = (): void => {
+        signal?.removeEventListener('abort', onAbort)
+        this.#signal?.removeEventListener('abort', onStop)
+      }
+      this.#signal?.addEventListener('abort', onStop, { once: true })
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#input(() => {
+        try {
+          running = begin(operations, (value) => { finish(); resolve(value) }, (error) => { finish(); reject(error) })
+        } catch (error) {
+          finish()
+          reject(error instanceof Error ? error : new Error(String(error)))
+        }
+      })
+    })
+  }
+}
+
+function noSession(): ConsensusError {
+  return new ConsensusError('NO_SESSION', 'this node has no session with a majority of voters')
+}
+
+function checkScope(scope: string): void {
+  const size = Buffer.byteLength(scope)
+  if (size === 0 || size > scopeBytesMax) throw new ConsensusError('BAD_INPUT', `a scope has 1 to ${String(scopeBytesMax)} bytes`, { bytes: size })
+}
+
+function granted(end: OperationEnd, scope: string): Value {
+  if (end.kind !== 'granted') throw errorOf(end, scope)
+  return end.value
+}
+
+function errorOf(end: OperationEnd | { kind: 'failed'; why: string; unknown: boolean }, scope: string): ConsensusError {
+  switch (end.kind) {
+    case 'held': return new ConsensusError('HELD', `${scope} is held`, { scope, ...holderOf(end.value) })
+    case 'alive': return new ConsensusError('HOLDER_ALIVE', `the holder of ${scope} is alive`, { scope, ...holderOf(end.value) })
+    case 'gone': return new ConsensusError('NOT_HOLDER', `${scope} is not held as was meant`, { scope, ...holderOf(end.value) })
+    case 'lapsed': return new ConsensusError('STALE_TOKEN', `the grant of ${scope} was taken back before it was used`, { scope, token: end.value.token })
+    case 'refused': return new ConsensusError('HAND_OFF_REFUSED', `the holder of ${scope} keeps it: ${end.reason}`, { scope, reason: end.reason })
+    case 'failed': {
+      const code = end.why === 'no-session' ? 'NO_SESSION' : end.why === 'cancelled' ? 'CANCELLED' : end.why === 'promised' ? 'CONTENDED' : 'NO_QUORUM'
+      return new ConsensusError(code, `${scope}: ${end.why}${end.unknown ? ', and it is not known whether it happened' : ''}`, { scope, why: end.why, unknown: end.unknown })
+    }
+    default: return new ConsensusError('NO_QUORUM', `${scope}: unexpected end ${end.kind}`, { scope })
+  }
+}
+
+function holderOf(value: Value | undefined): { holder: string | null; token: number } {
+  return { holder: value?.holder?.node ?? null, token: value?.token ?? 0 }
+}

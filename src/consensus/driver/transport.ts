@@ -1,0 +1,121 @@
+import type { Clock, Log, NodeId, Rpc, RpcMethod } from '../../base/index.js'
+import { CommonError, messageOf } from '../../base/index.js'
+import type { Frame } from '../frames.js'
+import { decodeFrame, encodeFrame, frameMessagesMax } from '../frames.js'
+import type { PeerMessage, Reply, Request } from '../messages.js'
+
+/** Snapshots travel in frames, too: some 10⁵ scopes. */
+const frameBytesMax = 16 * 1024 * 1024
+/** Frames of one peer that are served at once: each waits for at most two syncs. */
+const framesInFlightMax = 64
+/** Longer than any try: a late answer is worth nothing. */
+const frameDeadlineMs = 5000
+/** Messages that wait for one peer. More, and the oldest are dropped, as a network would. */
+const queueMax = 4096
+
+export interface TransportHandlers {
+  /** Requests of one peer; resolves with their replies once all of these are durable. */
+  readonly requests: (requests: readonly Request[]) => Promise<Reply[]>
+  readonly replies: (replies: readonly Reply[]) => void
+  readonly peer: (from: NodeId, message: PeerMessage) => void
+}
+
+interface Outbox {
+  requests: Request[]
+  peers: PeerMessage[]
+  scheduled: boolean
+}
+
+/**
+ * Frames over rpc: what is sent to one peer within a tick travels together, so that one write, one read and one synced
+ * batch serve it all. What is lost is lost: the rounds try again by themselves.
+ */
+export class Transport {
+  readonly #rpc: Rpc
+  readonly #log: Log
+  readonly #self: NodeId
+  readonly #handlers: TransportHandlers
+  readonly #outboxes = new Map<NodeId, Outbox>()
+  #signal: AbortSignal | undefined
+
+  constructor(components: { rpc: Rpc; clock: Clock; log: Log }, init: { self: NodeId; handlers: TransportHandlers }) {
+    this.#rpc = components.rpc
+    this.#log = components.log
+    this.#self = init.self
+    this.#handlers = init.handlers
+    this.#rpc.register(this.#method())
+  }
+
+  start(signal: AbortSignal): void {
+    this.#signal = signal
+  }
+
+  request(to: NodeId, request: Request): void {
+    const outbox = this.#outbox(to)
+    if (outbox.requests.length >= queueMax) outbox.requests.shift()
+    outbox.requests.push(request)
+  }
+
+  peer(to: NodeId, message: PeerMessage): void {
+    const outbox = this.#outbox(to)
+    if (outbox.peers.length >= queueMax) outbox.peers.shift()
+    outbox.peers.push(message)
+  }
+
+  #outbox(to: NodeId): Outbox {
+    let outbox = this.#outboxes.get(to)
+    if (outbox === undefined) this.#outboxes.set(to, (outbox = { requests: [], peers: [], scheduled: false }))
+    if (!outbox.scheduled) {
+      outbox.scheduled = true
+      const found = outbox
+      // After everything that this turn of the event loop still does.
+      setImmediate(() => {
+        found.scheduled = false
+        this.#flush(to, found)
+      })
+    }
+    return outbox
+  }
+
+  #flush(to: NodeId, outbox: Outbox): void {
+    if (this.#signal === undefined || this.#signal.aborted) return
+    while (outbox.requests.length > 0 || outbox.peers.length > 0) {
+      const requests = outbox.requests.splice(0, frameMessagesMax)
+      const peers = outbox.peers.splice(0, frameMessagesMax)
+      void (to === this.#self ? this.#toSelf(requests, peers) : this.#send(to, { requests, replies: [], peers }))
+    }
+    this.#outboxes.delete(to)
+  }
+
+  async #toSelf(requests: readonly Request[], peers: readonly PeerMessage[]): Promise<void> {
+    for (const message of peers) this.#handlers.peer(this.#self, message)
+    if (requests.length === 0) return
+    await this.#handlers.requests(requests).then((replies) => { this.#handlers.replies(replies) }, (error: unknown) => {
+      this.#log.warn('own voter did not answer', { error: messageOf(error) })
+    })
+  }
+
+  async #send(to: NodeId, frame: Frame): Promise<void> {
+    try {
+      const answer = await this.#rpc.request(to, 'lease.frame', encodeFrame(frame), { deadlineMs: frameDeadlineMs, ...(this.#signal === undefined ? {} : { signal: this.#signal }) })
+      this.#handlers.replies(decodeFrame(answer).replies)
+    } catch (error) {
+      this.#log.debug('a lease frame was not answered', { to, error: messageOf(error) })
+    }
+  }
+
+  #method(): RpcMethod {
+    return {
+      name: 'lease.frame', requestBytesMax: frameBytesMax, responseBytesMax: frameBytesMax, inFlightMax: framesInFlightMax,
+      handle: async (body, { from }) => {
+        const frame = decodeFrame(body)
+        if (this.#signal === undefined) throw new CommonError('UNAVAILABLE', 'this node is starting')
+        // Nobody speaks under another's name; replies come only where they were asked for.
+        if (frame.requests.some(({ sender }) => sender.node !== from)) throw new CommonError('FORBIDDEN', 'a request under another node\'s name')
+        for (const message of frame.peers) this.#handlers.peer(from, message)
+        const replies = frame.requests.length === 0 ? [] : await this.#handlers.requests(frame.requests)
+        return encodeFrame({ requests: [], replies, peers: [] })
+      },
+    }
+  }
+}

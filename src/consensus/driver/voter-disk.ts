@@ -1,0 +1,206 @@
+import type { KeyValue, WriteOperation } from '../../base/index.js'
+import {
+  acceptedFromWire, acceptedToWire, ballotFromWire, ballotToWire, chainFromWire, decoding, decreeFromWire, decreeToWire, hexFromWire, hexToWire,
+  membersFromWire, recordToWire, revocationFromWire, revocationToWire, snapshotFromWire, snapshotToWire, voterToWire, whole,
+} from '../codec.js'
+import type { ConfigRecord } from '../config.js'
+import type { Batch, Change, VoterRecord } from '../durable.js'
+import { voterRecordEmpty } from '../durable.js'
+import { revocationKey } from '../revocation.js'
+import type { RevocationRecord } from '../revocation.js'
+import type { SessionRecord, Snapshot } from '../snapshot.js'
+import type { Register } from '../value.js'
+import type { VoterState } from '../voter/voter.js'
+import * as wire from '../wire/lease.js'
+
+/**
+ * A voter's state in its slice of `meta`. Keys (values are messages of lease.proto unless said):
+ *
+ *   n:i        incarnation, 32 hex digits as text
+ *   n:e        the node's highest epoch, decimal text
+ *   n:c        the node's chain of configurations
+ *   q          sequence number (vseq) of the last batch, decimal text: in every batch
+ *   v          VoterRecord
+ *   c          the voter's chain
+ *   r:SCOPE    RegisterRecord
+ *   s:NODE/INCARNATION   SessionEntry
+ *   x:KEY      RevocationEntry
+ *   g:HASH     Snapshot, staged or started from
+ */
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+const key = (name: string): Uint8Array => encoder.encode(name)
+
+export class VoterDisk {
+  readonly #store: KeyValue
+
+  constructor(components: { store: KeyValue }) {
+    this.#store = components.store
+  }
+
+  async incarnation(): Promise<string | undefined> {
+    return this.#text('n:i')
+  }
+
+  async sequence(): Promise<number> {
+    return Number((await this.#text('q')) ?? 0)
+  }
+
+  async epoch(): Promise<number> {
+    return Number((await this.#text('n:e')) ?? 0)
+  }
+
+  async nodeChain(): Promise<ConfigRecord[]> {
+    return this.#chain('n:c')
+  }
+
+  async putEpoch(epoch: number): Promise<void> {
+    await this.#store.write([this.#store.put(key('n:e'), encoder.encode(String(epoch)))], { durable: true })
+  }
+
+  async putNodeChain(chain: readonly ConfigRecord[]): Promise<void> {
+    await this.#store.write([this.#store.put(key('n:c'), encodeChain(chain))], { durable: true })
+  }
+
+  /** A new store: everything that was there is gone, the chain excepted. One batch. */
+  async reset(incarnation: string, chain: readonly ConfigRecord[]): Promise<void> {
+    const operations: WriteOperation[] = []
+    for await (const [one] of this.#store.entries()) operations.push(this.#store.del(one))
+    operations.push(this.#store.put(key('n:i'), encoder.encode(incarnation)), this.#store.put(key('n:c'), encodeChain(chain)))
+    await this.#store.write(operations, { durable: true })
+  }
+
+  async load(): Promise<VoterState> {
+    const record = await this.#store.get(key('v'))
+    return {
+      sequence: await this.sequence(),
+      record: record === undefined ? voterRecordEmpty : decoding(() => recordFromDisk(wire.VoterRecord.decode(record))),
+      chain: await this.#chain('c'),
+      registers: await this.#all('r:', (name, bytes): readonly [string, Register] => [name, registerFromDisk(bytes)]),
+      sessions: await this.#all('s:', (name, bytes): readonly [string, SessionRecord] => [name, sessionFromDisk(bytes)]),
+      revocations: await this.#all('x:', (_name, bytes) => revocationFromDisk(bytes)),
+      staged: await this.#all('g:', (name, bytes): readonly [string, Snapshot] => [name, decoding(() => snapshotFromWire(wire.Snapshot.decode(bytes)))]),
+    }
+  }
+
+  /** Atomic, and durable when it resolves. */
+  async write(batch: Batch): Promise<void> {
+    // By key: a later change of the batch overwrites an earlier one, and of many promises of a scope only the last is written.
+    const operations = new Map<string, WriteOperation>()
+    for (const change of batch.changes) await this.#add(operations, change)
+    this.#put(operations, 'q', encoder.encode(String(batch.sequence)))
+    await this.#store.write([...operations.values()], { durable: true })
+  }
+
+  async #add(operations: Map<string, WriteOperation>, change: Change): Promise<void> {
+    switch (change.kind) {
+      case 'register': this.#put(operations, `r:${change.scope}`, encodeRegister(change.register)); return
+      case 'session': this.#put(operations, `s:${change.store}`, encodeSession(change.record)); return
+      case 'revocation':
+        if (change.record === undefined) this.#delete(operations, `x:${change.key}`)
+        else this.#put(operations, `x:${change.key}`, encodeRevocation(change.record))
+        return
+      case 'voter': this.#put(operations, 'v', encodeRecord(change.record)); return
+      case 'chain': this.#put(operations, 'c', encodeChain(change.records)); return
+      case 'staged':
+        if (change.snapshot === undefined) this.#delete(operations, `g:${change.hash}`)
+        else this.#put(operations, `g:${change.hash}`, wire.Snapshot.encode(snapshotToWire(change.snapshot)))
+        return
+      case 'replace': await this.#replace(operations, change.snapshot)
+    }
+  }
+
+  async #replace(operations: Map<string, WriteOperation>, snapshot: Snapshot): Promise<void> {
+    for (const prefix of ['r:', 's:', 'x:']) {
+      for (const name of operations.keys()) if (name.startsWith(prefix)) operations.delete(name)
+      for await (const [one] of this.#store.entries(range(prefix))) this.#delete(operations, decoder.decode(one))
+    }
+    for (const [scope, accepted] of snapshot.registers) this.#put(operations, `r:${scope}`, encodeRegister({ promised: accepted.ballot, accepted }))
+    for (const [store, record] of snapshot.sessions) this.#put(operations, `s:${store}`, encodeSession(record))
+    for (const record of snapshot.revocations) this.#put(operations, `x:${revocationKey(record.revocation)}`, encodeRevocation(record))
+  }
+
+  #put(operations: Map<string, WriteOperation>, name: string, value: Uint8Array): void {
+    operations.set(name, this.#store.put(key(name), value))
+  }
+
+  #delete(operations: Map<string, WriteOperation>, name: string): void {
+    operations.set(name, this.#store.del(key(name)))
+  }
+
+  async #text(name: string): Promise<string | undefined> {
+    const bytes = await this.#store.get(key(name))
+    return bytes === undefined ? undefined : decoder.decode(bytes)
+  }
+
+  async #chain(name: string): Promise<ConfigRecord[]> {
+    const bytes = await this.#store.get(key(name))
+    return bytes === undefined ? [] : decoding(() => chainFromWire(wire.Chain.decode(bytes).records))
+  }
+
+  async #all<T>(prefix: string, decode: (name: string, bytes: Uint8Array) => T): Promise<T[]> {
+    const found: T[] = []
+    for await (const [one, bytes] of this.#store.entries(range(prefix))) found.push(decode(decoder.decode(one).slice(prefix.length), bytes))
+    return found
+  }
+}
+
+/** All keys with the prefix, which ends in ':'; ';' comes right after. */
+function range(prefix: string): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: key(prefix), lt: key(`${prefix.slice(0, -1)};`) }
+}
+
+function encodeChain(records: readonly ConfigRecord[]): Uint8Array {
+  return wire.Chain.encode({ records: records.map(recordToWire) })
+}
+
+function encodeRegister({ promised, accepted }: Register): Uint8Array {
+  return wire.RegisterRecord.encode({ promised: ballotToWire(promised), ...(accepted === undefined ? {} : { accepted: acceptedToWire(accepted) }) })
+}
+
+function registerFromDisk(bytes: Uint8Array): Register {
+  return decoding(() => {
+    const { promised, accepted } = wire.RegisterRecord.decode(bytes)
+    return { promised: ballotFromWire(promised), ...(accepted === undefined ? {} : { accepted: acceptedFromWire(accepted) }) }
+  })
+}
+
+function encodeSession(record: SessionRecord): Uint8Array {
+  return wire.SessionEntry.encode({ supported: record.supported, start: hexToWire(record.start), minimum: record.minimum })
+}
+
+function sessionFromDisk(bytes: Uint8Array): SessionRecord {
+  return decoding(() => {
+    const { supported, start, minimum } = wire.SessionEntry.decode(bytes)
+    return { supported: whole(supported, 'epoch'), start: hexFromWire(start, 'start id', true), minimum: whole(minimum, 'epoch') }
+  })
+}
+
+function encodeRevocation({ revocation, acknowledged }: RevocationRecord): Uint8Array {
+  return wire.RevocationEntry.encode({ revocation: revocationToWire(revocation), acknowledged })
+}
+
+function revocationFromDisk(bytes: Uint8Array): RevocationRecord {
+  return decoding(() => {
+    const { revocation, acknowledged } = wire.RevocationEntry.decode(bytes)
+    return { revocation: revocationFromWire(revocation), acknowledged }
+  })
+}
+
+function encodeRecord(record: VoterRecord): Uint8Array {
+  return wire.VoterRecord.encode({
+    configPlusOne: record.config + 1, floor: record.floor, sealed: record.sealed !== undefined,
+    sealedFor: record.sealed?.members.map(voterToWire) ?? [],
+    ...(record.decreePromised === undefined ? {} : { decreePromised: ballotToWire(record.decreePromised) }),
+    ...(record.decreeAccepted === undefined ? {} : { decreeBallot: ballotToWire(record.decreeAccepted.ballot), decree: decreeToWire(record.decreeAccepted.decree) }),
+  })
+}
+
+function recordFromDisk(record: wire.VoterRecord): VoterRecord {
+  return {
+    config: whole(record.configPlusOne, 'configuration') - 1, floor: whole(record.floor, 'floor'),
+    ...(record.sealed ? { sealed: { members: membersFromWire(record.sealedFor) } } : {}),
+    ...(record.decreePromised === undefined ? {} : { decreePromised: ballotFromWire(record.decreePromised) }),
+    ...(record.decree === undefined ? {} : { decreeAccepted: { ballot: ballotFromWire(record.decreeBallot), decree: decreeFromWire(record.decree) } }),
+  }
+}

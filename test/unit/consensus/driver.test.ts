@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { codeOf } from '../../../src/base/index.js'
+import { VoterKeeper } from '../../../src/consensus/driver/voter-keeper.js'
+import type { VoterCandidate } from '../../../src/consensus/driver/voter-plan.js'
+import { systemClock, systemRandom, silentLog } from '../../../src/base/index.js'
+import { TestMesh, until } from './mesh.js'
+import type { TestNode } from './mesh.js'
+
+async function meshOf(count: number): Promise<[TestMesh, TestNode[]]> {
+  const mesh = new TestMesh()
+  for (let i = 0; i < count; i++) await mesh.add()
+  for (const node of mesh.nodes) await until(() => node.consensus.session !== undefined)
+  return [mesh, mesh.nodes]
+}
+
+async function code(promise: Promise<unknown>): Promise<string | undefined> {
+  return promise.then(() => undefined, codeOf)
+}
+
+describe('consensus driver', () => {
+  let mesh: TestMesh | undefined
+  afterEach(async () => {
+    await mesh?.stopAll()
+    mesh = undefined
+  })
+
+  it('grants, refuses, releases and lists, over frames and a disk', async () => {
+    const [made, [a, b]] = await meshOf(2)
+    mesh = made
+    const lease = await b!.consensus.acquire('s')
+    assert.equal(lease.token, 1)
+    assert.equal(b!.consensus.mayAct('s'), 1)
+    assert.equal(await code(a!.consensus.acquire('s')), 'HELD')
+    assert.equal((await a!.consensus.read('s'))?.holder?.node, b!.id)
+    await b!.consensus.release('s', 1)
+    assert.equal(b!.consensus.mayAct('s'), undefined)
+    assert.equal((await a!.consensus.acquire('s')).token, 2)
+    await a!.consensus.acquire('t/1')
+    await a!.consensus.acquire('t/2')
+    assert.deepEqual((await b!.consensus.list('t/', 10)).map(({ scope }) => scope), ['t/1', 't/2'])
+    assert.equal(await code(a!.consensus.acquire('')), 'BAD_INPUT')
+    assert.equal(await code(a!.consensus.acquire('x'.repeat(2000))), 'BAD_INPUT')
+  })
+
+  it('goes from one voter to three, survives the first, and takes from the dead', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    const lease = await b!.consensus.acquire('s')
+    assert.equal(await a!.consensus.reconfigure([a!.id, b!.id, c!.id]), 1)
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
+    assert.equal(b!.consensus.mayAct('s'), 1)
+    await b!.stop()
+    await until(async () => (await code(c!.consensus.stealDead('s', lease))) === undefined)
+    assert.equal(c!.consensus.mayAct('s'), 2)
+    // The old holder comes back: a new epoch, nothing held, and it is told who has it.
+    made.start(b!)
+    await until(() => b!.consensus.session !== undefined)
+    assert.equal(b!.consensus.mayAct('s'), undefined)
+    assert.equal(await code(b!.consensus.acquire('s')), 'HELD')
+  })
+
+  it('hands over when asked, and revokes when not answered', async () => {
+    const [made, [a, b]] = await meshOf(2)
+    mesh = made
+    const first = await a!.consensus.acquire('s')
+    a!.consensus.on('wish', (wish) => {
+      if (a!.consensus.freeze(wish.scope, wish.token)) void a!.consensus.handOff(wish, Buffer.from('dirty'))
+    })
+    const handed = await b!.consensus.askFor('s', first, new Uint8Array(0))
+    assert.equal(handed.token, 2)
+    assert.equal(Buffer.from(handed.payload).toString(), 'dirty')
+    const revoked = await a!.consensus.revoke('s', handed, { to: 'me' })
+    assert.equal(revoked.token, 3)
+    assert.equal(b!.consensus.mayAct('s'), undefined)
+  })
+
+  it('starts with a new store when the old one has forgotten what it told', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => c!.consensus.votesIn === 1)
+    await c!.stop()
+    // The tail of the log is gone: the database says less than the second file.
+    await c!.store.write([c!.store.put(Buffer.from('q'), Buffer.from('1'))])
+    made.start(c!)
+    await until(() => c!.consensus.session !== undefined)
+    assert.equal(c!.consensus.votesIn, -1)
+    assert.equal((await b!.consensus.acquire('s')).token, 1)
+    const candidates = (): VoterCandidate[] => made.nodes.map((node) => ({ node: node.id, up: true, silentMs: 0, reliability: 1, region: '', segment: '' }))
+    const keepers = made.nodes.map((node) => new VoterKeeper({ consensus: node.consensus, clock: systemClock, random: systemRandom, log: silentLog, candidates }, { self: node.id }))
+    await until(async () => {
+      for (const keeper of keepers) await keeper.look().catch(() => false)
+      return c!.consensus.votesIn > 1
+    })
+    assert.equal((await keepers[0]!.list()).voters.length, 3)
+  })
+
+  it('starts with a new store when peers were told more: the whole disk went back', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => c!.consensus.votesIn === 1)
+    const early: [Uint8Array, Uint8Array][] = []
+    for await (const [key, value] of c!.store.entries()) early.push([key, value])
+    const told = c!.memoryFile.sequence
+    for (const scope of ['s', 't', 'u', 'v', 'w']) await a!.consensus.acquire(scope)
+    await until(() => (c!.memoryFile.sequence ?? 0) > (told ?? 0) + 2)
+    await c!.stop()
+    const now: Uint8Array[] = []
+    for await (const [key] of c!.store.entries()) now.push(key)
+    await c!.store.write([...now.map((key) => c!.store.del(key)), ...early.map(([key, value]) => c!.store.put(key, value))])
+    c!.memoryFile.sequence = told
+    made.start(c!)
+    await until(() => c!.consensus.votesIn === -1 && c!.consensus.session !== undefined)
+    assert.equal((await c!.consensus.read('s'))?.holder?.node, a!.id)
+  })
+
+  it('ends a wait at once when it is cancelled', async () => {
+    const [made, [a, b]] = await meshOf(2)
+    mesh = made
+    const held = await a!.consensus.acquire('s')
+    const controller = new AbortController()
+    const waiting = b!.consensus.askFor('s', held, new Uint8Array(0), { signal: controller.signal })
+    controller.abort()
+    assert.equal(await code(waiting), 'CANCELLED')
+  })
+})

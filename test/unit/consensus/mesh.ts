@@ -1,0 +1,107 @@
+import type { CallOptions, Connections, NodeId, Rpc, RpcMethod, Signer } from '../../../src/base/index.js'
+import { CommonError, createSigner, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
+import { Consensus } from '../../../src/consensus/driver/service.js'
+import type { MemoryFile } from '../../../src/consensus/driver/memory-file.js'
+import type { ConfigRecord } from '../../../src/consensus/config.js'
+import type { Timing } from '../../../src/consensus/clocks.js'
+import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
+import { MemoryKeyValue } from '../catalog/memory-key-value.js'
+
+/** Short terms, so that expiry can be waited for. */
+const timing: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 150, tryMs: 300 }
+
+export class TestMemoryFile implements MemoryFile {
+  sequence: number | undefined
+  async read(): Promise<number | undefined> {
+    return this.sequence
+  }
+  async put(sequence: number): Promise<void> {
+    this.sequence = sequence
+  }
+  async close(): Promise<void> {
+    return
+  }
+}
+
+export interface TestNode {
+  readonly id: NodeId
+  readonly signer: Signer
+  readonly store: MemoryKeyValue
+  readonly memoryFile: TestMemoryFile
+  consensus: Consensus
+  stop: () => Promise<void>
+}
+
+/** Nodes in one process; what is sent arrives at once, unless the link is cut. */
+export class TestMesh {
+  readonly nodes: TestNode[] = []
+  readonly cuts = new Set<string>()
+  readonly #methods = new Map<NodeId, Map<string, RpcMethod>>()
+  readonly #authority = createSigner(new Uint8Array(32).fill(99))
+  #first: ConfigRecord | undefined
+
+  async add(): Promise<TestNode> {
+    const signer = createSigner(new Uint8Array(32).fill(this.nodes.length + 1))
+    const node = { id: signer.nodeId, signer, store: new MemoryKeyValue(), memoryFile: new TestMemoryFile() } as TestNode
+    this.nodes.push(node)
+    if (this.#first === undefined) {
+      // What `init` does: make the store, then the configuration that names it.
+      const incarnation = Buffer.from(systemRandom.bytes(16)).toString('hex')
+      await node.store.write([node.store.put(Buffer.from('n:i'), Buffer.from(incarnation))])
+      node.memoryFile.sequence = 0
+      this.#first = firstConfig(this.#authority, { node: node.id, incarnation })
+    }
+    this.start(node)
+    return node
+  }
+
+  start(node: TestNode): void {
+    const methods = new Map<string, RpcMethod>()
+    this.#methods.set(node.id, methods)
+    const rpc: Rpc = {
+      register: (method) => { methods.set(method.name, method) },
+      request: async (peer, method, body, options) => this.#deliver(node.id, peer, method, body, options),
+    }
+    const connections: Connections = {
+      self: node.id,
+      connected: () => this.nodes.filter((other) => other !== node).map((other) => other.id),
+      isConnected: () => true,
+      rttMs: () => 1,
+      on: () => () => undefined,
+    }
+    const controller = new AbortController()
+    const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
+    node.consensus = new Consensus(
+      { store: node.store, memoryFile: node.memoryFile, rpc, connections, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(node.signer, this.#authority.nodeId) },
+      { clockKind: 'sleep-blind', readings, chain: this.#first === undefined ? [] : [this.#first], timing },
+    )
+    const running = node.consensus.run(controller.signal)
+    node.stop = async () => {
+      controller.abort()
+      this.#methods.delete(node.id)
+      await running
+    }
+  }
+
+  async stopAll(): Promise<void> {
+    for (const node of this.nodes) await node.stop()
+  }
+
+  async #deliver(from: NodeId, to: NodeId, name: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    await new Promise((resolve) => { setImmediate(resolve) })
+    const method = this.#methods.get(to)?.get(name)
+    if (method === undefined || this.cuts.has(`${from}>${to}`)) throw new CommonError('UNAVAILABLE', 'no way there')
+    const answer = await method.handle(body, { from, signal: options.signal ?? new AbortController().signal })
+    if (this.cuts.has(`${to}>${from}`) || !this.#methods.has(to)) throw new CommonError('UNAVAILABLE', 'no way back')
+    return answer
+  }
+}
+
+/** Waits for a condition, at most `ms`. */
+export async function until(condition: () => boolean | Promise<boolean>, ms = 8000): Promise<void> {
+  const endMs = performance.now() + ms
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error('it did not come true in time')
+    await new Promise((resolve) => { setTimeout(resolve, 5) })
+  }
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { HlcClock, codeOf, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
+import { LeaseService } from '../../../src/leases/service.js'
+import type { LeaseServiceInit } from '../../../src/leases/service.js'
+import { MemoryKeyValue } from '../catalog/memory-key-value.js'
+import { TestMesh, until } from '../consensus/mesh.js'
+import type { TestNode } from '../consensus/mesh.js'
+
+const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
+
+function leasesOf(node: TestNode, init: Partial<LeaseServiceInit> = {}): LeaseService {
+  return new LeaseService(
+    { consensus: node.consensus, store: new MemoryKeyValue(), hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog },
+    { self: node.id, readings, ...init },
+  )
+}
+
+async function code(promise: Promise<unknown>): Promise<string | undefined> {
+  return promise.then(() => undefined, codeOf)
+}
+
+describe('leases', () => {
+  let mesh: TestMesh
+  let a: LeaseService
+  let b: LeaseService
+  let nodes: TestNode[]
+  beforeEach(async () => {
+    mesh = new TestMesh()
+    nodes = [await mesh.add(), await mesh.add()]
+    for (const node of nodes) await until(() => node.consensus.session !== undefined)
+    a = leasesOf(nodes[0]!)
+    b = leasesOf(nodes[1]!)
+  })
+  afterEach(async () => { await mesh.stopAll() })
+
+  it('are granted once, with a token that grows', async () => {
+    const lease = await a.acquire('s', { agent: 'x', ttlMs: 60_000 })
+    assert.equal(lease.state, 'active')
+    assert.equal(lease.token, 1)
+    // No longer than this node's session is good for, whatever the TTL says.
+    assert.ok(lease.expiresInMs! > 0 && lease.expiresInMs! <= 850)
+    assert.equal(await code(a.acquire('s', { agent: 'y' })), 'HELD')
+    assert.equal(await code(b.acquire('s', { agent: 'y' })), 'HELD')
+    assert.deepEqual((await b.isLocked('s')).lease?.agent, 'x')
+    assert.equal(await b.hasAgentLease('s', 'x'), true)
+    assert.equal((await b.listByAgent('x'))[0]?.expiresInMs, null)
+    assert.deepEqual(a.vouch(lease.leaseId), { scope: 's', token: 1 })
+    await a.release(lease.leaseId)
+    assert.equal(a.get(lease.leaseId).state, 'released')
+    assert.throws(() => a.vouch(lease.leaseId), { code: 'STALE_TOKEN' })
+    assert.equal(await code(a.release(lease.leaseId)), 'NOT_ACTIVE')
+    assert.equal((await b.acquire('s', { agent: 'y' })).token, 2)
+  })
+
+  it('expire, and count their renewals', async () => {
+    const lease = await a.acquire('s', { agent: 'x', ttlMs: 40, maxRenewals: 1 })
+    a.renew(lease.leaseId)
+    assert.throws(() => a.renew(lease.leaseId), { code: 'TOO_MANY_RENEWALS' })
+    const ended: string[] = []
+    a.on('ended', ({ state }) => { ended.push(state) })
+    await until(() => a.get(lease.leaseId).state === 'expired')
+    assert.deepEqual(ended, ['expired'])
+    assert.throws(() => a.renew(lease.leaseId), { code: 'NOT_ACTIVE' })
+    await until(async () => !(await b.isLocked('s')).locked)
+    const history = (await a.pastOf({ scope: 's' })).map(({ to }) => to)
+    assert.deepEqual(history, ['pending', 'active', 'active', 'expired'])
+  })
+
+  it('go to the waiting in order, priority first, across nodes', async () => {
+    const first = await a.acquire('s', { agent: 'first', ttlMs: 60_000 })
+    const order: string[] = []
+    const wait = async (service: LeaseService, agent: string, priority = 0): Promise<void> => {
+      const lease = await service.acquire('s', { agent, ttlMs: 60_000, waitMs: 8000, priority })
+      order.push(agent)
+      await service.release(lease.leaseId)
+    }
+    const waiting = [wait(a, 'local')]
+    await until(() => a.counters.waits === 1)
+    // The line is by milliseconds: the next one comes in a later one.
+    const atMs = Date.now()
+    await until(() => Date.now() > atMs + 1)
+    waiting.push(wait(b, 'remote'))
+    await until(() => b.counters.waits === 1)
+    waiting.push(wait(a, 'urgent', 5))
+    await until(() => a.counters.waits === 2)
+    // The remote wish has to be in line before the first one lets go.
+    await until(async () => { await new Promise((resolve) => { setTimeout(resolve, 50) }); return true })
+    await a.release(first.leaseId)
+    await Promise.all(waiting)
+    assert.deepEqual(order, ['urgent', 'local', 'remote'])
+  })
+
+  it('give up a wait without leaving anything behind', async () => {
+    const held = await a.acquire('s', { agent: 'x', ttlMs: 60_000 })
+    const controller = new AbortController()
+    const local = code(a.acquire('s', { agent: 'y', waitMs: 5000, signal: controller.signal }))
+    const remote = code(b.acquire('s', { agent: 'z', waitMs: 5000, signal: controller.signal }))
+    await until(() => a.counters.waits === 1 && b.counters.waits === 1)
+    controller.abort()
+    assert.deepEqual([await local, await remote], ['CANCELLED', 'CANCELLED'])
+    assert.equal(await code(b.acquire('s', { agent: 'z', waitMs: 100 })), 'TIMED_OUT')
+    await a.release(held.leaseId)
+    assert.equal(await code(b.acquire('s', { agent: 'z', waitMs: 4000 })), undefined)
+  })
+
+  it('are shared by readers of a node, not by writers; the last reader may upgrade', async () => {
+    const one = await a.acquire('s', { agent: 'x', mode: 'shared', ttlMs: 60_000 })
+    const two = await a.acquire('s', { agent: 'y', mode: 'shared', ttlMs: 60_000 })
+    assert.equal(one.token, two.token)
+    assert.equal(await code(a.acquire('s', { agent: 'z' })), 'HELD')
+    assert.equal(await code(a.upgrade(one.leaseId)), 'HELD')
+    await a.release(two.leaseId)
+    const upgraded = await a.upgrade(one.leaseId)
+    assert.equal(upgraded.mode, 'exclusive')
+    assert.equal(upgraded.token, one.token + 1)
+    assert.equal(await code(a.acquire('s', { agent: 'y', mode: 'shared' })), 'HELD')
+  })
+
+  it('are taken by force: one agent\'s everywhere, one scope if the governor agrees', async () => {
+    const own = await a.acquire('own', { agent: 'x', ttlMs: 60_000 })
+    await b.acquire('other', { agent: 'x', ttlMs: 60_000 })
+    const kept = await b.acquire('kept', { agent: 'y', ttlMs: 60_000 })
+    assert.equal(await a.forceRelease('x'), 2)
+    assert.equal(a.get(own.leaseId).state, 'revoked')
+    await until(() => b.counters.revoked === 1)
+    assert.equal((await a.isLocked('other')).locked, false)
+    // In use for less than the cooldown: refused.
+    assert.equal(await code(a.steal('kept', { agent: 'z', waitMs: 3000 })), 'REFUSED')
+    assert.equal(b.get(kept.leaseId).state, 'active')
+  })
+
+  it('are revoked when the node loses its session, and the agent hears of it', async () => {
+    const lease = await b.acquire('s', { agent: 'x', ttlMs: 60_000 })
+    const ended: string[] = []
+    b.on('ended', ({ leaseId }) => { ended.push(leaseId) })
+    mesh.cuts.add(`${nodes[1]!.id}>${nodes[0]!.id}`)
+    await until(() => { try { b.vouch(lease.leaseId); return false } catch (error) { return codeOf(error) === 'STALE_TOKEN' } })
+    assert.equal(b.get(lease.leaseId).expiresInMs, 0)
+    await until(async () => (await code(a.acquire('s', { agent: 'y', waitMs: 2000 }))) === undefined)
+    mesh.cuts.clear()
+    await until(() => ended.includes(lease.leaseId))
+    assert.equal(b.get(lease.leaseId).state, 'revoked')
+  })
+
+  it('have settings for the whole mesh', async () => {
+    await a.settings.set({ default_ttl_seconds: 7, blocking_mode_enabled: false })
+    assert.equal((await b.settings.refresh()).default_ttl_seconds, 7)
+    assert.equal((await b.acquire('s', { agent: 'x' })).ttlMs, 7000)
+    assert.equal(await code(a.acquire('s', { agent: 'y', waitMs: 10_000 })), 'HELD')
+    for (const bad of [{ default_ttl_seconds: 0 }, { default_ttl_seconds: 'x' }, { nonsense: 1 }, { keep_history: 3 }]) {
+      assert.equal(await code(a.settings.set(bad)), 'BAD_INPUT')
+    }
+  })
+
+  it('refuse bad input by name', async () => {
+    for (const options of [{ ttlMs: 0 }, { ttlMs: -1 }, { ttlMs: 10 * 366 * 86_400_000 }, { ttlMs: Number.NaN }, { maxRenewals: -2 }, { waitMs: -1 }]) {
+      assert.equal(await code(a.acquire('s', { agent: 'x', ...options })), 'BAD_INPUT')
+    }
+    assert.equal(await code(a.acquire('', { agent: 'x' })), 'BAD_INPUT')
+    assert.equal(await code(a.acquire('s', { agent: '' })), 'BAD_INPUT')
+    assert.throws(() => a.renew('nonsense'), { code: 'NOT_FOUND' })
+    assert.equal(await code(a.acquire('\u0000 ünï/😀', { agent: 'x' })), undefined)
+  })
+})
