@@ -1,8 +1,10 @@
 import { codeOf } from '../base/index.js'
 import type { Replication } from '../replication/index.js'
 
-/** Room is asked for in steps of this where nobody says how much is to come: eight blocks. */
-const stepBytes = 8 * 2 ** 20
+/** Room for a stream is asked for in steps, each twice the last, so that a small file reserves (and evicts) little… */
+const stepBytesMin = 256 * 1024
+/** …and a large one asks seldom: once in eight blocks. */
+const stepBytesMax = 8 * 2 ** 20
 /** Steps that stay reserved behind the one being filled: the store has at most 16 MiB in its queue that no measurement sees. */
 const stepsKept = 3
 
@@ -31,19 +33,23 @@ export class Intake {
     }
   }
 
-  /** The same bytes, each piece only when there is room for it. */
-  async *through(content: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+  /** The same bytes, each piece only when there is room for it. `size`: of all, if somebody says. */
+  async *through(content: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined, size = Number.POSITIVE_INFINITY): AsyncIterable<Uint8Array> {
     const steps: Reserved[] = []
     let left = 0
+    let stepBytes = stepBytesMin
+    let passed = 0
     try {
       for await (const chunk of content) {
         if (chunk.length > left) {
-          const { reserved, bytes } = await this.#next(chunk.length, signal)
+          const { reserved, bytes } = await this.#next(chunk.length, Math.min(stepBytes, size - passed), signal)
           steps.push(reserved)
           left = bytes
+          stepBytes = Math.min(stepBytesMax, 2 * stepBytes)
           if (steps.length > stepsKept) await steps.shift()?.release()
         }
         left -= chunk.length
+        passed += chunk.length
         yield chunk
       }
     } finally {
@@ -52,7 +58,7 @@ export class Intake {
   }
 
   /** A whole step; on a node that is nearly full, as much as is needed now. */
-  async #next(leastBytes: number, signal: AbortSignal | undefined): Promise<{ reserved: Reserved; bytes: number }> {
+  async #next(leastBytes: number, stepBytes: number, signal: AbortSignal | undefined): Promise<{ reserved: Reserved; bytes: number }> {
     if (leastBytes < stepBytes) {
       try {
         return { reserved: await this.#replication.reserve(stepBytes, signal), bytes: stepBytes }

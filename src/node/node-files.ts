@@ -304,12 +304,12 @@ async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, sig
   for await (const entry of entries) {
     const relativePath = entry.path.replace(/^\.\//, '')
     if (entry.size > smallBytesMax) {
-      yield { relativePath, content: intake.through(entry.content, signal) }
+      yield { relativePath, content: intake.through(entry.content, signal, entry.size) }
       continue
     }
     const parts: Uint8Array[] = []
     for await (const part of entry.content) parts.push(part)
-    yield { relativePath, content: intake.through(chunksOf(parts), signal) }
+    yield { relativePath, content: intake.through(chunksOf(parts), signal, entry.size) }
   }
 }
 
