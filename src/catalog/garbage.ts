@@ -101,6 +101,11 @@ export class Garbage {
     return false
   }
 
+  /** Whether a pin, or an import that is under way, needs it. */
+  async isNeeded(blob: string): Promise<boolean> {
+    return this.#held.has(blob) || (await this.isPinned(blob))
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
     const isOver = (): boolean => signal.aborted

@@ -12,6 +12,8 @@ export type CliCode =
   | 'CANNOT_READ'
   | 'CANNOT_WRITE'
   | 'CORRUPT'
+  /** Blobs that are needed here could not be handed on. */
+  | 'REMAINING'
   | 'AMBIGUOUS'
   /** Some files of a folder. */
   | 'NOT_ALL'
@@ -36,7 +38,7 @@ export function wasTold(error: unknown): boolean {
 export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
 
 /** Codes of what happens on this machine, outside a node, through nobody's wrong typing. */
-const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'NOT_ALL', 'INTERNAL'])
+const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'REMAINING', 'NOT_ALL', 'INTERNAL'])
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.refused

@@ -4,6 +4,7 @@ import { codeOf } from '../base/index.js'
 import { ClientError } from '../client/index.js'
 import { completionCommand } from './commands/completion.js'
 import { configCommands } from './commands/config.js'
+import { contributionCommands } from './commands/contribution.js'
 import { doctorCommand } from './commands/doctor.js'
 import { fileCommands } from './commands/files.js'
 import { getCommand } from './commands/get.js'
@@ -65,6 +66,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
   putCommand(register)
   getCommand(register)
   fileCommands(register)
+  contributionCommands(register)
   configCommands(register)
   doctorCommand(register)
   register('version', 'which version this is', () => undefined, async (context) => {
@@ -96,6 +98,8 @@ const groupSummaries: Record<string, string> = {
   pin: 'what is never evicted',
   priority: 'how much files matter',
   replicas: 'how many copies there are and should be',
+  placement: 'where copies go',
+  quota: 'what this node gives',
   config: 'settings',
 }
 

@@ -1,6 +1,6 @@
 import type {
-  DoctorCheck, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer, Priority,
-  PutFolderResult, PutOptions, PutResult, VerifyResult,
+  ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
+  NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
 
 export interface Signalled {
@@ -17,7 +17,7 @@ export interface OpenContent {
 
 export interface NodeFiles {
   /** Durable when it resolves; if `content` throws or the signal aborts, nothing of it stays. */
-  put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled): Promise<PutResult>
+  put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult>
   putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult>
   /** `target`: a path (starts with `/`) or a CID. */
   open(target: string, options: Signalled): Promise<OpenContent>
@@ -29,6 +29,19 @@ export interface NodeFiles {
   update(path: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }>
   exportCar(cid: string, options: Signalled): Promise<AsyncIterable<Uint8Array>>
   verify(cid: string | undefined, options: Signalled): AsyncIterable<VerifyResult>
+}
+
+/** What is given to the mesh, and where copies are. */
+export interface NodeContribution {
+  explain(target: string): Promise<PlacementInfo>
+  quota(): Promise<QuotaInfo>
+  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }>
+  evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult>
+  rebalance(options: { dryRun: boolean }): Promise<ActionPlan>
+  pause(): void
+  resume(): void
+  drain(signal: AbortSignal): Promise<DrainResult>
+  forget(peerId: string): Promise<void>
 }
 
 /** Figures read at the moment of a scrape; none of them has a label whose values grow with the mesh. */
@@ -43,6 +56,19 @@ export interface NodeFigures {
   quarantinedBlocks: number
   storageBytes: { limit: number; used: number; live: number; draft: number; reclaimable: number; metadata: number; diskFree: number }
   provideLagSeconds: number
+  replication: {
+    underReplicated: number
+    belowMinimum: number
+    copying: number
+    queued: number
+    storing: number
+    copied: number
+    copiedBytes: number
+    dropped: number
+    droppedBytes: number
+    failed: number
+    untrusted: number
+  }
   uptimeSeconds: number
   ready: boolean
 }
@@ -50,6 +76,7 @@ export interface NodeFigures {
 /** What the HTTP door needs of a node, and all that it can make one do. */
 export interface NodeApi {
   readonly files: NodeFiles
+  readonly contribution: NodeContribution
   state(): NodeState
   status(): Promise<NodeStatus>
   peers(): Promise<Peer[]>

@@ -20,7 +20,8 @@ export const settings = {
   'node.name': setting(label, '', 'What people call this node. Empty: the name of the machine.'),
   'node.region': setting(label, 'default', 'Where it stands, in your own words ("sydney"). Where writes come from is counted by region.'),
   'node.segment': setting(label, '', 'The network it sits in: copies of a file are spread over segments. Empty: its public /24 or /48.'),
-  'node.power': setting(choice('auto', 'mains', 'battery'), 'auto', 'What it runs on. On battery a node does less for others.'),
+  'node.power': setting(choice('auto', 'mains', 'battery'), 'auto', 'What it runs on; auto asks the system where it tells. On battery below half a node makes no copies for others.'),
+  'node.metered': setting(flag, false, 'Whether its network is paid by the byte: then it makes no copies for others, and only serves reads.'),
 
   'network.listen': setting(multiaddrs, ['/ip4/0.0.0.0/tcp/4700', '/ip6/::/tcp/4700'], 'Where to listen for other nodes. Port 0 takes any free one.'),
   'network.announce': setting(multiaddrs, [], 'Addresses to tell others instead of those it listens at, when a router forwards a port.'),
