@@ -87,11 +87,14 @@ export class LeaseService {
   readonly #scopes = new Map<string, Scope>()
   readonly #leases = new Map<string, Lease>()
   readonly #ended = new Map<string, Lease>()
+  readonly #atStart: Readings
+  #latestMs = 0
   #cancelExpiry: (() => void) | undefined
 
   constructor(components: LeaseComponents, init: LeaseServiceInit) {
     this.#components = components
     this.#init = init
+    this.#atStart = init.readings()
     this.settings = new Settings(components)
     this.history = new History({ store: components.store, hlc: components.hlc })
     components.consensus.on('lost', ({ scope, token, why }) => { if (why !== 'relinquished') this.#lost(scope, token, why) })
@@ -544,18 +547,9 @@ export class LeaseService {
   /** Never slower than true time allows: uptime counts sleep where hrtime does not. */
   #now(): number {
     const { hrtimeMs, uptimeMs } = this.#init.readings()
-    this.#latestMs = Math.max(this.#latestMs, hrtimeMs - this.#hrtimeAtStart, uptimeMs - this.#uptimeAtStart)
+    this.#latestMs = Math.max(this.#latestMs, hrtimeMs - this.#atStart.hrtimeMs, uptimeMs - this.#atStart.uptimeMs)
     return this.#latestMs
   }
-
-  #latestMs = 0
-  get #hrtimeAtStart(): number {
-    return (this.#atStart ??= this.#init.readings()).hrtimeMs
-  }
-  get #uptimeAtStart(): number {
-    return (this.#atStart ??= this.#init.readings()).uptimeMs
-  }
-  #atStart: Readings | undefined
 
   #record(lease: Lease, from: LeaseState | null, to: LeaseState, reason: string, error?: string): void {
     const { leaseId, scope, agent } = lease.init
