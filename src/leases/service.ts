@@ -3,7 +3,6 @@ import { Emitter, backoffMs, codeOf, messageOf } from '../base/index.js'
 import type { Consensus, HandOffWish, Readings, Value } from '../consensus/index.js'
 import { ConsensusError } from '../consensus/index.js'
 import { History } from './history.js'
-import type { HistoryQuery } from './history.js'
 import { Lease } from './lease.js'
 import type { LeasePayload } from './payload.js'
 import { decodePayload, encodePayload } from './payload.js'
@@ -80,6 +79,7 @@ const lookAgainMs = 1500
 export class LeaseService {
   readonly counters: LeaseCounters = { acquired: 0, waits: 0, conflicts: 0, timeouts: 0, renewals: 0, expired: 0, revoked: 0, released: 0, handedOver: 0 }
   readonly settings: Settings
+  /** What happened on this node: `history.query`, the eleventh operation. */
   readonly history: History
   readonly #components: LeaseComponents
   readonly #init: LeaseServiceInit
@@ -230,11 +230,6 @@ export class LeaseService {
       count++
     }
     return count
-  }
-
-  /** Only what happened on this node. */
-  async pastOf(query: HistoryQuery): Promise<LeaseTransition[]> {
-    return this.history.query(query)
   }
 
   // ---- beyond -------------------------------------------------------------------------------------------------------
