@@ -70,7 +70,7 @@ export namespace Frame {
               }
 
               obj.requests.push(Request.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.requests$
+                limits: opts.limits?.requests$ ?? {}
               }))
               break
             }
@@ -80,7 +80,7 @@ export namespace Frame {
               }
 
               obj.replies.push(Reply.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.replies$
+                limits: opts.limits?.replies$ ?? {}
               }))
               break
             }
@@ -90,7 +90,7 @@ export namespace Frame {
               }
 
               obj.peers.push(Peer.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.peers$
+                limits: opts.limits?.peers$ ?? {}
               }))
               break
             }
@@ -326,7 +326,7 @@ export namespace Ballot {
             }
             case 3: {
               obj.session = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.session
+                limits: opts.limits?.session ?? {}
               })
               break
             }
@@ -408,7 +408,7 @@ export namespace Value {
           switch (tag >>> 3) {
             case 1: {
               obj.holder = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.holder
+                limits: opts.limits?.holder ?? {}
               })
               break
             }
@@ -486,13 +486,13 @@ export namespace Accepted {
           switch (tag >>> 3) {
             case 1: {
               obj.ballot = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.ballot
+                limits: opts.limits?.ballot ?? {}
               })
               break
             }
             case 2: {
               obj.value = Value.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.value
+                limits: opts.limits?.value ?? {}
               })
               break
             }
@@ -571,7 +571,7 @@ export namespace Revocation {
             }
             case 2: {
               obj.target = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.target
+                limits: opts.limits?.target ?? {}
               })
               break
             }
@@ -671,13 +671,13 @@ export namespace Wish {
             }
             case 3: {
               obj.holder = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.holder
+                limits: opts.limits?.holder ?? {}
               })
               break
             }
             case 4: {
               obj.asker = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.asker
+                limits: opts.limits?.asker ?? {}
               })
               break
             }
@@ -930,7 +930,7 @@ export namespace ConfigRecord {
               }
 
               obj.members.push(VoterId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.members$
+                limits: opts.limits?.members$ ?? {}
               }))
               break
             }
@@ -944,7 +944,7 @@ export namespace ConfigRecord {
             }
             case 5: {
               obj.ballot = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.ballot
+                limits: opts.limits?.ballot ?? {}
               })
               break
             }
@@ -954,7 +954,7 @@ export namespace ConfigRecord {
               }
 
               obj.signatures.push(VoterSignature.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.signatures$
+                limits: opts.limits?.signatures$ ?? {}
               }))
               break
             }
@@ -1029,7 +1029,7 @@ export namespace Decree {
               }
 
               obj.members.push(VoterId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.members$
+                limits: opts.limits?.members$ ?? {}
               }))
               break
             }
@@ -1105,7 +1105,7 @@ export namespace ScopeEntry {
             }
             case 2: {
               obj.accepted = Accepted.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.accepted
+                limits: opts.limits?.accepted ?? {}
               })
               break
             }
@@ -1277,7 +1277,7 @@ export namespace RevocationEntry {
           switch (tag >>> 3) {
             case 1: {
               obj.revocation = Revocation.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.revocation
+                limits: opts.limits?.revocation ?? {}
               })
               break
             }
@@ -1374,7 +1374,7 @@ export namespace Snapshot {
               }
 
               obj.registers.push(ScopeEntry.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.registers$
+                limits: opts.limits?.registers$ ?? {}
               }))
               break
             }
@@ -1384,7 +1384,7 @@ export namespace Snapshot {
               }
 
               obj.sessions.push(SessionEntry.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.sessions$
+                limits: opts.limits?.sessions$ ?? {}
               }))
               break
             }
@@ -1394,7 +1394,7 @@ export namespace Snapshot {
               }
 
               obj.revocations.push(RevocationEntry.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.revocations$
+                limits: opts.limits?.revocations$ ?? {}
               }))
               break
             }
@@ -1464,13 +1464,13 @@ export namespace RegisterRecord {
           switch (tag >>> 3) {
             case 1: {
               obj.promised = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.promised
+                limits: opts.limits?.promised ?? {}
               })
               break
             }
             case 2: {
               obj.accepted = Accepted.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.accepted
+                limits: opts.limits?.accepted ?? {}
               })
               break
             }
@@ -1585,25 +1585,25 @@ export namespace VoterRecord {
               }
 
               obj.sealedFor.push(VoterId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.sealedFor$
+                limits: opts.limits?.sealedFor$ ?? {}
               }))
               break
             }
             case 4: {
               obj.decreePromised = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.decreePromised
+                limits: opts.limits?.decreePromised ?? {}
               })
               break
             }
             case 5: {
               obj.decreeBallot = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.decreeBallot
+                limits: opts.limits?.decreeBallot ?? {}
               })
               break
             }
             case 6: {
               obj.decree = Decree.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.decree
+                limits: opts.limits?.decree ?? {}
               })
               break
             }
@@ -1675,7 +1675,7 @@ export namespace Chain {
               }
 
               obj.records.push(ConfigRecord.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.records$
+                limits: opts.limits?.records$ ?? {}
               }))
               break
             }
@@ -1886,13 +1886,13 @@ export namespace Request {
             }
             case 3: {
               obj.nonce = Nonce.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.nonce
+                limits: opts.limits?.nonce ?? {}
               })
               break
             }
             case 4: {
               obj.sender = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.sender
+                limits: opts.limits?.sender ?? {}
               })
               break
             }
@@ -1914,19 +1914,19 @@ export namespace Request {
             }
             case 9: {
               obj.ballot = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.ballot
+                limits: opts.limits?.ballot ?? {}
               })
               break
             }
             case 10: {
               obj.session = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.session
+                limits: opts.limits?.session ?? {}
               })
               break
             }
             case 11: {
               obj.revocation = Revocation.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.revocation
+                limits: opts.limits?.revocation ?? {}
               })
               break
             }
@@ -1936,13 +1936,13 @@ export namespace Request {
               }
 
               obj.revocations.push(Revocation.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.revocations$
+                limits: opts.limits?.revocations$ ?? {}
               }))
               break
             }
             case 13: {
               obj.value = Value.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.value
+                limits: opts.limits?.value ?? {}
               })
               break
             }
@@ -1952,7 +1952,7 @@ export namespace Request {
             }
             case 15: {
               obj.next = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.next
+                limits: opts.limits?.next ?? {}
               })
               break
             }
@@ -1962,7 +1962,7 @@ export namespace Request {
             }
             case 17: {
               obj.wish = Wish.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.wish
+                limits: opts.limits?.wish ?? {}
               })
               break
             }
@@ -1972,7 +1972,7 @@ export namespace Request {
               }
 
               obj.members.push(VoterId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.members$
+                limits: opts.limits?.members$ ?? {}
               }))
               break
             }
@@ -1982,13 +1982,13 @@ export namespace Request {
             }
             case 20: {
               obj.snapshot = Snapshot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.snapshot
+                limits: opts.limits?.snapshot ?? {}
               })
               break
             }
             case 21: {
               obj.decree = Decree.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.decree
+                limits: opts.limits?.decree ?? {}
               })
               break
             }
@@ -1998,7 +1998,7 @@ export namespace Request {
               }
 
               obj.chain.push(ConfigRecord.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.chain$
+                limits: opts.limits?.chain$ ?? {}
               }))
               break
             }
@@ -2202,13 +2202,13 @@ export namespace Reply {
           switch (tag >>> 3) {
             case 1: {
               obj.nonce = Nonce.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.nonce
+                limits: opts.limits?.nonce ?? {}
               })
               break
             }
             case 2: {
               obj.voter = VoterId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.voter
+                limits: opts.limits?.voter ?? {}
               })
               break
             }
@@ -2234,13 +2234,13 @@ export namespace Reply {
             }
             case 8: {
               obj.ballot = Ballot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.ballot
+                limits: opts.limits?.ballot ?? {}
               })
               break
             }
             case 9: {
               obj.accepted = Accepted.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.accepted
+                limits: opts.limits?.accepted ?? {}
               })
               break
             }
@@ -2262,7 +2262,7 @@ export namespace Reply {
               }
 
               obj.wishes.push(Wish.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.wishes$
+                limits: opts.limits?.wishes$ ?? {}
               }))
               break
             }
@@ -2272,7 +2272,7 @@ export namespace Reply {
               }
 
               obj.entries.push(ScopeEntry.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.entries$
+                limits: opts.limits?.entries$ ?? {}
               }))
               break
             }
@@ -2282,13 +2282,13 @@ export namespace Reply {
             }
             case 16: {
               obj.snapshot = Snapshot.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.snapshot
+                limits: opts.limits?.snapshot ?? {}
               })
               break
             }
             case 17: {
               obj.decree = Decree.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.decree
+                limits: opts.limits?.decree ?? {}
               })
               break
             }
@@ -2302,7 +2302,7 @@ export namespace Reply {
               }
 
               obj.chain.push(ConfigRecord.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.chain$
+                limits: opts.limits?.chain$ ?? {}
               }))
               break
             }
@@ -2312,7 +2312,7 @@ export namespace Reply {
               }
 
               obj.members.push(VoterId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.members$
+                limits: opts.limits?.members$ ?? {}
               }))
               break
             }
@@ -2322,7 +2322,7 @@ export namespace Reply {
               }
 
               obj.revocations.push(Revocation.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.revocations$
+                limits: opts.limits?.revocations$ ?? {}
               }))
               break
             }
@@ -2435,7 +2435,7 @@ export namespace Peer {
             }
             case 2: {
               obj.wish = Wish.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.wish
+                limits: opts.limits?.wish ?? {}
               })
               break
             }
@@ -2449,7 +2449,7 @@ export namespace Peer {
             }
             case 5: {
               obj.asker = SessionId.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.asker
+                limits: opts.limits?.asker ?? {}
               })
               break
             }
@@ -2459,7 +2459,7 @@ export namespace Peer {
             }
             case 7: {
               obj.value = Value.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.value
+                limits: opts.limits?.value ?? {}
               })
               break
             }
@@ -2469,7 +2469,7 @@ export namespace Peer {
               }
 
               obj.chain.push(ConfigRecord.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.chain$
+                limits: opts.limits?.chain$ ?? {}
               }))
               break
             }
