@@ -91,6 +91,11 @@ export class Records {
       if (entry.modifiedMax > last) last = entry.modifiedMax
     }
     records.#hlc = new HlcClock(components.clock, last)
+    // Timestamps never go back, and others refuse what is ahead of them: whoever owns this machine has to know.
+    const aheadMs = hlcToMs(last) - components.clock.wallMs()
+    if (aheadMs > hlcSkewMsMax) {
+      components.log.warn('catalog: the clock was ahead when files were written here; until it gets there, other nodes do not take changes made here', { aheadMs })
+    }
     return records
   }
 

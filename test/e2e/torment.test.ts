@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -98,14 +99,23 @@ async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000)
 }
 
-/** A port that stays the same over restarts: two nodes that are killed in turn must find each other again. */
+/**
+ * A port that stays the same over restarts: two nodes that are killed in turn must find each other again. Below those
+ * that the system gives to outgoing connections, one of which could take it while the node is down.
+ */
 async function listenArgs(): Promise<string[]> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return ['--listen', `/ip4/127.0.0.1/tcp/${String(port)}`]
+  for (;;) {
+    const server = createServer()
+    try {
+      await once(server.listen(20_000 + randomInt(10_000), '127.0.0.1'), 'listening')
+    } catch {
+      continue
+    }
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    return ['--listen', `/ip4/127.0.0.1/tcp/${String(port)}`]
+  }
 }
 
 /** The number of the content at a path. Throws if it is none of them. */
