@@ -223,6 +223,7 @@ export class NodeService implements NodeApi {
       this.#events.emit('event', { type: 'replicas', ...copies })
     })
     replication.on('done', (action) => {
+      tallies.forget()
       this.#events.emit('event', { type: 'replication', ...action, ok: true })
     })
     replication.on('failed', (action) => {

@@ -257,6 +257,30 @@ describe('a full node', function () {
     assert.match(refused.stderr, /more is reserved/)
   })
 
+  it('gets its space back when files are removed, everywhere', async () => {
+    const [a, b, c] = nodes
+    assert.ok(a !== undefined && b !== undefined && c !== undefined)
+    await a.client().remove('/old', { recursive: true })
+    await a.client().remove('/new')
+    for (const node of [a, b, c]) await eventually(async () => (await node.status()).blobs === 0, `${node.name} to let go of all blobs`, 60_000)
+  })
+
+  it('shrinks below what it has used, politely: all stays readable', async () => {
+    const [a, b] = nodes
+    assert.ok(a !== undefined && b !== undefined)
+    const files = [11, 12, 13, 14].map((seed) => someBytes(3 * mebibyte, seed))
+    for (const [i, bytes] of files.entries()) await a.client().put(`/own/${String(i)}`, once(bytes), { replicas: 1, size: bytes.length })
+    const { usedBytes, reclaimableBytes } = await a.json<QuotaInfo>('quota', 'show')
+    // So low that even its own files have to move.
+    const set = await a.json<QuotaInfo>('quota', 'set', String(usedBytes - reclaimableBytes - 5 * mebibyte))
+    assert.ok(set.overBytes > 4 * mebibyte, JSON.stringify(set))
+    await eventually(async () => (await a.client().quota()).overBytes === 0, 'a to be within its new limit', 60_000)
+    const { peerId } = await a.status()
+    const stats = await Promise.all(files.map(async (_, i) => a.client().stat(`/own/${String(i)}`)))
+    assert.ok(stats.filter(({ replicas }) => !replicas.holders.includes(peerId)).length >= 2, 'nothing was moved')
+    for (const [i, bytes] of files.entries()) assert.ok((await contentOf(b, `/own/${String(i)}`)).equals(bytes))
+  })
+
   it('never passed its quota', () => {
     sampler?.end()
     assert.deepEqual(sampler?.passed, [])
