@@ -99,6 +99,10 @@ class MeshCatalog implements Catalog {
     return this.#records.table.unreferenced()
   }
 
+  async isUnreferenced(cid: string): Promise<boolean> {
+    return this.#records.table.isUnreferenced(cid)
+  }
+
   async hasArrived(moved: Moved): Promise<boolean> {
     return this.#records.hasArrived(moved)
   }

@@ -126,6 +126,8 @@ export interface Files {
   isPinned(blob: string): Promise<boolean>
   /** Whether a pin by CID, or an import that is under way, needs a blob here. */
   isNeeded(blob: string): Promise<boolean>
+  /** Whether a blob that no record names may be wanted all the same, or is this room's to let go. Throws if it cannot be told now. */
+  mayBeWanted(blob: string, signal: AbortSignal): Promise<boolean>
   /** Drops, on this node, what nobody catalogues any more, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
   /** One look for garbage: what `run` does now and then. Returns the blobs dropped. */

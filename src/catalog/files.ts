@@ -235,6 +235,10 @@ class MeshFiles implements Files {
     return this.#garbage.isNeeded(parseCid(blob).toString())
   }
 
+  async mayBeWanted(blob: string, signal: AbortSignal): Promise<boolean> {
+    return this.#garbage.mayBeWanted(parseCid(blob).toString(), signal)
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     await this.#garbage.run(signal)
   }

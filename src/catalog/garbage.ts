@@ -106,6 +106,21 @@ export class Garbage {
     return this.#held.has(blob) || (await this.isPinned(blob))
   }
 
+  /**
+   * What another room must ask before it drops a blob for having no record: a pin, an import that is under way, or a large
+   * file may need it; and what lost its last record is let go of here, in its own time (it may have been moved by somebody
+   * who could not finish telling), and nowhere else.
+   */
+  async mayBeWanted(blob: string, signal: AbortSignal): Promise<boolean> {
+    if ((await this.isNeeded(blob)) || (await this.#components.catalog.isUnreferenced(blob))) return true
+    const asOf = this.#largeFiles
+    const parts = await this.#partsOfLargeFiles(signal)
+    for await (const { cid, size } of this.#components.catalog.unreferenced()) {
+      if (size > blobBytesMax && (await this.#blobsOf(CID.parse(cid), size, signal)).includes(blob)) return true
+    }
+    return parts.has(blob) || asOf !== this.#largeFiles
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
     const isOver = (): boolean => signal.aborted

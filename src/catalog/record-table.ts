@@ -142,6 +142,10 @@ export class RecordTable {
     }
   }
 
+  async isUnreferenced(cid: string): Promise<boolean> {
+    return (await this.#unreferenced.get(parseCid(cid).bytes)) !== undefined
+  }
+
   forgetUnreferenced(cid: string): WriteOperation {
     return this.#unreferenced.del(parseCid(cid).bytes)
   }

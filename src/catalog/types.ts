@@ -145,6 +145,8 @@ export interface Catalog {
   roots(): AsyncIterable<{ cid: string; size: number }>
   /** Roots that lost a record, so that perhaps nobody wants them now, with Unix ms of the last loss. Survives restarts. */
   unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }>
+  /** Whether the root of that CID is on that list, that is, waits to be settled. */
+  isUnreferenced(cid: string): Promise<boolean>
   /** Whether the version that something was moved to, and whatever that was moved to since, has come here. */
   hasArrived(moved: Moved): Promise<boolean>
   /** Takes a root off that list, if `dropped` or if somebody wants it after all: then false. */

@@ -132,6 +132,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       reclaim: async (signal) => store.reclaim(signal),
       mayRepair: () => power.mayRepair(),
       isKept: async (cid) => files.isNeeded(cid),
+      mayBeWanted: async (cid, signal) => files.mayBeWanted(cid, signal),
     },
     replicationSettings(config),
   )

@@ -120,7 +120,8 @@ export class ReplicationRoom implements Replication {
         rescan: () => this.heldChanged(),
         // A promise to another holder binds even where the catalog here says that nobody wants it: it may be behind.
         isBusy: (cid) => this.#carrier.isBusy(cid) || this.#target.isStoring(cid) || this.#dropper.isBound(cid),
-        isKept: async (cid) => (await components.isKept?.(cid)) === true,
+        mayBeWanted: async (cid, signal) =>
+          (await components.isKept?.(cid)) === true || (await components.mayBeWanted?.(cid, signal)) === true,
         orphanDropped: (cid, bytes) => this.#events.emit('done', { kind: 'drop', cid, to: null, bytes }),
       },
     )

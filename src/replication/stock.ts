@@ -33,7 +33,7 @@ export interface StockInit {
   /** The disk is to be read again. */
   readonly rescan: () => void
   readonly isBusy: (cid: string) => boolean
-  readonly isKept: (cid: string) => Promise<boolean>
+  readonly mayBeWanted: (cid: string, signal: AbortSignal) => Promise<boolean>
   readonly orphanDropped: (cid: string, bytes: number) => void
 }
 
@@ -153,7 +153,17 @@ export class Stock {
       const parsed = parseCid(cid)
       if (parsed === undefined) continue
       // Asked anew, past what is remembered: somebody may have put it again.
-      await blobs.drop(parsed, { stillUnwanted: async () => !this.#init.isBusy(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.isKept(cid)) })
+      const stillUnwanted = async (): Promise<boolean> => {
+        try {
+          return !this.#init.isBusy(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.mayBeWanted(cid, signal))
+        } catch {
+          // What cannot be told now is kept, and asked again at the next look.
+          return false
+        }
+      }
+      // Asked before as well: a drop that is refused half-way has looked at every block of it for nothing.
+      if (!(await stillUnwanted())) continue
+      await blobs.drop(parsed, { stillUnwanted })
       if ((await blobs.held(parsed)) === undefined) {
         await this.gone(cid)
         this.#init.orphanDropped(cid, bytes)

@@ -43,6 +43,8 @@ export interface ReplicationComponents {
   reclaim?(signal: AbortSignal): Promise<void>
   /** Whether something besides the catalog's files wants a blob here: a pin by CID, an import under way. Then it stays. */
   isKept?(cid: string): Promise<boolean>
+  /** Whether a blob here that no file names may be wanted all the same, or is another room's to drop. Throws if that cannot be told now. */
+  mayBeWanted?(cid: string, signal: AbortSignal): Promise<boolean>
   /** Whether background repair may run: false on a low battery or a metered network. Asked before each round. */
   mayRepair?(): boolean
 }
