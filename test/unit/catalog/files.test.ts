@@ -156,6 +156,28 @@ describe('files', () => {
     assert.notEqual(await blobs.held(rawCid(Buffer.from('again'))), undefined)
   })
 
+  it('tells another room what it must not drop: pinned, waiting to be let go of here, part of a large file', async () => {
+    const { files, blobs, world } = await setUp()
+    const [p, q] = ['p', 'q'].map((name) => rawCid(Buffer.from(name))) as [ReturnType<typeof rawCid>, ReturnType<typeof rawCid>]
+    blobs.several.set(rawCid(Buffer.from('disk')).toString(), { size: 2.5 * 2 ** 30, blobs: [p, q] })
+    const { cid } = await files.put('/x', bytesOf('small'))
+    const never = new AbortController().signal
+    assert.equal(await files.mayBeWanted(rawCid(Buffer.from('stray')).toString(), never), false)
+    await files.rm('/x')
+    assert.equal(await files.mayBeWanted(cid, never), true)
+    await world.time.advance(120_000)
+    await files.collectGarbage(never)
+    assert.equal(await files.mayBeWanted(cid, never), false)
+    await files.put('/disk', bytesOf('disk'))
+    assert.equal(await files.mayBeWanted(p.toString(), never), true)
+    // Removed, and not let go of yet: its parts are waited for as it is.
+    await files.rm('/disk')
+    assert.equal(await files.mayBeWanted(q.toString(), never), true)
+    await world.time.advance(120_000)
+    await files.collectGarbage(never)
+    assert.equal(await files.mayBeWanted(q.toString(), never), false)
+  })
+
   it('knows the blobs of large files, and drops none while it cannot tell', async () => {
     const { files, blobs, world, node } = await setUp()
     const [p, q, r] = ['p', 'q', 'r'].map((name) => rawCid(Buffer.from(name))) as [ReturnType<typeof rawCid>, ReturnType<typeof rawCid>, ReturnType<typeof rawCid>]
