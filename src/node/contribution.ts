@@ -50,7 +50,7 @@ export function replicationSettings(config: Config): Partial<ReplicationSettings
     placement: { ...placementDefaults, capacityWeight, diversityWeight, reliabilityWeight },
     // Twice the grace before a surplus goes: with a grace of a day that is the two nights that `rebalanceDefaults` explains.
     rebalance: { ...rebalanceDefaults, graceMs, trimAfterMs: Math.min(rebalanceDefaults.trimAfterMs, 2 * graceMs) },
-    evictionStrategy: config['storage.eviction_strategy'] as ReplicationSettings['evictionStrategy'],
+    evictionStrategy: config['storage.eviction_strategy'],
     autoEvict: config['storage.auto_evict'],
     sweepIntervalMs: Math.max(sweepMsMin, Math.min(sweepMsMax, graceMs / sweepsPerGrace)),
     balanceIntervalMs: config['storage.eviction.rebalance_interval'],

@@ -198,6 +198,25 @@ describe('replication: what it does', function () {
     await mesh.end()
   })
 
+  it('keeps what is pinned here though no file refers to it, and lets go when it is told that nobody needs it', async () => {
+    const mesh = await meshOf(3, 200 * mib, { settings: { orphanAfterMs: 60_000 } })
+    const [a, b] = [mesh.hosts[0]!, mesh.hosts[1]!]
+    const { path, cid } = mesh.put(a, { bytes: mib, replicas: 3 })
+    await mesh.until(holds(mesh, cid, 3), 20_000, 'three copies')
+    b.kept.add(cid)
+    mesh.change(a, path, undefined)
+    await mesh.until(holds(mesh, cid, 1), 60_000, 'the pinned one alone')
+    // A restart forgets that a file was removed; later it is nobody's all the same.
+    mesh.crash(b)
+    mesh.restart(b)
+    await mesh.clock.advance(5 * 60_000)
+    assert.deepEqual(mesh.copies(cid).map(({ id }) => id), [b.id])
+    b.kept.delete(cid)
+    b.replication.unneeded(cid)
+    await mesh.until(holds(mesh, cid, 0), 60_000, 'none')
+    await mesh.end()
+  })
+
   it('takes nothing that no file refers to', async () => {
     const mesh = await meshOf(2, 300 * mib)
     const stray = cidOf('stray')

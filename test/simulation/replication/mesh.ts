@@ -23,6 +23,8 @@ export interface Host {
   running: Promise<void>
   dead: boolean
   settings: Partial<ReplicationSettings>
+  /** Pinned by CID, or being imported. */
+  readonly kept: Set<string>
 }
 
 export interface MeshInit {
@@ -71,7 +73,7 @@ export class Mesh {
       rebalance: { ...replicationDefaults.rebalance, graceMs, urgentAfterMs: 5_000, trimAfterMs: 5 * 60_000 },
       ...this.init.settings,
     }
-    const host = { id, net, rpc: new RestartableRpc(net.rpc), disk, membership, dead: false, settings, index } as unknown as Host
+    const host = { id, net, rpc: new RestartableRpc(net.rpc), disk, membership, dead: false, settings, index, kept: new Set<string>() } as unknown as Host
     this.hosts.push(host)
     this.start(host)
     return host
@@ -95,6 +97,7 @@ export class Mesh {
         log: silentLog,
         usage: async () => usageOf(host.disk),
         freeDisk: async () => 1e15,
+        isKept: async (cid) => host.kept.has(cid),
         reclaim: async () => {
           host.disk.garbageBytes = 0
         },
