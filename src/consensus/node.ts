@@ -166,13 +166,18 @@ export class Node implements Context {
   receive(reply: Reply, now: Readings): void {
     this.#now = now
     const pending = reply.nonce.start === this.#init.start ? this.#pending.get(reply.nonce.counter) : undefined
+    this.#saw(reply)
     if (pending === undefined || !this.#isFrom(pending, reply)) return
     this.#pending.delete(reply.nonce.counter)
+    if (reply.body.kind === 'refused') this.#refused(pending, reply.voter, reply.config, reply.body.why)
+    pending.heard(reply.voter, reply.body)
+  }
+
+  /** Also from replies that come too late to count: what a voter once told it must never have less than. */
+  #saw(reply: Reply): void {
     const store = storeKey(reply.voter)
     const seen = this.#seen.get(store)
     if (seen?.start !== reply.start || seen.sequence < reply.sequence) this.#seen.set(store, { start: reply.start, sequence: reply.sequence })
-    if (reply.body.kind === 'refused') this.#refused(pending, reply.voter, reply.config, reply.body.why)
-    pending.heard(reply.voter, reply.body)
   }
 
   wake(now: Readings): void {

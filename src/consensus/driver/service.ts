@@ -81,6 +81,8 @@ export class Consensus {
   #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void }[] = []
   #writing: Promise<void> | undefined
   #synced = 0
+  #syncMs = 0
+  #startingAnew = false
   #cancelWake: (() => void) | undefined
   #signal: AbortSignal | undefined
   #failed: unknown
@@ -313,7 +315,9 @@ export class Consensus {
       await memoryFile.put(stored)
     }
     const start = Buffer.from(random.bytes(16)).toString('hex')
-    const common = { node: connections.self, incarnation, start, timing: this.#timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
+    const backoffMs = (): number => this.#backoffMs()
+    const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
+    const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const state = await this.#disk.load()
     this.#synced = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
@@ -323,6 +327,14 @@ export class Consensus {
     // Configuration 0 has no snapshot: whoever is in it begins at once.
     const head = chain[chain.length - 1]
     if (head !== undefined && state.record.config === -1) this.#voter.adopt(chain, this.#init.readings())
+  }
+
+  /** What a duel's wait starts from: the slowest voter's round trip, or a sync if that is longer. */
+  #backoffMs(): number {
+    const { connections } = this.#components
+    let longest = Math.max(this.#timing.backoffMs, this.#syncMs)
+    for (const { node } of this.#node?.config.members ?? []) longest = Math.max(longest, connections.rttMs(node) ?? 0)
+    return longest
   }
 
   /** Every input goes through here: what the core wants done is done, and its next wake-up is set. */
@@ -390,7 +402,11 @@ export class Consensus {
       const reply = voter.handle(request, this.#init.readings())
       return new Promise<Reply>((resolve) => { this.#held.push({ reply, resolve }) })
     })
-    if (voter.forgot) this.#components.log.error('a peer was told more by this node\'s lease store than it has: the disk went back in time. It answers no more; restart the node with an empty lease store', {})
+    if (voter.forgot && !this.#startingAnew) {
+      this.#startingAnew = true
+      // Not awaited: the refusals still have to leave.
+      this.#startAnew().catch((error: unknown) => { this.#fail(error) })
+    }
     this.#writing ??= this.#write(voter).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#writing = undefined })
     return Promise.all(replies)
   }
@@ -401,8 +417,11 @@ export class Consensus {
     for (;;) {
       const batch = voter.takeBatch()
       if (batch !== undefined) {
+        const startedMs = this.#components.clock.monotonicMs()
         await this.#disk.write(batch)
         await this.#components.memoryFile.put(batch.sequence)
+        // Smoothed: one slow sync is no reason to wait longer for the next hour.
+        this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
         this.#synced = batch.sequence
         this.counters.batches++
         this.counters.batchChanges += batch.changes.length
@@ -413,6 +432,25 @@ export class Consensus {
       for (const { reply, resolve } of ready) resolve(reply.release(synced))
       if (this.#held.length === 0) return
     }
+  }
+
+  /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */
+  async #startAnew(): Promise<void> {
+    const { log, random, memoryFile } = this.#components
+    log.error('a peer was told more by this node\'s lease store than it has: the disk went back in time. It starts as a new one and will be configured in again', {})
+    const node = this.#node
+    await this.#writing
+    this.#input((old) => {
+      for (const scope of [...old.holdings.scopes()]) this.#events.emit('lost', { scope, token: old.holdings.get(scope)?.value.token ?? 0, why: 'evicted' })
+      old.observer?.restarted()
+    })
+    this.#node = undefined
+    this.#cancelWake?.()
+    await this.#disk.reset(Buffer.from(random.bytes(16)).toString('hex'), node?.chain ?? [])
+    await memoryFile.put(0)
+    await this.#boot()
+    this.#startingAnew = false
+    this.#input((fresh, now) => { fresh.start(now) })
   }
 
   /** The disk does not do as it should: nothing is promised from here on. */

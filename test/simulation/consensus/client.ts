@@ -14,7 +14,8 @@ export interface ClientInit {
   readonly thinkMs: number
   /** How often the holder's governor agrees. */
   readonly generosity: number
-  readonly clocksInBounds: boolean
+  /** And no node runs twice. Else an old holder may serve a while longer; only its writes must not get through. */
+  readonly clocksInBounds: () => boolean
 }
 
 interface Held {
@@ -211,7 +212,7 @@ export class Client {
   #write(scope: string, held: Held): void {
     const { node } = this.#process
     if (held.writing || node.mayAct(scope, this.#host.readings) !== held.token) return
-    this.#store.serving(scope, held.token, held.content, this.#init.clocksInBounds)
+    this.#store.serving(scope, held.token, held.content, this.#init.clocksInBounds())
     held.writing = true
     held.sequence++
     this.#writes++

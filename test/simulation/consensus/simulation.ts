@@ -146,7 +146,7 @@ export class Simulation implements HostHooks {
   started(host: Host, process: Process): void {
     const client = new Client(
       { world: this.world, network: this.#network, store: this.#store, history: this.#history, host, process, counters: this.#counters },
-      { scopes: this.#scopes, thinkMs: this.#weather.thinkMs, generosity: 0.7, clocksInBounds: this.#weather.clocksInBounds && !this.#cloned.has(host.id) },
+      { scopes: this.#scopes, thinkMs: this.#weather.thinkMs, generosity: 0.7, clocksInBounds: () => this.#weather.clocksInBounds && this.#cloned.size === 0 },
     )
     this.#clients.set(process, client)
     if (!this.#faulty) client.goal = new Set()

@@ -95,6 +95,26 @@ describe('consensus driver', () => {
     assert.equal((await keepers[0]!.list()).voters.length, 3)
   })
 
+  it('starts with a new store when peers were told more: the whole disk went back', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => c!.consensus.votesIn === 1)
+    const early: [Uint8Array, Uint8Array][] = []
+    for await (const [key, value] of c!.store.entries()) early.push([key, value])
+    const told = c!.memoryFile.sequence
+    for (const scope of ['s', 't', 'u', 'v', 'w']) await a!.consensus.acquire(scope)
+    await until(() => (c!.memoryFile.sequence ?? 0) > (told ?? 0) + 2)
+    await c!.stop()
+    const now: Uint8Array[] = []
+    for await (const [key] of c!.store.entries()) now.push(key)
+    await c!.store.write([...now.map((key) => c!.store.del(key)), ...early.map(([key, value]) => c!.store.put(key, value))])
+    c!.memoryFile.sequence = told
+    made.start(c!)
+    await until(() => c!.consensus.votesIn === -1 && c!.consensus.session !== undefined)
+    assert.equal((await c!.consensus.read('s'))?.holder?.node, a!.id)
+  })
+
   it('ends a wait at once when it is cancelled', async () => {
     const [made, [a, b]] = await meshOf(2)
     mesh = made
