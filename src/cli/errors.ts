@@ -15,20 +15,33 @@ export type CliCode =
   | 'AMBIGUOUS'
   /** Some files of a folder. */
   | 'NOT_ALL'
+  /** The lease that a command ran under. */
+  | 'LEASE_LOST'
+  | 'CANNOT_RUN'
 
 export class CliError extends CodedError<CliCode> {}
+
+/** Another program ran for us, and this is how it ended: nothing more is said, the code is passed on. */
+export class ExitWith extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super(`ended with ${String(exitCode)}`)
+    this.exitCode = exitCode
+  }
+}
 
 /** 0 done; 1 failed; 2 wrong usage, or the API said no; 62 timed out; 125 cancelled. */
 export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
 
 /** Codes of what happens on this machine, outside a node, through nobody's wrong typing. */
-const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'NOT_ALL', 'INTERNAL'])
+const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'NOT_ALL', 'LEASE_LOST', 'CANNOT_RUN', 'INTERNAL'])
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.refused
   const code = codeOf(error)
-  if (code === 'DEADLINE') return exitCodes.timedOut
-  if (code === 'ABORTED' || code === 'ABORT_ERR') return exitCodes.cancelled
+  if (code === 'DEADLINE' || code === 'TIMED_OUT') return exitCodes.timedOut
+  if (code === 'ABORTED' || code === 'CANCELLED' || code === 'ABORT_ERR') return exitCodes.cancelled
   if (error instanceof ClientError && error.status !== undefined) {
     return error.status < 500 || error.status === 507 ? exitCodes.refused : exitCodes.failed
   }

@@ -21,6 +21,8 @@ import { removeApiFile, writeApiFile } from './home.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
 import { releaseIdleMemory } from './idle-memory.js'
+import { clockStepMs } from './lease-clocks.js'
+import { LeasePart } from './lease-part.js'
 import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
 import { segmentOf } from './segment.js'
@@ -126,10 +128,16 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock }, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)
 
+  const leases = new LeasePart(
+    { store, membership, net, signer, clock, random, log },
+    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock) },
+  )
+  leases.start(lifecycle)
+
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length
   const service = new NodeService(
     {
-      membership, net, store, blobs, catalog, disk, clock,
+      membership, net, store, blobs, catalog, leases, disk, clock,
       files: new ApiFiles({ self: net.self, files, catalog, blobs, routing: net.routing, clock, nodesUp }),
       tallies: new Tallies({ catalog, blobs, clock, self: net.self }),
     },

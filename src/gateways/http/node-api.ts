@@ -1,6 +1,6 @@
 import type {
-  DoctorCheck, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer, Priority,
-  PutFolderResult, PutOptions, PutResult, VerifyResult,
+  AcquireLease, DoctorCheck, FileInfo, FolderEntry, InviteInfo, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, ListEntry, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer, Priority,
+  PutFolderResult, PutOptions, PutResult, VerifyResult, VotersInfo,
 } from '../../client/index.js'
 
 export interface Signalled {
@@ -31,6 +31,25 @@ export interface NodeFiles {
   verify(cid: string | undefined, options: Signalled): AsyncIterable<VerifyResult>
 }
 
+/** Who may: leases of agents, and who votes on them. */
+export interface NodeLeases {
+  /** A wait whose signal aborts leaves nothing behind. */
+  acquire(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
+  steal(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
+  /** `leaseId`: whole, or a beginning that only one lease has. */
+  renew(leaseId: string, ttlMs: number | undefined, options: Signalled): Promise<LeaseInfo>
+  release(leaseId: string, options: Signalled): Promise<LeaseInfo>
+  get(leaseId: string, options: Signalled): Promise<LeaseInfo>
+  list(filter: { scope?: string; agent?: string }, options: Signalled): Promise<LeaseInfo[]>
+  locked(scope: string, options: Signalled): Promise<LeaseLocked>
+  history(query: LeaseHistoryQuery): Promise<LeaseTransition[]>
+  forceRelease(agent: string, options: Signalled): Promise<{ released: number }>
+  settings(options: Signalled): Promise<LeaseSettings>
+  setSettings(changes: Readonly<Record<string, unknown>>, options: Signalled): Promise<LeaseSettings>
+  voters(options: Signalled): Promise<VotersInfo>
+  setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
+}
+
 /** Figures read at the moment of a scrape; none of them has a label whose values grow with the mesh. */
 export interface NodeFigures {
   peersConnected: number
@@ -45,11 +64,13 @@ export interface NodeFigures {
   provideLagSeconds: number
   uptimeSeconds: number
   ready: boolean
+  leases?: { held: number; acquired: number; waits: number; conflicts: number; timeouts: number; renewals: number; expired: number; revoked: number; released: number; handedOver: number; contended: number; noQuorum: number }
 }
 
 /** What the HTTP door needs of a node, and all that it can make one do. */
 export interface NodeApi {
   readonly files: NodeFiles
+  readonly leases: NodeLeases
   state(): NodeState
   status(): Promise<NodeStatus>
   peers(): Promise<Peer[]>

@@ -12,6 +12,7 @@ import { contentRoutes } from './routes/content.js'
 import { eventRoutes } from './routes/events.js'
 import { fileRoutes, fileDocumentRoutes } from './routes/files.js'
 import { folderRoutes } from './routes/folders.js'
+import { leaseRoutes } from './routes/leases.js'
 import { nodeRoutes } from './routes/node.js'
 import { webRoutes } from './routes/web.js'
 import { answers, bodies, queries } from './schemas.js'
@@ -148,6 +149,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   })
   webRoutes(server)
   nodeRoutes(server, node)
+  leaseRoutes(server, node)
   contentRoutes(server, node)
   eventRoutes(server, { node, clock, closing: closing.signal })
   fileDocumentRoutes(server, node)
