@@ -23,7 +23,20 @@ export async function* carOf(root: CID, get: Get, blobContentBytesMax: number): 
   )
   producing.catch(() => undefined)
   try {
-    yield* out
+    // The first chunk is the header, which holds only what was asked for. It waits for a block, so that a root that nobody
+    // has is an error, and not the beginning of an archive.
+    let header: Uint8Array | undefined
+    let isFirst = true
+    for await (const chunk of out) {
+      if (isFirst) {
+        isFirst = false
+        header = chunk
+        continue
+      }
+      if (header !== undefined) yield header
+      header = undefined
+      yield chunk
+    }
     await producing
   } finally {
     stop.abort(new BlobError('ABORTED', 'nobody reads the CAR any more'))

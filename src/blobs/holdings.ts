@@ -57,6 +57,8 @@ export class Holdings {
       const before = await records.held(ref.cid)
       if (before !== undefined) {
         if (!provisional && (await records.isProvisional(ref.cid))) operations.push(records.deleteProvisional(ref.cid))
+        // The draft's bytes were verified just now: what is in quarantine here is made whole by them before they go.
+        if ((await this.#components.blocks.quarantined()).length > 0) await draft.flush()
         if (operations.length > 0) await records.write(operations)
         await draft.abort()
         return before
@@ -67,6 +69,20 @@ export class Holdings {
       await draft.commit(operations)
       announcer.announce(ref.cid.toString(), 'provide')
       return held
+    })
+  }
+
+  /**
+   * The blob, if it is held: for somebody else than an import under way, so that it stays whatever becomes of that one.
+   */
+  async keep(cid: CID): Promise<HeldBlob | undefined> {
+    const { records } = this.#components
+    const held = await records.held(cid)
+    if (held === undefined || (!this.#lock.isBusy(keyOf(cid)) && !(await records.isProvisional(cid)))) return held
+    return this.#lock.run(keyOf(cid), async () => {
+      const now = await records.held(cid)
+      if (now !== undefined && (await records.isProvisional(cid))) await records.write([records.deleteProvisional(cid)])
+      return now
     })
   }
 
@@ -86,7 +102,9 @@ export class Holdings {
     const left = (this.#leaning.get(key) ?? 1) - 1
     if (left > 0) this.#leaning.set(key, left)
     else this.#leaning.delete(key)
-    if (!well && left === 0 && (await this.#components.records.isProvisional(cid))) await this.drop(cid, (node) => this.#components.blocks.get(node))
+    if (!well && left === 0) await this.#dropProvisional(cid)
+    // A drop that came in while the last commit was under way has marked it after that: the next start would let it go.
+    else if (well) await this.keep(cid)
   }
 
   /** `read` is how nodes of the blob are read, should one be damaged here. */
@@ -96,7 +114,10 @@ export class Holdings {
       await this.#finishDrop(cid)
       const held = await records.held(cid)
       if (held === undefined) return
+      const isLeanedOn = this.#leaning.has(keyOf(cid))
       if (stillUnwanted !== undefined && !(await stillUnwanted())) return
+      // An import that ended while the question was asked: its record came too late for the answer.
+      if (isLeanedOn && !this.#leaning.has(keyOf(cid))) return
       if ((this.#leaning.get(keyOf(cid)) ?? 0) > 0) {
         await records.write([records.putProvisional(cid)])
         return
@@ -109,20 +130,36 @@ export class Holdings {
 
   /** What a crash left half done: drops go on, blobs of imports that never ended go. */
   async recover(): Promise<void> {
-    const { records, blocks } = this.#components
+    const { records } = this.#components
     for (const { ref } of await records.allDropping()) await this.#lock.run(keyOf(ref.cid), () => this.#finishDrop(ref.cid))
     for (const cid of await records.provisional()) {
-      if (!this.#leaning.has(keyOf(cid))) await this.drop(cid, (node) => blocks.get(node))
+      if (!this.#leaning.has(keyOf(cid))) await this.#dropProvisional(cid)
     }
+  }
+
+  /** Asked again under the lock: whoever came to hold it meanwhile was told that it stays. */
+  async #dropProvisional(cid: CID): Promise<void> {
+    const { records, blocks } = this.#components
+    if (await records.isProvisional(cid)) await this.drop(cid, (node) => blocks.get(node), () => records.isProvisional(cid))
   }
 
   async #finishDrop(cid: CID): Promise<void> {
     const { records, blocks } = this.#components
-    this.#dropping ??= records.allDropping().then((all) => new Set(all.map(({ ref }) => keyOf(ref.cid))))
+    this.#dropping ??= this.#readDropping()
     if (!(await this.#dropping).has(keyOf(cid))) return
     const dropping = await records.dropping(cid)
     if (dropping === undefined) return
     await this.#release(dropping, await blocksOf(dropping.ref, blobContentBytesMax(this.#profile), (node) => blocks.get(node)))
+  }
+
+  async #readDropping(): Promise<Set<string>> {
+    try {
+      return new Set((await this.#components.records.allDropping()).map(({ ref }) => keyOf(ref.cid)))
+    } catch (error) {
+      // A read that failed once must not refuse every blob from now on.
+      this.#dropping = undefined
+      throw error
+    }
   }
 
   /**

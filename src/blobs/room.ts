@@ -227,7 +227,7 @@ export class BlobRoom implements BlobService {
     assertAccepted(ref.cid)
     for (;;) {
       options.signal?.throwIfAborted()
-      const held = await this.#records.held(ref.cid)
+      const held = await this.#holdings.keep(ref.cid)
       const wrong = held?.kind ?? this.#fetches.get(keyOf(ref.cid))?.kind ?? ref.kind
       if (wrong !== ref.kind) throw new BlobError('BAD_CID', `${ref.cid.toString()} was asked for as a ${ref.kind} and is a ${wrong}`, { cid: ref.cid.toString(), kind: wrong })
       if (held !== undefined) return { arrivals: undefined, done: Promise.resolve(held) }

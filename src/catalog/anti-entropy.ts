@@ -38,7 +38,7 @@ export interface Pulled {
  * 20 bytes. Each side pulls for itself; who is asked by somebody with another root asks back.
  *
  * `forgetUntilMs`: set at a node that was away for longer than tombstones live. The peer then is the authority on all
- * that is older than this: what it does not know was deleted, and its tombstone has been purged since.
+ * that is older than this: what it does not know was deleted, and its tombstone has been purged since; unless it knows nothing of what we had.
  */
 export async function pull(
   components: PullComponents,
@@ -58,6 +58,8 @@ export async function pull(
   if (digest.buckets.length === 0 || (digest.returning && options.forgetUntilMs === undefined)) return nothing
   if (digest.buckets.length !== 256 * hashBytes) throw new CommonError('BAD_INPUT', 'an answer to catalog.digest has a wrong length')
 
+  const had = isAuthority ? await olderThan(records, options.forgetUntilMs ?? 0) : new Set<string>()
+  const missing: { wanted: readonly RecordsWanted[]; unknown: Uint8Array }[] = []
   const places = await differingBuckets(records, digest.buckets, isAuthority, ask)
   let accepted = 0
   let forgotten = 0
@@ -66,7 +68,7 @@ export async function pull(
     for (let next = await work.next(); next.done !== true; next = await work.next()) {
       for await (const response of exchange(ask, next.value)) {
         accepted += (await records.ingest(response.records)).accepted
-        if (isAuthority && response.unknown.length > 0) forgotten += await forget(records, next.value, response.unknown, options.forgetUntilMs ?? 0)
+        if (isAuthority && response.unknown.length > 0) missing.push({ wanted: next.value, unknown: response.unknown })
       }
     }
   }
@@ -76,6 +78,11 @@ export async function pull(
   } finally {
     await work.return(undefined)
   }
+  const unknown = new Set(missing.flatMap((answer) => hashesOf(answer.unknown)))
+  // Whoever knows nothing at all of what we had did not stay and see it deleted: a new member, or one that was set up
+  // anew, perhaps after losing what we alone still have.
+  if (had.size > 0 && [...had].every((hash) => unknown.has(hash))) return { accepted, forgotten, peerRoot: undefined, peerReturning: true }
+  for (const answer of missing) forgotten += await forget(records, answer.wanted, answer.unknown, options.forgetUntilMs ?? 0)
   return { accepted, forgotten, peerRoot: rootOf(digest.buckets), peerReturning: digest.returning }
 }
 
@@ -148,6 +155,16 @@ async function* exchange(ask: Ask, wanted: readonly RecordsWanted[]): AsyncGener
     rest = rest.slice(response.done)
     after = response.next
   }
+}
+
+/** The names of all versions here of paths that have not changed since. */
+async function olderThan(records: Records, untilMs: number): Promise<Set<string>> {
+  const hashes = new Set<string>()
+  for await (const [, entry] of records.table.entries(new Uint8Array(0))) {
+    if (hlcToMs(entry.modifiedMax) > untilMs) continue
+    for (const hash of entry.hashes) hashes.add(short(hash))
+  }
+  return hashes
 }
 
 /** Removes what the authority does not know, if it is as old as our last contact. */

@@ -13,6 +13,7 @@ import type {
   CatalogStats,
   Edit,
   FileRecord,
+  Moved,
   Prepared,
 } from './types.js'
 
@@ -94,8 +95,12 @@ class MeshCatalog implements Catalog {
     return this.#records.table.roots()
   }
 
-  unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number }> {
+  unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }> {
     return this.#records.table.unreferenced()
+  }
+
+  async hasArrived(moved: Moved): Promise<boolean> {
+    return this.#records.hasArrived(moved)
   }
 
   async settle(cid: string, dropped: boolean): Promise<boolean> {

@@ -20,7 +20,7 @@ export interface FilesComponents {
 
 export interface FilesInit {
   /** Wanted replicas of a new file that nobody says anything about, by priority. */
-  readonly defaultReplicas?: Partial<Record<Priority, number>>
+  readonly defaultReplicas?: Partial<Record<Priority, number>> | ((priority: Priority) => number)
   /** How long blobs stay after their last record has gone. Default 60 s: a file that is being moved or read is safe. */
   readonly garbageDelayMs?: number
   /** Between two looks for such blobs. Default 30 s. */
@@ -124,6 +124,8 @@ export interface Files {
   pins(): Promise<string[]>
   /** Whether this node must not let go of a blob for as long as a pin by CID stands. */
   isPinned(blob: string): Promise<boolean>
+  /** Whether a pin by CID, or an import that is under way, needs a blob here. */
+  isNeeded(blob: string): Promise<boolean>
   /** Drops, on this node, what nobody catalogues any more, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
   /** One look for garbage: what `run` does now and then. Returns the blobs dropped. */

@@ -18,8 +18,10 @@ import { parseCid } from './record.js'
 import type { Edit, FileContent, FileRecord, Prepared, Priority } from './types.js'
 import { CatalogError } from './types.js'
 
+const tableReplicas: Record<Priority, number> = { critical: 5, high: 3, normal: 2, low: 1, expendable: 1 }
+
 const defaults = {
-  defaultReplicas: { critical: 5, high: 3, normal: 2, low: 1, expendable: 1 } as Record<Priority, number>,
+  defaultReplicas: (priority: Priority): number => tableReplicas[priority],
   garbageDelayMs: 60_000,
   garbageIntervalMs: 30_000,
   // A durable write is shared by all that wait for it: the more files are under way, the fewer syncs a file costs.
@@ -34,11 +36,9 @@ const movesPerBatch = 5000
 const movesRetriesMax = 5
 
 export function createFiles(components: FilesComponents, init: FilesInit = {}): Files {
-  return new MeshFiles(components, {
-    ...defaults,
-    ...init,
-    defaultReplicas: { ...defaults.defaultReplicas, ...init.defaultReplicas },
-  })
+  const { defaultReplicas: given } = init
+  const defaultReplicas = typeof given === 'function' ? given : (priority: Priority): number => given?.[priority] ?? tableReplicas[priority]
+  return new MeshFiles(components, { ...defaults, ...init, defaultReplicas })
 }
 
 class MeshFiles implements Files {
@@ -139,7 +139,7 @@ class MeshFiles implements Files {
     const isFolder = await catalog.isFolder(folder)
     if (record === undefined && !isFolder) throw notFound(folder)
     if (isFolder && options.recursive !== true && record === undefined) {
-      throw new CatalogError('IS_FOLDER', `${folder} is a folder: say that all of it is to go`, { path: folder })
+      throw new CatalogError('IS_FOLDER', `${folder} is a folder: remove it with all that is in it by --recursive (-r)`, { path: folder })
     }
     const token = options.token === undefined ? {} : { token: options.token }
     let removed = 0
@@ -208,7 +208,8 @@ class MeshFiles implements Files {
     const { defaultReplicas } = this.#init
     return this.#change(path, (content) => ({
       priority,
-      ...(content.replicas === defaultReplicas[content.priority] ? { replicas: defaultReplicas[priority] } : {}),
+      // What a priority stands for may depend on the room there was, so the published number counts too.
+      ...([defaultReplicas(content.priority), tableReplicas[content.priority]].includes(content.replicas) ? { replicas: defaultReplicas(priority) } : {}),
     }))
   }
 
@@ -230,6 +231,10 @@ class MeshFiles implements Files {
     return this.#garbage.isPinned(parseCid(blob).toString())
   }
 
+  async isNeeded(blob: string): Promise<boolean> {
+    return this.#garbage.isNeeded(parseCid(blob).toString())
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     await this.#garbage.run(signal)
   }
@@ -246,7 +251,7 @@ class MeshFiles implements Files {
     const current = target === undefined ? undefined : await this.#checkPlace(target, options, checked)
     const priority = options.priority ?? current?.content?.priority ?? 'normal'
     const isSaid = options.priority !== undefined || current === undefined
-    const replicas = options.replicas ?? (isSaid ? this.#init.defaultReplicas[priority] : undefined)
+    const replicas = options.replicas ?? (isSaid ? this.#init.defaultReplicas(priority) : undefined)
     const under: { prepared: Prepared | undefined } = { prepared: undefined }
     let letGo: () => void = () => undefined
     const operations = async (imported: Imported): Promise<Prepared['operations']> => {
@@ -271,7 +276,7 @@ class MeshFiles implements Files {
         size: imported.size,
         path: target,
         priority: record?.content?.priority ?? priority,
-        replicas: record?.content?.replicas ?? replicas ?? this.#init.defaultReplicas[priority],
+        replicas: record?.content?.replicas ?? replicas ?? this.#init.defaultReplicas(priority),
         blobs: imported.blobs,
         record,
         elapsedMs: clock.monotonicMs() - startedMs,
@@ -352,7 +357,7 @@ function moveEdits(record: FileRecord, target: string, overwrite: boolean): Edit
   if (content === undefined) return []
   return [
     { path: target, content: { ...content }, owner, ifAbsent: !overwrite },
-    { path, content: 'deleted', ifVersion: { modified, writer } },
+    { path, content: 'deleted', ifVersion: { modified, writer }, movedTo: target },
   ]
 }
 

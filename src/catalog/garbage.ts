@@ -8,12 +8,20 @@ import type { FilesComponents } from './files-types.js'
 const blobBytesMax = 2 ** 30
 /** Roots looked at in one pass; the rest wait for the next. */
 const rootsPerPass = 1000
+/** How long content waits for the record that it was moved to: as long as deletions are remembered, and then nobody brings it. */
+const movedMsMax = 180 * 24 * 3600_000
 /** To find the blobs of a large file whose upper nodes are not here. It is asked again in the next pass. */
 const listDeadlineMs = 15_000
 
 export interface GarbageInit {
   readonly garbageDelayMs: number
   readonly garbageIntervalMs: number
+}
+
+interface Parts {
+  /** The count of large files when the list was begun. */
+  readonly asOf: number
+  readonly blobs: ReadonlySet<string>
 }
 
 /**
@@ -38,8 +46,14 @@ export class Garbage {
   /** Blobs of imports that are under way, by how many. */
   readonly #held = new Map<string, number>()
 
+  /** Large files that came to be, so that a list of their parts can be told to be out of date. */
+  #largeFiles = 0
+
   constructor(components: FilesComponents, init: GarbageInit) {
     this.#components = components
+    components.catalog.on('change', ({ current }) => {
+      if (current.content !== undefined && current.content.size > blobBytesMax) this.#largeFiles++
+    })
     this.#init = init
     this.#pinned = components.meta.slice('p/')
     this.#large = components.meta.slice('m/')
@@ -87,6 +101,11 @@ export class Garbage {
     return false
   }
 
+  /** Whether a pin, or an import that is under way, needs it. */
+  async isNeeded(blob: string): Promise<boolean> {
+    return this.#held.has(blob) || (await this.isPinned(blob))
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
     const isOver = (): boolean => signal.aborted
@@ -108,20 +127,23 @@ export class Garbage {
     const due: { cid: string; size: number }[] = []
     for await (const root of catalog.unreferenced()) {
       // A clock that was set back makes it wait once more, and no longer.
-      if (Math.abs(now - root.sinceMs) >= this.#init.garbageDelayMs) due.push(root)
+      if (Math.abs(now - root.sinceMs) < this.#init.garbageDelayMs) continue
+      // Whoever moved it may have gone in the middle of telling, and this may be the only node that has it.
+      if (root.moved !== undefined && Math.abs(now - root.sinceMs) < movedMsMax && !(await catalog.hasArrived(root.moved))) continue
+      due.push(root)
       if (due.length >= rootsPerPass) break
     }
     let dropped = 0
-    let parts: Set<string> | undefined
+    let parts: Parts | undefined
     for (const { cid, size } of due) {
       signal.throwIfAborted()
       try {
         if (!(await catalog.settle(cid, false))) continue
-        parts ??= await this.#partsOfLargeFiles(signal)
+        if (parts?.asOf !== this.#largeFiles) parts = { asOf: this.#largeFiles, blobs: await this.#partsOfLargeFiles(signal) }
         for (const blob of await this.#blobsOf(CID.parse(cid), size, signal)) {
           if (await this.#dropUnwanted(blob, parts)) dropped++
         }
-        if (this.#held.has(cid)) continue
+        if (this.#held.has(cid) || parts.asOf !== this.#largeFiles) continue
         if (await catalog.settle(cid, true)) await this.#components.meta.write([this.#large.del(CID.parse(cid).bytes)], { durable: false })
       } catch (error) {
         signal.throwIfAborted()
@@ -132,11 +154,16 @@ export class Garbage {
     return dropped
   }
 
-  async #dropUnwanted(blob: string, parts: ReadonlySet<string>): Promise<boolean> {
+  async #dropUnwanted(blob: string, parts: Parts): Promise<boolean> {
     const { blobs, catalog } = this.#components
     const cid = CID.parse(blob)
     const stillUnwanted = async (): Promise<boolean> =>
-      !this.#held.has(blob) && !parts.has(blob) && !(await this.isPinned(blob)) && (await catalog.byCid(blob)).length === 0
+      !this.#held.has(blob) &&
+      !parts.blobs.has(blob) &&
+      !(await this.isPinned(blob)) &&
+      (await catalog.byCid(blob)).length === 0 &&
+      // Last, so that a large file that came meanwhile, and that the list does not know, keeps all that is left.
+      parts.asOf === this.#largeFiles
     if ((await blobs.held(cid)) === undefined || !(await stillUnwanted())) return false
     await blobs.drop(cid, { stillUnwanted })
     return (await blobs.held(cid)) === undefined

@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer'
 import { CID } from 'multiformats/cid'
-import type { Hlc, KeyRange, KeyValue, WriteOperation } from '../base/index.js'
+import type { Hlc, KeyRange, KeyValue, NodeId, WriteOperation } from '../base/index.js'
 import { hashOfPath } from './digest-tree.js'
 import type { Version } from './merge.js'
 import { viewOf } from './merge.js'
 import { conflictPath, pathKey, pathOfKey } from './path.js'
 import { decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid } from './record.js'
-import type { FileRecord } from './types.js'
+import type { FileRecord, Moved } from './types.js'
 
 /**
  * The catalog on disk: five tables in the room's slice, of which only the first could not be made again from the others.
@@ -17,7 +17,8 @@ import type { FileRecord } from './types.js'
  *   b/     16 bytes of SHA-256 of the path       see `encodeEntry`: what digests and counts are made of
  *   c/     path key of a conflict copy           the SignedRecord that is seen there
  *   i/     binary CID, `f` or `c`, path key      size of the content (u64): who has this root
- *   u/     binary CID                            since when (u64, Unix ms), size (u64): who lost a record with this root
+ *   u/     binary CID                            since when (u64, Unix ms), size (u64): who lost a record with this root;
+ *                                                if it was moved, JSON: [path, "modified", writer] of where it is now
  *
  * An entry of b/:
  *
@@ -135,9 +136,9 @@ export class RecordTable {
     }
   }
 
-  async *unreferenced(): AsyncGenerator<{ cid: string; size: number; sinceMs: number }> {
+  async *unreferenced(): AsyncGenerator<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }> {
     for await (const [key, value] of this.#unreferenced.entries()) {
-      yield { cid: CID.decode(key).toString(), sinceMs: readU64(value, 0), size: readU64(value, 8) }
+      yield { cid: CID.decode(key).toString(), sinceMs: readU64(value, 0), size: readU64(value, 8), moved: decodeMoved(value.subarray(16)) }
     }
   }
 
@@ -172,12 +173,13 @@ export class RecordTable {
       operations.push(this.#cids.put(cidKey, u64s(record.content?.size ?? 0)))
       if (record.conflictOf !== undefined) operations.push(this.#copies.put(pathKey(record.path), version.bytes))
     }
+    const moved = after.find(({ record }) => record.moved !== undefined)?.record.moved
     for (const { record } of old.values()) {
       operations.push(this.#cids.del(this.#cidKey(record)))
       if (record.conflictOf !== undefined && !copies.has(record.path)) operations.push(this.#copies.del(pathKey(record.path)))
       // Whether anybody else has this root is asked when it is about to be dropped, and not on every change.
       if (record.content !== undefined && !cids.has(record.content.cid)) {
-        operations.push(this.#unreferenced.put(parseCid(record.content.cid).bytes, u64s(nowMs, record.content.size)))
+        operations.push(this.#unreferenced.put(parseCid(record.content.cid).bytes, Buffer.concat([u64s(nowMs, record.content.size), encodeMoved(moved)])))
       }
     }
     return operations
@@ -219,6 +221,16 @@ function decodeEntry(value: Uint8Array): TableEntry {
 
 export function modifiedMaxOf(leaves: readonly Version[]): Hlc {
   return leaves.reduce((max, { record }) => (record.modified > max ? record.modified : max), 0n)
+}
+
+function encodeMoved(moved: Moved | undefined): Uint8Array {
+  return moved === undefined ? new Uint8Array(0) : Buffer.from(JSON.stringify([moved.path, moved.modified.toString(), moved.writer]))
+}
+
+function decodeMoved(bytes: Uint8Array): Moved | undefined {
+  if (bytes.length === 0) return undefined
+  const [path, modified, writer] = JSON.parse(Buffer.from(bytes).toString()) as [string, string, NodeId]
+  return { path, modified: BigInt(modified), writer }
 }
 
 function u64s(...values: number[]): Uint8Array {

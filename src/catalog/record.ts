@@ -10,8 +10,8 @@ import type { FileContent, FileRecord, Priority, Run } from './types.js'
 import { CatalogError } from './types.js'
 import { RecordBody, SignedRecord, StoredVersions } from './wire/catalog.js'
 
-/** The longest path, 64 runs of other writers and a generous CID come to under 9 KiB. */
-export const recordBytesMax = 12 * 1024
+/** The longest path twice, 64 runs of other writers and a generous CID come to under 14 KiB. */
+export const recordBytesMax = 16 * 1024
 /** A sha2-512 CID has 70. */
 const cidBytesMax = 128
 /** Nobody has more nodes to put them on. */
@@ -50,7 +50,7 @@ export function checkContent(content: FileContent): void {
 /** `record`: valid (see `checkContent`, `normalizePath`, `lineageOfNext`). */
 export function signRecord(record: FileRecord, signer: Signer): Version {
   const [own, ...others] = record.lineage
-  const { content } = record
+  const { content, moved } = record
   const body = RecordBody.encode({
     path: Buffer.from(record.path),
     writer: rawKey(record.writer),
@@ -63,6 +63,9 @@ export function signRecord(record: FileRecord, signer: Signer): Version {
     ...(sameDot(record.basis, record) ? {} : { basisModified: record.basis.modified, basisWriter: rawKey(record.basis.writer) }),
     ownFrom: own?.from ?? record.modified,
     lineage: others.map((run) => ({ ...(run.writer === record.writer ? {} : { writer: rawKey(run.writer) }), from: run.from, to: run.to })),
+    ...(moved === undefined
+      ? {}
+      : { movedPath: Buffer.from(moved.path), movedModified: moved.modified, ...(moved.writer === record.writer ? {} : { movedWriter: rawKey(moved.writer) }) }),
   })
   return versionOf(record, SignedRecord.encode({ body, signature: signer.sign('mesh-node catalog record 1', body) }))
 }
@@ -82,8 +85,7 @@ export function signedParts(bytes: Uint8Array): { body: Uint8Array; signature: U
 
 function decodeBody(body: Uint8Array): FileRecord {
   const wire = attempt(() => RecordBody.decode(body, { limits: { lineage: runsMax } }))
-  const path = attempt(() => utf8.decode(wire.path))
-  if (attempt(() => normalizePath(path)) !== path) throw bad('its path is not in normal form')
+  const path = pathOf(wire.path)
   const writer = nodeIdOf(wire.writer)
   const modified = u64(wire.modified)
   const token = u64(wire.token)
@@ -112,7 +114,19 @@ function decodeBody(body: Uint8Array): FileRecord {
     }
     checkContent(content)
   }
-  return { path, content, owner: wire.owner === undefined ? writer : nodeIdOf(wire.owner), writer, modified, token, basis, lineage }
+  const { movedPath, movedModified, movedWriter } = wire
+  if ((movedPath === undefined) !== (movedModified === undefined)) throw bad('half of where it was moved to is missing')
+  const moved =
+    movedPath === undefined || movedModified === undefined
+      ? {}
+      : { moved: { path: pathOf(movedPath), modified: u64(movedModified), writer: movedWriter === undefined ? writer : nodeIdOf(movedWriter) } }
+  return { ...moved, path, content, owner: wire.owner === undefined ? writer : nodeIdOf(wire.owner), writer, modified, token, basis, lineage }
+}
+
+function pathOf(bytes: Uint8Array): string {
+  const path = attempt(() => utf8.decode(bytes))
+  if (attempt(() => normalizePath(path)) !== path) throw bad('a path of it is not in normal form')
+  return path
 }
 
 export function encodeVersions(versions: readonly Version[]): Uint8Array {

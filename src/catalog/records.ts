@@ -1,7 +1,7 @@
 import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '../base/index.js'
 import { codeOf, Emitter, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySignatureInPool } from '../base/index.js'
 import { DigestTree, hashOfPath } from './digest-tree.js'
-import { lineageOfNext } from './lineage.js'
+import { covers, lineageOfNext } from './lineage.js'
 import type { Version } from './merge.js'
 import { join, sameDot, supersedes, viewOf } from './merge.js'
 import { conflictPath, normalizePath } from './path.js'
@@ -10,7 +10,7 @@ import { checkContent, decodeRecord, parseCid, signedParts, signRecord } from '.
 import type { TableEntry } from './record-table.js'
 import { modifiedMaxOf, RecordTable, visibleOf } from './record-table.js'
 import { SeenVersions } from './seen-versions.js'
-import type { CatalogChange, CatalogStats, Edit, FileContent, FileRecord, Prepared, Run } from './types.js'
+import type { CatalogChange, CatalogStats, Edit, FileContent, FileRecord, Moved, Prepared, Run } from './types.js'
 import { CatalogError } from './types.js'
 
 /** What a new file is wanted on where nobody says: two copies, the least that survives a loss. */
@@ -91,6 +91,11 @@ export class Records {
       if (entry.modifiedMax > last) last = entry.modifiedMax
     }
     records.#hlc = new HlcClock(components.clock, last)
+    // Timestamps never go back, and others refuse what is ahead of them: whoever owns this machine has to know.
+    const aheadMs = hlcToMs(last) - components.clock.wallMs()
+    if (aheadMs > hlcSkewMsMax) {
+      components.log.warn('catalog: the clock was ahead when files were written here; until it gets there, other nodes do not take changes made here', { aheadMs })
+    }
     return records
   }
 
@@ -181,6 +186,17 @@ export class Records {
     } finally {
       release()
     }
+  }
+
+  /** Follows it from path to path: each move is later than the one before, so this ends. */
+  async hasArrived(moved: Moved): Promise<boolean> {
+    for (let next: Moved | undefined = moved; next !== undefined; ) {
+      const at: Moved = next
+      const [leaves = []] = await this.table.leaves([at.path])
+      if (!leaves.some(({ record }) => covers(record.lineage, at))) return false
+      next = leaves.map(({ record }) => record.moved).find((further) => further !== undefined && further.modified > at.modified)
+    }
+    return true
   }
 
   /** Hashes of versions in a bucket that were refused a short while ago: not worth fetching again yet. */
@@ -369,7 +385,7 @@ class Editing {
     }
     if (source === undefined || copy === undefined) return this.#write(edit, winner)
     // An edit of a conflict copy makes a file of its own of it (unless it deletes it), and settles the conflict.
-    const settled = this.#resolve(source, copy)
+    const settled = this.#resolve(source, copy, this.#movedTo(edit))
     return edit.content === 'deleted' ? settled : this.#write(edit, copy.record)
   }
 
@@ -404,7 +420,8 @@ class Editing {
     }
     if (edit.ifAbsent === true && before !== undefined) throw new CatalogError('EXISTS', `there is a file at ${path} already`, facts)
     const { writer, modified } = this.#dot()
-    const base = { path, writer, modified, token, lineage: this.#lineage(path, { writer, modified }, []) }
+    const moved = this.#movedTo(edit) ?? viewOf(this.#of(path)).winner?.record.moved
+    const base = { path, writer, modified, token, lineage: this.#lineage(path, { writer, modified }, []), ...(moved === undefined ? {} : { moved }) }
     if (edit.content === 'deleted') {
       if (current === undefined || before === undefined) throw new CatalogError('NOT_FOUND', `there is no file at ${path}`, facts)
       return this.#add({ ...base, content: undefined, owner: current.owner, basis: current.basis })
@@ -418,12 +435,20 @@ class Editing {
   }
 
   /** The winner once more (or its tombstone), now knowing of `copy` and superseding it. */
-  #resolve(path: string, copy: Version): FileRecord {
+  #resolve(path: string, copy: Version, movedTo: Moved | undefined): FileRecord {
     const winner = viewOf(this.#of(path)).winner?.record
     invariant(winner, 'where there is a copy there is a winner')
     const dot = this.#dot()
     const { content, owner, token, basis } = winner
-    return this.#add({ path, ...dot, content, owner, token, basis, lineage: this.#lineage(path, dot, [copy]) })
+    const moved = movedTo ?? winner.moved
+    return this.#add({ path, ...dot, content, owner, token, basis, lineage: this.#lineage(path, dot, [copy]), ...(moved === undefined ? {} : { moved }) })
+  }
+
+  /** The version that an earlier edit of this call made there. */
+  #movedTo({ movedTo }: Edit): Moved | undefined {
+    if (movedTo === undefined) return undefined
+    const own = this.#of(movedTo).filter(({ record }) => record.writer === this.#signer.nodeId)
+    return own.length === 0 ? undefined : { path: movedTo, modified: modifiedMaxOf(own), writer: this.#signer.nodeId }
   }
 
   #lineage(path: string, dot: { writer: NodeId; modified: Hlc }, also: readonly Version[]): readonly Run[] {

@@ -36,6 +36,11 @@ export interface Run {
   readonly to: Hlc
 }
 
+/** A version that has what was at another path before. */
+export interface Moved extends Dot {
+  readonly path: string
+}
+
 /** One version of one path, signed by its writer. */
 export interface FileRecord extends Dot {
   /** Normal form: `/a/b`, NFC, no empty, `.` or `..` segment, no control character, at most 4096 bytes of UTF-8. */
@@ -50,6 +55,8 @@ export interface FileRecord extends Dot {
   readonly basis: Dot
   /** This version and all that it supersedes: what tells succession from conflict. The writer's own run comes first. */
   readonly lineage: readonly Run[]
+  /** Where content of this path was moved to. Handed on to later versions of the path: some nodes hear only of those. */
+  readonly moved?: Moved
   /** Only in a conflict copy: the path that this version lost. `path` is then where the copy is seen. */
   readonly conflictOf?: string
 }
@@ -84,6 +91,8 @@ export interface Edit {
   ifAbsent?: boolean
   /** Refused with CHANGED if another version is there (or none). */
   ifVersion?: Dot
+  /** What goes from here has just been written there, by an earlier edit of the same call. */
+  movedTo?: string
   /** Whose quota pays for new content; by default this node's. */
   owner?: NodeId
 }
@@ -135,7 +144,9 @@ export interface Catalog {
   /** Every root CID that a live record has, each once, with its size. */
   roots(): AsyncIterable<{ cid: string; size: number }>
   /** Roots that lost a record, so that perhaps nobody wants them now, with Unix ms of the last loss. Survives restarts. */
-  unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number }>
+  unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }>
+  /** Whether the version that something was moved to, and whatever that was moved to since, has come here. */
+  hasArrived(moved: Moved): Promise<boolean>
   /** Takes a root off that list, if `dropped` or if somebody wants it after all: then false. */
   settle(cid: string, dropped: boolean): Promise<boolean>
   /**

@@ -4,6 +4,7 @@ import { codeOf } from '../base/index.js'
 import { ClientError } from '../client/index.js'
 import { completionCommand } from './commands/completion.js'
 import { configCommands } from './commands/config.js'
+import { contributionCommands } from './commands/contribution.js'
 import { doctorCommand } from './commands/doctor.js'
 import { fileCommands } from './commands/files.js'
 import { getCommand } from './commands/get.js'
@@ -16,7 +17,7 @@ import { startCommand } from './commands/start.js'
 import { voterCommands } from './commands/voters.js'
 import { createContext, explained, withCommonOptions } from './context.js'
 import type { CommonOptions, Streams } from './context.js'
-import { errorDocument, errorSentence, ExitWith, exitCodeOf } from './errors.js'
+import { errorDocument, errorSentence, ExitWith, exitCodeOf, wasTold } from './errors.js'
 import type { Register } from './register.js'
 
 export interface RunOptions extends Streams {
@@ -73,6 +74,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
   leaseCommands(register)
   runUnderLeaseCommand(register)
   voterCommands(register)
+  contributionCommands(register)
   configCommands(register)
   doctorCommand(register)
   register('version', 'which version this is', () => undefined, async (context) => {
@@ -89,7 +91,9 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
     const error = run.signal.aborted && !(thrown instanceof CommanderError) && isCancellation(thrown, run.signal) ? cancelled() : explained(thrown, failure.home ?? '')
     const code = exitCodeOf(error)
     if (code === 0) return 0
-    if (wantsJson) run.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
+    if (wantsJson) {
+      if (!wasTold(error)) run.stdout.write(`${JSON.stringify(errorDocument(error))}\n`)
+    }
     // Commander has printed its own errors by now.
     else if (!(error instanceof CommanderError)) run.stderr.write(`${errorSentence(error)}\n`)
     return code
@@ -103,6 +107,8 @@ const groupSummaries: Record<string, string> = {
   pin: 'what is never evicted',
   priority: 'how much files matter',
   replicas: 'how many copies there are and should be',
+  placement: 'where copies go',
+  quota: 'what this node gives',
   config: 'settings',
   lease: 'who may: locks with a time limit and a token',
   voters: 'which nodes decide who has what',

@@ -7,8 +7,9 @@ import { unpackFolder, packFolder } from './tar.js'
 import type { FolderEntry, FolderSource } from './tar.js'
 import { collect, encodePath, Transport } from './transport.js'
 import type {
-  AcquireLease, DoctorCheck, FileInfo, InviteInfo, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, Priority, PutFolderResult,
-  PutOptions, PutResult, VerifyResult, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, PlacementInfo, Priority,
+  PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from './types.js'
 
 export interface MeshClientInit {
@@ -182,6 +183,44 @@ export class MeshClient {
 
   async pins(options?: RequestOptions): Promise<ListEntry[]> {
     return this.#get('/api/v1/pins', options)
+  }
+
+  /** Where the copies of a file or blob are and would go, with every term of every node's score. */
+  async explainPlacement(target: string, options?: RequestOptions): Promise<PlacementInfo> {
+    return this.#get(`/api/v1/placement?target=${encodeURIComponent(target)}`, options)
+  }
+
+  async quota(options?: RequestOptions): Promise<QuotaInfo> {
+    return this.#get('/api/v1/quota', options)
+  }
+
+  /** In force at once, and written to config.toml. Below what is used, the node lets go of the rest politely. */
+  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean }> {
+    return this.#transport.json({ method: 'PATCH', path: '/api/v1/quota', json: change, signal: options?.signal })
+  }
+
+  async evict(bytes: number, options: RequestOptions & { dryRun?: boolean } = {}): Promise<EvictionResult> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/evict', json: { bytes, dryRun: options.dryRun === true }, signal: options.signal, timeoutMs: 0 })
+  }
+
+  /** What this node would do, or now does, to have every copy where it should be. */
+  async rebalance(options: RequestOptions & { dryRun?: boolean } = {}): Promise<ActionPlan> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/rebalance', json: { dryRun: options.dryRun === true }, signal: options.signal })
+  }
+
+  /** Holds back copying and trimming at this node until it is resumed or started again. Reads go on. */
+  async pauseReplication(paused: boolean, options?: RequestOptions): Promise<void> {
+    await this.#transport.json({ method: 'POST', path: paused ? '/api/v1/replication/pause' : '/api/v1/replication/resume', json: {}, signal: options?.signal })
+  }
+
+  /** Resolves when all that others need is elsewhere, or has no other node to go to. An abort ends the draining. */
+  async drain(options: RequestOptions = {}): Promise<DrainResult> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/drain', json: {}, signal: options.signal, timeoutMs: 0 })
+  }
+
+  /** The copies of a silent node no longer count, until it is seen again. */
+  async forget(peerId: string, options?: RequestOptions): Promise<void> {
+    await this.#transport.json({ method: 'POST', path: '/api/v1/forget', json: { peerId }, signal: options?.signal })
   }
 
   /** A CAR (version 1) of the content under a CID. */

@@ -23,6 +23,79 @@ export interface StorageUsage {
   freeDiskBytes: number
 }
 
+/** What `quota show` prints. */
+export interface QuotaInfo extends StorageUsage {
+  /** Reserved by transfers under way. */
+  inFlightBytes: number
+  /** What others, and the owner, may still bring. */
+  freeForOthersBytes: number
+  freeForOwnBytes: number
+  /** By how much the limit is passed; only after it was lowered, or when somebody else filled the disk. */
+  overBytes: number
+  shareExcess: boolean
+  minFreeDiskBytes: number
+  autoEvict: boolean
+  evictionStrategy: string
+  replication: 'running' | 'paused' | 'draining' | 'stopped'
+}
+
+export interface QuotaChange {
+  maxBytes?: number
+  reservedBytes?: number
+  minFreeDiskBytes?: number
+  shareExcess?: boolean
+}
+
+export interface PlannedAction {
+  kind: 'copy' | 'move' | 'trim' | 'evict' | 'drop'
+  cid: string
+  from: string | null
+  to: string | null
+  bytes: number
+  reason: string
+}
+
+export interface ActionPlan {
+  actions: PlannedAction[]
+  bytes: number
+}
+
+export interface EvictionResult extends ActionPlan {
+  dryRun: boolean
+  /** Let go of; 0 in a dry run. */
+  freedBytes: number
+  /** What is still missing after all that may go. */
+  shortBytes: number
+  /** Actions that other holders did not agree to. */
+  refused: number
+  /** How many blobs stay, and why. */
+  kept: Record<string, number>
+}
+
+export interface PlacementInfo {
+  cid: string
+  size: number
+  wanted: number
+  /** Where the copies are, or, with those that are missing, would be. */
+  chosen: string[]
+  holders: string[]
+  warnings: string[]
+  nodes: {
+    peerId: string
+    name: string
+    score: number
+    terms: { capacity: number; diversity: number; reliability: number }
+    /** Why not, in words; null for the chosen. */
+    rejected: string | null
+  }[]
+}
+
+export interface DrainResult {
+  moved: number
+  remaining: number
+  problems: string[]
+}
+
 export interface NodeStatus {
   peerId: string
   meshId: string
@@ -245,6 +318,7 @@ export type NodeEvent =
   | { type: 'file'; path: string; cid: string | null; size: number; deleted: boolean; local: boolean }
   | { type: 'peer'; peerId: string; name: string; state: 'up' | 'suspect' | 'gone' | 'removed'; connected: boolean }
   | { type: 'replicas'; cid: string; wanted: number; have: number }
+  | { type: 'replication'; kind: PlannedAction['kind']; cid: string; to: string | null; bytes: number; ok: boolean; code?: string; message?: string }
   | { type: 'progress'; id: string; what: string; bytes: number; total: number | null; done: boolean }
   | { type: 'lease'; leaseId: string; scope: string; agent: string; from: LeaseState | null; to: LeaseState; token: number; reason: string; error: string | null }
   | { type: 'voters'; epoch: number; voters: string[] }

@@ -3,7 +3,6 @@ import { Emitter, backoffMs, codeOf, messageOf } from '../base/index.js'
 import type { Consensus, HandOffWish, Readings, Value } from '../consensus/index.js'
 import { ConsensusError } from '../consensus/index.js'
 import { History } from './history.js'
-import type { HistoryQuery } from './history.js'
 import { Lease } from './lease.js'
 import type { LeasePayload } from './payload.js'
 import { decodePayload, encodePayload } from './payload.js'
@@ -80,6 +79,7 @@ const lookAgainMs = 1500
 export class LeaseService {
   readonly counters: LeaseCounters = { acquired: 0, waits: 0, conflicts: 0, timeouts: 0, renewals: 0, expired: 0, revoked: 0, released: 0, handedOver: 0 }
   readonly settings: Settings
+  /** What happened on this node: `history.query`, the eleventh operation. */
   readonly history: History
   readonly #components: LeaseComponents
   readonly #init: LeaseServiceInit
@@ -87,11 +87,14 @@ export class LeaseService {
   readonly #scopes = new Map<string, Scope>()
   readonly #leases = new Map<string, Lease>()
   readonly #ended = new Map<string, Lease>()
+  readonly #atStart: Readings
+  #latestMs = 0
   #cancelExpiry: (() => void) | undefined
 
   constructor(components: LeaseComponents, init: LeaseServiceInit) {
     this.#components = components
     this.#init = init
+    this.#atStart = init.readings()
     this.settings = new Settings(components)
     this.history = new History({ store: components.store, hlc: components.hlc })
     components.consensus.on('lost', ({ scope, token, why }) => { if (why !== 'relinquished') this.#lost(scope, token, why) })
@@ -227,11 +230,6 @@ export class LeaseService {
       count++
     }
     return count
-  }
-
-  /** Only what happened on this node. */
-  async pastOf(query: HistoryQuery): Promise<LeaseTransition[]> {
-    return this.history.query(query)
   }
 
   // ---- beyond -------------------------------------------------------------------------------------------------------
@@ -544,18 +542,9 @@ export class LeaseService {
   /** Never slower than true time allows: uptime counts sleep where hrtime does not. */
   #now(): number {
     const { hrtimeMs, uptimeMs } = this.#init.readings()
-    this.#latestMs = Math.max(this.#latestMs, hrtimeMs - this.#hrtimeAtStart, uptimeMs - this.#uptimeAtStart)
+    this.#latestMs = Math.max(this.#latestMs, hrtimeMs - this.#atStart.hrtimeMs, uptimeMs - this.#atStart.uptimeMs)
     return this.#latestMs
   }
-
-  #latestMs = 0
-  get #hrtimeAtStart(): number {
-    return (this.#atStart ??= this.#init.readings()).hrtimeMs
-  }
-  get #uptimeAtStart(): number {
-    return (this.#atStart ??= this.#init.readings()).uptimeMs
-  }
-  #atStart: Readings | undefined
 
   #record(lease: Lease, from: LeaseState | null, to: LeaseState, reason: string, error?: string): void {
     const { leaseId, scope, agent } = lease.init

@@ -87,7 +87,10 @@ export class Exchange {
   async #take(message: SyncMessage, signal: AbortSignal): Promise<void> {
     const { service, clock } = this.#components
     if (message.genesis !== undefined) await service.takeGenesis(message.genesis)
-    for (const revocation of message.revocations) await service.takeRevocation(revocation)
+    for (const [i, revocation] of message.revocations.entries()) {
+      if (i > 0 && i % itemsPerTurn === 0) await clock.sleep(0, signal)
+      await service.takeRevocation(revocation)
+    }
     // All records at once, since one may be trusted on the word of another that stands behind it; their signatures are
     // checked in turns before, in which what is known or wrong costs nothing later.
     const { records, announcements } = message

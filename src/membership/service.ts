@@ -377,6 +377,9 @@ export class MembershipService implements Membership {
   /** Throws BAD_CERTIFICATE if it is not the authority's. True if it was new. */
   async takeRevocation(revocation: Revocation): Promise<boolean> {
     const { archive, log } = this.#components
+    // Known already: no signature is looked at, or one message with the same thing four thousand times would keep us busy.
+    const known = this.roster.revocation(revocation.peer)
+    if (known !== undefined && known.revokedMs <= revocation.revokedMs) return false
     if (!verifyRevocation(this.#authorityId, revocation)) throw badCertificate('a revocation in it is not signed by the mesh')
     const outcome = this.roster.revoke(revocation)
     if (outcome === 'known' || outcome === 'full') {

@@ -61,7 +61,9 @@ const hourMs = 3_600_000
 export const defaultLimits: NetLimits = {
   connectionsMax: 1000,
   inboundPerHostPerSecond: 20,
-  inboundPendingMax: 64,
+  // More than one host may hold by itself in the 12 s that a handshake and its refusal take at most (240): a stranger who
+  // dials and says nothing must not keep everybody else out.
+  inboundPendingMax: 384,
   handshakeDeadlineMs: 10_000,
   dialDeadlineMs: 15_000,
   redialBackoffMsMin: 1_000,

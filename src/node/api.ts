@@ -4,10 +4,13 @@ import { asNodeId } from '../base/index.js'
 import type { BlobService } from '../blobs/index.js'
 import type { Catalog } from '../catalog/index.js'
 import type { DoctorCheck, InviteInfo, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer } from '../client/index.js'
-import type { NodeApi, NodeFigures, NodeFiles, NodeLeases } from '../gateways/http/index.js'
+import type { NodeApi, NodeContribution, NodeFigures, NodeFiles, NodeLeases } from '../gateways/http/index.js'
 import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
+import type { Replication } from '../replication/index.js'
 import type { Store } from '../store/index.js'
+import type { Contribution } from './contribution.js'
+import type { PowerWatch } from './power.js'
 import type { Config } from './config/index.js'
 import type { LeasePart } from './lease-part.js'
 import type { DiskSpace } from './disk.js'
@@ -22,6 +25,10 @@ export interface NodeServiceComponents {
   catalog: Catalog
   files: NodeFiles
   leases: LeasePart
+  contributionApi: NodeContribution
+  contribution: Contribution
+  replication: Replication
+  power: PowerWatch
   disk: DiskSpace
   tallies: Tallies
   clock: Clock
@@ -40,6 +47,7 @@ const lagWarnMs = 3_600_000
 export class NodeService implements NodeApi {
   readonly files: NodeFiles
   readonly leases: NodeLeases
+  readonly contribution: NodeContribution
   readonly #components: NodeServiceComponents
   readonly #init: NodeServiceInit
   readonly #events = new Emitter<{ event: NodeEvent }>()
@@ -53,6 +61,7 @@ export class NodeService implements NodeApi {
     this.#init = init
     this.files = components.files
     this.leases = components.leases.api
+    this.contribution = components.contributionApi
     this.#startedMs = components.clock.monotonicMs()
     this.#watch()
   }
@@ -80,7 +89,7 @@ export class NodeService implements NodeApi {
   }
 
   async status(): Promise<NodeStatus> {
-    const { net, membership, store, disk, catalog, tallies, clock } = this.#components
+    const { net, membership, store, disk, catalog, tallies, clock, contribution } = this.#components
     const { config, version } = this.#init
     const [usage, tally] = await Promise.all([store.usage(), tallies.get()])
     const problems = this.#problems(usage.quarantined, usage.totalBytes)
@@ -96,12 +105,12 @@ export class NodeService implements NodeApi {
       state: this.#state === 'ready' && problems.some((problem) => problem.grave) ? 'degraded' : this.#state,
       problems: problems.map((problem) => problem.text),
       storage: {
-        maxBytes: config['storage.max_storage'],
+        maxBytes: contribution.quota.maxBytes,
         usedBytes: usage.totalBytes,
         ownBytes: tally.ownBytes,
         othersBytes: tally.blobBytes - tally.ownBytes,
         pinnedBytes: tally.pinnedBytes,
-        reservedBytes: config['storage.reserved'],
+        reservedBytes: contribution.quota.reservedBytes,
         metadataBytes: usage.metadataBytes,
         reclaimableBytes: usage.reclaimableBytes,
         freeDiskBytes: disk.freeBytes(),
@@ -117,7 +126,7 @@ export class NodeService implements NodeApi {
   }
 
   async peers(): Promise<Peer[]> {
-    const { net, membership } = this.#components
+    const { net, membership, replication } = this.#components
     return membership
       .members()
       .filter((member) => member.peerId !== net.self && !member.revoked)
@@ -131,7 +140,7 @@ export class NodeService implements NodeApi {
         connected: net.isConnected(member.peerId),
         state: member.state,
         lastSeen: member.lastSeenMs,
-        storage: null,
+        storage: replication.storageOf(member.peerId) ?? null,
         reliability: member.reliability,
       }))
   }
@@ -164,9 +173,9 @@ export class NodeService implements NodeApi {
   }
 
   async doctor(): Promise<DoctorCheck[]> {
-    const { net, membership, store, disk, clock } = this.#components
+    const { net, membership, store, disk, clock, contribution } = this.#components
     return examineRunning({
-      config: this.#init.config,
+      config: { ...this.#init.config, 'storage.max_storage': contribution.quota.maxBytes },
       addresses: net.addresses(),
       members: membership.members().filter((member) => member.peerId !== net.self && !member.revoked),
       connected: net.connected().length,
@@ -179,7 +188,8 @@ export class NodeService implements NodeApi {
   }
 
   async figures(): Promise<NodeFigures> {
-    const { net, membership, store, disk, catalog, tallies, clock } = this.#components
+    const { net, membership, store, disk, catalog, tallies, clock, contribution } = this.#components
+    const replication = this.#components.replication.status()
     const [usage, tally] = await Promise.all([store.usage(), tallies.get()])
     const { files, tombstones, conflicts } = catalog.stats()
     const members = { up: 0, suspect: 0, gone: 0 }
@@ -194,9 +204,10 @@ export class NodeService implements NodeApi {
       blocks: usage.blocks,
       quarantinedBlocks: usage.quarantined,
       storageBytes: {
-        limit: this.#init.config['storage.max_storage'], used: usage.totalBytes, live: usage.liveBytes, draft: usage.draftBytes,
+        limit: contribution.quota.maxBytes, used: usage.totalBytes, live: usage.liveBytes, draft: usage.draftBytes,
         reclaimable: usage.reclaimableBytes, metadata: usage.metadataBytes, diskFree: disk.freeBytes(),
       },
+      replication: { ...replication, untrusted: replication.untrusted.length },
       provideLagSeconds: net.provideLagMs() / 1000,
       uptimeSeconds: (clock.monotonicMs() - this.#startedMs) / 1000,
       ready: this.#state === 'ready',
@@ -214,7 +225,17 @@ export class NodeService implements NodeApi {
   }
 
   #watch(): void {
-    const { catalog, leases, membership, net, tallies } = this.#components
+    const { catalog, leases, membership, net, tallies, replication } = this.#components
+    replication.on('replicas', (copies) => {
+      this.#events.emit('event', { type: 'replicas', ...copies })
+    })
+    replication.on('done', (action) => {
+      tallies.forget()
+      this.#events.emit('event', { type: 'replication', ...action, ok: true })
+    })
+    replication.on('failed', (action) => {
+      this.#events.emit('event', { type: 'replication', bytes: 0, ...action, ok: false })
+    })
     catalog.on('change', ({ path, current, local }) => {
       tallies.forget()
       const { content } = current
@@ -241,8 +262,9 @@ export class NodeService implements NodeApi {
 
   /** What is not as it should be, in words. Grave: the node cannot do its work. */
   #problems(quarantined: number, usedBytes: number): { text: string; grave: boolean }[] {
-    const { net, membership, disk } = this.#components
+    const { net, membership, disk, contribution, replication, power } = this.#components
     const { config } = this.#init
+    const { maxBytes, minFreeDiskBytes } = contribution.quota
     const problems: { text: string; grave: boolean }[] = []
     const others = membership.members().filter((member) => member.peerId !== net.self && !member.revoked)
     if (config['network.listen'].length > 0 && net.addresses().length === 0) {
@@ -251,11 +273,11 @@ export class NodeService implements NodeApi {
     if (others.length > 0 && net.connected().length === 0) {
       problems.push({ text: `none of the ${String(others.length)} other members can be reached; new files stay on this node until they can`, grave: true })
     }
-    if (disk.freeBytes() < config['storage.min_free_space']) {
+    if (disk.freeBytes() < minFreeDiskBytes) {
       problems.push({ text: `the disk has only ${formatSize(disk.freeBytes())} free: nothing more is stored here (storage.min_free_space)`, grave: true })
     }
-    if (usedBytes > config['storage.max_storage'] * 0.95) {
-      problems.push({ text: `${formatSize(usedBytes)} of ${formatSize(config['storage.max_storage'])} are used: raise storage.max_storage or remove files`, grave: false })
+    if (usedBytes > maxBytes * 0.95) {
+      problems.push({ text: `${formatSize(usedBytes)} of ${formatSize(maxBytes)} are used: give more with \`mesh-node quota set\`, or remove files`, grave: false })
     }
     if (quarantined > 0) {
       problems.push({ text: `${String(quarantined)} blocks on this disk are corrupt; \`mesh-node verify\` fetches them again from other nodes. Look after the disk`, grave: true })
@@ -265,6 +287,21 @@ export class NodeService implements NodeApi {
     }
     const leaseTrouble = this.#components.leases.trouble()
     if (leaseTrouble !== undefined) problems.push({ text: leaseTrouble, grave: false })
+    for (const text of replicationProblems(replication, others.length)) problems.push({ text, grave: false })
+    const resting = power.reason()
+    if (resting !== undefined) problems.push({ text: resting, grave: false })
     return problems
   }
+}
+
+function replicationProblems(replication: Replication, others: number): string[] {
+  const { state, underReplicated, belowMinimum, problems, untrusted } = replication.status()
+  const told = [...problems]
+  if (belowMinimum > 0) told.push(`${String(belowMinimum)} blobs here have fewer live copies than the minimum; these are copied first`)
+  if (underReplicated > 0 && others === 0) told.push('this node is alone: there is no second copy of anything; `mesh-node invite` brings in another')
+  if (untrusted.length > 0) told.push(`not counted on, after claiming what they could not prove: ${untrusted.join(', ')}`)
+  if (state === 'paused') told.push('copying is paused; `mesh-node rebalance --resume` goes on with it')
+  if (state === 'draining') told.push('this node is leaving: it hands on what it holds and takes nothing more')
+  if (state === 'stopped') told.push('copies are not being made or repaired; files stay readable. The log says why; a restart may help')
+  return told
 }

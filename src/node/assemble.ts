@@ -8,11 +8,15 @@ import { membershipSettings, openMembership } from '../membership/index.js'
 import type { Membership } from '../membership/index.js'
 import { createNet } from '../net/index.js'
 import type { Net } from '../net/index.js'
+import { createReplication } from '../replication/index.js'
+import type { Replication } from '../replication/index.js'
 import type { Store } from '../store/index.js'
 import { openStore } from '../store/index.js'
 import { NodeService } from './api.js'
 import { splitHostPort } from './config/index.js'
 import type { Config } from './config/index.js'
+import { ContributionApi } from './contribution-api.js'
+import { Contribution, replicationSettings } from './contribution.js'
 import { DiskSpace } from './disk.js'
 import { NodeError } from './errors.js'
 import { Tallies } from './figures.js'
@@ -20,14 +24,16 @@ import { found, identityOf, join, openHomeStore } from './founding.js'
 import { removeApiFile, writeApiFile } from './home.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
+import { Intake } from './intake.js'
 import { releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
 import { LeasePart } from './lease-part.js'
 import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
+import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
 import { packageVersion } from './version.js'
-import { codeOf } from '../base/index.js'
+import { codeOf, messageOf } from '../base/index.js'
 import { meshOf } from '../membership/index.js'
 
 export interface NodeComponents {
@@ -106,14 +112,39 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.add('network', async () => net.stop())
   const blobs = createBlobs({ blocks: store.blocks, meta: store.meta('blobs'), bulk: net.bulk, routing: net.routing, connections: net, clock, random, log })
   const catalog = await openCatalog({ meta: store.meta('catalog'), signer, clock, random, log, isMember: (writer) => membership.member(writer) !== undefined })
-  const files = createFiles({ catalog, blobs, meta: store.meta('catalog').slice('f/'), clock, log }, { defaultReplicas: defaultReplicas(config) })
+  const power = new PowerWatch({ clock }, { power: config['node.power'], metered: config['node.metered'] })
+  const files = createFiles(
+    {
+      catalog, meta: store.meta('catalog').slice('f/'), clock, log,
+      // The catalog's room says what no file needs any more; replication alone deletes, since it knows who counts on a copy.
+      blobs: {
+        import: blobs.import.bind(blobs), blobsOf: blobs.blobsOf.bind(blobs), held: blobs.held.bind(blobs),
+        drop: async (cid) => {
+          replication.unneeded(cid.toString())
+        },
+      },
+    },
+    { defaultReplicas: (priority) => replication.defaultReplicas(priority) },
+  )
+  const replication = createReplication(
+    {
+      blobs, catalog, membership, rpc: net.rpc, gossip: net.gossip, connections: net, meta: store.meta('replication'), clock, random, log: log.child('replication'),
+      usage: async () => store.usage(),
+      freeDisk: async () => disk.freeBytes(),
+      reclaim: async (signal) => store.reclaim(signal),
+      mayRepair: () => power.mayRepair(),
+      isKept: async (cid) => files.isNeeded(cid),
+    },
+    replicationSettings(config),
+  )
+  const contribution = new Contribution({ replication, store, disk, log }, { home, config })
   await startListening(net)
 
   const failed = (error: unknown): void => {
     init.onStop(error)
   }
   const describe = (): void => {
-    describeNode(membership, net, config)
+    describeNode(membership, net, config, power)
   }
   describe()
   lifecycle.run('membership', async (signal) => membership.run(membershipNetwork(net), signal), failed)
@@ -126,6 +157,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.run('blobs', async (signal) => blobs.run(signal), failed)
   lifecycle.run('catalog', async (signal) => catalog.run({ gossip: net.gossip, rpc: net.rpc, connections: net }, signal), failed)
   lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock }, signal), failed)
+  lifecycle.run('replication', async (signal) => replicate(replication, log, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)
 
   const leases = new LeasePart(
@@ -135,11 +167,13 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   leases.start(lifecycle)
 
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length
+  const tallies = new Tallies({ catalog, blobs, clock, self: net.self, copiesOf: (cid) => replication.copiesAtHand(cid).length })
   const service = new NodeService(
     {
-      membership, net, store, blobs, catalog, leases, disk, clock,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, routing: net.routing, clock, nodesUp }),
-      tallies: new Tallies({ catalog, blobs, clock, self: net.self }),
+      membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), clock, nodesUp }),
+      contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
+      tallies,
     },
     { config, version: packageVersion(), home: home.path },
   )
@@ -220,19 +254,23 @@ async function openGateway(components: { service: NodeService; clock: Clock; ran
   }
 }
 
-function describeNode(membership: Membership, net: Net, config: Config): void {
+/** Without it there are no new copies, but all that is here can still be read: no reason to stop the node. */
+async function replicate(replication: Replication, log: Log, signal: AbortSignal): Promise<void> {
+  try {
+    await replication.run(signal)
+  } catch (error) {
+    if (!signal.aborted) log.error('replication has stopped; the node goes on without it', { error: messageOf(error) })
+  }
+}
+
+function describeNode(membership: Membership, net: Net, config: Config, power: PowerWatch): void {
   const addresses = net.addresses()
   membership.describeSelf({
     name: config['node.name'],
     region: config['node.region'],
     segment: config['node.segment'] === '' ? segmentOf(addresses) : config['node.segment'],
-    power: config['node.power'] === 'auto' ? 'unknown' : config['node.power'],
+    power: power.now().source,
     addresses,
     version: packageVersion(),
   })
-}
-
-function defaultReplicas(config: Config): { critical: number; high: number; normal: number } {
-  const normal = config['storage.replication.default_factor']
-  return { critical: config['storage.replication.high_priority_factor'], high: Math.max(normal, config['storage.replication.min_factor']), normal }
 }

@@ -10,7 +10,7 @@ const askAgainMs = 500
 export class DiskSpace {
   readonly #clock: Clock
   readonly #path: string
-  readonly #leaveBytes: number
+  #leaveBytes: number
   #freeBytes = 0
   #acceptedBytes = 0
   #askedMs = Number.NEGATIVE_INFINITY
@@ -19,6 +19,11 @@ export class DiskSpace {
     this.#clock = components.clock
     this.#path = init.path
     this.#leaveBytes = init.leaveBytes
+  }
+
+  /** From the next block on. */
+  leave(bytes: number): void {
+    this.#leaveBytes = bytes
   }
 
   freeBytes(): number {

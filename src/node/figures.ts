@@ -10,15 +10,24 @@ export interface Tally {
   underReplicated: number
 }
 
+export interface TalliesComponents {
+  catalog: Catalog
+  blobs: BlobService
+  clock: Clock
+  self: NodeId
+  /** Copies of a file, by what is known here. */
+  copiesOf: (cid: string) => number
+}
+
 /** Going through the catalog costs some microseconds an entry: not again for every glance at the dashboard. */
 const freshMs = 5_000
 
 /** Sums over everything held and catalogued, made when somebody asks and kept for a moment. */
 export class Tallies {
-  readonly #components: { catalog: Catalog; blobs: BlobService; clock: Clock; self: NodeId }
+  readonly #components: TalliesComponents
   #made: { at: number; tally: Promise<Tally> } | undefined
 
-  constructor(components: { catalog: Catalog; blobs: BlobService; clock: Clock; self: NodeId }) {
+  constructor(components: TalliesComponents) {
     this.#components = components
   }
 
@@ -34,7 +43,7 @@ export class Tallies {
   }
 
   async #count(): Promise<Tally> {
-    const { catalog, blobs, self } = this.#components
+    const { catalog, blobs, self, copiesOf } = this.#components
     const held = new Map<string, number>()
     let blobBytes = 0
     for await (const blob of blobs.list()) {
@@ -47,8 +56,7 @@ export class Tallies {
       const { content, owner } = record
       if (content === undefined) continue
       const here = held.get(content.cid)
-      // Whoever put it has it, and so may we: others are not counted on before they have said so.
-      if (1 + (here !== undefined && owner !== self ? 1 : 0) < content.replicas) tally.underReplicated++
+      if (copiesOf(content.cid) < content.replicas) tally.underReplicated++
       if (here === undefined || counted.has(content.cid)) continue
       counted.add(content.cid)
       // Of a file of several blobs the root alone is looked up here; its size is what they have together, nearly.

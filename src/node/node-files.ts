@@ -1,6 +1,6 @@
 import { CID } from 'multiformats/cid'
-import { CommonError } from '../base/index.js'
-import type { Clock, ContentRouting, NodeId } from '../base/index.js'
+import { codeOf, CommonError, withDeadline } from '../base/index.js'
+import type { Clock, NodeId } from '../base/index.js'
 import { BlobError } from '../blobs/index.js'
 import type { BlobService } from '../blobs/index.js'
 import { CatalogError } from '../catalog/index.js'
@@ -9,14 +9,16 @@ import type {
   FileInfo, FolderEntry, ListEntry, Priority, PutFolderResult, PutOptions, PutResult, VerifyResult,
 } from '../client/index.js'
 import type { NodeFiles, OpenContent, Signalled } from '../gateways/http/index.js'
-import { holdersOf } from './holders.js'
+import type { ReplicaCount, Replication } from '../replication/index.js'
+import type { Intake } from './intake.js'
 
 export interface NodeFilesComponents {
   self: NodeId
   files: Files
   catalog: Catalog
   blobs: BlobService
-  routing: ContentRouting
+  replication: Replication
+  intake: Intake
   clock: Clock
   /** Members that are up now, this node included: more copies than that there cannot be. */
   nodesUp: () => number
@@ -24,23 +26,27 @@ export interface NodeFilesComponents {
 
 /** How long `put --wait` waits for other nodes. */
 const waitMsMax = 60_000
-const waitPollMs = 250
+/** A question in passing (`stat`): a file that is not here may have to be asked for its parts. */
+const lookupMs = 1_500
+/** Reads that brought new blobs here are told together: what they mean is read from the disk. */
+const tellMs = 1_000
 /** A beginning of a CID that is shorter than this names too many. All of ours begin alike (`bafybei`, `bafkrei`). */
 const prefixMin = 10
 
 /** What the API does with files, as calls of the catalog and of blobs. */
 export class ApiFiles implements NodeFiles {
   readonly #components: NodeFilesComponents
+  #telling = false
 
   constructor(components: NodeFilesComponents) {
     this.#components = components
   }
 
-  async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled): Promise<PutResult> {
-    const { clock, files } = this.#components
+  async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult> {
+    const { clock, files, intake, self } = this.#components
     const startedMs = clock.monotonicMs()
-    const put = await files.put(path, content, filePutOptions(options))
-    const holders = options.wait === true ? await this.#waitForCopies(put.cid, put.replicas, options.signal) : [this.#components.self]
+    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, filePutOptions(options)))
+    const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
     return {
       cid: put.cid,
       size: put.size,
@@ -53,21 +59,19 @@ export class ApiFiles implements NodeFiles {
   }
 
   async putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult> {
-    const { clock, files, self } = this.#components
+    const { clock, files, self, intake } = this.#components
     const startedMs = clock.monotonicMs()
     const done: PutFolderResult['entries'] = []
     const failed: NonNullable<PutFolderResult['failed']> = []
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    let sample: string | undefined
-    for await (const item of files.putFolder(path, itemsOf(entries), filePutOptions(options))) {
+    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), filePutOptions(options))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
       }
       last = item.put
-      sample = item.put.cid
       size += item.put.size
       blobs += item.put.blobs.length
       done.push({ path: item.put.path ?? item.relativePath, cid: item.put.cid, size: item.put.size })
@@ -75,7 +79,16 @@ export class ApiFiles implements NodeFiles {
     const [first] = failed
     if (last === undefined && first !== undefined) throw new CatalogError(first.code as 'BAD_PATH', first.message, { path: first.path })
     const wanted = last?.replicas ?? 0
-    const holders = options.wait === true && sample !== undefined ? await this.#waitForCopies(sample, wanted, options.signal) : [self]
+    let holders = [self]
+    if (options.wait === true) {
+      // Every file, one after the other: they are copied side by side all the same. Told is the least of them.
+      let fewest: NodeId[] | undefined
+      for (const file of done) {
+        const here = await this.#waitForCopies(file.path, wanted, options.signal)
+        if (fewest === undefined || here.length < fewest.length) fewest = here
+      }
+      holders = fewest ?? holders
+    }
     return {
       cid: null,
       size,
@@ -98,7 +111,7 @@ export class ApiFiles implements NodeFiles {
     return {
       size,
       cid: cid.toString(),
-      read: (range, signal) => blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }),
+      read: (range, signal) => this.#told(cid, range === undefined, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) })),
     }
   }
 
@@ -108,7 +121,7 @@ export class ApiFiles implements NodeFiles {
     if (!reference.startsWith('/') && (await catalog.byCid(reference)).length === 0) return this.#statOfContent(reference, options)
     const entry = await files.stat(reference)
     if (entry.type === 'dir') return this.#statOfFolder(entry.path)
-    const holders = await holdersOf(this.#components, entry.cid, options.signal)
+    const { have, holders } = await this.#copiesOf(entry.path, entry.cid, options.signal)
     const cid = CID.parse(entry.cid)
     // The list of a large file's blobs needs its upper nodes; asked only where they are at hand.
     const parts = (await blobs.held(cid)) === undefined ? undefined : await blobs.blobsOf(cid, { ...signalled(options) })
@@ -119,7 +132,7 @@ export class ApiFiles implements NodeFiles {
       size: entry.size,
       priority: entry.priority,
       blobs: parts?.length ?? Math.max(1, Math.ceil(entry.size / 2 ** 30)),
-      replicas: { wanted: entry.replicas, have: holders.length, holders },
+      replicas: { wanted: entry.replicas, have, holders },
       owner: entry.owner,
       pinned: entry.pinned,
       modified: entry.modifiedMs,
@@ -201,10 +214,10 @@ export class ApiFiles implements NodeFiles {
     const { blobs } = this.#components
     const root = CID.parse(cid)
     const { type, size } = await blobs.describe(root, signalled(options))
-    const holders = await holdersOf(this.#components, cid, options.signal)
+    const { have, holders } = await this.#copiesOf(cid, cid, options.signal)
     return {
       path: null, type: type === 'file' ? 'file' : 'dir', cid, size, priority: null, blobs: (await blobs.blobsOf(root, signalled(options))).length,
-      replicas: { wanted: 0, have: holders.length, holders }, owner: null, pinned: await this.#components.files.isPinned(cid), modified: null, token: '0',
+      replicas: { wanted: 0, have, holders }, owner: null, pinned: await this.#components.files.isPinned(cid), modified: null, token: '0',
     }
   }
 
@@ -228,9 +241,7 @@ export class ApiFiles implements NodeFiles {
     if (entry.type === 'dir') {
       return { path: entry.path, type: 'dir', cid: null, size: 0, priority: null, replicas: { wanted: 0, have: 0 }, modified: null, pinned: false }
     }
-    const { blobs, self } = this.#components
-    // Whoever put it has it; and so do we, if we do. Who else, only `stat` goes and asks.
-    const have = 1 + (entry.owner !== self && (await blobs.held(CID.parse(entry.cid))) !== undefined ? 1 : 0)
+    const have = this.#components.replication.copiesAtHand(entry.cid).length
     return {
       path: entry.path, type: 'file', cid: entry.cid, size: entry.size, priority: entry.priority,
       replicas: { wanted: entry.replicas, have }, modified: entry.modifiedMs, pinned: entry.pinned,
@@ -238,34 +249,67 @@ export class ApiFiles implements NodeFiles {
   }
 
   /** Until as many nodes have it as were asked for, or as there are. Throws DEADLINE: it is safe here all the same. */
-  async #waitForCopies(cid: string, wanted: number, signal: AbortSignal | undefined): Promise<NodeId[]> {
-    const { clock, nodesUp, self } = this.#components
-    const deadline = clock.monotonicMs() + waitMsMax
-    for (;;) {
-      const target = Math.min(wanted, nodesUp())
-      const holders = target <= 1 ? [self] : await holdersOf(this.#components, cid, signal)
-      if (holders.length >= target) return holders
-      if (clock.monotonicMs() > deadline) {
-        throw new CommonError('DEADLINE', `it is stored here, but only ${String(holders.length)} of ${String(target)} nodes have it yet`, { cid, have: holders.length, wanted: target })
+  async #waitForCopies(path: string, wanted: number, signal: AbortSignal | undefined): Promise<NodeId[]> {
+    const { clock, nodesUp, replication } = this.#components
+    const target = (): number => Math.min(wanted, nodesUp())
+    const enough = new AbortController()
+    let last: ReplicaCount | undefined
+    try {
+      await withDeadline(clock, waitMsMax, signal, async (inner) =>
+        replication.wait(path, AbortSignal.any([inner, enough.signal]), (count) => {
+          last = count
+          if (count.have >= target()) enough.abort(new CommonError('ABORTED', 'as many as there are nodes'))
+        }))
+    } catch (error) {
+      if (!enough.signal.aborted) {
+        if (codeOf(error) !== 'DEADLINE' || signal?.aborted === true) throw error
+        throw new CommonError('DEADLINE', `it is stored here, but only ${String(last?.have ?? 1)} of ${String(target())} nodes have it yet`, { path, have: last?.have ?? 1, wanted: target() })
       }
-      await clock.sleep(waitPollMs, signal)
     }
+    return last?.holders ?? []
+  }
+
+  /** Exact where that can be found out quickly, else by what is known of the root. */
+  async #copiesOf(target: string, root: string, signal: AbortSignal | undefined): Promise<{ have: number; holders: NodeId[] }> {
+    const { clock, replication } = this.#components
+    try {
+      return await withDeadline(clock, lookupMs, signal, async () => replication.replicasOf(target))
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (codeOf(error) === undefined) throw error
+      const holders = replication.copiesAtHand(root)
+      return { have: holders.length, holders }
+    }
+  }
+
+  /** A whole read of what was not here leaves it here: a copy that others should know of. */
+  async *#told(cid: CID, isWhole: boolean, chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    const { blobs, clock, replication } = this.#components
+    const wasHeld = (await blobs.held(cid)) !== undefined
+    if (wasHeld) replication.used(cid.toString())
+    yield* chunks
+    if (wasHeld || !isWhole || this.#telling) return
+    this.#telling = true
+    clock.setTimer(tellMs, () => {
+      this.#telling = false
+      replication.heldChanged()
+    })
   }
 }
 
 /** A file at most this large is taken out of the archive in one piece, so that the next can be read while it is stored. */
 const smallBytesMax = 1 << 18
 
-async function* itemsOf(entries: AsyncIterable<FolderEntry>): AsyncIterable<FolderItem> {
+async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, signal: AbortSignal | undefined): AsyncIterable<FolderItem> {
   for await (const entry of entries) {
     const relativePath = entry.path.replace(/^\.\//, '')
     if (entry.size > smallBytesMax) {
-      yield { relativePath, content: entry.content }
+      yield { relativePath, content: intake.through(entry.content, signal, entry.size) }
       continue
     }
     const parts: Uint8Array[] = []
     for await (const part of entry.content) parts.push(part)
-    yield { relativePath, content: chunksOf(parts) }
+    yield { relativePath, content: intake.through(chunksOf(parts), signal, entry.size) }
   }
 }
 

@@ -84,7 +84,7 @@ export class NodeLeases implements Api {
   }
 
   async history(query: LeaseHistoryQuery): Promise<LeaseTransition[]> {
-    const found = await this.#components.service.pastOf(query)
+    const found = await this.#components.service.history.query(query)
     return found.map(({ leaseId, scope, agent, from, to, token, at, reason, error }) => ({ leaseId, scope, agent, from, to, token, at, reason, error }))
   }
 

@@ -37,6 +37,8 @@ const pollMs = 1_000
 /** Ten times what vitals take to go round after a change. */
 const leaveToAskerMs = 15_000
 const problemsMax = 20
+/** A listing asks for thousands of files in a row: the nodes are looked at once for all of them. */
+const glanceMs = 250
 
 /** The room at work. What it consists of is in README.md; here is who calls whom. */
 export class ReplicationRoom implements Replication {
@@ -76,6 +78,9 @@ export class ReplicationRoom implements Replication {
   readonly #copyChanges: Pauses
   #counts = { underReplicated: 0, belowMinimum: 0 }
   #lastSweepMs: number | undefined
+  #glance: { atMs: number; mesh: MeshView } | undefined
+  /** When moves towards balance are due; elapsed time. */
+  #balanceAtMs = 0
   #budgetBytes = 0
   #budgetAtMs = 0
   readonly #problems = new Map<string, string>()
@@ -113,7 +118,9 @@ export class ReplicationRoom implements Replication {
           this.#changed(cids)
         },
         rescan: () => this.heldChanged(),
-        isBusy: (cid) => this.#carrier.isBusy(cid) || this.#target.isStoring(cid),
+        // A promise to another holder binds even where the catalog here says that nobody wants it: it may be behind.
+        isBusy: (cid) => this.#carrier.isBusy(cid) || this.#target.isStoring(cid) || this.#dropper.isBound(cid),
+        isKept: async (cid) => (await components.isKept?.(cid)) === true,
         orphanDropped: (cid, bytes) => this.#events.emit('done', { kind: 'drop', cid, to: null, bytes }),
       },
     )
@@ -130,6 +137,7 @@ export class ReplicationRoom implements Replication {
         space: this.#space,
         late: () => ({ carrier: this.#carrier, dropper: this.#dropper, target: this.#target }),
         reclaim: components.reclaim?.bind(components),
+        isKept: async (cid) => (await components.isKept?.(cid)) === true,
       },
       { self: this.#self, settings: () => this.#settings, draining: () => this.#draining },
     )
@@ -355,6 +363,29 @@ export class ReplicationRoom implements Replication {
     return planOf([...drops, ...plan.actions])
   }
 
+  rebalance(): void {
+    this.#balanceAtMs = Number.NEGATIVE_INFINITY
+    this.heldChanged()
+  }
+
+  copiesAtHand(root: string): NodeId[] {
+    const nowMs = this.#components.clock.monotonicMs()
+    if (this.#glance === undefined || nowMs - this.#glance.atMs > glanceMs) this.#glance = { atMs: nowMs, mesh: this.#news.mesh() }
+    const { mesh } = this.#glance
+    const { graceMs } = this.#settings.rebalance
+    let all: Set<NodeId> | undefined
+    for (const cid of [root, ...this.#wants.partsOf(root)]) {
+      const counted = this.#holders.counted(cid, mesh, graceMs)
+      const before: ReadonlySet<NodeId> | undefined = all
+      all = new Set(before === undefined ? counted : counted.filter((holder) => before.has(holder)))
+    }
+    return [...(all ?? [])]
+  }
+
+  unneeded(cid: string): void {
+    this.#stock.unneeded(cid)
+  }
+
   async quota(): Promise<QuotaReport> {
     return this.#space.report()
   }
@@ -477,8 +508,11 @@ export class ReplicationRoom implements Replication {
     for (const [cid, untilMs] of this.#left) if (untilMs <= nowMs) this.#left.delete(cid)
     const mine = views.filter((view) => !this.#left.has(view.cid))
     const { actions } = planRebalance(this.#self, mine, mesh, this.#policy(budget), clock.wallMs())
+    const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
+    // Until a look finds nothing more to move.
+    if (balancing && !actions.some((action) => action.kind === 'move')) this.#balanceAtMs = nowMs + this.#settings.balanceIntervalMs
     for (const action of actions) {
-      if (action.kind === 'move' && !sweep) continue
+      if (action.kind === 'move' && !balancing) continue
       // Right after the start all others seem to be away; only what the owner has just put does not wait.
       if (settling && !this.#views.isFresh(action.cid)) continue
       if (action.urgent !== true && action.to !== null) this.#budgetBytes -= action.bytes

@@ -10,6 +10,8 @@ export const replicationDefaults: ReplicationSettings = {
   autoEvict: true,
   // Ten seconds: a sweep of 3,000 blobs takes milliseconds, and nodes that fell silent are noticed by it.
   sweepIntervalMs: 10_000,
+  // An hour: balance is worth little, and moving costs everybody's bandwidth.
+  balanceIntervalMs: 3600_000,
   // 32 MiB/s: a quarter of a gigabit line, so that people do not feel it.
   backgroundBytesPerSecond: 32 * 2 ** 20,
   // Small files are bound by round trips, not by bytes, so quite a few at once; each costs a queue entry.

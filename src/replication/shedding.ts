@@ -26,6 +26,7 @@ export interface SheddingComponents {
   /** Made after this, since they call it. */
   readonly late: () => { carrier: Carrier; dropper: Dropper; target: Target }
   readonly reclaim: ReplicationComponents['reclaim']
+  readonly isKept: (cid: string) => Promise<boolean>
 }
 
 export interface SheddingInit {
@@ -179,10 +180,11 @@ export class Shedding {
 
   /** The last look before the bytes go. */
   async mayDrop(cid: string): Promise<boolean> {
-    const { inventory, wants, late } = this.#components
+    const { inventory, wants, late, isKept } = this.#components
     const { carrier, target } = late()
     if (inventory.get(cid) === undefined || target.isStoring(cid) || carrier.targetsOf(cid).length > 0) return false
     if (this.#init.draining()) return true
+    if (await isKept(cid)) return false
     const want = await wants.of(cid)
     return want === undefined || (!want.pinned && !(priorities[want.priority].ownerMustHold && want.owner === this.#init.self))
   }

@@ -33,6 +33,7 @@ export interface StockInit {
   /** The disk is to be read again. */
   readonly rescan: () => void
   readonly isBusy: (cid: string) => boolean
+  readonly isKept: (cid: string) => Promise<boolean>
   readonly orphanDropped: (cid: string, bytes: number) => void
 }
 
@@ -119,6 +120,13 @@ export class Stock {
     return all
   }
 
+  /** Another room knows that its last file was removed, even if that was before this start. */
+  unneeded(cid: string): void {
+    const { clock, inventory } = this.#components
+    if (inventory.get(cid) === undefined) return
+    this.#orphans.set(cid, { sinceMs: this.#orphans.get(cid)?.sinceMs ?? clock.monotonicMs(), removed: true })
+  }
+
   /** A plan came across a blob and its want. */
   wanted(cid: string, isWanted: boolean): void {
     if (isWanted) this.#orphans.delete(cid)
@@ -145,7 +153,7 @@ export class Stock {
       const parsed = parseCid(cid)
       if (parsed === undefined) continue
       // Asked anew, past what is remembered: somebody may have put it again.
-      await blobs.drop(parsed, { stillUnwanted: async () => (await wants.ask(cid)) === undefined })
+      await blobs.drop(parsed, { stillUnwanted: async () => !this.#init.isBusy(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.isKept(cid)) })
       if ((await blobs.held(parsed)) === undefined) {
         await this.gone(cid)
         this.#init.orphanDropped(cid, bytes)

@@ -41,6 +41,8 @@ export interface ReplicationComponents {
   freeDisk(): Promise<number>
   /** Gives space of deleted blobs back now, where the store can. */
   reclaim?(signal: AbortSignal): Promise<void>
+  /** Whether something besides the catalog's files wants a blob here: a pin by CID, an import under way. Then it stays. */
+  isKept?(cid: string): Promise<boolean>
   /** Whether background repair may run: false on a low battery or a metered network. Asked before each round. */
   mayRepair?(): boolean
 }
@@ -54,6 +56,8 @@ export interface ReplicationSettings {
   readonly autoEvict: boolean
   /** How often all blobs are looked at; what changes is looked at when it does. */
   readonly sweepIntervalMs: number
+  /** How often copies are moved from full nodes to empty ones; once it has begun, it goes on until it is even. */
+  readonly balanceIntervalMs: number
   /** Background copies, bytes a second, averaged. Copies below the minimum and of new files are not held back. */
   readonly backgroundBytesPerSecond: number
   /** Copies that this node coordinates, and that it fetches for others, at once. */
@@ -133,6 +137,12 @@ export interface Replication {
   explain(target: string): Promise<PlacementExplanation>
   /** What this node would do now. */
   plan(): Promise<Plan>
+  /** Looks at everything now, moves towards balance included, and does not wait for the next sweep. */
+  rebalance(): void
+  /** Copies of the content under a root, by what is known here; asks nobody and reads no disk. */
+  copiesAtHand(root: string): NodeId[]
+  /** The catalog's room lets go of a blob: no file refers to it any more. It is dropped from here once all agree. */
+  unneeded(cid: string): void
   evict(options: { bytes: number; dryRun: boolean; signal?: AbortSignal }): Promise<EvictionOutcome>
   /** Takes nothing more, and hands on all that others need before it resolves. */
   drain(signal: AbortSignal): Promise<DrainOutcome>

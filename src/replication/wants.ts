@@ -84,6 +84,11 @@ export class Wants {
     return [...(this.#rootsOf.get(cid) ?? [])]
   }
 
+  /** Blobs known to be parts of a root, besides the root itself. */
+  partsOf(root: string): readonly string[] {
+    return [...(this.#partsOf.get(root) ?? [])]
+  }
+
   /** The catalog's records of `root` changed: these blobs are to be looked at again. */
   changed(root: string): string[] {
     this.#generation++

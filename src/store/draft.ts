@@ -167,7 +167,7 @@ export class StoredDraft implements BlockDraft, Holder {
             for (const key of [...adopted, ...marked]) {
               for (const holder of settle(work, key, overlay, this)) given.push([holder, key])
             }
-            for (const one of garbage) work.garbage(one)
+            for (const one of garbage) if (!work.refersTo(one)) work.garbage(one)
           },
           done: () => {
             garbage = []

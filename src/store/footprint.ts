@@ -52,6 +52,9 @@ export class Footprint {
   #appendedThen = 0
   #admittedBytes = 0
   #measuring: Promise<void> | undefined
+  /** The last of those that did not fit at once. */
+  #refusals: Promise<unknown> = Promise.resolve()
+  readonly #released: (() => void)[] = []
 
   constructor(components: FootprintComponents, init: FootprintInit) {
     this.#components = components
@@ -91,24 +94,48 @@ export class Footprint {
    */
   async admit(bytes: number): Promise<() => void> {
     this.#init.admit?.(bytes)
-    const refused = this.#limitBytes !== Number.POSITIVE_INFINITY && !this.#fits(bytes)
-    if (refused) {
-      // What is buffered counts twice: written out, it counts once.
-      if (this.#components.blocks.logBytes() > bytes) await this.#components.log.flush()
+    if (this.#limitBytes === Number.POSITIVE_INFINITY || this.#fits(bytes)) return this.#take(bytes)
+    // One after the other, so that those who wait do not count against each other.
+    const turn = this.#refusals.then(async () => this.#admitLate(bytes))
+    this.#refusals = turn.catch(() => undefined)
+    return turn
+  }
+
+  /**
+   * What is buffered or on its way counts twice, and once when it is written out. A block is refused only if it would not
+   * fit when nothing is on its way any more: else a burst of blocks would be refused that would have fitted one by one.
+   */
+  async #admitLate(bytes: number): Promise<() => void> {
+    const { blocks, log } = this.#components
+    for (;;) {
+      const onItsWay = this.#isOnItsWay()
+      if (log.queuedBytes > 0 || blocks.logBytes() > bytes) await log.flush()
       await this.measure()
-    }
-    if (!refused || this.#fits(bytes)) {
-      const admitted = 2 * grownBytes(bytes, overheadBytes)
-      this.#admittedBytes += admitted
-      return () => {
-        this.#admittedBytes -= admitted
-      }
+      if (this.#fits(bytes)) return this.#take(bytes)
+      if (!onItsWay) break
+      await new Promise<void>((resolve) => {
+        if (this.#admittedBytes === 0) resolve()
+        else this.#released.push(resolve)
+      })
     }
     throw new StoreError('NO_SPACE', 'the block would pass the storage limit', {
       bytes,
       boundBytes: this.boundBytes(),
       limitBytes: this.#limitBytes,
     })
+  }
+
+  #isOnItsWay(): boolean {
+    return this.#admittedBytes > 0 || this.#components.log.queuedBytes > 0
+  }
+
+  #take(bytes: number): () => void {
+    const admitted = 2 * grownBytes(bytes, overheadBytes)
+    this.#admittedBytes += admitted
+    return () => {
+      this.#admittedBytes -= admitted
+      for (const wake of this.#released.splice(0)) wake()
+    }
   }
 
   async measure(): Promise<void> {

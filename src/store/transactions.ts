@@ -1,7 +1,7 @@
 import type { WriteOperation } from '../base/index.js'
 import { GroupCommit } from '../base/index.js'
 import type { BlockLog } from './block-log.js'
-import { bytesOfMapKey, joined, sequenceKey, textBytes } from './bytes.js'
+import { bytesOfMapKey, joined, mapKey, sequenceKey, textBytes } from './bytes.js'
 import type { Database, RawOperation } from './database.js'
 import { keyspace } from './keyspace.js'
 import type { LedgerRecord } from './ledger.js'
@@ -88,6 +88,15 @@ export class Workspace {
     this.known.push(garbage.sequence)
   }
 
+  /**
+   * The index has these very bytes. A batch whose sync failed may have reached the disk all the same: what its caller
+   * takes for rubbish since then is a block of something that is there.
+   */
+  refersTo({ sequence, multihash }: Pick<Garbage, 'sequence' | 'multihash'>): boolean {
+    const entry = this.entry(mapKey(multihash))
+    return entry !== undefined && !entry.missing && entry.sequence === sequence
+  }
+
   /** The old bytes of an entry that goes, or gets others. */
   discard(key: string, entry: IndexEntry): void {
     if (entry.missing) return
@@ -153,7 +162,7 @@ export class Transactions {
   /** The last batch failed: nobody knows whether it is on disk. */
   #inDoubt = false
   /** Places nobody will ever refer to, to be listed as garbage by the next batch. */
-  #orphans: Garbage[] = []
+  readonly #orphans: Garbage[] = []
 
   constructor(components: TransactionsComponents, init: TransactionsInit) {
     this.#components = components
@@ -218,19 +227,19 @@ export class Transactions {
     if (this.#inDoubt) await this.#reload()
     // What these changes name was written to the log before they came here, so that the sync can begin at once.
     const synced = turns.some(({ change }) => change.places?.() === true) ? log.sync() : undefined
-    const [entries] = await Promise.all([this.#read(turns), synced])
+    const orphans = [...this.#orphans]
+    const [entries] = await Promise.all([this.#read(turns, orphans), synced])
     const work = new Workspace(entries, this.#ledger)
     // What drafts hold cannot change unseen from here on: see `settled`.
     this.#working = work
     const accepted = turns.filter((turn) => apply(turn, work))
-    const orphans = this.#orphans
-    this.#orphans = []
-    for (const garbage of orphans) work.garbage(garbage)
+    for (const garbage of orphans) if (!work.refersTo(garbage)) work.garbage(garbage)
 
     const operations = work.finish()
     const changesIndex = work.changesIndex
     if (changesIndex) this.#markAndLedger(work)
     if (operations.length === 0) {
+      this.#orphans.splice(0, orphans.length)
       for (const { change } of accepted) change.done?.()
       return
     }
@@ -241,10 +250,10 @@ export class Transactions {
       if (durable) await database.writeDurably(write)
       else await database.write(write)
     } catch (error) {
-      this.#orphans = [...orphans, ...this.#orphans]
       this.#inDoubt = true
       throw error
     }
+    this.#orphans.splice(0, orphans.length)
     this.#ledger = work.totals
     this.#keepTailRows(work)
     for (const sequence of work.known) log.indexed(sequence)
@@ -263,8 +272,8 @@ export class Transactions {
     this.#inDoubt = false
   }
 
-  async #read(turns: readonly Turn[]): Promise<Map<string, IndexEntry>> {
-    const wanted = new Set<string>()
+  async #read(turns: readonly Turn[], orphans: readonly Garbage[]): Promise<Map<string, IndexEntry>> {
+    const wanted = new Set<string>(orphans.map(({ multihash }) => mapKey(multihash)))
     for (const turn of turns) {
       try {
         await turn.change.prepare?.()

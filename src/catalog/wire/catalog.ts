@@ -93,6 +93,9 @@ export interface RecordBody {
   basisWriter?: Uint8Array
   ownFrom: bigint
   lineage: RecordRun[]
+  movedPath?: Uint8Array
+  movedModified?: bigint
+  movedWriter?: Uint8Array
 }
 
 export namespace RecordBody {
@@ -155,6 +158,21 @@ export namespace RecordBody {
             w.uint32(82)
             RecordRun.codec().encode(value, w)
           }
+        }
+
+        if (obj.movedPath != null) {
+          w.uint32(90)
+          w.bytes(obj.movedPath)
+        }
+
+        if (obj.movedModified != null) {
+          w.uint32(97)
+          w.fixed64(obj.movedModified)
+        }
+
+        if (obj.movedWriter != null) {
+          w.uint32(106)
+          w.bytes(obj.movedWriter)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -222,6 +240,18 @@ export namespace RecordBody {
               obj.lineage.push(RecordRun.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.lineage$ ?? {}
               }))
+              break
+            }
+            case 11: {
+              obj.movedPath = reader.bytes()
+              break
+            }
+            case 12: {
+              obj.movedModified = reader.fixed64()
+              break
+            }
+            case 13: {
+              obj.movedWriter = reader.bytes()
               break
             }
             default: {

@@ -1,6 +1,6 @@
 import { formatSize } from '../../base/index.js'
 import type { FileInfo, ListEntry } from '../../client/index.js'
-import { CliError } from '../errors.js'
+import { CliError, withError } from '../errors.js'
 import type { Register } from '../register.js'
 import { ago, clean, table } from '../table.js'
 import { priorityOf, replicasOf } from './put.js'
@@ -81,13 +81,14 @@ export function fileCommands(register: Register): void {
       if (result.healed) healed++
       else if (!result.ok) {
         corrupt++
-        context.say(`${result.cid}: ${result.error ?? 'corrupt'}`)
+        context.say(`${result.cid}: ${clean(result.error ?? 'corrupt')}`)
       }
     }
     const checked = results.length
-    context.print({ checked, corrupt, healed, results: results.filter((result) => !result.ok || result.healed) }, () =>
+    const error = corrupt === 0 ? undefined : new CliError('CORRUPT', `${String(corrupt)} are corrupt and could not be healed: no other holder answered with the right bytes`, { corrupt })
+    context.print(withError({ checked, corrupt, healed, results: results.filter((result) => !result.ok || result.healed) }, error), () =>
       `${String(checked)} checked, ${String(corrupt)} corrupt, ${String(healed)} healed`)
-    if (corrupt > 0) throw new CliError('CORRUPT', `${String(corrupt)} are corrupt and could not be healed: no other holder answered with the right bytes`, { corrupt })
+    if (error !== undefined) throw error
   })
 
   register('pin add <path>', 'never evict it', none, async (context, [path = '']) => {

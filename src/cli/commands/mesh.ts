@@ -24,8 +24,9 @@ export function meshCommands(register: Register): void {
     context.print(peers, () =>
       peers.length === 0
         ? 'no other nodes yet; invite one with `mesh-node invite`'
-        : table(['NAME', 'REGION', 'STATE', 'RTT', 'SEEN', 'PEER'], peers.map((peer) => [
-          peer.name, peer.region, peer.state, peer.rttMs === null ? '' : `${peer.rttMs.toFixed(1)} ms`, ago(peer.lastSeen), peer.peerId,
+        : table(['NAME', 'REGION', 'STATE', 'RTT', 'SEEN', 'USED', 'GIVES', 'PEER'], peers.map((peer) => [
+          peer.name, peer.region, peer.state, peer.rttMs === null ? '' : `${peer.rttMs.toFixed(1)} ms`, ago(peer.lastSeen),
+          peer.storage === null ? '' : formatSize(peer.storage.usedBytes), peer.storage === null ? '' : formatSize(peer.storage.maxBytes), peer.peerId,
         ])))
   })
 
@@ -103,7 +104,7 @@ function statusInWords(status: NodeStatus): string {
     `address   ${status.addresses.length === 0 ? 'none: others cannot reach it' : status.addresses.join('\n          ')}`,
     `peers     ${status.peers === 0 ? 'none connected' : `${String(status.peers)} connected`}`,
     `storage   ${formatSize(storage.usedBytes)} of ${formatSize(storage.maxBytes)} used: ${formatSize(storage.ownBytes)} own, ${formatSize(storage.othersBytes)} for others; ${formatSize(storage.freeDiskBytes)} free on the disk`,
-    `files     ${String(status.files)} in the mesh, ${String(status.blobs)} blobs here${status.underReplicated > 0 ? `, ${String(status.underReplicated)} files with too few copies` : ''}`,
+    `files     ${String(status.files)} in the mesh, ${String(status.blobs)} blobs here${status.underReplicated > 0 ? `, ${String(status.underReplicated)} files with fewer copies than wanted` : ''}`,
   ]
   return [...lines, ...(status.problems.length === 0 ? [] : ['', ...status.problems.map((problem) => `! ${problem}`)])].join('\n')
 }

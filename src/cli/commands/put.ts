@@ -7,9 +7,10 @@ import { codeOf, formatSize, messageOf } from '../../base/index.js'
 import type { FolderSource, Priority, PutOptions } from '../../client/index.js'
 import { priorities } from '../../client/index.js'
 import type { Context } from '../context.js'
-import { CliError } from '../errors.js'
+import { CliError, withError } from '../errors.js'
 import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
+import { clean } from '../table.js'
 
 interface Options {
   as?: string
@@ -121,7 +122,7 @@ async function putFolder(context: Context, folder: string, path: string, options
   const files: { path: string; full: string; size: number; modifiedMs: number }[] = []
   let bytes = 0
   for await (const file of filesBelow(folder, '', (skipped, why) => {
-    context.say(`skipped ${skipped}: ${why}`)
+    context.say(`skipped ${clean(skipped)}: ${why}`)
   })) {
     context.signal.throwIfAborted()
     files.push(file)
@@ -132,11 +133,12 @@ async function putFolder(context: Context, folder: string, path: string, options
   try {
     const result = await context.client().putFolder(path, sources(files, progress), { ...options, signal: context.signal })
     progress.clear()
-    context.print(result, () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
-    context.say(`${String(result.files)} files, ${formatSize(result.size)} at ${result.path}`)
     const failed = result.failed ?? []
-    for (const file of failed.slice(0, failuresShownMax)) context.say(`${file.path}: ${file.message}`)
-    if (failed.length > 0) throw new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + result.files)} files could not be put`, { failed: failed.length })
+    const error = failed.length === 0 ? undefined : new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + result.files)} files could not be put`, { failed: failed.length })
+    context.print(withError(result, error), () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
+    context.say(`${String(result.files)} files, ${formatSize(result.size)} at ${result.path}`)
+    for (const file of failed.slice(0, failuresShownMax)) context.say(`${clean(file.path)}: ${clean(file.message)}`)
+    if (error !== undefined) throw error
   } finally {
     progress.clear()
   }

@@ -83,6 +83,21 @@ export class Metrics {
       for (const [event, value] of Object.entries(counts)) total.inc({ event }, value)
     }
     gauge('provide_lag_seconds', 'How late the oldest due provider record is.', figures.provideLagSeconds)
+    const { replication } = figures
+    gauge('blobs_under_replicated', 'Blobs held here that have fewer copies than wanted.', replication.underReplicated)
+    gauge('blobs_below_minimum', 'Blobs held here that have fewer live copies than the minimum.', replication.belowMinimum)
+    gauge('replication_copies_running', 'Copies being made from here now.', replication.copying)
+    gauge('replication_copies_queued', 'Copies that wait their turn.', replication.queued)
+    gauge('replication_stores_running', 'Blobs being fetched for others now.', replication.storing)
+    gauge('replication_peers_untrusted', 'Members that were caught claiming what they do not have.', replication.untrusted)
+    const counter = (name: string, help: string, value: number): void => {
+      new Counter({ name: `mesh_node_${name}`, help, registers: [registry] }).inc(value)
+    }
+    counter('replication_copies_total', 'Copies made from here, acknowledged with a proof.', replication.copied)
+    counter('replication_copied_bytes_total', 'Bytes of those.', replication.copiedBytes)
+    counter('replication_dropped_total', 'Blobs let go of: evicted, trimmed, moved, or no longer wanted.', replication.dropped)
+    counter('replication_dropped_bytes_total', 'Bytes of those.', replication.droppedBytes)
+    counter('replication_failures_total', 'Copies and deletions that did not come about; they are tried again.', replication.failed)
     const labelNames = ['method', 'route', 'status']
     const requests = new Counter({ name: 'mesh_node_http_requests_total', help: 'Answered requests.', labelNames, registers: [registry] })
     const seconds = new Counter({ name: 'mesh_node_http_request_seconds_total', help: 'Time spent on them.', labelNames, registers: [registry] })

@@ -1,6 +1,7 @@
 import type {
-  AcquireLease, DoctorCheck, FileInfo, FolderEntry, InviteInfo, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, ListEntry, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer, Priority,
-  PutFolderResult, PutOptions, PutResult, VerifyResult, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
+  NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
 
 export interface Signalled {
@@ -17,7 +18,7 @@ export interface OpenContent {
 
 export interface NodeFiles {
   /** Durable when it resolves; if `content` throws or the signal aborts, nothing of it stays. */
-  put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled): Promise<PutResult>
+  put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult>
   putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult>
   /** `target`: a path (starts with `/`) or a CID. */
   open(target: string, options: Signalled): Promise<OpenContent>
@@ -50,6 +51,19 @@ export interface NodeLeases {
   setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
 }
 
+/** What is given to the mesh, and where copies are. */
+export interface NodeContribution {
+  explain(target: string): Promise<PlacementInfo>
+  quota(): Promise<QuotaInfo>
+  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }>
+  evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult>
+  rebalance(options: { dryRun: boolean }): Promise<ActionPlan>
+  pause(): void
+  resume(): void
+  drain(signal: AbortSignal): Promise<DrainResult>
+  forget(peerId: string): Promise<void>
+}
+
 /** Figures read at the moment of a scrape; none of them has a label whose values grow with the mesh. */
 export interface NodeFigures {
   peersConnected: number
@@ -62,6 +76,19 @@ export interface NodeFigures {
   quarantinedBlocks: number
   storageBytes: { limit: number; used: number; live: number; draft: number; reclaimable: number; metadata: number; diskFree: number }
   provideLagSeconds: number
+  replication: {
+    underReplicated: number
+    belowMinimum: number
+    copying: number
+    queued: number
+    storing: number
+    copied: number
+    copiedBytes: number
+    dropped: number
+    droppedBytes: number
+    failed: number
+    untrusted: number
+  }
   uptimeSeconds: number
   ready: boolean
   leases?: { held: number; acquired: number; waits: number; conflicts: number; timeouts: number; renewals: number; expired: number; revoked: number; released: number; handedOver: number; contended: number; noQuorum: number }
@@ -71,6 +98,7 @@ export interface NodeFigures {
 export interface NodeApi {
   readonly files: NodeFiles
   readonly leases: NodeLeases
+  readonly contribution: NodeContribution
   state(): NodeState
   status(): Promise<NodeStatus>
   peers(): Promise<Peer[]>

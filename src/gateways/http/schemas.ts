@@ -26,6 +26,9 @@ const textBytesMax = 16 * 1024
 const leasePriorityMax = 1_000_000
 const name: JsonSchema = { type: 'string', minLength: 1, maxLength: textBytesMax }
 
+/** As many as a number holds exactly. */
+const bytes: JsonSchema = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER }
+
 const flagText: JsonSchema = { type: 'string', enum: ['true', 'false'] }
 
 export const bodies = {
@@ -44,6 +47,10 @@ export const bodies = {
   // Which there are, and within what limits, is said by whoever keeps them.
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] }, minProperties: 1, maxProperties: 64 },
   voters: { ...record({ target: { type: ['integer', 'null'] }, voters: { ...listOf(name), minItems: 1, maxItems: 5 } }), minProperties: 1, maxProperties: 1 },
+  quota: { ...record({ maxBytes: bytes, reservedBytes: bytes, minFreeDiskBytes: bytes, shareExcess: flag }), minProperties: 1 },
+  evict: record({ bytes, dryRun: flag }, ['bytes']),
+  rebalance: record({ dryRun: flag }),
+  forget: record({ peerId: name }, ['peerId']),
 } satisfies Record<string, JsonSchema>
 
 export const queries = {
@@ -67,6 +74,15 @@ const storage = answer({
   maxBytes: count, usedBytes: count, ownBytes: count, othersBytes: count, pinnedBytes: count, reservedBytes: count,
   metadataBytes: count, reclaimableBytes: count, freeDiskBytes: count,
 })
+const quotaFields = {
+  ...(storage.properties as Record<string, JsonSchema>), inFlightBytes: count, freeForOthersBytes: count, freeForOwnBytes: count, overBytes: count,
+  shareExcess: flag, minFreeDiskBytes: count, autoEvict: flag, evictionStrategy: text,
+  replication: { type: 'string', enum: ['running', 'paused', 'draining', 'stopped'] },
+} satisfies Record<string, JsonSchema>
+const actions = listOf(answer({
+  kind: { type: 'string', enum: ['copy', 'move', 'trim', 'evict', 'drop'] }, cid: text, from: orNull(text), to: orNull(text), bytes: count, reason: text,
+}))
+const fraction: JsonSchema = { type: 'number' }
 const replicas = answer({ wanted: count, have: count, holders: listOf(text) })
 const put = answer({
   cid: orNull(text), size: count, path: text, priority: prioritySchema, blobs: count, replicas, elapsedMs: { type: 'number' },
@@ -120,6 +136,19 @@ export const answers = {
   moved: answer({ moved: count }),
   changed: answer({ changed: count }),
   done: answer({ ok: flag }),
+  quota: answer(quotaFields),
+  quotaSet: answer({ ...quotaFields, persisted: flag }),
+  plan: answer({ actions, bytes: count }),
+  evicted: answer({
+    actions, bytes: count, dryRun: flag, freedBytes: count, shortBytes: count, refused: count, kept: { type: 'object', additionalProperties: count },
+  }),
+  placement: answer({
+    cid: text, size: count, wanted: count, chosen: listOf(text), holders: listOf(text), warnings: listOf(text),
+    nodes: listOf(answer({
+      peerId: text, name: text, score: fraction, terms: answer({ capacity: fraction, diversity: fraction, reliability: fraction }), rejected: orNull(text),
+    })),
+  }),
+  drained: answer({ moved: count, remaining: count, problems: listOf(text) }),
   doctor: listOf({ type: 'object', properties: { name: text, state: { type: 'string', enum: ['ok', 'warning', 'failed'] }, message: text, advice: text } }),
   ticket: answer({ url: text, expiresAt: moment }),
   error: { type: 'object', properties: { code: text, message: text }, required: ['code', 'message'], additionalProperties: true },

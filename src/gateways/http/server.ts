@@ -13,6 +13,7 @@ import { eventRoutes } from './routes/events.js'
 import { fileRoutes, fileDocumentRoutes } from './routes/files.js'
 import { folderRoutes } from './routes/folders.js'
 import { leaseRoutes } from './routes/leases.js'
+import { contributionRoutes } from './routes/contribution.js'
 import { nodeRoutes } from './routes/node.js'
 import { webRoutes } from './routes/web.js'
 import { answers, bodies, queries } from './schemas.js'
@@ -151,6 +152,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   nodeRoutes(server, node)
   leaseRoutes(server, node)
   contentRoutes(server, node)
+  contributionRoutes(server, node.contribution)
   eventRoutes(server, { node, clock, closing: closing.signal })
   fileDocumentRoutes(server, node)
   // A scope of its own, in which a body of whatever type is bytes to be stored and nothing that is parsed.

@@ -33,6 +33,17 @@ export const text: Kind<string> = {
   write: quoted,
 }
 
+/** Of a file below the home: nothing is written outside it, whatever a config file says. */
+export const pathInside: Kind<string> = {
+  expected: 'the name of a file below the home, without ..',
+  read: (value) => {
+    const name = text.read(value)
+    return name === undefined || /^[/\\]|^[a-z]:/i.test(name) || name.split(/[/\\]/).includes('..') || name.includes('\0') ? undefined : name
+  },
+  parse: (value) => pathInside.read(value),
+  write: quoted,
+}
+
 /** What people see of a node: one line, short. */
 export const label: Kind<string> = {
   expected: 'text of at most 64 characters on one line',

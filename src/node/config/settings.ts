@@ -1,4 +1,4 @@
-import { choice, duration, flag, hostNames, hostPort, integer, label, multiaddrs, number, size, text } from './kinds.js'
+import { choice, duration, flag, hostNames, hostPort, integer, label, multiaddrs, number, pathInside, size } from './kinds.js'
 import type { Kind, Setting } from './kinds.js'
 
 const setting = <T>(kind: Kind<T>, initial: T, meaning: string): Setting<T> => ({
@@ -20,7 +20,8 @@ export const settings = {
   'node.name': setting(label, '', 'What people call this node. Empty: the name of the machine.'),
   'node.region': setting(label, 'default', 'Where it stands, in your own words ("sydney"). Where writes come from is counted by region.'),
   'node.segment': setting(label, '', 'The network it sits in: copies of a file are spread over segments. Empty: its public /24 or /48.'),
-  'node.power': setting(choice('auto', 'mains', 'battery'), 'auto', 'What it runs on. On battery a node does less for others.'),
+  'node.power': setting(choice('auto', 'mains', 'battery'), 'auto', 'What it runs on; auto asks the system where it tells. On battery below half a node makes no copies for others.'),
+  'node.metered': setting(flag, false, 'Whether its network is paid by the byte: then it makes no copies for others, and only serves reads.'),
 
   'network.listen': setting(multiaddrs, ['/ip4/0.0.0.0/tcp/4700', '/ip6/::/tcp/4700'], 'Where to listen for other nodes. Port 0 takes any free one.'),
   'network.announce': setting(multiaddrs, [], 'Addresses to tell others instead of those it listens at, when a router forwards a port.'),
@@ -80,7 +81,7 @@ export const settings = {
 
   'log.level': setting(choice('debug', 'info', 'warn', 'error'), 'info', 'From what weight on things are logged, to stderr.'),
   'log.format': setting(choice('text', 'json'), 'text', 'One line each, for people or for programs.'),
-  'log.file': setting(text, '', 'A file to log to as well. Relative to the home.'),
+  'log.file': setting(pathInside, '', 'A file to log to as well. Relative to the home.'),
 } satisfies Record<string, Setting<unknown>>
 
 export type SettingName = keyof typeof settings

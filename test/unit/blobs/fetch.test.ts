@@ -373,6 +373,7 @@ describe('blobs: read', () => {
     network.providers.clear()
     const c = makeNode(network, 3)
     await assert.rejects(collect(c.blobs.exportCar(folder.cid)), { code: 'NO_HOLDERS' })
+    await assert.rejects(c.blobs.exportCar(folder.cid)[Symbol.asyncIterator]().next(), { code: 'NO_HOLDERS' }, 'before a single byte')
   })
 })
 

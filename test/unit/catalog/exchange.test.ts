@@ -140,6 +140,27 @@ describe('catalog: exchange', () => {
     for (const node of [a, b, away]) await node.stop()
   })
 
+  it('loses nothing to a new member that it meets first after a long absence', async () => {
+    const { world, a, b } = await pair()
+    await a.put('/x', 'one')
+    await a.put('/y', 'two')
+    await world.time.advance(120_000)
+    await a.stop()
+    await b.stop()
+    world.time.now += 300 * day
+    const fresh = await new TestNode(world, 'fresh').start()
+    await fresh.put('/new', 'three')
+    await b.start()
+    assert.equal(b.catalog.stats().returning, true)
+    await world.time.advance(2 * 3600_000)
+    for (const node of [b, fresh]) {
+      assert.deepEqual((await node.listing()).map((line) => line.split(' ')[0]), ['/new', '/x', '/y'])
+      assert.equal(node.catalog.stats().returning, false)
+    }
+    await fresh.stop()
+    await b.stop()
+  })
+
   it('keeps everything where all were away', async () => {
     const { world, a, b } = await pair()
     await a.put('/x', 'one')

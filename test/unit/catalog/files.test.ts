@@ -4,7 +4,10 @@ import { silentLog } from '../../../src/base/index.js'
 import type { FileEntry, Files, FolderItem } from '../../../src/catalog/index.js'
 import { createFiles } from '../../../src/catalog/index.js'
 import { bytesOf, MemoryBlobs, rawCid } from './memory-blobs.js'
-import { collect, TestNode, World } from './world.js'
+import { pathKey } from '../../../src/catalog/path.js'
+import { decodeVersions } from '../../../src/catalog/record.js'
+import { CatalogNews } from '../../../src/catalog/wire/catalog.js'
+import { collect, signerOf, TestNode, World } from './world.js'
 
 async function setUp(): Promise<{ world: World; node: TestNode; blobs: MemoryBlobs; files: Files }> {
   const world = new World()
@@ -170,5 +173,68 @@ describe('files', () => {
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
     assert.equal(dropped, 2)
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
+  })
+
+  it('keeps the parts of a large file that is put while it looks for garbage', async () => {
+    const { files, blobs, world } = await setUp()
+    const [p, q] = [rawCid(Buffer.from('p')), rawCid(Buffer.from('q'))]
+    const disk = rawCid(Buffer.from('disk'))
+    blobs.several.set(disk.toString(), { size: 1.5 * 2 ** 30, blobs: [p, q] })
+    await files.put('/disk', bytesOf('disk'))
+    await files.rm('/disk')
+    await world.time.advance(120_000)
+    const drop = blobs.drop.bind(blobs)
+    let again: Promise<unknown> | undefined
+    blobs.drop = async (cid, options) => {
+      again ??= files.put('/again', bytesOf('disk'))
+      await again
+      await drop(cid, options)
+    }
+    await files.collectGarbage(never)
+    assert.ok(again, 'it was about to drop')
+    assert.deepEqual(blobs.dropped, [])
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 0)
+    await files.rm('/again')
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 3)
+  })
+
+  it('keeps what was moved until it has heard where to', async () => {
+    const { node: a, world } = await setUp()
+    const b = await new TestNode(world, 'b').start()
+    const blobs = new MemoryBlobs(b.meta)
+    const files = createFiles({ catalog: b.catalog, blobs, meta: b.meta.slice('f/'), clock: world.time.clock(), log: silentLog })
+    await a.start()
+    // The mover has no content, and writes to the same path once more before anybody hears of it.
+    const moving = createFiles({ catalog: a.catalog, blobs: new MemoryBlobs(a.meta), meta: a.meta.slice('f/'), clock: world.time.clock(), log: silentLog })
+    const { cid } = await files.put('/log', bytesOf('old'))
+    await world.time.advance(60_000)
+    await a.stop()
+    await moving.mv('/log', '/log.1')
+    await moving.mv('/log.1', '/log.2')
+    await moving.put('/log', bytesOf('new'))
+    const tell = async (path: string): Promise<void> => {
+      const stored = await a.meta.slice('v/').get(pathKey(path))
+      const records = decodeVersions(stored ?? new Uint8Array(0)).map(({ bytes }) => bytes)
+      const teller = signerOf('teller').nodeId
+      world.setUp(teller, true)
+      await world.network(teller).gossip.topic('catalog', { messageBytesMax: 65_536 }).publish(CatalogNews.encode({ records }))
+      world.setUp(teller, false)
+      await world.time.advance(120_000)
+    }
+    await tell('/log')
+    assert.notEqual((await files.resolve('/log')).cid.toString(), cid)
+    assert.equal(await files.collectGarbage(never), 0)
+    await tell('/log.1')
+    assert.equal(await files.collectGarbage(never), 0)
+    await tell('/log.2')
+    assert.equal(await files.collectGarbage(never), 0)
+    assert.equal((await files.resolve('/log.2')).cid.toString(), cid)
+    assert.notEqual(await blobs.held(rawCid(Buffer.from('old'))), undefined)
+    await files.rm('/log.2')
+    await world.time.advance(120_000)
+    assert.equal(await files.collectGarbage(never), 1)
+    await b.stop()
   })
 })

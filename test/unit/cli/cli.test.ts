@@ -67,6 +67,8 @@ describe('command line', () => {
     assert.match(contradiction.err, /contradict/)
     assert.equal((await cli('config', 'check', ...home)).code, 0, 'what was refused was not written')
     assert.equal((await cli('config', 'set', 'storage.max_storage', 'lots', ...home)).code, 2)
+    for (const outside of ['../evil', '/etc/evil', 'logs/../../evil', 'C:\\evil', '..\\evil']) assert.equal((await cli('config', 'set', 'log.file', outside, ...home)).code, 2, outside)
+    assert.equal((await cli('config', 'set', 'log.file', 'logs/..today.log', ...home)).code, 0)
     const typo = await cli('config', 'get', 'storage.max_storag', '--json', ...home)
     assert.equal((JSON.parse(typo.out) as { error: { nearest: string } }).error.nearest, 'storage.max_storage')
     const all = JSON.parse((await cli('config', 'get', '--json', ...home)).out) as { key: string }[]
@@ -149,6 +151,12 @@ describe('command line', () => {
           response.end(JSON.stringify({ path: '/f', type: 'dir', cid: null, size: 0, replicas: { wanted: 0, have: 0, holders: [] } }))
           return
         }
+        if (request.method === 'PUT') {
+          request.resume()
+          response.statusCode = 201
+          response.end(JSON.stringify({ cid: null, size: 1, path: '/f', files: 1, entries: [], replicas: { wanted: 1, have: 1, holders: [] }, failed: [{ path: '/f/b', code: 'BAD_PATH', message: 'no' }] }))
+          return
+        }
         const archive = pack()
         for (const name of names) archive.entry({ name }, 'harm')
         archive.finalize()
@@ -162,6 +170,19 @@ describe('command line', () => {
     after(() => {
       server.close()
       server.closeAllConnections()
+    })
+
+    it('says what became of a folder in one document, also when a part of it failed', async () => {
+      const address = server.address()
+      assert.ok(typeof address === 'object' && address !== null)
+      writeFileSync(join(folder, 'api.json'), JSON.stringify({ pid: process.pid, url: `http://127.0.0.1:${String(address.port)}`, token: 't' }))
+      mkdirSync(join(folder, 'source'))
+      writeFileSync(join(folder, 'source', 'a'), 'a')
+      const { code, out } = await cli('put', join(folder, 'source'), '--home', folder, '--json')
+      assert.equal(code, 1)
+      const document = JSON.parse(out) as { files: number; error: { code: string; failed: number } }
+      assert.deepEqual([document.files, document.error.code, document.error.failed], [1, 'NOT_ALL', 1])
+      assert.match(JSON.stringify(JSON.parse((await cli('members', '--json')).out)), /no command was given/)
     })
 
     it('writes nothing outside the target', async () => {

@@ -18,6 +18,8 @@ class FakeNode {
   current: NodeState = 'ready'
   stopped = 0
   aborted = 0
+  maxBytes = 1
+  paused = false
   begun = 0
   failRead: Error | undefined
 
@@ -39,9 +41,28 @@ class FakeNode {
       figures: async () => ({
         peersConnected: 1, members: { up: 1, suspect: 0, gone: 0 }, files: 1, tombstones: 0, conflicts: 0, blobs: 1, blocks: 1, quarantinedBlocks: 0,
         storageBytes: { limit: 1, used: 1, live: 1, draft: 0, reclaimable: 0, metadata: 0, diskFree: 1 }, provideLagSeconds: 0, uptimeSeconds: 1, ready: true,
+        replication: { underReplicated: 0, belowMinimum: 0, copying: 0, queued: 0, storing: 0, copied: 0, copiedBytes: 0, dropped: 0, droppedBytes: 0, failed: 0, untrusted: 0 },
       }),
       stop: () => {
         this.stopped++
+      },
+      contribution: {
+        explain: async (target) => ({ cid: target, size: 1, wanted: 1, chosen: [], holders: [], warnings: [], nodes: [] }),
+        quota: async () => ({ maxBytes: this.maxBytes }) as never,
+        setQuota: async ({ maxBytes }) => {
+          this.maxBytes = maxBytes ?? this.maxBytes
+          return { maxBytes: this.maxBytes, persisted: true } as never
+        },
+        evict: async ({ bytes, dryRun }) => ({ actions: [], bytes: 0, dryRun, freedBytes: 0, shortBytes: bytes, refused: 0, kept: {} }),
+        rebalance: async () => ({ actions: [], bytes: 0 }),
+        pause: () => {
+          this.paused = true
+        },
+        resume: () => {
+          this.paused = false
+        },
+        drain: async () => ({ moved: 0, remaining: 0, problems: [] }),
+        forget: async () => undefined,
       },
       onEvent: (listener) => {
         this.listeners.add(listener)
@@ -389,6 +410,23 @@ describe('HTTP door', () => {
     const operations = Object.values(document.paths).flatMap((path) => Object.values(path))
     assert.equal(new Set(operations.map((operation) => operation.operationId)).size, operations.length)
     assert.ok(operations.every((operation) => 'default' in operation.responses))
+  })
+
+  it('changes what the node gives, and refuses what is no change', async () => {
+    const json = { 'content-type': 'application/json' }
+    assert.equal((await client.setQuota({ maxBytes: 5e9 })).maxBytes, 5e9)
+    assert.equal((await client.quota()).maxBytes, 5e9)
+    for (const body of ['{}', '{"maxBytes": -1}', '{"maxBytes": 1.5}', '{"maxBytes": "5GB"}', '{"max": 1}', '{"shareExcess": 1}']) {
+      assert.equal((await ask('PATCH', '/api/v1/quota', json, body)).status, 400, body)
+    }
+    assert.equal((await client.evict(7, { dryRun: true })).shortBytes, 7)
+    assert.equal((await ask('POST', '/api/v1/evict', json, '{"dryRun": true}')).status, 400)
+    await client.pauseReplication(true)
+    assert.equal(node.paused, true)
+    await client.pauseReplication(false)
+    assert.equal(node.paused, false)
+    assert.equal((await ask('POST', '/api/v1/forget', json, '{"peerId": "nobody"}')).status, 400)
+    assert.equal((await client.explainPlacement('/f')).cid, '/f')
   })
 
   it('has metrics with the right names and no label that grows', async () => {

@@ -62,7 +62,7 @@ describe('leases', () => {
     assert.deepEqual(ended, ['expired'])
     assert.throws(() => a.renew(lease.leaseId), { code: 'NOT_ACTIVE' })
     await until(async () => !(await b.isLocked('s')).locked)
-    const history = (await a.pastOf({ scope: 's' })).map(({ to }) => to)
+    const history = (await a.history.query({ scope: 's' })).map(({ to }) => to)
     assert.deepEqual(history, ['pending', 'active', 'active', 'expired'])
   })
 

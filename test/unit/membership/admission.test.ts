@@ -205,6 +205,19 @@ describe('membership: admission', () => {
     assert.deepEqual(founder.membership.members().filter((one) => one.revoked).map((one) => one.peerId), [bad.home.signer.nodeId])
   })
 
+  it('looks at no signature of what it knows already', async () => {
+    const world = new World()
+    const founder = await world.founder()
+    const guest = await world.joined(await world.invite(founder.membership))
+    await meet(founder, guest)
+    await founder.membership.remove(guest.home.signer.nodeId)
+    const revocation = founder.membership.roster.revocation(guest.home.signer.nodeId)!
+    const forged = { ...revocation, signature: new Uint8Array(64) }
+    assert.equal(await founder.membership.takeRevocation(forged), false)
+    await assert.rejects(founder.membership.takeRevocation({ ...forged, revokedMs: revocation.revokedMs - 1 }), refused('BAD_CERTIFICATE', /not signed/))
+    assert.equal(founder.membership.roster.revocation(guest.home.signer.nodeId), revocation)
+  })
+
   it('removes for good: refused with the date, remembered over a restart, void with a new invite', async () => {
     const world = new World()
     const founder = await world.founder()

@@ -18,6 +18,7 @@ import { AdmissionEncrypter } from '../../../src/net/handshake/encrypter.js'
 import { shakeHands } from '../../../src/net/handshake/handshake.js'
 import { AdmissionRefusedError, refusalIn } from '../../../src/net/handshake/refusal.js'
 import { transcriptOf } from '../../../src/net/handshake/transcript.js'
+import { defaultLimits } from '../../../src/net/settings.js'
 import { HandshakeHello, HandshakeProof } from '../../../src/net/wire/handshake.js'
 import type { Net, NetError } from '../../../src/net/index.js'
 import { FakeMesh, addressOf, makeNode, seedOf, startNode, stopAll, until } from './fixture.js'
@@ -88,6 +89,11 @@ describe('net: admission handshake on a pipe', () => {
     const long = new Uint8Array(certificateBytesMax).fill(1)
     const [a, b] = await run(mesh.admission(seedOf('left'), { certificate: () => long, check: async () => undefined }), mesh.admission(seedOf('right'), { certificate: () => long, check: async () => undefined }))
     assert.deepEqual([a.status, b.status], ['fulfilled', 'fulfilled'])
+  })
+
+  it('one host that dials and says nothing cannot fill the places of all', () => {
+    const { inboundPendingMax, inboundPerHostPerSecond, handshakeDeadlineMs } = defaultLimits
+    assert.ok(inboundPendingMax > inboundPerHostPerSecond * (handshakeDeadlineMs / 1000 + 2))
   })
 
   it('tells nobody of our own troubles', async () => {

@@ -36,7 +36,7 @@ export function fileRoutes(server: FastifyInstance, components: FileRoutesCompon
     },
   }, async (request, reply) => {
     const content = counted(uploadOf(request.raw, components.clock), components.requests)
-    const result = await node.files.put(pathOf(request.params), content, { ...putOptions(request.query), signal: signalOf(reply) })
+    const result = await node.files.put(pathOf(request.params), content, { ...putOptions(request.query), signal: signalOf(reply), size: lengthOf(request) })
     void reply.status(201).header('etag', `"${result.cid ?? ''}"`)
     return result
   })
@@ -88,6 +88,12 @@ export function fileDocumentRoutes(server: FastifyInstance, node: NodeApi): void
   server.post<{ Body: { from: string; to: string } }>('/api/v1/move', {
     schema: { summary: 'Move a file or folder', body: bodies.move, response: { 200: answers.moved } },
   }, async (request) => node.files.move(request.body.from, request.body.to))
+}
+
+/** Only where it is said: a chunked body has none. */
+function lengthOf(request: FastifyRequest): number | undefined {
+  const length = Number(request.headers['content-length'] ?? 'none')
+  return Number.isSafeInteger(length) && length >= 0 ? length : undefined
 }
 
 export function pathOf(params: PathParams): string {

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { silentLog, systemClock } from '../../../src/base/index.js'
+import { BlockLog } from '../../../src/store/block-log.js'
+import { mapKey } from '../../../src/store/bytes.js'
+import { Database } from '../../../src/store/database.js'
+import { StoredDraft } from '../../../src/store/draft.js'
+import { HeldBlocks } from '../../../src/store/held.js'
+import { Lookups } from '../../../src/store/lookups.js'
+import { decodeGarbage } from '../../../src/store/records.js'
+import { recover, within } from '../../../src/store/recovery.js'
+import { rows, Transactions } from '../../../src/store/transactions.js'
+import { StoreError } from '../../../src/store/index.js'
+import { block } from './support.js'
+
+describe('store: a batch that failed and is on the disk all the same', () => {
+  it('does not make garbage of what it put there, when its draft is given up', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'mesh-store-'))
+    const settings = { compression: false, writeBufferBytes: 4 * 2 ** 20, fileBytes: 4 * 2 ** 20, cacheBytes: 2 ** 20, reopenFreeBytes: 0 }
+    const blocks = new Database({ clock: systemClock, log: silentLog }, { ...settings, folder: join(home, 'blocks') })
+    const meta = new Database({ clock: systemClock, log: silentLog }, { ...settings, folder: join(home, 'meta') })
+    try {
+      await meta.open()
+      await blocks.open()
+      const { ledger } = await recover({ blocks, meta, log: silentLog })
+      const log = new BlockLog({ clock: systemClock, database: blocks }, { sequenceNext: ledger.sequenceNext, mappedBytesMax: 2 ** 26, queuedBytesMax: 2 ** 24, onActive: () => undefined })
+      const transactions = new Transactions({ database: meta, log, lookups: new Lookups({ database: meta }) }, { ledger })
+      const held = new HeldBlocks()
+      const draft = new StoredDraft(
+        { database: meta, log, held, transactions, admit: async () => () => undefined },
+        { id: 'd', marked: false, memoryBlocksMax: 100, memoryBlocksOfAllMax: 100, onEnd: () => undefined },
+      )
+      await draft.put(block(1).cid, block(1).bytes)
+      const write = meta.writeDurably.bind(meta)
+      meta.writeDurably = async (work) => {
+        meta.writeDurably = write
+        await write(work)
+        throw new StoreError('DISK', 'fdatasync: input/output error')
+      }
+      await assert.rejects(draft.commit([]), { code: 'DISK' })
+      await draft.abort()
+      const key = mapKey(block(1).cid.multihash.bytes)
+      const entry = (await transactions.readEntries([key])).get(key)
+      assert.equal(entry?.references, 1)
+      const garbage = await meta.read(async (level) => level.iterator(within(rows.garbage)).all())
+      assert.deepEqual(garbage.map(([at, value]) => decodeGarbage(at.slice(rows.garbage.length), value).sequence), [])
+
+      // The same for bytes that a failed call leaves behind as an orphan.
+      transactions.orphan({ sequence: entry.sequence, size: entry.size, codec: 0x55, multihash: block(1).cid.multihash.bytes })
+      await transactions.run({ durable: true, operations: [] })
+      assert.equal((await meta.read(async (level) => level.iterator(within(rows.garbage)).all())).length, 0)
+    } finally {
+      await blocks.close()
+      await meta.close()
+      await rm(home, { recursive: true, force: true })
+    }
+  })
+})
