@@ -17,8 +17,21 @@ export type CliCode =
   | 'AMBIGUOUS'
   /** Some files of a folder. */
   | 'NOT_ALL'
+  /** The lease that a command ran under. */
+  | 'LEASE_LOST'
+  | 'CANNOT_RUN'
 
 export class CliError extends CodedError<CliCode> {}
+
+/** Another program ran for us, and this is how it ended: nothing more is said, the code is passed on. */
+export class ExitWith extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super(`ended with ${String(exitCode)}`)
+    this.exitCode = exitCode
+  }
+}
 
 /** Errors whose document has been printed. */
 const told = new WeakSet<object>()
@@ -38,13 +51,13 @@ export function wasTold(error: unknown): boolean {
 export const exitCodes = { done: 0, failed: 1, refused: 2, timedOut: 62, cancelled: 125 } as const
 
 /** Codes of what happens on this machine, outside a node, through nobody's wrong typing. */
-const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'REMAINING', 'NOT_ALL', 'INTERNAL'])
+const failures = new Set(['NOT_RUNNING', 'CONNECTION', 'BAD_ANSWER', 'PORT_IN_USE', 'BAD_HOME', 'CHANGED', 'CANNOT_READ', 'CANNOT_WRITE', 'CORRUPT', 'REMAINING', 'NOT_ALL', 'LEASE_LOST', 'CANNOT_RUN', 'INTERNAL'])
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.refused
   const code = codeOf(error)
-  if (code === 'DEADLINE') return exitCodes.timedOut
-  if (code === 'ABORTED' || code === 'ABORT_ERR') return exitCodes.cancelled
+  if (code === 'DEADLINE' || code === 'TIMED_OUT') return exitCodes.timedOut
+  if (code === 'ABORTED' || code === 'CANCELLED' || code === 'ABORT_ERR') return exitCodes.cancelled
   if (error instanceof ClientError && error.status !== undefined) {
     return error.status < 500 || error.status === 507 ? exitCodes.refused : exitCodes.failed
   }

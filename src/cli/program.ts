@@ -9,12 +9,15 @@ import { doctorCommand } from './commands/doctor.js'
 import { fileCommands } from './commands/files.js'
 import { getCommand } from './commands/get.js'
 import { homeCommands } from './commands/home.js'
+import { leaseCommands } from './commands/leases.js'
 import { meshCommands } from './commands/mesh.js'
 import { putCommand } from './commands/put.js'
+import { runUnderLeaseCommand } from './commands/run-under-lease.js'
 import { startCommand } from './commands/start.js'
+import { voterCommands } from './commands/voters.js'
 import { createContext, explained, withCommonOptions } from './context.js'
 import type { CommonOptions, Streams } from './context.js'
-import { errorDocument, errorSentence, exitCodeOf, wasTold } from './errors.js'
+import { errorDocument, errorSentence, ExitWith, exitCodeOf, wasTold } from './errors.js'
 import type { Register } from './register.js'
 
 export interface RunOptions extends Streams {
@@ -34,6 +37,8 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
     .description('Storage that you and your friends give each other: one private mesh of your machines.')
     .version(versionOfPackage(), '-V, --version')
     .showHelpAfterError('(`mesh-node COMMAND --help` says more)')
+    // Else `--` of `lease run SCOPE -- CMD -x` would be taken away before `run` sees it.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => run.stdout.write(text),
@@ -66,6 +71,9 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
   putCommand(register)
   getCommand(register)
   fileCommands(register)
+  leaseCommands(register)
+  runUnderLeaseCommand(register)
+  voterCommands(register)
   contributionCommands(register)
   configCommands(register)
   doctorCommand(register)
@@ -79,6 +87,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
     await program.parseAsync([...args], { from: 'user' })
     return 0
   } catch (thrown) {
+    if (thrown instanceof ExitWith) return thrown.exitCode
     const error = run.signal.aborted && !(thrown instanceof CommanderError) && isCancellation(thrown, run.signal) ? cancelled() : explained(thrown, failure.home ?? '')
     const code = exitCodeOf(error)
     if (code === 0) return 0
@@ -101,10 +110,12 @@ const groupSummaries: Record<string, string> = {
   placement: 'where copies go',
   quota: 'what this node gives',
   config: 'settings',
+  lease: 'who may: locks with a time limit and a token',
+  voters: 'which nodes decide who has what',
 }
 
 function group(parent: Command, name: string): Command {
-  return parent.command(name).description(groupSummaries[name] ?? '')
+  return withCommonOptions(parent.command(name).description(groupSummaries[name] ?? '').enablePositionalOptions())
 }
 
 function cancelled(): ClientError {

@@ -7,6 +7,7 @@ import { unpackFolder, packFolder } from './tar.js'
 import type { FolderEntry, FolderSource } from './tar.js'
 import { collect, encodePath, Transport } from './transport.js'
 import type {
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, PlacementInfo, Priority,
   PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from './types.js'
@@ -47,10 +48,12 @@ const timeoutMsDefault = 30_000
 export class MeshClient {
   readonly url: string
   readonly #transport: Transport
+  readonly #timeoutMs: number
 
   constructor(init: MeshClientInit) {
     this.url = init.url
-    this.#transport = new Transport({ url: init.url, token: init.token, timeoutMs: init.timeoutMs ?? timeoutMsDefault })
+    this.#timeoutMs = init.timeoutMs ?? timeoutMsDefault
+    this.#transport = new Transport({ url: init.url, token: init.token, timeoutMs: this.#timeoutMs })
   }
 
   /** A client of the node that runs in `home`; NOT_RUNNING if none does. */
@@ -249,6 +252,65 @@ export class MeshClient {
     }
   }
 
+  /** An abort while it waits leaves nothing behind. Rejects with HELD, TIMED_OUT. */
+  async acquireLease(scope: string, lease: AcquireLease = {}, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/leases', json: { scope, ...lease }, signal: options?.signal, timeoutMs: this.#waitMs(lease.waitMs) })
+  }
+
+  /** From whoever has it, if its node lets it go. Rejects with REFUSED. */
+  async stealLease(scope: string, lease: AcquireLease = {}, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/leases/steal', json: { scope, ...lease }, signal: options?.signal, timeoutMs: this.#waitMs(lease.waitMs) })
+  }
+
+  async renewLease(leaseId: string, ttlMs?: number, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/renew`, json: ttlMs === undefined ? {} : { ttlMs }, signal: options?.signal })
+  }
+
+  async releaseLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'DELETE', path: `/api/v1/leases/${encodeURIComponent(leaseId)}`, signal: options?.signal })
+  }
+
+  async lease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#get(`/api/v1/leases/${encodeURIComponent(leaseId)}`, options)
+  }
+
+  /** Active ones in the whole mesh: whose scope begins with `scope`, of `agent`. */
+  async leases(filter: { scope?: string; agent?: string } = {}, options?: RequestOptions): Promise<LeaseInfo[]> {
+    return this.#get(`/api/v1/leases${queryOf({ ...filter })}`, options)
+  }
+
+  async leaseLocked(scope: string, options?: RequestOptions): Promise<LeaseLocked> {
+    return this.#get(`/api/v1/leases/locked${queryOf({ scope })}`, options)
+  }
+
+  /** Of this node, oldest first. */
+  async leaseHistory(query: LeaseHistoryQuery = {}, options?: RequestOptions): Promise<LeaseTransition[]> {
+    return this.#get(`/api/v1/leases/history${queryOf({ ...query, limit: query.limit === undefined ? undefined : String(query.limit) })}`, options)
+  }
+
+  /** Ends all leases of an agent, on whatever node. */
+  async forceReleaseLeases(agent: string, options?: RequestOptions): Promise<{ released: number }> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/leases/force-release', json: { agent }, signal: options?.signal })
+  }
+
+  async leaseSettings(options?: RequestOptions): Promise<LeaseSettings> {
+    return this.#get('/api/v1/leases/settings', options)
+  }
+
+  /** For the whole mesh, from now on. */
+  async setLeaseSettings(changes: LeaseSettings, options?: RequestOptions): Promise<LeaseSettings> {
+    return this.#transport.json({ method: 'PATCH', path: '/api/v1/leases/settings', json: changes, signal: options?.signal })
+  }
+
+  async voters(options?: RequestOptions): Promise<VotersInfo> {
+    return this.#get('/api/v1/voters', options)
+  }
+
+  /** How many there should be (null: by the number of nodes), or exactly who. */
+  async setVoters(wanted: { target: number | null } | { voters: string[] }, options?: RequestOptions): Promise<VotersInfo> {
+    return this.#transport.json({ method: 'PUT', path: '/api/v1/voters', json: wanted, signal: options?.signal })
+  }
+
   /** What happens at the node from now on, until the signal aborts or the node stops. */
   async *events(options: RequestOptions = {}): AsyncIterable<NodeEvent> {
     const response = await this.#transport.call({
@@ -273,9 +335,21 @@ export class MeshClient {
     return (await collect(response, 64 * 1024 * 1024)).toString('utf8')
   }
 
+  /** The node answers by then; the usual time on top is for the way. */
+  #waitMs(waitMs: number | undefined): number {
+    return this.#timeoutMs + (waitMs ?? 0)
+  }
+
   async #get<T>(path: string, options: RequestOptions | undefined): Promise<T> {
     return this.#transport.json<T>({ method: 'GET', path, signal: options?.signal })
   }
+}
+
+function queryOf(fields: Record<string, string | undefined>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) query.set(name, value)
+  const text = query.toString()
+  return text === '' ? '' : `?${text}`
 }
 
 function putQuery(options: PutOptions): string {

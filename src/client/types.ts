@@ -239,6 +239,80 @@ export interface DoctorCheck {
   advice?: string
 }
 
+export type LeaseState = 'pending' | 'active' | 'expired' | 'released' | 'revoked' | 'failed'
+
+/** What only the node that granted it knows is null elsewhere. */
+export interface LeaseInfo {
+  leaseId: string
+  scope: string
+  mode: 'exclusive' | 'shared'
+  /** The node. */
+  holder: string
+  agent: string
+  /** Grows at every change of hands: give it to whoever stores what the lease is about. */
+  token: number
+  state: LeaseState
+  renewals: number | null
+  /** -1: unlimited. */
+  maxRenewals: number | null
+  ttlMs: number | null
+  /**
+   * How long the answer may be relied on, counted from when the request was *sent*; ask again before. At most what is left
+   * of the node's session with the voters, so seconds, however long the TTL.
+   */
+  expiresInMs: number | null
+  /** What happened to it on this node; with `get` only. */
+  history?: LeaseTransition[]
+}
+
+export interface LeaseTransition {
+  leaseId: string
+  scope: string
+  agent: string
+  from: LeaseState | null
+  to: LeaseState
+  token: number
+  at: number
+  reason: string
+  error: string | null
+}
+
+export interface AcquireLease {
+  /** Who wants it [the node's name]. */
+  agent?: string
+  mode?: 'exclusive' | 'shared'
+  ttlMs?: number
+  maxRenewals?: number
+  /** How long to wait for it [not at all]. */
+  waitMs?: number
+  /** Higher goes first. */
+  priority?: number
+}
+
+export interface LeaseLocked {
+  scope: string
+  locked: boolean
+  lease: LeaseInfo | null
+}
+
+export interface LeaseHistoryQuery {
+  scope?: string
+  agent?: string
+  leaseId?: string
+  /** The newest so many. */
+  limit?: number
+}
+
+export type LeaseSettings = Record<string, number | boolean>
+
+export interface VotersInfo {
+  /** The configuration's number. */
+  epoch: number
+  /** How many there should be. */
+  target: number
+  voters: { peerId: string; name: string; region: string; up: boolean }[]
+}
+
 /** One server-sent event: `event:` is `type`, `data:` the rest as JSON. */
 export type NodeEvent =
   | { type: 'file'; path: string; cid: string | null; size: number; deleted: boolean; local: boolean }
@@ -246,4 +320,6 @@ export type NodeEvent =
   | { type: 'replicas'; cid: string; wanted: number; have: number }
   | { type: 'replication'; kind: PlannedAction['kind']; cid: string; to: string | null; bytes: number; ok: boolean; code?: string; message?: string }
   | { type: 'progress'; id: string; what: string; bytes: number; total: number | null; done: boolean }
+  | { type: 'lease'; leaseId: string; scope: string; agent: string; from: LeaseState | null; to: LeaseState; token: number; reason: string; error: string | null }
+  | { type: 'voters'; epoch: number; voters: string[] }
   | { type: 'state'; state: NodeState }

@@ -5,7 +5,7 @@
  *
  * ```ts
  * const consensus = createConsensus(
- *   { store: store.meta('lease'), memoryFile: new SlottedMemoryFile({ path: join(home, 'voter.seq') }), rpc, connections, clock, random, log,
+ *   { store: store.meta('lease-registers'), memoryFile: new SlottedMemoryFile({ path: join(home, 'voter.seq') }), rpc, connections, clock, random, log,
  *     seals: createSeals(signer, authority) },
  *   { clockKind: process.platform === 'darwin' ? 'sleep-aware' : 'sleep-blind', readings, chain: [configuration0] })
  * void consensus.run(signal)
@@ -34,6 +34,8 @@ export { createSeals, firstConfig, hashOfSnapshot, recoveryConfig } from './seal
 export { recoveryTokenJump } from './rounds/memory.js'
 export { Consensus } from './driver/service.js'
 export type { CallLimits, ConsensusComponents, ConsensusEvents, ConsensusInit } from './driver/service.js'
+export { foundVoters } from './driver/founding.js'
+export type { FirstVoterComponents } from './driver/founding.js'
 export { SlottedMemoryFile } from './driver/memory-file.js'
 export type { MemoryFile } from './driver/memory-file.js'
 export { planVoters } from './driver/voter-plan.js'

@@ -2,6 +2,7 @@ import { silentLog } from '../base/index.js'
 import type { Clock, KeyValue, MeshId, NodeId, Random, Signer } from '../base/index.js'
 import { Archive } from './archive.js'
 import type { MemberRow } from './archive.js'
+import { makeGenesis } from './genesis.js'
 import type { DecodedInvite } from './invite.js'
 import { decodeInvite } from './invite.js'
 import { authorityOf, meshIdOf, newSeed } from './keys.js'
@@ -29,13 +30,16 @@ export async function meshOf(meta: KeyValue): Promise<MeshId | undefined> {
   return (await new Archive({ meta, log: silentLog }).mesh())?.meshId
 }
 
-/** Makes this node the first member of the mesh that `authority` names. Throws ALREADY_MEMBER. */
-export async function createMesh(components: FoundingComponents, authority: Signer): Promise<MeshId> {
+/**
+ * Makes this node the first member of the mesh that `authority` names. `genesis` is what is signed for everybody for ever
+ * (the voters' first configuration): written together with the mesh, so that no mesh is ever without. Throws ALREADY_MEMBER.
+ */
+export async function createMesh(components: FoundingComponents, authority: Signer, genesis?: Uint8Array): Promise<MeshId> {
   const { signer, clock } = components
   const meshId = meshIdOf(authority.nodeId)
   const nowMs = wallMs(clock)
   const record = endorsed(authority.nodeId, makeRecord(authority.nodeId, signer, nowMs), authority, nowMs)
-  await belong(components, { meshId, bootstrap: [] }, record)
+  await belong(components, { meshId, bootstrap: [], ...(genesis === undefined ? {} : { genesis: makeGenesis(authority, genesis) }) }, record)
   return meshId
 }
 

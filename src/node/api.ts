@@ -4,7 +4,7 @@ import { asNodeId } from '../base/index.js'
 import type { BlobService } from '../blobs/index.js'
 import type { Catalog } from '../catalog/index.js'
 import type { DoctorCheck, InviteInfo, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer } from '../client/index.js'
-import type { NodeApi, NodeContribution, NodeFigures, NodeFiles } from '../gateways/http/index.js'
+import type { NodeApi, NodeContribution, NodeFigures, NodeFiles, NodeLeases } from '../gateways/http/index.js'
 import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
 import type { Replication } from '../replication/index.js'
@@ -12,6 +12,7 @@ import type { Store } from '../store/index.js'
 import type { Contribution } from './contribution.js'
 import type { PowerWatch } from './power.js'
 import type { Config } from './config/index.js'
+import type { LeasePart } from './lease-part.js'
 import type { DiskSpace } from './disk.js'
 import { examineRunning } from './doctor.js'
 import type { Tallies } from './figures.js'
@@ -23,6 +24,7 @@ export interface NodeServiceComponents {
   blobs: BlobService
   catalog: Catalog
   files: NodeFiles
+  leases: LeasePart
   contributionApi: NodeContribution
   contribution: Contribution
   replication: Replication
@@ -44,6 +46,7 @@ const lagWarnMs = 3_600_000
 /** The running node as its doors see it: what it knows of itself, and the few things that can be asked of it. */
 export class NodeService implements NodeApi {
   readonly files: NodeFiles
+  readonly leases: NodeLeases
   readonly contribution: NodeContribution
   readonly #components: NodeServiceComponents
   readonly #init: NodeServiceInit
@@ -57,6 +60,7 @@ export class NodeService implements NodeApi {
     this.#components = components
     this.#init = init
     this.files = components.files
+    this.leases = components.leases.api
     this.contribution = components.contributionApi
     this.#startedMs = components.clock.monotonicMs()
     this.#watch()
@@ -71,6 +75,8 @@ export class NodeService implements NodeApi {
 
   /** starting | ready -> stopping */
   stopping(): void {
+    // Whoever waits for a lease would hold up the stop.
+    this.#components.leases.endWaits()
     this.#become('stopping')
   }
 
@@ -112,7 +118,7 @@ export class NodeService implements NodeApi {
       blobs: tally.blobs,
       files: catalog.stats().files,
       underReplicated: tally.underReplicated,
-      voters: [],
+      voters: this.#components.leases.voters(),
       uptimeMs: Math.round(clock.monotonicMs() - this.#startedMs),
       version,
       isAdmin: membership.isAdmin,
@@ -205,6 +211,7 @@ export class NodeService implements NodeApi {
       provideLagSeconds: net.provideLagMs() / 1000,
       uptimeSeconds: (clock.monotonicMs() - this.#startedMs) / 1000,
       ready: this.#state === 'ready',
+      leases: this.#components.leases.figures(),
     }
   }
 
@@ -218,7 +225,7 @@ export class NodeService implements NodeApi {
   }
 
   #watch(): void {
-    const { catalog, membership, net, tallies, replication } = this.#components
+    const { catalog, leases, membership, net, tallies, replication } = this.#components
     replication.on('replicas', (copies) => {
       this.#events.emit('event', { type: 'replicas', ...copies })
     })
@@ -240,6 +247,9 @@ export class NodeService implements NodeApi {
         type: 'peer', peerId, name: member?.name ?? '', state: member === undefined || member.revoked ? 'removed' : member.state, connected: net.isConnected(peerId),
       })
     }
+    leases.onEvent((event) => {
+      this.#events.emit('event', event)
+    })
     net.on('connected', peer)
     net.on('disconnected', peer)
     membership.on('changed', (member) => {
@@ -275,6 +285,8 @@ export class NodeService implements NodeApi {
     if (net.provideLagMs() > lagWarnMs) {
       problems.push({ text: `announcing what this node holds is ${formatDuration(net.provideLagMs())} late: others may not find it`, grave: false })
     }
+    const leaseTrouble = this.#components.leases.trouble()
+    if (leaseTrouble !== undefined) problems.push({ text: leaseTrouble, grave: false })
     for (const text of replicationProblems(replication, others.length)) problems.push({ text, grave: false })
     const resting = power.reason()
     if (resting !== undefined) problems.push({ text: resting, grave: false })

@@ -26,6 +26,8 @@ import type { Home } from './home.js'
 import { readKey } from './keys.js'
 import { Intake } from './intake.js'
 import { releaseIdleMemory } from './idle-memory.js'
+import { clockStepMs } from './lease-clocks.js'
+import { LeasePart } from './lease-part.js'
 import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
@@ -159,11 +161,17 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.run('replication', async (signal) => replicate(replication, log, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)
 
+  const leases = new LeasePart(
+    { store, membership, net, signer, clock, random, log },
+    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock) },
+  )
+  leases.start(lifecycle)
+
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length
   const tallies = new Tallies({ catalog, blobs, clock, self: net.self, copiesOf: (cid) => replication.copiesAtHand(cid).length })
   const service = new NodeService(
     {
-      membership, net, store, blobs, catalog, disk, clock, replication, contribution, power,
+      membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
       files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), clock, nodesUp }),
       contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
       tallies,

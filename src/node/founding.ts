@@ -2,6 +2,7 @@ import { systemClock, systemRandom, createSigner, codeOf } from '../base/index.j
 import type { Signer } from '../base/index.js'
 import { readApiFile } from '../client/index.js'
 import type { NodeStatus } from '../client/index.js'
+import { foundVoters } from '../consensus/index.js'
 import { createMesh, decodeInvite, joinMesh, meshOf, newAuthoritySeed } from '../membership/index.js'
 import { openStore } from '../store/index.js'
 import type { Store } from '../store/index.js'
@@ -61,7 +62,9 @@ export async function found(home: Home, store: Store, signer: Signer): Promise<s
     seed = newAuthoritySeed(systemRandom)
     writeKey('authority', home.authorityFile, seed)
   }
-  return createMesh({ meta, signer, clock: systemClock }, createSigner(seed))
+  const authority = createSigner(seed)
+  const voters = await foundVoters({ store: store.meta('lease-registers'), random: systemRandom, authority }, { self: signer.nodeId })
+  return createMesh({ meta, signer, clock: systemClock }, authority, voters)
 }
 
 /**

@@ -16,6 +16,8 @@ export interface Home {
   readonly identityFile: string
   /** Only at the mesh's first node, unless moved: the right to invite and remove. */
   readonly authorityFile: string
+  /** How far this node's voter had got: beside the database, since what loses the one must not lose the other. */
+  readonly voterFile: string
   /** How to reach the running node. */
   readonly apiFile: string
 }
@@ -27,6 +29,7 @@ export function homeAt(path: string): Home {
     configFile: join(absolute, 'config.toml'),
     identityFile: join(absolute, 'identity.key'),
     authorityFile: join(absolute, 'authority.key'),
+    voterFile: join(absolute, 'voter.seq'),
     apiFile: join(absolute, 'api.json'),
   }
 }

@@ -4,8 +4,8 @@ import type { Frame } from '../frames.js'
 import { decodeFrame, encodeFrame, frameMessagesMax } from '../frames.js'
 import type { PeerMessage, Reply, Request } from '../messages.js'
 
-/** Snapshots travel in frames, too: some 10⁵ scopes. */
-const frameBytesMax = 16 * 1024 * 1024
+/** What the mesh's rpc carries at most. Snapshots travel in one frame, too: some 10⁴ scopes. */
+const frameBytesMax = 2 * 1024 * 1024
 /** Frames of one peer that are served at once: each waits for at most two syncs. */
 const framesInFlightMax = 64
 /** Longer than any try: a late answer is worth nothing. */

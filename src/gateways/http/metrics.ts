@@ -76,6 +76,12 @@ export class Metrics {
       metadata: figures.storageBytes.metadata,
       disk_free: figures.storageBytes.diskFree,
     })
+    if (figures.leases !== undefined) {
+      const { held, ...counts } = figures.leases
+      gauge('leases_held', 'Active leases of this node\'s agents.', held)
+      const total = new Counter({ name: 'mesh_node_lease_events_total', help: 'What happened to leases at this node.', labelNames: ['event'], registers: [registry] })
+      for (const [event, value] of Object.entries(counts)) total.inc({ event }, value)
+    }
     gauge('provide_lag_seconds', 'How late the oldest due provider record is.', figures.provideLagSeconds)
     const { replication } = figures
     gauge('blobs_under_replicated', 'Blobs held here that have fewer copies than wanted.', replication.underReplicated)

@@ -1,4 +1,5 @@
 import type {
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
   NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
@@ -29,6 +30,25 @@ export interface NodeFiles {
   update(path: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }>
   exportCar(cid: string, options: Signalled): Promise<AsyncIterable<Uint8Array>>
   verify(cid: string | undefined, options: Signalled): AsyncIterable<VerifyResult>
+}
+
+/** Who may: leases of agents, and who votes on them. */
+export interface NodeLeases {
+  /** A wait whose signal aborts leaves nothing behind. */
+  acquire(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
+  steal(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
+  /** `leaseId`: whole, or a beginning that only one lease has. */
+  renew(leaseId: string, ttlMs: number | undefined, options: Signalled): Promise<LeaseInfo>
+  release(leaseId: string, options: Signalled): Promise<LeaseInfo>
+  get(leaseId: string, options: Signalled): Promise<LeaseInfo>
+  list(filter: { scope?: string; agent?: string }, options: Signalled): Promise<LeaseInfo[]>
+  locked(scope: string, options: Signalled): Promise<LeaseLocked>
+  history(query: LeaseHistoryQuery): Promise<LeaseTransition[]>
+  forceRelease(agent: string, options: Signalled): Promise<{ released: number }>
+  settings(options: Signalled): Promise<LeaseSettings>
+  setSettings(changes: Readonly<Record<string, unknown>>, options: Signalled): Promise<LeaseSettings>
+  voters(options: Signalled): Promise<VotersInfo>
+  setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
 }
 
 /** What is given to the mesh, and where copies are. */
@@ -71,11 +91,13 @@ export interface NodeFigures {
   }
   uptimeSeconds: number
   ready: boolean
+  leases?: { held: number; acquired: number; waits: number; conflicts: number; timeouts: number; renewals: number; expired: number; revoked: number; released: number; handedOver: number; contended: number; noQuorum: number }
 }
 
 /** What the HTTP door needs of a node, and all that it can make one do. */
 export interface NodeApi {
   readonly files: NodeFiles
+  readonly leases: NodeLeases
   readonly contribution: NodeContribution
   state(): NodeState
   status(): Promise<NodeStatus>

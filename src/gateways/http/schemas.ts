@@ -22,6 +22,8 @@ export const replicasMax = 1000
 const expiresMsMax = 100 * 365 * 86_400_000
 /** Longer text than this in a body is no path, ID or CID. */
 const textBytesMax = 16 * 1024
+/** The highest there are is kept for stealing. */
+const leasePriorityMax = 1_000_000
 const name: JsonSchema = { type: 'string', minLength: 1, maxLength: textBytesMax }
 
 /** As many as a number holds exactly. */
@@ -36,6 +38,15 @@ export const bodies = {
   update: { ...record({ priority: prioritySchema, replicas: { type: 'integer', minimum: 1, maximum: replicasMax }, pinned: flag }), minProperties: 1 },
   verify: record({ cid: name }),
   ticket: record({ path: name }, ['path']),
+  acquire: record({
+    scope: name, agent: name, mode: { type: 'string', enum: ['exclusive', 'shared'] }, ttlMs: { type: 'number' }, waitMs: { type: 'number' },
+    maxRenewals: { type: 'integer' }, priority: { type: 'integer', minimum: -leasePriorityMax, maximum: leasePriorityMax },
+  }, ['scope']),
+  renew: record({ ttlMs: { type: 'number' } }),
+  forceRelease: record({ agent: name }, ['agent']),
+  // Which there are, and within what limits, is said by whoever keeps them.
+  leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] }, minProperties: 1, maxProperties: 64 },
+  voters: { ...record({ target: { type: ['integer', 'null'] }, voters: { ...listOf(name), minItems: 1, maxItems: 5 } }), minProperties: 1, maxProperties: 1 },
   quota: { ...record({ maxBytes: bytes, reservedBytes: bytes, minFreeDiskBytes: bytes, shareExcess: flag }), minProperties: 1 },
   evict: record({ bytes, dryRun: flag }, ['bytes']),
   rebalance: record({ dryRun: flag }),
@@ -53,6 +64,9 @@ export const queries = {
   read: record({ ticket: { type: 'string', maxLength: 64 } }),
   stat: record({ target: name }, ['target']),
   list: record({ path: name, recursive: flagText }),
+  leases: record({ scope: { type: 'string', maxLength: textBytesMax }, agent: name }),
+  locked: record({ scope: name }, ['scope']),
+  leaseHistory: record({ scope: name, agent: name, leaseId: name, limit: { type: 'string', pattern: '^[1-9][0-9]{0,4}$' } }),
   none: record({}),
 } satisfies Record<string, JsonSchema>
 
@@ -78,7 +92,25 @@ const entry = answer({
   replicas: answer({ wanted: count, have: count }), modified: orNull(moment), pinned: flag,
 })
 
+const leaseState: JsonSchema = { type: 'string', enum: ['pending', 'active', 'expired', 'released', 'revoked', 'failed'] }
+const transition = answer({
+  leaseId: text, scope: text, agent: text, from: orNull(leaseState), to: leaseState, token: count, at: moment, reason: text, error: orNull(text),
+})
+const lease = {
+  ...answer({
+    leaseId: text, scope: text, mode: { type: 'string', enum: ['exclusive', 'shared'] }, holder: text, agent: text, token: count, state: leaseState,
+    renewals: orNull(count), maxRenewals: orNull({ type: 'integer' }), ttlMs: orNull({ type: 'number' }), expiresInMs: orNull({ type: 'number' }),
+  }),
+}
+
 export const answers = {
+  lease,
+  leases: listOf(lease),
+  leaseLocked: answer({ scope: text, locked: flag, lease: orNull(lease) }),
+  leaseHistory: listOf(transition),
+  released: answer({ released: count }),
+  leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] } },
+  voters: answer({ epoch: count, target: count, voters: listOf(answer({ peerId: text, name: text, region: text, up: flag })) }),
   status: answer({
     peerId: text, meshId: text, name: text, region: text, segment: text, addresses: listOf(text), apiUrl: orNull(text), peers: count,
     state: { type: 'string', enum: ['ready', 'starting', 'stopping', 'degraded'] }, problems: listOf(text), storage, blobs: count,

@@ -12,6 +12,7 @@ import { contentRoutes } from './routes/content.js'
 import { eventRoutes } from './routes/events.js'
 import { fileRoutes, fileDocumentRoutes } from './routes/files.js'
 import { folderRoutes } from './routes/folders.js'
+import { leaseRoutes } from './routes/leases.js'
 import { contributionRoutes } from './routes/contribution.js'
 import { nodeRoutes } from './routes/node.js'
 import { webRoutes } from './routes/web.js'
@@ -149,6 +150,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   })
   webRoutes(server)
   nodeRoutes(server, node)
+  leaseRoutes(server, node)
   contentRoutes(server, node)
   contributionRoutes(server, node.contribution)
   eventRoutes(server, { node, clock, closing: closing.signal })

@@ -17,7 +17,7 @@ export function eventRoutes(server: FastifyInstance, components: { node: NodeApi
   let listeners = 0
   server.get('/api/v1/events', {
     schema: {
-      summary: 'What happens at this node, as it happens', description: 'Events: file, peer, replicas, progress, state. `data` is JSON.',
+      summary: 'What happens at this node, as it happens', description: 'Events: file, peer, replicas, progress, lease, voters, state. `data` is JSON.',
       querystring: queries.none, produces: ['text/event-stream'],
     },
   }, async (_request, reply) => {

@@ -1,0 +1,26 @@
+import type { Register } from '../register.js'
+import { CliError } from '../errors.js'
+import { table } from '../table.js'
+import { memberOf } from './mesh.js'
+
+/** Which nodes decide who has what. */
+export function voterCommands(register: Register): void {
+  register('voters ls', 'who votes', () => undefined, async (context) => {
+    const info = await context.client().voters({ signal: context.signal })
+    context.print(info, () => table(['NAME', 'REGION', 'UP', 'PEER'], info.voters.map((voter) => [voter.name, voter.region, voter.up ? 'yes' : 'no', voter.peerId])))
+    if (info.voters.length < info.target) context.say(`there should be ${String(info.target)}; the mesh sees to it within seconds`)
+  })
+
+  register('voters set <what...>', 'how many there should be (1, 3, 5, or auto), or exactly which nodes', () => undefined, async (context, what) => {
+    const [first = ''] = what
+    const client = context.client()
+    const options = { signal: context.signal }
+    const isCount = what.length === 1 && (first === 'auto' || /^\d$/.test(first))
+    if (!isCount && what.length % 2 === 0) throw new CliError('USAGE', 'voters are 1, 3 or 5 nodes')
+    const wanted = isCount
+      ? { target: first === 'auto' ? null : Number(first) }
+      : await client.members(options).then((members) => ({ voters: what.map((one) => memberOf(one, members).peerId) }))
+    const info = await client.setVoters(wanted, options)
+    context.print(info, () => '')
+  })
+}
