@@ -74,7 +74,7 @@ export function contributionCommands(register: Register): void {
   register('drain', 'hand on all that others need from here, so that this node can leave', none, async (context) => {
     context.say('handing on what is here; Ctrl-C ends it')
     const result = await context.client().drain({ signal: context.signal })
-    context.print(result, () => result.remaining === 0 ? `${String(result.moved)} blobs moved; nothing that others need is left here` : result.problems.join('\n'))
+    context.print(result, () => result.remaining === 0 ? `${String(result.moved)} blobs moved; nothing that others need is left here. It takes nothing more until it is started again` : result.problems.join('\n'))
     if (result.remaining > 0) {
       throw new CliError('REMAINING', `${String(result.remaining)} blobs are still needed here: no other node could take them`, { remaining: result.remaining })
     }
