@@ -169,7 +169,8 @@ export class Stock {
       if ((await blobs.held(parsed)) === undefined) {
         await this.gone(cid)
         this.#init.orphanDropped(cid, bytes)
-      } else {
+      } else if ((await wants.ask(cid)) !== undefined) {
+        // Otherwise it is only in use, or kept for a while: tried again at the next sweep.
         this.#orphans.delete(cid)
         this.#init.changed(wants.changed(cid))
       }
