@@ -129,7 +129,9 @@ export class Stock {
 
   /** A plan came across a blob and its want. */
   wanted(cid: string, isWanted: boolean): void {
-    if (isWanted) this.#orphans.delete(cid)
+    // The plan's answer may be from before a removal that has been noted since: then what is remembered of it by now counts.
+    if (isWanted && (this.#orphans.get(cid)?.removed !== true || this.#components.wants.last(cid) !== undefined)) this.#orphans.delete(cid)
+    else if (isWanted) return
     else if (!this.#orphans.has(cid)) this.#orphans.set(cid, { sinceMs: this.#components.clock.monotonicMs(), removed: false })
   }
 
@@ -167,7 +169,8 @@ export class Stock {
       if ((await blobs.held(parsed)) === undefined) {
         await this.gone(cid)
         this.#init.orphanDropped(cid, bytes)
-      } else {
+      } else if ((await wants.ask(cid)) !== undefined) {
+        // Otherwise it is only in use, or kept for a while: tried again at the next sweep.
         this.#orphans.delete(cid)
         this.#init.changed(wants.changed(cid))
       }

@@ -217,6 +217,24 @@ describe('replication: what it does', function () {
     await mesh.end()
   })
 
+  it('notices a removal while it still works with an answer from before it', async () => {
+    const mesh = await meshOf(2, 200 * mib)
+    const host = mesh.hosts[0]!
+    const { path, cid } = mesh.put(host, { bytes: mib, replicas: 1 })
+    await mesh.clock.advance(20_000)
+    const ask = host.catalog.byCid.bind(host.catalog)
+    host.catalog.byCid = async (asked) => {
+      const answer = await ask(asked)
+      await mesh.clock.sleep(200)
+      return answer
+    }
+    mesh.change(host, path, { cid, size: mib, priority: 'high', replicas: 1 })
+    await mesh.clock.advance(100)
+    mesh.change(host, path, undefined)
+    await mesh.until(holds(mesh, cid, 0), 60_000, 'none')
+    await mesh.end()
+  })
+
   it('takes nothing that no file refers to', async () => {
     const mesh = await meshOf(2, 300 * mib)
     const stray = cidOf('stray')
