@@ -257,14 +257,6 @@ describe('a full node', function () {
     assert.match(refused.stderr, /more is reserved/)
   })
 
-  it('gets its space back when files are removed, everywhere', async () => {
-    const [a, b, c] = nodes
-    assert.ok(a !== undefined && b !== undefined && c !== undefined)
-    await a.client().remove('/old', { recursive: true })
-    await a.client().remove('/new')
-    for (const node of [a, b, c]) await eventually(async () => (await node.status()).blobs === 0, `${node.name} to let go of all blobs`, 60_000)
-  })
-
   it('shrinks below what it has used, politely: all stays readable', async () => {
     const [a, b] = nodes
     assert.ok(a !== undefined && b !== undefined)
