@@ -12,7 +12,7 @@ import { MemoryDevice } from '../unit/nbd/memory-device.js'
 const run = promisify(execFile)
 const MiB = 2 ** 20
 
-/** Real clients (Debian: qemu-utils, libnbd-bin, fio). What is not installed is said by name, and fails where CI is. */
+/** Real clients (Debian: qemu-utils, libnbd-bin, fio). What is not installed is said by name, and not tried. */
 async function installed(program: string): Promise<boolean> {
   try {
     await run('sh', ['-c', `command -v ${program}`])
