@@ -75,7 +75,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     http: { headersTimeout: headersMs, connectionsCheckingInterval: 2_000, maxHeaderSize: headerBytesMax },
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false, allowUnionTypes: true } },
     clientErrorHandler: (error, socket) => {
       answerBrokenRequest(error.code, socket)
     },
