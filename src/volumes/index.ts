@@ -2,3 +2,6 @@
  * Volumes: virtual disks whose write authority follows the writer. What stands here is the shape a door (NBD) sees of one.
  */
 export * from './types.js'
+export * from './replica-types.js'
+export { blockBytes, checkVolumeName, checkVolumeSize, partsOf, segmentBlocks, segmentBytes, segmentsOf, volumeBytesMax, VolumeError } from './geometry.js'
+export type { BlockRange, SegmentPart, VolumeCode } from './geometry.js'

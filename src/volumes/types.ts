@@ -53,3 +53,52 @@ export interface BlockDevice {
   /** A hint that the range will be read soon. */
   prefetch(offset: number, length: number): Promise<void>
 }
+
+export interface VolumeSettings {
+  /** `writethrough`: every write waits like a flush. */
+  readonly durability: 'flush' | 'writethrough'
+  /** Copies wanted of each segment, the holder's among them if it keeps one. */
+  readonly replicas: number
+  readonly policy: 'adaptive' | 'basic'
+}
+
+export interface VolumeInfo extends VolumeSettings {
+  readonly name: string
+  /** 32 hex digits. */
+  readonly id: string
+  readonly sizeBytes: number
+  readonly blockSize: number
+  readonly segments: number
+  /** Bytes written and not trimmed, on this node. */
+  readonly usedBytes: number
+}
+
+export interface VolumeLease {
+  /** In blocks from the volume's start. */
+  readonly start: number
+  readonly blocks: number
+  readonly holder: string
+  readonly region: string
+  readonly token: number
+}
+
+/** A volume opened for a client, until `close`. */
+export interface OpenVolume extends BlockDevice {
+  readonly info: VolumeInfo
+  /** Flushes, and gives nothing back: leases stay until somebody wants them. */
+  close(): Promise<void>
+}
+
+/** The volumes of the mesh as this node sees them. All throw VolumeError or ConsensusError. */
+export interface Volumes {
+  create(name: string, sizeBytes: number, settings?: Partial<VolumeSettings>): Promise<VolumeInfo>
+  list(): Promise<VolumeInfo[]>
+  stat(name: string): Promise<VolumeInfo>
+  /** Grows only. */
+  resize(name: string, sizeBytes: number): Promise<VolumeInfo>
+  /** IN_USE while somebody has it open, here or elsewhere. */
+  remove(name: string): Promise<void>
+  open(name: string, options?: { staleReads?: boolean; readOnly?: boolean }): Promise<OpenVolume>
+  leases(name: string): Promise<VolumeLease[]>
+  run(signal: AbortSignal): Promise<void>
+}
