@@ -1,4 +1,4 @@
-import type { Clock, Connections, Gossip, GossipTopic, GossipVerdict, Log, NodeId, Random } from '../base/index.js'
+import type { Clock, Connections, Gossip, GossipTopic, GossipVerdict, Hlc, Log, NodeId, Random } from '../base/index.js'
 import { HlcClock, hlcToMs, messageOf } from '../base/index.js'
 import { Distances } from './coordinates.js'
 import { HeatHistory } from './history.js'
@@ -28,6 +28,15 @@ export interface HeatInit {
 interface Heard {
   readonly news: News
   readonly heardMs: number
+}
+
+/** What a node told of one volume. */
+interface Told {
+  readonly node: NodeId
+  readonly ranges: readonly RangeNews[]
+  readonly made: Hlc
+  /** Since it was heard. */
+  readonly ageMs: number
 }
 
 /** Nodes whose news are kept; 16 KiB each at most. A mesh is some hundreds. */
@@ -78,15 +87,13 @@ export class MeshHeat implements Heat {
   }
 
   at(volume: string, segment: number, block: number): RangeHeat | undefined {
-    return this.#history.at(volume, segment, block)
+    const range = this.#history.at(volume, segment, block)
+    return range === undefined ? undefined : this.#withTold(volume, segment, range)
   }
 
   of(volume: string): HeatEntry[] {
     const contributions: Contribution[] = []
-    const told = new Map([...this.#fresh()].flatMap(([node, news]) => {
-      const ranges = news.volumes.get(volume)
-      return ranges === undefined ? [] : [[node, ranges] as const]
-    }))
+    const told = new Map(this.#told(volume).map(({ node, ranges }) => [node, ranges]))
     for (const { segment, range } of this.#history.all(volume)) {
       const start = segment * this.#init.segmentBlocks + range.start
       const lastWriteMs = range.lastWrite === undefined ? undefined : hlcToMs(range.lastWrite)
@@ -166,9 +173,55 @@ export class MeshHeat implements Heat {
     return 'accept'
   }
 
-  *#fresh(): Generator<[NodeId, News]> {
-    const oldest = this.#components.clock.monotonicMs() - this.#init.settings.windowMs
-    for (const [node, { news, heardMs }] of this.#heard) if (heardMs >= oldest) yield [node, news]
+  /** What others told of a volume within the window. */
+  #told(volume: string): Told[] {
+    const nowMs = this.#components.clock.monotonicMs()
+    const told: Told[] = []
+    for (const [node, { news, heardMs }] of this.#heard) {
+      const ranges = news.volumes.get(volume)
+      if (ranges !== undefined && nowMs - heardMs < this.#init.settings.windowMs) told.push({ node, ranges, made: news.made, ageMs: nowMs - heardMs })
+    }
+    return told
+  }
+
+  /**
+   * Whoever received a range knows nothing of what its last holder wrote by itself; that one tells. Of what both know,
+   * the larger number counts: what was seen here is fresher, what was told is all of it.
+   */
+  #withTold(volume: string, segment: number, range: RangeHeat): RangeHeat {
+    const { windowMs, decayMs } = this.#init.settings
+    const start = segment * this.#init.segmentBlocks + range.start
+    const places = new Map(range.places.map((one) => [one.place.node, one]))
+    for (const { node, ranges, made, ageMs } of this.#told(volume)) {
+      let writes = 0
+      let weight = 0
+      let latency = 0
+      for (const told of ranges) {
+        const common = Math.min(told.start + told.blocks, start + range.blocks) - Math.max(told.start, start)
+        if (common <= 0 || told.lastWrite === undefined) continue
+        // Both ends of the first difference are the teller's clock.
+        const oldMs = Math.max(0, hlcToMs(made) - hlcToMs(told.lastWrite)) + ageMs
+        if (oldMs >= windowMs) continue
+        const share = (told.writes * common) / told.blocks
+        writes += share
+        weight += share * Math.exp(-oldMs / decayMs)
+        latency += share * told.latencyMs
+      }
+      const known = places.get(node)
+      if (writes <= (known?.writes ?? 0)) continue
+      places.set(node, {
+        place: known?.place ?? { node, region: this.#components.regionOf(node) ?? '' },
+        writes,
+        reads: known?.reads ?? 0,
+        weight: Math.max(weight, known?.weight ?? 0),
+        slowWrites: known?.slowWrites ?? 0,
+        latencyMs: latency / writes,
+        slowLatencyMs: known?.slowLatencyMs,
+        localLatencyMs: known?.localLatencyMs,
+      })
+    }
+    const sorted = [...places.values()].sort((a, b) => b.weight - a.weight)
+    return { ...range, places: sorted, writes: sorted.reduce((sum, one) => sum + one.writes, 0) }
   }
 
   /** Of itself only: so nothing is counted twice, however many hear of it. */

@@ -117,7 +117,7 @@ export class Governor implements MigrationGovernor {
 
   #view(question: MigrationQuestion, range: BlockRange, past: SegmentPast): MigrationView {
     const nowMs = this.#components.clock.monotonicMs()
-    const moves = past.moves.filter((move) => overlap(move, range) && nowMs - move.atMs < this.#settings.windowMs)
+    const moves = past.moves.filter((move) => overlap(move, range) && nowMs - move.atMs < this.#settings.hysteresisMs)
     const wait = past.waits.find((one) => one.region === question.asker.region && overlap(one, range))
     return {
       nowMs,
@@ -173,7 +173,7 @@ export class Governor implements MigrationGovernor {
 
   #rest(past: SegmentPast, range: BlockRange): void {
     const atMs = this.#components.clock.monotonicMs()
-    past.moves = past.moves.filter((move) => atMs - move.atMs < this.#settings.windowMs)
+    past.moves = past.moves.filter((move) => atMs - move.atMs < this.#settings.hysteresisMs)
     past.moves.push({ start: range.start, blocks: range.blocks, atMs })
     if (past.moves.length > movesMax) past.moves.shift()
     past.waits = past.waits.filter((wait) => !overlap(wait, range))

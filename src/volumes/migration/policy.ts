@@ -41,7 +41,8 @@ function forOne(view: MigrationView, settings: MigrationSettings, own: PlaceHeat
   const factor = slowMs / localMs
   const slowWrites = Math.floor(own.slowWrites + 1e-9)
   const steps = view.policy === 'basic' ? settings.basicSteps : settings.adaptiveSteps
-  const wanted = steps.find((step) => factor >= step.factor)?.slowWrites
+  const step = steps.find(({ factor: from }) => factor >= from)
+  const wanted = step === undefined ? undefined : Math.ceil(step.slowWrites * reluctance(view, settings))
   const figures: Facts = { policy: view.policy, writers: 1, slowMs: round(slowMs), localMs: round(localMs), factor: round(factor), slowWrites, slowWritesWanted: wanted ?? null }
   if ((view.policy === 'basic' && factor < settings.minLatencyFactor) || wanted === undefined || slowMs <= localMs) {
     return stay('NOT_SLOW', `writes from ${name(view.asker)} take ${ms(slowMs)}, ${times(factor)} as long as local ones`, figures)
@@ -50,7 +51,7 @@ function forOne(view: MigrationView, settings: MigrationSettings, own: PlaceHeat
   if (slowWrites <= wanted) {
     return stay('TOO_FEW_SLOW_WRITES', `${count(slowWrites, 'slow write')} from ${name(view.asker)} (${ms(slowMs)}, ${times(factor)} as long as local ones); it takes ${String(wanted)} and one more`, figures)
   }
-  const held = guarded(view, settings, figures, { savedMs: own.weight * (slowMs - localMs), ratio: factor })
+  const held = guarded(view, settings, figures, own.weight * (slowMs - localMs))
   if (held !== undefined) return held
   return {
     type: 'move',
@@ -76,7 +77,8 @@ function forSeveral(view: MigrationView, settings: MigrationSettings, own: Place
   }
   const nowMs = averageAt(view, settings, writers, holder.node)
   const best = bestPlace(view, settings, writers)
-  if (nowMs === undefined || best === undefined) return stay('DISTANCE_UNKNOWN', `it is not known how far the ${String(writers.length)} nodes that write here are from each other`, figures)
+  // Of the holder and the asker at least it must be known what it would be like there.
+  if (nowMs === undefined || best === undefined || averageAt(view, settings, writers, asker.node) === undefined) return stay('DISTANCE_UNKNOWN', `it is not known how far the ${String(writers.length)} nodes that write here are from each other`, figures)
   const ratio = nowMs / best.averageMs
   Object.assign(figures, { nowMs: round(nowMs), bestMs: round(best.averageMs), best: best.place.region, ratio: round(ratio) })
   if (best.place.node === holder.node || ratio <= settings.minImprovementRatio) {
@@ -90,7 +92,11 @@ function forSeveral(view: MigrationView, settings: MigrationSettings, own: Place
   if (weight < settings.samplesMin || (errors < settings.evidence && !starving)) {
     return stay('HYSTERESIS', `${name(best.place)} would be ${times(ratio)} better for all, but ${count(Math.floor(weight), 'write')} are too little to go by`, figures)
   }
-  const held = guarded(view, settings, figures, { savedMs: weight * (nowMs - best.averageMs), ratio })
+  const wanted = settings.minImprovementRatio * reluctance(view, settings)
+  if (ratio <= wanted && !starving) {
+    return stay('HYSTERESIS', `it moved ${count(view.recentMoves, 'time')} within ${formatDuration(settings.hysteresisMs)}: another move must make it ${times(wanted)} better, not ${times(ratio)}`, { ...figures, recentMoves: view.recentMoves, ratioWanted: round(wanted) })
+  }
+  const held = guarded(view, settings, figures, weight * (nowMs - best.averageMs))
   if (held !== undefined) return held
   return {
     type: 'move',
@@ -101,17 +107,25 @@ function forSeveral(view: MigrationView, settings: MigrationSettings, own: Place
   }
 }
 
-/** What a range must pass that would be better elsewhere. `ratio`: how much better; `savedMs`: within a window like the last. */
-function guarded(view: MigrationView, settings: MigrationSettings, figures: Facts, gain: { savedMs: number; ratio: number }): MigrationDecision | undefined {
+/**
+ * Each move of late multiplies what the next one must bring. Two who take turns at just the wrong pace would else pull the
+ * range to and fro, each time after most of a turn was over; like this it comes to rest after a few, and is never much
+ * worse than if it had stayed.
+ */
+function reluctance(view: MigrationView, settings: MigrationSettings): number {
+  return settings.hysteresis ** Math.min(view.recentMoves, recentMovesMax)
+}
+
+/** 32⁴ writes are never, already. */
+const recentMovesMax = 4
+
+/** What a range must pass that would be better elsewhere. `savedMs`: within a window like the last. */
+function guarded(view: MigrationView, settings: MigrationSettings, figures: Facts, savedMs: number): MigrationDecision | undefined {
   const restMs = view.movedAtMs === undefined ? 0 : view.movedAtMs + settings.cooldownMs - view.nowMs
-  if (restMs > 0) return stay('COOLDOWN', `it would be better at ${name(view.asker)}, but moved a short while ago and rests for another ${formatDuration(Math.ceil(restMs))}`, { ...figures, restMs: Math.ceil(restMs) })
-  const wanted = settings.minImprovementRatio * (1 + settings.hysteresis * view.recentMoves)
-  if (view.recentMoves > 0 && gain.ratio <= wanted && !isStarving(view, settings)) {
-    return stay('HYSTERESIS', `it moved ${count(view.recentMoves, 'time')} within ${formatDuration(settings.windowMs)}: another move must make it ${times(wanted)} better, not ${times(gain.ratio)}`, { ...figures, recentMoves: view.recentMoves, ratioWanted: round(wanted) })
-  }
+  if (restMs > 0) return stay('COOLDOWN', `it would be better elsewhere, but moved a short while ago and rests for another ${formatDuration(Math.ceil(restMs))}`, { ...figures, restMs: Math.ceil(restMs) })
   const carryMs = (view.bytes / settings.bytesPerSecond) * 1000
-  if (carryMs > gain.savedMs) {
-    return stay('COSTS_MORE', `carrying ${formatSize(view.bytes)} would take ${ms(carryMs)}, and save ${ms(gain.savedMs)}`, { ...figures, bytes: view.bytes, carryMs: round(carryMs), savedMs: round(gain.savedMs) })
+  if (carryMs > savedMs) {
+    return stay('COSTS_MORE', `carrying ${formatSize(view.bytes)} would take ${ms(carryMs)}, and save ${ms(savedMs)}`, { ...figures, bytes: view.bytes, carryMs: round(carryMs), savedMs: round(savedMs) })
   }
   if (view.moving >= settings.maxConcurrentMigrations) {
     return stay('TOO_MANY_MOVES', `${count(view.moving, 'move')} are under way from here, and no more are allowed`, { ...figures, moving: view.moving })
@@ -121,11 +135,13 @@ function guarded(view: MigrationView, settings: MigrationSettings, figures: Fact
 
 /**
  * A region waits from when a move would help everybody but is not made. Who has waited for long, or was refused often,
- * need not overcome hysteresis; a move that makes things worse for all is nobody's turn.
+ * need not overcome hysteresis; a move that makes things worse for all is nobody's turn. Of a range that goes to and fro,
+ * turns become rarer too.
  */
 function isStarving(view: MigrationView, settings: MigrationSettings): boolean {
   if (view.waitingSinceMs === undefined) return false
-  return view.nowMs - view.waitingSinceMs >= settings.starvationTimeoutMs || view.refusals >= settings.maxConsecutiveOwnership
+  const patience = reluctance(view, settings)
+  return view.nowMs - view.waitingSinceMs >= settings.starvationTimeoutMs * patience || view.refusals >= settings.maxConsecutiveOwnership * patience
 }
 
 function bestPlace(view: MigrationView, settings: MigrationSettings, writers: readonly PlaceHeat[]): Candidate | undefined {
@@ -160,8 +176,9 @@ function costAt(view: MigrationView, settings: MigrationSettings, writer: PlaceH
   if (writer.place.node === node) return localMs
   const rttMs = view.rttMs(writer.place.node, node)
   if (rttMs !== undefined) return rttMs + localMs
-  // What it took is known, if to nobody else.
-  return node === view.holder.node ? writer.slowLatencyMs : undefined
+  // Writes between the two are a measurement too, whichever way they went.
+  if (node === view.holder.node) return writer.slowLatencyMs
+  return writer.place.node === view.holder.node ? view.heat.find(({ place }) => place.node === node)?.slowLatencyMs : undefined
 }
 
 /** How many standard errors the average benefit of a write is above nothing. */

@@ -24,8 +24,10 @@ export interface MigrationSettings {
   readonly thirdPlaceAdvantage: number
   /** After a move, of the range or a part of it. */
   readonly cooldownMs: number
-  /** Each move within the window raises what the next one must bring by this share: what goes to and fro comes to rest. */
+  /** Each move within `hysteresisMs` multiplies what the next one must bring by this. */
   readonly hysteresis: number
+  /** Long against the window, so that turns of some minutes are seen to be turns; short against a working day. */
+  readonly hysteresisMs: number
   /** Several writers: the benefit must be this many standard errors above nothing, and so many writes old. */
   readonly evidence: number
   readonly samplesMin: number
@@ -48,7 +50,9 @@ export const defaultMigrationSettings: MigrationSettings = {
   ownLatencyMsMin: 100,
   thirdPlaceAdvantage: 1.1,
   cooldownMs: 30_000,
-  hysteresis: 0.2,
+  // The least with which two who take turns of any length lose under a tenth against the best single place.
+  hysteresis: 32,
+  hysteresisMs: 2_700_000,
   evidence: 3,
   samplesMin: 10,
   maxConsecutiveOwnership: 100,

@@ -57,7 +57,7 @@ export interface MigrationView {
   readonly bytes: number
   /** When this range, or a part of it, moved last. */
   readonly movedAtMs: number | undefined
-  /** How often it moved within the window. */
+  /** How often it moved of late. */
   readonly recentMoves: number
   /** Since when the asker's region would be better served, and is not; and how often it was told so. */
   readonly waitingSinceMs: number | undefined
