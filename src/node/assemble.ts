@@ -16,7 +16,7 @@ import { NodeService } from './api.js'
 import { splitHostPort } from './config/index.js'
 import type { Config } from './config/index.js'
 import { ContributionApi } from './contribution-api.js'
-import { Contribution, replicationSettings } from './contribution.js'
+import { Contribution, garbageTimes, replicationSettings } from './contribution.js'
 import { DiskSpace } from './disk.js'
 import { NodeError } from './errors.js'
 import { Tallies } from './figures.js'
@@ -125,7 +125,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
         },
       },
     },
-    { defaultReplicas: (priority) => replication.defaultReplicas(priority) },
+    { defaultReplicas: (priority) => replication.defaultReplicas(priority), ...garbageTimes(config) },
   )
   const replication = createReplication(
     {
