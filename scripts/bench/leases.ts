@@ -403,6 +403,15 @@ async function api(): Promise<void> {
   }
 }
 
+async function end(): Promise<void> {
+  for (const client of etcds) client.close()
+  await cluster?.stop()
+  for (const member of members) await member.kill()
+  rmSync(folder, { recursive: true, force: true })
+}
+// What was started goes with this process, however it ends.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { void end().finally(() => process.exit(1)) })
+
 try {
   if (etcdFile === undefined) {
     console.error('etcd is not installed (Debian: etcd-server): ours alone.')
@@ -420,9 +429,6 @@ try {
   if (only.includes('pause')) await pause()
   if (only.includes('death')) await death()
 } finally {
-  for (const client of etcds) client.close()
-  await cluster?.stop()
-  for (const member of members) await member.kill()
-  rmSync(folder, { recursive: true, force: true })
+  await end()
 }
 process.exit(0)
