@@ -15,6 +15,11 @@ export interface OpenOptions {
 
 /** What was opened, until `close`: which flushes, and gives no range back. */
 export interface OpenDevice extends BlockDevice {
+  /**
+   * Set once writes were acknowledged here that may be lost (the right to write went, and others may have written): every
+   * call rejects with it from then on, `flush` included, until the volume is closed and opened anew.
+   */
+  readonly failed: Error | undefined
   close(): Promise<void>
 }
 

@@ -326,6 +326,7 @@ function openVolume(device: OpenDevice, info: VolumeInfo, close: () => Promise<v
   return {
     info,
     get sizeBytes() { return device.sizeBytes },
+    get failed() { return device.failed },
     readOnly: device.readOnly,
     blockBytes: device.blockBytes,
     read: device.read.bind(device),

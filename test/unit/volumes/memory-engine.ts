@@ -23,7 +23,7 @@ export class MemoryEngine implements VolumeEngine {
     }
     return {
       get sizeBytes() { return device.sizeBytes },
-      readOnly: device.readOnly, blockBytes: device.blockBytes, close,
+      readOnly: device.readOnly, failed: undefined, blockBytes: device.blockBytes, close,
       read: device.read.bind(device), write: device.write.bind(device), flush: device.flush.bind(device), trim: device.trim.bind(device),
       writeZeroes: device.writeZeroes.bind(device), extents: device.extents.bind(device), prefetch: device.prefetch.bind(device),
     }
