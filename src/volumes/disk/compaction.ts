@@ -147,11 +147,12 @@ function readable(key: Uint8Array, value: Uint8Array): StoredRow | undefined {
 
 /** `step` says whether there was something to do. */
 export async function compactUntil(compaction: { step: (signal: AbortSignal) => Promise<boolean> }, { clock, journal, pauseMs }: { clock: Clock; journal: Log; pauseMs: number }, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+  const isOver = (): boolean => signal.aborted
+  while (!isOver()) {
     try {
       if (await compaction.step(signal)) continue
     } catch (error) {
-      if (signal.aborted) return
+      if (isOver()) return
       journal.warn('giving back space of volumes failed; it will be tried again', { reason: messageOf(error) })
     }
     await clock.sleep(pauseMs, signal).catch(() => undefined)

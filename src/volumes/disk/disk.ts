@@ -144,7 +144,7 @@ class LogDisk implements ClosableReplicaDisk {
     checkRange(fence)
     return this.#inTurn(id, fence.cuts.length > 0 ? pagesOf(fence) : [], async (segment, head) => {
       for (const { value } of head.fences.within(fence)) {
-        if (value !== undefined && (fence.token < value.token || fence.configuration < value.configuration)) {
+        if (value !== undefined && ((fence.token > 0 && fence.token < value.token) || fence.configuration < value.configuration)) {
           return { type: 'fenced', token: value.token, configuration: value.configuration }
         }
       }
@@ -260,8 +260,8 @@ class LogDisk implements ClosableReplicaDisk {
   }
 
   async setWhole(id: SegmentId, whole: boolean): Promise<void> {
-    await this.#inTurn(id, whole ? allPages : [], async (segment) => {
-      await this.#note(segment, { kind: 'whole', sequence: whole ? 1 : 0 })
+    await this.#inTurn(id, whole ? allPages : [], async (segment, head) => {
+      if (!whole || !head.whole) await this.#note(segment, { kind: 'whole', sequence: whole ? 1 : 0 })
       await this.sync()
     }, { alone: true })
   }
@@ -281,8 +281,7 @@ class LogDisk implements ClosableReplicaDisk {
       id,
       allPages,
       async (segment, head) => {
-        if (!head.exists) return
-        await this.#note(segment, { kind: 'drop' })
+        if (head.exists) await this.#note(segment, { kind: 'drop' })
         await this.sync()
       },
       { alone: true, evenDamaged: true },

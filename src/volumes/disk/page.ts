@@ -1,6 +1,7 @@
 import { blockBytes } from '../geometry.js'
 import type { Content, Version } from '../replica-types.js'
-import { damaged, RecordReader, RecordWriter } from './bytes.js'
+import type { RecordReader, RecordWriter } from './bytes.js'
+import { damaged } from './bytes.js'
 import { unitOf } from './rows.js'
 
 /**
