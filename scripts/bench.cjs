@@ -1,4 +1,4 @@
-// npm run bench -- [NAME…] [--json]: the benchmarks of scripts/bench/, one after the other, each beside its peers.
+// npm run bench -- [NAME…] [--json and other flags]: the benchmarks of scripts/bench/, one after the other, each beside its peers.
 'use strict'
 var fs = require('fs')
 var path = require('path')
@@ -13,9 +13,12 @@ if (!fs.existsSync(path.join(peers, 'node_modules'))) {
   if (installed.status !== 0) process.stderr.write('The peers could not be installed: they are left out.\n')
 }
 var args = process.argv.slice(2)
-var names = args.filter(function (arg) {
-  return arg[0] !== '-'
+// Names come first; from the first flag on, all is the benchmark's own.
+var firstFlag = args.findIndex(function (arg) {
+  return arg[0] === '-'
 })
+var flags = firstFlag < 0 ? [] : args.slice(firstFlag)
+var names = firstFlag < 0 ? args : args.slice(0, firstFlag)
 var known = fs
   .readdirSync(folder)
   .filter(function (file) {
@@ -35,9 +38,6 @@ known
     return names.length === 0 || names.indexOf(name) >= 0
   })
   .forEach(function (name) {
-    var flags = args.filter(function (arg) {
-      return arg[0] === '-'
-    })
     if (flags.indexOf('--json') < 0) process.stdout.write('\n# ' + name + '\n')
     var run = spawnSync(process.execPath, ['--import', 'tsx', path.join(folder, name + '.ts')].concat(flags), { cwd: root, stdio: 'inherit' })
     if (run.status !== 0) failed++

@@ -36,3 +36,16 @@ export interface KeyValue {
   /** A slice of this slice. */
   slice(prefix: string): KeyValue
 }
+
+/**
+ * A database of its own for rows that are appended: keys that only grow, so that files are moved and not rewritten, and
+ * large values are cheap. Rows that are changed or deleted one by one do not belong here.
+ */
+export interface AppendLog extends KeyValue {
+  /** All that was written before the call survives the end of the machine. Writes go on beside it; callers share it. */
+  sync(): Promise<void>
+  /** `freesSpace`: is taken although the limit of the store is reached, since it is needed to get below it again. */
+  write(operations: readonly WriteOperation[], options: WriteOptions & { freesSpace?: boolean }): Promise<void>
+  /** Deletes all rows from `from` up to `to` (not included) and gives their space back. Durable. Writes wait for a part of it. */
+  erase(from: Uint8Array, to: Uint8Array): Promise<void>
+}

@@ -104,6 +104,11 @@ export class LeasePart {
     await this.#service.giveAllBack()
   }
 
+  /** For what else stands on registers: volumes. Runs from `start` on. */
+  get consensus(): Consensus {
+    return this.#consensus
+  }
+
   voters(): string[] {
     return this.#consensus.config?.members.map(({ node }) => node) ?? []
   }

@@ -1,3 +1,5 @@
+import { CodedError } from '../base/index.js'
+import type { Facts } from '../base/index.js'
 import type { BlockRange } from './geometry.js'
 import type { Cut } from './segment.js'
 
@@ -58,11 +60,34 @@ export interface StreamEnd {
   readonly sequence: number
 }
 
+/** A client's write that came by another node, and the entry that carries it. */
+export interface AppliedOrigin extends BlockRange {
+  readonly origin: Origin
+  readonly version: Version
+}
+
 export type AppendRefusal =
   /** The blocks are fenced for a higher token or configuration. */
   | { readonly type: 'fenced'; readonly token: number; readonly configuration: number }
   /** The stream has a gap: `next` is the sequence number that this disk needs. */
   | { readonly type: 'gap'; readonly next: number }
+
+export type DiskCode =
+  /** The bytes of these blocks (facts: start, blocks, token, sequence) are damaged: an `install` of this or a newer version heals them. */
+  | 'CORRUPT'
+  /** Entries that were settled are asked for, and are gone. */
+  | 'COMPACTED'
+  /** Too many entries of the segment are not settled. */
+  | 'BEHIND'
+  | 'BAD_INPUT'
+  | 'CLOSED'
+
+/** What a disk throws besides the errors of the store: NO_SPACE (nothing was taken), DISK, CLOSED. */
+export class DiskError extends CodedError<DiskCode> {
+  constructor(code: DiskCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(code, message, facts, options)
+  }
+}
 
 /**
  * What one node keeps of all volumes, on its disk: a log of entries, an index from blocks to their newest entry, fences,
@@ -77,20 +102,39 @@ export interface ReplicaDisk {
   append(id: SegmentId, entries: readonly LogEntry[]): Promise<AppendRefusal | undefined>
   /** Resolves when all that was appended, installed or fenced before the call survives the end of the machine. */
   sync(): Promise<void>
-  /** Durable when it resolves. Answers how far older streams of these blocks go here, after discarding past the cuts. */
+  /**
+   * Durable when it resolves. Answers how far the older streams of this segment go here (none: 0), after discarding past
+   * the cuts. Of entries with a token below the fence's, these go: those of a cut's token past its sequence, and all of
+   * tokens above the highest cut's; without cuts none goes. The same fence may come again, with more cuts.
+   */
   fence(id: SegmentId, fence: Fence): Promise<readonly StreamEnd[] | AppendRefusal>
-  /** Newest content of each block; runs in order, that cover the range. */
+  /** Newest content of each block; runs in order, that cover the range. CORRUPT if any of it is damaged. */
   read(id: SegmentId, range: BlockRange): Promise<BlockData[]>
   /** The same without the bytes: of one consistent moment. */
   versions(id: SegmentId, range: BlockRange): Promise<BlockRun[]>
-  /** Copies from another disk: each block only if it is newer than what is here. Not durable before `sync`. */
+  /** Copies from another disk: each block only if it is newer than what is here, and not past a cut. Not durable before `sync`. */
   install(id: SegmentId, blocks: readonly BlockData[]): Promise<void>
-  /** Entries of one stream after `after`, at least one if there is one, about `bytesMax` at most; those overwritten since may come as they were. */
+  /**
+   * Entries of this stream up to `sequence` can be cut no more (every replica that counts has synced them), and nobody will
+   * ask for them by `entries`: what they overwrote may go. Nothing else lets go of overwritten entries.
+   */
+  settled(id: SegmentId, token: number, sequence: number): Promise<void>
+  /** The stream counts as here up to `sequence`, so that it goes on from there: its content comes by `install`. */
+  adopt(id: SegmentId, token: number, sequence: number): Promise<void>
+  /**
+   * Takes back what is here of this one stream past `after`, as if it had never come (a hand-off that failed). What it had
+   * overwritten can be read again.
+   */
+  discard(id: SegmentId, token: number, after: number): Promise<void>
+  /** Entries of one stream after `after`, at least one if there is one, about `bytesMax` at most; those overwritten since may come as they were. COMPACTED if they are settled and gone. */
   entries(id: SegmentId, token: number, after: number, bytesMax: number): Promise<LogEntry[]>
   /** The last sequence number here of one stream; 0 for none. */
   streamEnd(id: SegmentId, token: number): number | Promise<number>
   /** The highest number applied of a client's proxied writes in this segment; 0 for none. */
   applied(id: SegmentId, client: string): number | Promise<number>
+  /** What `applied` goes by, for whoever takes a range over; a number whose entry is discarded does not count any more. */
+  origins(id: SegmentId): Promise<AppliedOrigin[]>
+  installOrigins(id: SegmentId, origins: readonly AppliedOrigin[]): Promise<void>
   /** Forgets blocks, so that they are `unknown` again (a holder that was no replica and lost the range). */
   forget(id: SegmentId, range: BlockRange): Promise<void>
   /** Whole: what it does not have is a hole. Else: unknown. */
