@@ -8,12 +8,15 @@ import type { Refusal } from './refusal.js'
 import { shakeHands } from './handshake.js'
 import type { HandshakeComponents, HandshakeInit } from './handshake.js'
 import type { HandshakeRole } from './transcript.js'
+import { delayed } from '../transport/delay.js'
 
 export interface AdmissionEncrypterInit extends HandshakeInit {
   /** `/mesh/tls/1`: not the inner one's, so that a stranger's node finds no common protocol and stops there. */
   protocol: string
   self: NodeId
   onRefused: (peer: NodeId, refusal: Refusal) => void
+  /** For tests: how much later than sent bytes to a peer leave. */
+  delayMs?: ((peer: NodeId) => number) | undefined
 }
 
 /**
@@ -65,7 +68,9 @@ export class AdmissionEncrypter implements ConnectionEncrypter {
     try {
       const parties = { role, self: this.#init.self, remote }
       const admitted = await shakeHands(secured.conn, parties, this.#components, this.#init, controller.signal)
-      return { ...secured, conn: { ...secured.conn, ...admitted } }
+      const conn = { ...secured.conn, ...admitted }
+      const { delayMs } = this.#init
+      return { ...secured, conn: delayMs === undefined ? conn : delayed(conn, this.#components.clock, () => delayMs(remote)) }
     } catch (error) {
       if (error instanceof AdmissionRefusedError) this.#init.onRefused(remote, error.refusal)
       throw error
