@@ -1,5 +1,5 @@
-import { eventually, someBytes, World } from '../harness.js'
-import type { TestNode } from '../harness.js'
+import { eventually, someBytes } from '../harness.js'
+import type { TestNode, World } from '../harness.js'
 import { NbdClient } from './nbd-client.js'
 
 export const blockBytes = 4096
