@@ -68,7 +68,13 @@ describe('command line', () => {
     assert.equal((await cli('config', 'check', ...home)).code, 0, 'what was refused was not written')
     assert.equal((await cli('config', 'set', 'storage.max_storage', 'lots', ...home)).code, 2)
     for (const outside of ['../evil', '/etc/evil', 'logs/../../evil', 'C:\\evil', '..\\evil']) assert.equal((await cli('config', 'set', 'log.file', outside, ...home)).code, 2, outside)
+    for (const kept of ['identity.key', 'meta/000005.ldb', './blocks/x', 'Config.toml', 'voter.seq', 'api.json.12.new']) {
+      const refused = await cli('config', 'set', 'log.file', kept, ...home)
+      assert.equal(refused.code, 2, kept)
+      assert.match(refused.err, /none of the node's own/)
+    }
     assert.equal((await cli('config', 'set', 'log.file', 'logs/..today.log', ...home)).code, 0)
+    assert.equal((await cli('config', 'set', 'log.file', 'metadata.log', ...home)).code, 0)
     const typo = await cli('config', 'get', 'storage.max_storag', '--json', ...home)
     assert.equal((JSON.parse(typo.out) as { error: { nearest: string } }).error.nearest, 'storage.max_storage')
     const all = JSON.parse((await cli('config', 'get', '--json', ...home)).out) as { key: string }[]
