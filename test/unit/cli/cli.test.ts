@@ -199,10 +199,11 @@ describe('command line', () => {
       mkdirSync(join(folder, 'target'))
       symlinkSync(join(folder, 'outside'), join(folder, 'target', 'link'))
       for (const evil of ['../outside/x', '/etc/x', 'a/../../outside/x', 'link/x', 'link/deeper/x', '..', 'a//x']) {
-        names = ['good', evil]
+        names = ['good', evil, 'after']
         const { code, out } = await cli('get', '/f', '-o', join(folder, 'target'), '--home', folder, '--json')
-        assert.equal(code, 2, evil)
-        assert.equal((JSON.parse(out) as { error: { code: string } }).error.code, 'BAD_NAME', evil)
+        assert.equal(code, 1, evil)
+        const told = JSON.parse(out) as { files: number; failed: { code: string }[]; error: { code: string } }
+        assert.deepEqual([told.files, told.failed.map((one) => one.code), told.error.code], [2, ['BAD_NAME'], 'NOT_ALL'], evil)
         assert.deepEqual(readdirSync(join(folder, 'outside')), [], evil)
       }
       assert.equal(readFileSync(join(folder, 'target', 'good'), 'utf8'), 'harm')
