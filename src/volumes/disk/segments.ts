@@ -132,8 +132,16 @@ export class Segments {
     return segment
   }
 
+  /** Head and pages are in memory; pages that were never written are made at once. */
   isReady(segment: Segment, pages: readonly number[]): boolean {
-    return segment.head !== undefined && pages.every((number) => segment.pages[number] !== undefined)
+    const { head } = segment
+    if (head === undefined) return false
+    for (const number of pages) {
+      if (segment.pages[number] !== undefined) continue
+      if (head.storedPages.has(number) || segment.loads.has(number) || this.#pages >= this.#init.pagesMax) return false
+      this.#keep(segment, this.#emptyPage(number))
+    }
+    return true
   }
 
   /** Head and pages are in memory after that, as long as the segment is pinned. Throws CORRUPT. */
@@ -195,7 +203,12 @@ export class Segments {
 
   encodePage(segment: Segment, page: Page, position: number): WriteOperation {
     const rows = this.#components.meta.slice('p')
-    if (page.isEmpty()) return rows.del(pageKey(segment, page.number))
+    const { storedPages } = segment.loaded
+    if (page.isEmpty()) {
+      storedPages.delete(page.number)
+      return rows.del(pageKey(segment, page.number))
+    }
+    storedPages.add(page.number)
     const writer = new RecordWriter()
     page.encode(writer)
     return rows.put(pageKey(segment, page.number), framed(position, writer))
@@ -222,16 +235,24 @@ export class Segments {
   }
 
   async #loadPage(segment: Segment, number: number): Promise<void> {
-    const page = new Page(number, (unit, bytes) => {
-      this.#components.units.needs(unit, bytes)
-    })
+    const page = this.#emptyPage(number)
     const value = await this.#components.meta.slice('p').get(pageKey(segment, number))
     if (value !== undefined) {
       const { position, reader } = unframed(value, 'a page of the index')
       page.checkpoint = position
       page.decode(reader)
     }
-    segment.pages[number] = page
+    this.#keep(segment, page)
+  }
+
+  #emptyPage(number: number): Page {
+    return new Page(number, (unit, bytes) => {
+      this.#components.units.needs(unit, bytes)
+    })
+  }
+
+  #keep(segment: Segment, page: Page): void {
+    segment.pages[page.number] = page
     this.#pages++
   }
 }
