@@ -71,7 +71,11 @@ export class Segment implements PageContext {
     if (head.isSettled(removed.token, removed.sequence)) return false
     const isLost = below !== undefined && (below.info & 7) === contentCodes.unknown
     if (isLost) return true
-    if ((removed.info & installedFlag) !== 0 && (below === undefined || (below.info & installedFlag) !== 0 || below.token !== removed.token)) return false
+    // A copy may have come over versions that this disk never saw, unless the stream that it is of went past it here.
+    if ((removed.info & installedFlag) !== 0) {
+      if (below === undefined || (below.info & installedFlag) !== 0 || below.token !== removed.token) return false
+      if ((head.stream(removed.token)?.end ?? 0) < removed.sequence) return false
+    }
     if (head.whole) return true
     return below !== undefined && below.position > head.doubt && (below.info & carriedFlag) === 0
   }
