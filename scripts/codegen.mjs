@@ -17,6 +17,7 @@ const table = {
   'protocols/catalog/catalog.proto': 'catalog',
   'protocols/replication/replication.proto': 'replication',
   'protocols/lease/lease.proto': 'consensus',
+  'protocols/volume/volume.proto': 'volumes',
 }
 const check = process.argv.includes('--check')
 let stale = 0
