@@ -18,6 +18,8 @@ const table = {
   'protocols/replication/replication.proto': 'replication',
   'protocols/lease/lease.proto': 'consensus',
   'protocols/volume/volume.proto': 'volumes',
+  'protocols/heat/heat.proto': 'heat',
+  'protocols/volume-registry/volume-registry.proto': 'volumes',
 }
 const check = process.argv.includes('--check')
 let stale = 0

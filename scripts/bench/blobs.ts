@@ -83,6 +83,7 @@ const raw: BulkProtocol = {
 
 /** Processor seconds of this process in the last measurement, all threads: tells a busy machine from slow code. */
 let cpuSeconds = 0
+let systemSeconds = 0
 
 async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   const startMs = performance.now()
@@ -90,11 +91,12 @@ async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   await work()
   const { user, system } = process.cpuUsage(cpu)
   cpuSeconds = (user + system) / 1e6
+  systemSeconds = system / 1e6
   return (performance.now() - startMs) / 1000
 }
 
 function report(name: string, value: number, unit: string, peers: Record<string, number>): void {
-  if (process.argv.includes('--cpu')) process.stderr.write(`${name}: ${cpuSeconds.toFixed(2)} s of processor time\n`)
+  if (process.argv.includes('--cpu')) process.stderr.write(`${name}: ${cpuSeconds.toFixed(2)} s of processor time (${systemSeconds.toFixed(2)} of it the system)\n`)
   const slowest = Math.min(...Object.values(peers))
   const ratio = Number.isFinite(slowest) ? value / slowest : null
   const round = (number: number): number => Number(number.toPrecision(4))
@@ -124,7 +126,7 @@ async function levelRate(bytes: number): Promise<number> {
     })
     await level.put(Buffer.from('end'), new Uint8Array(1), { sync: true })
   })
-  if (process.argv.includes('--cpu')) process.stderr.write(`LevelDB: ${cpuSeconds.toFixed(2)} s of processor time\n`)
+  if (process.argv.includes('--cpu')) process.stderr.write(`LevelDB: ${cpuSeconds.toFixed(2)} s of processor time (${systemSeconds.toFixed(2)} of it the system)\n`)
   await level.close()
   await rm(folder, { recursive: true, force: true })
   return bytes / mebibyte / seconds

@@ -21,9 +21,9 @@ export interface FilesComponents {
 export interface FilesInit {
   /** Wanted replicas of a new file that nobody says anything about, by priority. */
   readonly defaultReplicas?: Partial<Record<Priority, number>> | ((priority: Priority) => number)
-  /** How long blobs stay after their last record has gone. Default 60 s: a file that is being moved or read is safe. */
+  /** How long blobs stay after their last record has gone. Default 20 s: an undo that races the removal through gossip wins. */
   readonly garbageDelayMs?: number
-  /** Between two looks for such blobs. Default 30 s. */
+  /** Between two looks for such blobs. Default 10 s. */
   readonly garbageIntervalMs?: number
   /** Files of a folder that are put at once. Default 16: enough to share the disk's syncs. */
   readonly folderConcurrency?: number

@@ -22,8 +22,10 @@ const tableReplicas: Record<Priority, number> = { critical: 5, high: 3, normal: 
 
 const defaults = {
   defaultReplicas: (priority: Priority): number => tableReplicas[priority],
-  garbageDelayMs: 60_000,
-  garbageIntervalMs: 30_000,
+  // Long enough for an undo that races the removal through gossip; with the interval, and the ten seconds or so that
+  // replication takes, space is back within the minute that people watch for.
+  garbageDelayMs: 20_000,
+  garbageIntervalMs: 10_000,
   // A durable write is shared by all that wait for it: the more files are under way, the fewer syncs a file costs.
   folderConcurrency: 128,
 }

@@ -170,7 +170,7 @@ export interface FileInfo {
   /** Null for content that no path points at. */
   path: string | null
   type: 'file' | 'dir'
-  /** Null for a folder: it is a set of paths, and has no content of its own. */
+  /** Of a folder: as it is now, as `ipfs add -r` would name it. Null where a file and a folder in it have the same path. */
   cid: string | null
   size: number
   priority: Priority | null
@@ -198,7 +198,7 @@ export interface ListEntry {
 }
 
 export interface PutResult {
-  /** The root CID; null for a folder. */
+  /** The root CID; of a folder that of all that is in it now, null where a file and a folder in it have the same path. */
   cid: string | null
   size: number
   path: string

@@ -16,7 +16,7 @@ import { NodeService } from './api.js'
 import { splitHostPort } from './config/index.js'
 import type { Config } from './config/index.js'
 import { ContributionApi } from './contribution-api.js'
-import { Contribution, replicationSettings } from './contribution.js'
+import { Contribution, garbageTimes, replicationSettings } from './contribution.js'
 import { DiskSpace } from './disk.js'
 import { NodeError } from './errors.js'
 import { Tallies } from './figures.js'
@@ -24,6 +24,7 @@ import { found, identityOf, join, openHomeStore } from './founding.js'
 import { removeApiFile, writeApiFile } from './home.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
+import { FolderNames } from './folder-names.js'
 import { Intake } from './intake.js'
 import { releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
@@ -124,7 +125,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
         },
       },
     },
-    { defaultReplicas: (priority) => replication.defaultReplicas(priority) },
+    { defaultReplicas: (priority) => replication.defaultReplicas(priority), ...garbageTimes(config) },
   )
   const replication = createReplication(
     {
@@ -172,7 +173,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   const service = new NodeService(
     {
       membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), clock, nodesUp }),
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp }),
       contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
       tallies,
     },

@@ -13,7 +13,7 @@ import type { Store } from '../store/index.js'
 import type { Home } from './home.js'
 import { clockKind, readClocks } from './lease-clocks.js'
 import type { Lifecycle } from './lifecycle.js'
-import { NodeLeases, ownScopes } from './node-leases.js'
+import { isOwnScope, NodeLeases } from './node-leases.js'
 
 export interface LeasePartComponents {
   store: Store
@@ -69,7 +69,7 @@ export class LeasePart {
     )
     this.#service = createLeases(
       { consensus: this.#consensus, store: store.meta('lease-history'), hlc: new HlcClock(clock), clock, random, log },
-      { self: net.self, readings, isMine: (scope) => !scope.startsWith(ownScopes) },
+      { self: net.self, readings, isMine: (scope) => !isOwnScope(scope) },
     )
     this.#service.on('transition', (transition) => {
       const { from, to, ...rest } = transition
@@ -97,6 +97,11 @@ export class LeasePart {
   /** Ends the waits for leases, so that they do not hold up a stop. */
   endWaits(): void {
     this.#stopping.abort()
+  }
+
+  /** For what else stands on registers: volumes. Runs from `start` on. */
+  get consensus(): Consensus {
+    return this.#consensus
   }
 
   voters(): string[] {

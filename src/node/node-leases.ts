@@ -6,6 +6,7 @@ import type { NodeLeases as Api, Signalled } from '../gateways/http/index.js'
 import { LeaseError } from '../leases/index.js'
 import type { AcquireOptions, LeaseService, LeaseSettings as Settings } from '../leases/index.js'
 import type { Membership } from '../membership/index.js'
+import { volumeScopePrefix } from '../volumes/index.js'
 
 export interface NodeLeasesComponents {
   service: LeaseService
@@ -23,8 +24,12 @@ export interface NodeLeasesInit {
   agent: string
 }
 
-/** The mesh's own registers (settings, how many voters): no agent may take one of these. */
-export const ownScopes = 'mesh:'
+/** The mesh's own registers (settings, how many voters; names of volumes; their segments): no agent may take one of these. */
+const ownScopes = ['mesh:', volumeScopePrefix, 'segment:'] as const
+
+export function isOwnScope(scope: string): boolean {
+  return ownScopes.some((prefix) => scope.startsWith(prefix))
+}
 /** A node that has just started, or slept, has its session with the voters again within a second or two. */
 const sessionWaitMs = 5_000
 const sessionPollMs = 25
@@ -181,7 +186,7 @@ export class NodeLeases implements Api {
 }
 
 function checkScope(scope: string): void {
-  if (scope.startsWith(ownScopes)) throw new LeaseError('BAD_INPUT', `scopes that begin with ${ownScopes} are the mesh's own`, { scope })
+  if (isOwnScope(scope)) throw new LeaseError('BAD_INPUT', `scopes that begin with ${ownScopes.join(' or ')} are the mesh's own`, { scope })
 }
 
 function stoppingError(): LeaseError {

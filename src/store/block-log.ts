@@ -12,6 +12,8 @@ export interface BlockLogInit {
   mappedBytesMax: number
   /** Bytes waiting to be written before further appends wait themselves. */
   queuedBytesMax: number
+  /** Less than LevelDB's write buffer: LevelDB then changes its log file once within a group of puts, at most. */
+  groupBytesMax: number
   /** Called after appends and reads. */
   onActive: () => void
 }
@@ -41,6 +43,11 @@ interface Append {
  * batch's on the main one.
  */
 const ownPutBytes = 128 * 1024
+/**
+ * Large blocks that are put at once: while LevelDB writes one to its log, the binding copies the next. More would only
+ * take worker threads away from hashing.
+ */
+const putsAtOnce = 2
 /** One batch of small blocks: large enough to share the cost of a write, small enough not to hold up the main thread. */
 const batchBytesMax = 1024 * 1024
 const batchOperationsMax = 512
@@ -295,14 +302,17 @@ export class BlockLog {
     this.#draining = false
   }
 
+  /** Either large blocks only, or small ones only. */
   #takeGroup(): Append[] {
     let bytes = 0
     let count = 0
+    const large = (this.#queue[0]?.bytes.length ?? 0) >= ownPutBytes
+    const bytesMax = large ? this.#init.groupBytesMax : batchBytesMax
+    const countMax = large ? putsAtOnce : batchOperationsMax
     for (const append of this.#queue) {
       bytes += append.bytes.length
-      if (count > 0 && (bytes > batchBytesMax || append.bytes.length >= ownPutBytes || count >= batchOperationsMax)) break
+      if (count > 0 && (bytes > bytesMax || append.bytes.length >= ownPutBytes !== large || count >= countMax)) break
       count++
-      if (append.bytes.length >= ownPutBytes) break
     }
     return this.#queue.splice(0, count)
   }
@@ -312,10 +322,12 @@ export class BlockLog {
     const [first] = group
     const last = group.at(-1)
     if (first === undefined || last === undefined) return
+    const groupBytes = group.reduce((sum, { bytes }) => sum + bytes.length, 0)
     const changedLog = await database.write(async (level) => {
       if (group.length === 1) await level.put(first.key, first.bytes)
-      else await level.batch(group.map(({ key, bytes }): RawOperation => ({ type: 'put', key, value: bytes })))
-    })
+      else if (first.bytes.length < ownPutBytes) await level.batch(group.map(({ key, bytes }): RawOperation => ({ type: 'put', key, value: bytes })))
+      else await allOf(group.map(async ({ key, bytes }) => level.put(key, bytes)))
+    }, groupBytes)
     if (changedLog) {
       // LevelDB changes logs only when the buffer before the last has become a table.
       this.#settled = Math.max(this.#settled, this.#writtenAtChange)
@@ -342,6 +354,11 @@ export class BlockLog {
         this.#remapping = undefined
       })
   }
+}
+
+/** Like `Promise.all`, but nothing is under way any more when it rejects. */
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(works)) if (result.status === 'rejected') throw result.reason
 }
 
 function keyOf(place: BlockPlace): Uint8Array {

@@ -132,13 +132,16 @@ export class Database {
     }
   }
 
-  /** One write at a time. True if LevelDB began a new log file with it. */
-  async write(work: (level: RawDatabase) => Promise<void>): Promise<boolean> {
+  /**
+   * One write at a time. True if LevelDB began a new log file with it, or within it: of several puts at once, all large,
+   * say how many bytes their values have.
+   */
+  async write(work: (level: RawDatabase) => Promise<void>, valueBytes = 1): Promise<boolean> {
     await this.writable()
     await this.#enter()
     try {
       await work(this.#level)
-      return await this.#watch.wrote()
+      return await this.#watch.wrote(valueBytes)
     } catch (error) {
       const failure = storeErrorOf(error, this.#init.folder)
       if (failure.code !== 'CLOSED') this.#fail(failure)

@@ -105,6 +105,7 @@ class LevelStore implements Store {
         sequenceNext: init.ledger.sequenceNext,
         mappedBytesMax: limits.mappedBytesMax,
         queuedBytesMax: limits.queuedBytesMax,
+        groupBytesMax: Math.floor(limits.writeBufferBytes / 2),
         onActive: () => {
           this.#reclaimer.wake(false)
         },

@@ -80,6 +80,9 @@ export class Consensus {
   #voter: Voter | undefined
   #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void }[] = []
   #writing: Promise<void> | undefined
+  #noting: Promise<void> | undefined
+  /** Of the last batch in the database, and of the last that the second file knows of, too: only that one may be told. */
+  #written = 0
   #synced = 0
   #syncMs = 0
   #startingAnew = false
@@ -119,7 +122,7 @@ export class Consensus {
       signal.addEventListener('abort', () => { resolve() }, { once: true })
     })
     this.#cancelWake?.()
-    await this.#writing
+    await this.#settled()
     this.#node = undefined
     this.#operations = undefined
     await this.#components.memoryFile.close()
@@ -319,6 +322,7 @@ export class Consensus {
     const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const state = await this.#disk.load()
+    this.#written = state.sequence
     this.#synced = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
     this.#voter = new Voter(components, { ...common, state })
@@ -353,7 +357,8 @@ export class Consensus {
     const next = node.nextWakeMs
     if (next === undefined) return
     // At least 1 ms, so that a clock that rounds never wakes it too early again and again.
-    const delayMs = Math.max(1, next - this.#init.readings().hrtimeMs)
+    // From the time of the input, not a new one: what a reading costs (a file, for the uptime) is paid once an input.
+    const delayMs = Math.max(1, next - node.now.hrtimeMs)
     this.#cancelWake = this.#components.clock.setTimer(delayMs, () => { this.#input((found, now) => { found.wake(now) }) })
   }
 
@@ -398,8 +403,9 @@ export class Consensus {
   async #serve(requests: readonly Request[]): Promise<Reply[]> {
     const voter = this.#voter
     if (voter === undefined || this.#failed !== undefined) throw new ConsensusError('CLOSED', 'this node\'s voter is not running')
+    const now = this.#init.readings()
     const replies = requests.map((request) => {
-      const reply = voter.handle(request, this.#init.readings())
+      const reply = voter.handle(request, now)
       return new Promise<Reply>((resolve) => { this.#held.push({ reply, resolve }) })
     })
     if (voter.forgot && !this.#startingAnew) {
@@ -407,31 +413,53 @@ export class Consensus {
       // Not awaited: the refusals still have to leave.
       this.#startAnew().catch((error: unknown) => { this.#fail(error) })
     }
+    this.#release()
     this.#writing ??= this.#write(voter).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#writing = undefined })
     return Promise.all(replies)
   }
 
+  /**
+   * Batch after batch, as long as there is something. While the second file is told of one, the next one is already on its
+   * way to the database: the file only ever says less than the database has, which is the side that may be wrong.
+   */
   async #write(voter: Voter): Promise<void> {
     // Frames of the same turn get into the first batch, too.
     await Promise.resolve()
-    for (;;) {
-      const batch = voter.takeBatch()
-      if (batch !== undefined) {
-        const startedMs = this.#components.clock.monotonicMs()
-        await this.#disk.write(batch)
-        await this.#components.memoryFile.put(batch.sequence)
-        // Smoothed: one slow sync is no reason to wait longer for the next hour.
-        this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
-        this.#synced = batch.sequence
-        this.counters.batches++
-        this.counters.batchChanges += batch.changes.length
-      }
-      const synced = new Synced(this.#synced)
-      const ready = this.#held.filter(({ reply }) => reply.through <= synced.through)
-      this.#held = this.#held.filter(({ reply }) => reply.through > synced.through)
-      for (const { reply, resolve } of ready) resolve(reply.release(synced))
-      if (this.#held.length === 0) return
+    for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
+      const startedMs = this.#components.clock.monotonicMs()
+      await this.#disk.write(batch)
+      this.#written = batch.sequence
+      this.counters.batches++
+      this.counters.batchChanges += batch.changes.length
+      this.#noting ??= this.#note(startedMs).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#noting = undefined })
     }
+  }
+
+  async #note(startedMs: number): Promise<void> {
+    while (this.#synced < this.#written) {
+      const sequence = this.#written
+      await this.#components.memoryFile.put(sequence)
+      this.#synced = sequence
+      this.#release()
+    }
+    // Smoothed: one slow sync is no reason to wait longer for the next hour.
+    this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
+  }
+
+  /** Lets all replies go whose state is on disk. */
+  #release(): void {
+    const synced = new Synced(this.#synced)
+    const held = this.#held
+    this.#held = []
+    for (const one of held) {
+      if (one.reply.through <= synced.through) one.resolve(one.reply.release(synced))
+      else this.#held.push(one)
+    }
+  }
+
+  /** Nothing is on its way to the disk. */
+  async #settled(): Promise<void> {
+    while (this.#writing !== undefined || this.#noting !== undefined) await (this.#writing ?? this.#noting)
   }
 
   /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */
@@ -439,7 +467,7 @@ export class Consensus {
     const { log, random, memoryFile } = this.#components
     log.error('a peer was told more by this node\'s lease store than it has: the disk went back in time. It starts as a new one and will be configured in again', {})
     const node = this.#node
-    await this.#writing
+    await this.#settled()
     this.#input((old) => {
       for (const scope of [...old.holdings.scopes()]) this.#events.emit('lost', { scope, token: old.holdings.get(scope)?.value.token ?? 0, why: 'evicted' })
       old.observer?.restarted()

@@ -37,6 +37,7 @@ export const settings = {
   'storage.min_free_space': setting(size, 2 ** 30, 'Free space to leave on the disk itself, whatever max_storage says.'),
   'storage.auto_evict': setting(flag, true, 'Make room by itself when it is needed. Also known as storage.eviction.auto_evict.'),
   'storage.eviction_strategy': setting(evictionStrategies, 'hybrid', 'What goes first. Also known as storage.eviction.strategy.'),
+  'storage.keep_removed': setting(duration, 20_000, 'How long the content of a removed file stays on disk before its space is given back.'),
 
   'storage.replication.default_factor': setting(integer(1, 1000), 3, 'Copies of a file of normal priority, where the mesh has room.'),
   'storage.replication.high_priority_factor': setting(integer(1, 1000), 5, 'Copies of a critical file.'),

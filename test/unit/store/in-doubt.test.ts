@@ -25,7 +25,7 @@ describe('store: a batch that failed and is on the disk all the same', () => {
       await meta.open()
       await blocks.open()
       const { ledger } = await recover({ blocks, meta, log: silentLog })
-      const log = new BlockLog({ clock: systemClock, database: blocks }, { sequenceNext: ledger.sequenceNext, mappedBytesMax: 2 ** 26, queuedBytesMax: 2 ** 24, onActive: () => undefined })
+      const log = new BlockLog({ clock: systemClock, database: blocks }, { sequenceNext: ledger.sequenceNext, mappedBytesMax: 2 ** 26, queuedBytesMax: 2 ** 24, groupBytesMax: 2 ** 22, onActive: () => undefined })
       const transactions = new Transactions({ database: meta, log, lookups: new Lookups({ database: meta }) }, { ledger })
       const held = new HeldBlocks()
       const draft = new StoredDraft(
