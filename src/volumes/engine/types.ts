@@ -2,7 +2,7 @@ import type { Bulk, Clock, Connections, Log, NodeId, Random, Rpc } from '../../b
 import type { ChangeFunction, ConsensusEvents, SessionId, Value } from '../../consensus/index.js'
 import type { BlockRange } from '../geometry.js'
 import type { ReplicaDisk, SegmentId } from '../replica-types.js'
-import type { BlockDevice, VolumeLease, VolumeSettings } from '../types.js'
+import type { VolumeSettings } from '../types.js'
 
 /** What the engine uses of the consensus. */
 export interface SegmentConsensus {
@@ -11,6 +11,7 @@ export interface SegmentConsensus {
   sessionRemainingMs(): number
   read(scope: string, options?: { signal?: AbortSignal }): Promise<Value | undefined>
   change<Answer>(scope: string, change: ChangeFunction<Answer>, options?: { signal?: AbortSignal; evict?: SessionId }): Promise<{ value: Value; answer: Answer }>
+  list(prefix: string, limit: number, options?: { signal?: AbortSignal }): Promise<{ scope: string; value: Value }[]>
   /** Whether a majority of voters counts the session as over. */
   isOver(session: SessionId, options?: { signal?: AbortSignal }): Promise<boolean>
   on<Name extends 'ready' | 'evicted'>(name: Name, listener: (event: ConsensusEvents[Name]) => void): () => void
@@ -31,6 +32,8 @@ export interface VolumeAccess extends BlockRange {
   readonly place: Place
   /** As that node saw it; at the holder of a proxied access what the other side told of its last one. */
   readonly latencyMs: number
+  /** The holder is another node. The same on both sides. */
+  readonly remote: boolean
 }
 
 /** Asked by the holder after an access of another node: should the blocks be there? */
@@ -41,6 +44,8 @@ export interface MigrationQuestion extends BlockRange {
   readonly held: BlockRange
   readonly holder: Place
   readonly asker: Place
+  /** Third places that could have it: where copies are. */
+  readonly others?: readonly Place[]
   /** What a move of the range would have to carry at once. */
   readonly bytesToMove: (range: BlockRange) => number
   readonly policy: 'basic' | 'adaptive'
@@ -48,7 +53,7 @@ export interface MigrationQuestion extends BlockRange {
 
 export type MigrationAnswer =
   | { readonly type: 'stay'; readonly explanation: string }
-  | { readonly type: 'move'; readonly range: BlockRange; readonly to: NodeId; readonly explanation: string }
+  | { readonly type: 'move'; readonly range: BlockRange; readonly to: Place; readonly explanation: string }
 
 /** Decides who should hold what. Synchronous and quick: it is asked in the path of proxied writes, after their answer. */
 export interface MigrationPolicy<Answer extends MigrationAnswer = MigrationAnswer> {
@@ -113,44 +118,3 @@ export const engineDefaults: EngineInit = {
   keepEveryMs: 2_000,
 }
 
-/** What the engine needs to know of a volume to open it. */
-export interface VolumeToOpen extends VolumeSettings {
-  /** 32 hex digits. */
-  readonly id: string
-  readonly sizeBytes: number
-}
-
-export interface EngineFigures {
-  readonly writesLocal: number
-  readonly writesProxied: number
-  readonly flushes: number
-  readonly handOffs: number
-  readonly handOffsFailed: number
-  readonly recoveries: number
-  readonly replicasRemoved: number
-  readonly replicasJoined: number
-  readonly writesReplayed: number
-  readonly devicesFailed: number
-}
-
-export interface VolumeEngine {
-  /** Several opens of one volume on one node share everything but their flushes. `close` flushes. */
-  open(volume: VolumeToOpen, options?: { readOnly?: boolean; staleReads?: boolean }): Promise<BlockDevice & { close(): Promise<void> }>
-  /** Open devices of the volume have this size from now on. */
-  resized(volume: string, sizeBytes: number): void
-  /** Who holds what, from the registers. Linearizable per segment. */
-  leases(volume: string, sizeBytes: number): Promise<VolumeLease[]>
-  /** Bytes written and not trimmed, of segments kept here. */
-  usedBytes(volume: string): Promise<number>
-  /** After the volume's name is gone: all holds and replicas of its segments end, everywhere. */
-  retire(volume: string, sizeBytes: number, signal?: AbortSignal): Promise<void>
-  /** What this node's disk has of the volume. */
-  dropLocal(volume: string): Promise<void>
-  /** Volumes of which this node's disk has anything. */
-  volumesHere(): Promise<string[]>
-  /** Hands what this node holds of the range over. False: it was not held here, or it failed. */
-  handOver(id: SegmentId, range: BlockRange, to: NodeId): Promise<boolean>
-  figures(): EngineFigures
-  /** Repairs replica sets, gives back what is not needed; resolves when the signal has aborted and all work has ended. */
-  run(signal: AbortSignal): Promise<void>
-}
