@@ -18,6 +18,7 @@ const table = {
   'protocols/replication/replication.proto': 'replication',
   'protocols/lease/lease.proto': 'consensus',
   'protocols/volume/volume.proto': 'volumes',
+  'protocols/lease/share.proto': 'leases',
   'protocols/heat/heat.proto': 'heat',
   'protocols/volume-registry/volume-registry.proto': 'volumes',
 }

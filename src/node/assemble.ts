@@ -33,6 +33,7 @@ import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
+import { testDelay } from './test-delay.js'
 import { packageVersion } from './version.js'
 import { codeOf, messageOf } from '../base/index.js'
 import { meshOf } from '../membership/index.js'
@@ -108,6 +109,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       mdns: config['network.mdns'],
       upnp: config['network.upnp'],
       relay: config['network.relay'],
+      ...testDelay(config, (peer) => membership.member(peer)?.region, log),
     },
   )
   lifecycle.add('network', async () => net.stop())
@@ -173,7 +175,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   const service = new NodeService(
     {
       membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp }),
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp, writerUnder: async (leaseId, options) => leases.api.writerUnder(leaseId, options) }),
       contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
       tallies,
     },
@@ -195,6 +197,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     token,
     async stop() {
       service.stopping()
+      await leases.giveBack()
       await lifecycle.stop()
     },
   }
