@@ -23,6 +23,8 @@ interface Pending {
   /** 0 until it was sent to another node: from then on it may have been applied there. */
   sequence: number
   readonly deadline: AbortSignal
+  /** Of one that was acknowledged before and is sent again. */
+  readonly number?: number
   readonly parent: { left: number; resolve: () => void; reject: (error: Error) => void }
 }
 
@@ -30,6 +32,8 @@ interface Pending {
 interface Kept {
   readonly write: SegmentWrite
   readonly version: Version
+  /** In the order of the first acknowledgements: a write that is sent again keeps its number. */
+  readonly number: number
 }
 
 /** What became of a write that was acknowledged at a place of a stream. */
@@ -76,6 +80,8 @@ export class SegmentAccess {
   /** Of own holds: the last acknowledged and unflushed write, by token. */
   readonly #marks = new Map<number, number>()
   #sequence = 0
+  #acknowledged = 0
+  #replayed = 0
   /** The version of the register at which all of `#kept` and `#marks` were last found to stand. */
   #checked = -1
   #lane: Promise<unknown> = Promise.resolve()
@@ -226,7 +232,7 @@ export class SegmentAccess {
       progress = true
       if (result.outcome === Outcome.DONE) {
         const version = codec.decodePosition(result.version)
-        this.#kept.push({ write: pending.write, version })
+        this.#kept.push({ write: pending.write, version, number: pending.number ?? ++this.#acknowledged })
         this.#keptBytes += pending.write.bytes.length
         // What is kept was told by a holder, and stands as long as the register says what it said.
         this.#context.counters.writesProxied++
@@ -290,8 +296,9 @@ export class SegmentAccess {
   async #replay(lost: readonly Kept[], deadline: AbortSignal): Promise<void> {
     const waiting = this.#queue.splice(0)
     try {
-      for (const [i, { write }] of lost.entries()) {
-        const done = new Promise<void>((resolve, reject) => { this.#queue.push({ write, sequence: 0, deadline, parent: { left: 1, resolve, reject } }) })
+      this.#replayed++
+      for (const [i, { write, number }] of lost.entries()) {
+        const done = new Promise<void>((resolve, reject) => { this.#queue.push({ write, number, sequence: 0, deadline, parent: { left: 1, resolve, reject } }) })
         const outcome = done.then(() => undefined, (error: unknown) => error)
         while (this.#queue.length > 0) await this.#dispatch()
         const error = await outcome
@@ -319,15 +326,19 @@ export class SegmentAccess {
 
   /** Everything that was acknowledged before the call is at every replica in sync, synced. */
   async flush(deadline: AbortSignal): Promise<void> {
-    const marks = new Map(this.#marks)
-    const kept = new Set(this.#kept)
+    const marks = new Set(this.#marks.keys())
+    const acknowledged = this.#acknowledged
+    let replayed = this.#replayed
     for (let attempt = 0; ; attempt++) {
       if (!this.#stands()) await this.#inLane(() => this.#check(deadline))
-      // What was sent again stands under another token now.
-      for (const token of this.#marks.keys()) if (!marks.has(token)) marks.set(token, this.#marks.get(token) ?? 0)
-      for (const one of this.#kept) if (one.version.token > 0) kept.add(one)
-      const tokens = [...marks.keys()].filter((token) => this.#marks.has(token))
-      const others = [...new Set(this.#kept.filter((one) => kept.has(one)).map((one) => one.version.token))]
+      if (replayed !== this.#replayed) {
+        // What was sent again may have become this node's own.
+        replayed = this.#replayed
+        for (const token of this.#marks.keys()) marks.add(token)
+      }
+      for (const token of marks) if (!this.#marks.has(token)) marks.delete(token)
+      const tokens = [...marks]
+      const others = [...new Set(this.#kept.filter((one) => one.number <= acknowledged).map((one) => one.version.token))]
       if (tokens.length === 0 && others.length === 0) return
       if (deadline.aborted) throw new DeviceError('IO', 'the flush was not done in time')
       const moved = [...(await Promise.all(tokens.map((token) => this.#flushHere(token, deadline)))), ...(await Promise.all(others.map((token) => this.#flushThere(token, deadline))))].includes(false)
