@@ -107,12 +107,11 @@ export class SegmentAccess {
 
   /** Acknowledged when it resolves. Rejects with DeviceError; then it may or may not have happened. */
   async write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
-    const { components, self, counters } = this.#context
+    const { components, self } = this.#context
     const range = blocksOf(write.offset, write.length)
     const startedMs = components.clock.monotonicMs()
     if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
       if (await this.#writeHere(write, deadline)) {
-        counters.writesLocal++
         this.#record('write', range, self, startedMs)
         await this.#bound(deadline)
         return
@@ -133,6 +132,7 @@ export class SegmentAccess {
     const end = await this.#holder.write(write, origin)
     if (end.type === 'moved') return false
     if (end.type === 'done' || (await this.#becameOf(blocksOf(write.offset, write.length), end.version, deadline))) {
+      this.#context.counters.writesLocal++
       if (end.version.sequence > 0) this.#marks.set(end.version.token, Math.max(this.#marks.get(end.version.token) ?? 0, end.version.sequence))
       return true
     }

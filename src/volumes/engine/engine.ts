@@ -17,7 +17,7 @@ import { keyOf, Registers, scopeOf } from './registers.js'
 import type { RegisterChange } from './registers.js'
 import { Replica } from './replica.js'
 import { SegmentPart } from './segment-part.js'
-import { AccessService } from './service.js'
+import { serveAccess } from './service.js'
 import { engineDefaults } from './types.js'
 import type { EngineComponents, EngineInit } from './types.js'
 
@@ -51,7 +51,7 @@ export class Engine implements VolumeEngine {
     replica.start(this.#controller.signal)
     this.#client = Buffer.from(components.random.bytes(16)).toString('hex')
     this.#keeper = new ReplicaKeeper(this.#context)
-    void new AccessService(this.#context, { partOf: (id) => this.#partOf(id) })
+    serveAccess(this.#context, { partOf: (id) => this.#partOf(id) })
     const ended = (): void => { for (const part of this.#parts.values()) part.holder.endAll() }
     components.consensus.on('evicted', ended)
     components.consensus.on('ready', ended)
@@ -172,9 +172,9 @@ export class Engine implements VolumeEngine {
   async run(signal: AbortSignal): Promise<void> {
     const { components, init } = this.#context
     try {
-      while (!signal.aborted) {
-        await components.clock.sleep(init.keepEveryMs, signal).catch(() => undefined)
-        if (signal.aborted) break
+      for (;;) {
+        const isOver = await components.clock.sleep(init.keepEveryMs, signal).then(() => false, () => true)
+        if (isOver) break
         await this.#keep()
       }
     } finally {

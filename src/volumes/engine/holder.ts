@@ -188,7 +188,7 @@ export class SegmentHolder {
 
   #remember(origin: Origin, version: Version): void {
     let answers = this.#answers.get(origin.client)
-    if (answers === undefined) this.#answers.set(origin.client, (answers = new Map()))
+    if (answers === undefined) this.#answers.set(origin.client, (answers = new Map<number, Version>()))
     answers.set(origin.sequence, version)
     if (answers.size > answersMax) answers.delete(answers.keys().next().value ?? 0)
   }

@@ -119,7 +119,7 @@ export class Replica {
     for (const { start, blocks, token } of ranges) {
       const answer = await disk.fence(id, { start, blocks, token, configuration, cuts: options.cuts ?? [] })
       if ('type' in answer) return { refused: 'FENCED', end: 0 }
-      for (const end of answer) ends.set(end.token, end.sequence)
+      for (const end of answer) ends.set(end.token, Math.max(ends.get(end.token) ?? 0, end.sequence))
     }
     if (!(await disk.isWhole(id))) return { refused: 'NOT_A_REPLICA', end: 0 }
     return [...ends].map(([token, sequence]) => ({ token, sequence }))
@@ -127,11 +127,11 @@ export class Replica {
 
   /** Brings this disk up to date; resolves false while it is still at it. Asked again, it goes on with the same job. */
   async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean }> {
-    const key = `${keyOf(id)}`
+    const key = keyOf(id)
     let job = this.#jobs.get(key)
     if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
       const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, finished: Promise.resolve() }
-      const finished = (options.join ? this.#join(id, from, segment, made) : this.#equalize(id, from, segment, options.ranges, options.cuts)).then(
+      const finished = (options.join ? this.#join(id, from, segment, made) : this.#equalize(id, from, options.ranges, options.cuts)).then(
         () => { made.done = true },
         (error: unknown) => {
           made.failed = true
@@ -176,7 +176,7 @@ export class Replica {
   }
 
   /** The ends of dead streams, from the replica that has most of them. What is here is a part of that, so the newer counts. */
-  async #equalize(id: SegmentId, from: NodeId, segment: Segment, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
+  async #equalize(id: SegmentId, from: NodeId, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
     const { disk } = this.#components
     const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [] })
     await this.#withLock(id, async (lock) => {
@@ -185,7 +185,6 @@ export class Replica {
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence)
     await disk.sync()
-    void segment
   }
 
   async #copyRange(id: SegmentId, from: NodeId, range: BlockRange, lock: SharedLock, init: { floor: (block: number) => number; stale: boolean }): Promise<void> {

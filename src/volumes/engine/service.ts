@@ -16,7 +16,7 @@ import { messageContentBytes, serve, verbs } from './verbs.js'
 const ownDeadlineMs = 6_000
 
 /** What this node does for clients of others: reads and writes of what it holds; and what holders tell each other. */
-export class AccessService {
+class AccessService {
   readonly #context: EngineContext
   readonly #partOf: (id: SegmentId) => SegmentPart
   /** One request of one client at a time in one segment: a retry must not run beside what it repeats. */
@@ -163,6 +163,10 @@ export class AccessService {
     void settled.then(() => { if (this.#turns.get(key) === settled) this.#turns.delete(key) })
     return turn
   }
+}
+
+export function serveAccess(context: EngineContext, init: { partOf: (id: SegmentId) => SegmentPart }): AccessService {
+  return new AccessService(context, init)
 }
 
 /** Hand-offs that this node makes at once: each freezes a range and waits for a flush. */

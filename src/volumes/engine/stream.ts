@@ -104,7 +104,7 @@ export class Stream {
    * token or configuration any more. Rejects with the disk's error: then none of them counts.
    */
   async append(pieces: readonly Piece[]): Promise<number | 'fenced'> {
-    while (this.#broken !== undefined) await this.#broken
+    while (this.#isBroken()) await this.#broken
     const configuration = this.#init.view()?.configuration ?? 0
     const entries = pieces.map((piece): LogEntry => ({ ...piece, token: this.token, sequence: this.#next++, configuration }))
     const last = this.#next - 1
@@ -113,7 +113,7 @@ export class Stream {
     try {
       const refusal = await this.#components.replica.appendOwn(this.#init.id, entries)
       if (refusal === undefined) {
-        if (this.#broken === undefined) {
+        if (!this.#isBroken()) {
           invariant(last >= this.#end, 'entries reach the disk in order')
           this.#end = last
           for (const sender of this.#senders.values()) sender.wake()
@@ -128,7 +128,7 @@ export class Stream {
       throw error
     } finally {
       this.#inFlight--
-      if (this.#broken !== undefined && this.#inFlight === 0) await this.#repair()
+      if (this.#isBroken() && this.#inFlight === 0) await this.#repair()
     }
   }
 
@@ -201,6 +201,10 @@ export class Stream {
     this.#tailBytes += entry.bytes.length
     this.#unflushedBytes += entry.bytes.length + entryOverheadBytes
     if (this.#senders.size === 0 || this.#tailBytes > tailBytesMax) this.trim()
+  }
+
+  #isBroken(): boolean {
+    return this.#broken !== undefined
   }
 
   #break(): void {
@@ -286,19 +290,19 @@ class Sender {
     })
   }
 
-  get #over(): boolean {
+  #isOver(): boolean {
     return this.#stopped || this.#init.signal.aborted
   }
 
   async #run(): Promise<void> {
     let failures = 0
-    while (!this.#over) {
+    while (!this.#isOver()) {
       if (this.position >= this.#init.stream.end && this.#wanted <= this.#synced) {
         await new Promise<void>((resolve) => { this.#wake = resolve })
         continue
       }
       const why = await this.#step().catch((error: unknown) => messageOf(error))
-      if (this.#over) break
+      if (this.#isOver()) break
       if (why === undefined) {
         failures = 0
         continue

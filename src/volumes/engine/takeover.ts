@@ -82,7 +82,7 @@ export class Takeover {
         else if (holding.session.node !== this.#context.self) return { type: 'there', node: holding.session.node, session: holding.session, token: holding.token, blocks }
         else await this.#alone(() => this.#own(first, holding, deadline))
       } catch (error) {
-        if (error instanceof DeviceError || deadline.aborted) throw error
+        if (error instanceof DeviceError) throw error
         components.log.debug('a range could not be taken yet', { segment: keyOf(this.#id), error: messageOf(error) })
         await components.clock.sleep(1 + backoffMs(attempt, retry, components.random), deadline).catch(() => undefined)
       }
