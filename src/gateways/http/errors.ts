@@ -14,6 +14,7 @@ export type HttpCode =
   | 'TOO_SLOW'
   | 'STOPPING'
   | 'STARTING'
+  | 'OVERLOADED'
 
 export class HttpError extends CodedError<HttpCode> {
   constructor(code: HttpCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {

@@ -28,7 +28,7 @@ export const settings = {
   'network.bootstrap': setting(multiaddrs, [], 'Nodes to call first, besides those in the invite and those seen before.'),
   'network.mdns': setting(flag, true, 'Find members of the mesh on the local network.'),
   'network.upnp': setting(flag, false, 'Ask the router to forward a port.'),
-  'network.relay': setting(flag, false, 'Pass traffic on for members who cannot reach each other directly.'),
+  'network.relay': setting(flag, false, 'Pass traffic on for members who cannot reach each other directly, and be reached through those that do.'),
   'network.test_delay': setting(delays, [], 'For tests only: what this node sends to nodes of a region leaves so much later ("sydney/new-york=100ms", both ways if both have it). Needs MESH_NODE_TEST_DELAY_ALLOWED=1.'),
 
   'storage.enabled': setting(flag, true, 'Whether this node stores anything for others.'),
