@@ -77,6 +77,10 @@ export const settings = {
   'migration.max_concurrent_migrations': setting(integer(1, 100_000), 100, 'Moves at once.'),
   'migration.predictive_migration': setting(flag, true, 'Move data along with predicted leases.'),
 
+  'volumes.replicas': setting(integer(1, 16), 3, 'Copies of a new volume, where the mesh has as many nodes.'),
+  'volumes.nbd_listen': setting(hostPort, '127.0.0.1:10809', 'Where volumes are exported if nobody says: an address of this machine. Port 0 takes any free one.'),
+  'volumes.nbd_remote': setting(flag, false, 'Whether volumes may be exported to other machines. NBD has neither password nor encryption here: whoever reaches the port has the disk.'),
+
   'api.listen': setting(hostPort, '127.0.0.1:4780', 'Where the API and the web page are. Keep it on loopback: the API speaks plain HTTP.'),
   'api.hosts': setting(hostNames, [], 'Other names that the API answers to, if something in front of it forwards them.'),
 
@@ -102,6 +106,7 @@ export const sections: Record<string, string> = {
   lease_optimization: 'When the right to write moves.',
   fairness: 'So that nobody waits for ever.',
   migration: 'When data follows.',
+  volumes: 'Virtual disks.',
   api: 'The API and the web page.',
   log: 'What it says while it runs.',
 }
