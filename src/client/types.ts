@@ -393,7 +393,8 @@ export interface VolumeHeat {
   /** Within the window that the policy looks at. */
   writes: number
   reads: number
-  lastWrite: number
+  /** Null: not within the window. */
+  lastWrite: number | null
   regions: Record<string, { writes: number; latencyMs: number }>
 }
 

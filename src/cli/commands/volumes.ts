@@ -106,7 +106,7 @@ export function volumeCommands(register: Register): void {
     context.print(heat, () => heat.length === 0 ? '' : table(
       ['START', 'BLOCKS', 'WRITES', 'READS', 'LAST WRITE', 'BY REGION'],
       heat.map((range) => [
-        range.start, range.blocks, Math.round(range.writes), Math.round(range.reads), range.lastWrite === 0 ? '' : ago(range.lastWrite),
+        range.start, range.blocks, Math.round(range.writes), Math.round(range.reads), range.lastWrite === null ? '' : ago(range.lastWrite),
         Object.entries(range.regions).map(([region, { writes, latencyMs }]) => `${clean(region)} ${String(Math.round(writes))} at ${latencyMs.toFixed(1)} ms`).join(', '),
       ]),
     ))

@@ -124,7 +124,7 @@ export const answers = {
   volumeExport,
   volumeLeases: listOf(answer({ start: count, blocks: count, holder: text, region: text, token: count })),
   volumeHeat: listOf(answer({
-    start: count, blocks: count, writes: { type: 'number' }, reads: { type: 'number' }, lastWrite: moment,
+    start: count, blocks: count, writes: { type: 'number' }, reads: { type: 'number' }, lastWrite: orNull(moment),
     regions: { type: 'object', additionalProperties: answer({ writes: { type: 'number' }, latencyMs: { type: 'number' } }) },
   })),
   ended: answer({ ended: count }),
