@@ -99,7 +99,8 @@ describe('http door: volumes', () => {
   let client: MeshClient
   beforeEach(async () => {
     volumes = new FakeVolumes()
-    const node = { volumes, files: {}, leases: {}, contribution: {}, state: () => 'ready' } as Partial<NodeApi> as NodeApi
+    const none: unknown = {}
+    const node = { volumes, files: none, leases: none, contribution: none, state: () => 'ready' } as NodeApi
     gateway = await startHttpGateway({ node, clock: systemClock, random: systemRandom, log: silentLog }, { host: '127.0.0.1', port: 0, token, hosts: [], version: '1.2.3' })
     client = new MeshClient({ url: gateway.url, token })
   })
@@ -165,7 +166,7 @@ describe('http door: volumes', () => {
     await client.createVolume('vm', { sizeBytes: 4096 })
     const hold = async (): Promise<string | undefined> => {
       try {
-        for await (const state of client.holdExport('vm')) void state
+        for await (const state of client.holdExport('vm')) assert.equal(state.volume, 'vm')
         return 'ended without a word'
       } catch (error) {
         return codeOf(error)
