@@ -176,7 +176,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   const service = new NodeService(
     {
       membership, net, store, blobs, catalog, leases, volumes, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp }),
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp, writerUnder: async (leaseId, options) => leases.api.writerUnder(leaseId, options) }),
       contributionApi: new ContributionApi({ replication, contribution, membership, tallies, volumes }, { config }),
       tallies,
     },
@@ -198,6 +198,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     token,
     async stop() {
       service.stopping()
+      await leases.giveBack()
       await lifecycle.stop()
     },
   }

@@ -4,7 +4,7 @@ import type { Clock, NodeId } from '../base/index.js'
 import { BlobError } from '../blobs/index.js'
 import type { BlobService } from '../blobs/index.js'
 import { CatalogError, normalizeFolder } from '../catalog/index.js'
-import type { Catalog, FileEntry, Files, FolderItem, Put } from '../catalog/index.js'
+import type { Catalog, FileEntry, Files, FolderItem, Put, PutOptions as CatalogPutOptions } from '../catalog/index.js'
 import type {
   FileInfo, FolderEntry, ListEntry, Priority, PutFolderResult, PutOptions, PutResult, VerifyResult,
 } from '../client/index.js'
@@ -24,6 +24,8 @@ export interface NodeFilesComponents {
   clock: Clock
   /** Members that are up now, this node included: more copies than that there cannot be. */
   nodesUp: () => number
+  /** The token of a lease of this node, asked again and again; throws STALE_TOKEN when the node cannot vouch for it. */
+  writerUnder: (leaseId: string, options: Signalled) => Promise<() => bigint>
 }
 
 /** How long `put --wait` waits for other nodes. */
@@ -49,7 +51,7 @@ export class ApiFiles implements NodeFiles {
   async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult> {
     const { clock, files, intake, self } = this.#components
     const startedMs = clock.monotonicMs()
-    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, filePutOptions(options)))
+    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, await this.#putOptions(options)))
     const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
     return {
       cid: put.cid,
@@ -72,7 +74,7 @@ export class ApiFiles implements NodeFiles {
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), filePutOptions(options))) {
+    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), await this.#putOptions(options))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
@@ -285,6 +287,11 @@ export class ApiFiles implements NodeFiles {
       path: entry.path, type: 'file', cid: entry.cid, size: entry.size, priority: entry.priority,
       replicas: { wanted: entry.replicas, have }, modified: entry.modifiedMs, pinned: entry.pinned,
     }
+  }
+
+  async #putOptions(options: PutOptions & Signalled): Promise<CatalogPutOptions> {
+    const said = filePutOptions(options)
+    return options.lease === undefined ? said : { ...said, token: await this.#components.writerUnder(options.lease, signalled(options)) }
   }
 
   /** Until as many nodes have it as were asked for, or as there are. Throws DEADLINE: it is safe here all the same. */

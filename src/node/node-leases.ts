@@ -6,7 +6,6 @@ import type { NodeLeases as Api, Signalled } from '../gateways/http/index.js'
 import { LeaseError } from '../leases/index.js'
 import type { AcquireOptions, LeaseService, LeaseSettings as Settings } from '../leases/index.js'
 import type { Membership } from '../membership/index.js'
-import { volumeScopePrefix } from '../volumes/index.js'
 
 export interface NodeLeasesComponents {
   service: LeaseService
@@ -24,12 +23,6 @@ export interface NodeLeasesInit {
   agent: string
 }
 
-/** The mesh's own registers (settings, how many voters; names of volumes; their segments): no agent may take one of these. */
-const ownScopes = ['mesh:', volumeScopePrefix, 'segment:'] as const
-
-export function isOwnScope(scope: string): boolean {
-  return ownScopes.some((prefix) => scope.startsWith(prefix))
-}
 /** A node that has just started, or slept, has its session with the voters again within a second or two. */
 const sessionWaitMs = 5_000
 const sessionPollMs = 25
@@ -53,12 +46,10 @@ export class NodeLeases implements Api {
   }
 
   async acquire(scope: string, { signal, ...options }: AcquireLease & Signalled): Promise<LeaseInfo> {
-    checkScope(scope)
     return this.#bounded(signal, options.waitMs ?? 0, async (ends) => this.#components.service.acquire(scope, { ...this.#wished(options), signal: ends }))
   }
 
   async steal(scope: string, { signal, ...options }: AcquireLease & Signalled): Promise<LeaseInfo> {
-    checkScope(scope)
     return this.#bounded(signal, options.waitMs ?? 0, async (ends) => this.#components.service.steal(scope, { ...this.#wished(options), signal: ends }))
   }
 
@@ -69,8 +60,17 @@ export class NodeLeases implements Api {
   async release(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
     const { service } = this.#components
     const id = await this.#ownId(leaseId, signal)
-    await this.#bounded(signal, 0, async () => service.release(id), 0)
+    // At a stop this is an agent's word that it has heard: taken to the last moment.
+    if (this.#components.stopping.aborted) await service.release(id)
+    else await this.#bounded(signal, 0, async () => service.release(id), 0)
     return service.get(id)
+  }
+
+  /** For writing files under it. Throws NOT_FOUND; what it resolves to throws STALE_TOKEN. */
+  async writerUnder(leaseId: string, { signal }: Signalled): Promise<() => bigint> {
+    const { service } = this.#components
+    const id = await this.#ownId(leaseId, signal)
+    return () => BigInt(service.vouch(id).token)
   }
 
   async get(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
@@ -84,7 +84,6 @@ export class NodeLeases implements Api {
   }
 
   async locked(scope: string, { signal }: Signalled): Promise<LeaseLocked> {
-    checkScope(scope)
     return this.#bounded(signal, 0, async (ends) => this.#components.service.isLocked(scope, ends))
   }
 
@@ -183,10 +182,6 @@ export class NodeLeases implements Api {
       throw new LeaseError('UNAVAILABLE', 'this node has no session with a majority of the voters; `mesh-node voters ls` shows who they are')
     }
   }
-}
-
-function checkScope(scope: string): void {
-  if (isOwnScope(scope)) throw new LeaseError('BAD_INPUT', `scopes that begin with ${ownScopes.join(' or ')} are the mesh's own`, { scope })
 }
 
 function stoppingError(): LeaseError {
