@@ -56,7 +56,7 @@ export async function createHost(components: HostComponents, init: NetInit & { s
     (needs: Needs): ConnectionEncrypter =>
       new AdmissionEncrypter(
         { ...components, inner: inner(needs) },
-        { protocol, self: init.self, deadlineMs: limits.handshakeDeadlineMs, lingerMs, onRefused: components.onRefused },
+        { protocol, self: init.self, deadlineMs: limits.handshakeDeadlineMs, lingerMs, onRefused: components.onRefused, delayMs: init.delayMs },
       )
   const options: Libp2pOptions<HostServices> = {
     start: false,

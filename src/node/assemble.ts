@@ -33,6 +33,7 @@ import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
+import { testDelay } from './test-delay.js'
 import { packageVersion } from './version.js'
 import { VolumePart } from './volume-part.js'
 import { codeOf, messageOf } from '../base/index.js'
@@ -109,6 +110,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       mdns: config['network.mdns'],
       upnp: config['network.upnp'],
       relay: config['network.relay'],
+      ...testDelay(config, (peer) => membership.member(peer)?.region, log),
     },
   )
   lifecycle.add('network', async () => net.stop())

@@ -15,3 +15,4 @@ export { VolumeRegistry, volumeScope, volumeScopePrefix } from './registry/regis
 export type { NamedVolume, Registers } from './registry/registry.js'
 export { VolumeService } from './registry/service.js'
 export type { VolumeServiceComponents, VolumeServiceInit } from './registry/service.js'
+export * from './migration/index.js'

@@ -99,9 +99,8 @@ describe('http door: volumes', () => {
   let client: MeshClient
   beforeEach(async () => {
     volumes = new FakeVolumes()
-    const none: unknown = {}
-    const node = { volumes, files: none, leases: none, contribution: none, state: () => 'ready' } as NodeApi
-    gateway = await startHttpGateway({ node, clock: systemClock, random: systemRandom, log: silentLog }, { host: '127.0.0.1', port: 0, token, hosts: [], version: '1.2.3' })
+    const node: Partial<NodeApi> = { volumes, state: () => 'ready' }
+    gateway = await startHttpGateway({ node: node as NodeApi, clock: systemClock, random: systemRandom, log: silentLog }, { host: '127.0.0.1', port: 0, token, hosts: [], version: '1.2.3' })
     client = new MeshClient({ url: gateway.url, token })
   })
   afterEach(async () => {
