@@ -9,7 +9,7 @@ import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
 import type { Replication } from '../replication/index.js'
 import type { Store } from '../store/index.js'
-import { createGovernor, createReplicaDisk, createVolumeEngine, segmentBlocks, VolumeRegistry, VolumeService } from '../volumes/index.js'
+import { createEngine, createGovernor, createReplicaDisk, segmentBlocks, VolumeRegistry, VolumeService } from '../volumes/index.js'
 import type { VolumeEngine } from '../volumes/index.js'
 import type { Config } from './config/index.js'
 import { replicationSettings } from './contribution.js'
@@ -67,7 +67,7 @@ export class VolumePart {
     this.#closeDisk = async () => disk.close()
     this.#runDisk = async (signal) => disk.run(signal)
     this.#heat = createHeat({ gossip: net.gossip, connections: net, clock, random, log, regionOf }, { segmentBlocks, settings: heatSettings(config) })
-    this.#engine = createVolumeEngine(
+    this.#engine = createEngine(
       {
         disk, consensus, rpc: net.rpc, bulk: net.bulk, connections: net, heat: this.#heat, regionOf, clock, random, log: log.child('volumes'),
         policy: createGovernor({ heat: this.#heat, clock, log }, migrationSettings(config)),
