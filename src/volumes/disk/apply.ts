@@ -129,6 +129,7 @@ function applyToHead(segment: Segment, head: Head, row: Row, position: number): 
       const fresh = new Head()
       fresh.checkpoint = head.checkpoint
       fresh.dirty = true
+      for (const number of head.storedPages) fresh.storedPages.add(number)
       segment.head = fresh
       return
     }

@@ -45,6 +45,8 @@ export class Head {
   whole = false
   /** While it is not whole: what came up to this position may be out of date. */
   doubt = 0
+  /** Pages that are on disk: of others nothing has to be read to know that they are empty. */
+  readonly storedPages = new Set<number>()
   #fences = new RangeMap<FenceValue>(sameFence)
   readonly #streams = new Map<number, Stream>()
   /** By client; each list in the order of the client's numbers. Map order is from the longest silent to the latest. */
@@ -160,6 +162,8 @@ export class Head {
 
   encode(writer: RecordWriter): void {
     writer.number((this.whole ? 1 : 0) | (this.isDamaged ? 2 : 0)).number(this.doubt)
+    writer.number(this.storedPages.size)
+    for (const number of this.storedPages) writer.number(number)
     writer.number(this.#fences.size)
     for (const { start, blocks, value } of this.#fences.entries) {
       writer.number(start).number(blocks).number(value.token).number(value.configuration).number(value.limits.length)
@@ -177,6 +181,7 @@ export class Head {
     this.whole = (flags & 1) !== 0
     this.isDamaged = (flags & 2) !== 0
     this.doubt = reader.number()
+    for (let count = reader.number(segmentBlocks); count > 0; count--) this.storedPages.add(reader.number(segmentBlocks))
     const entries: RangeEntry<FenceValue>[] = []
     let end = 0
     for (let count = reader.number(segmentBlocks); count > 0; count--) {

@@ -71,7 +71,11 @@ export class Segment implements PageContext {
     if (head.isSettled(removed.token, removed.sequence)) return false
     const isLost = below !== undefined && (below.info & 7) === contentCodes.unknown
     if (isLost) return true
-    if ((removed.info & installedFlag) !== 0 && (below === undefined || (below.info & installedFlag) !== 0 || below.token !== removed.token)) return false
+    // A copy may have come over versions that this disk never saw, unless the stream that it is of went past it here.
+    if ((removed.info & installedFlag) !== 0) {
+      if (below === undefined || (below.info & installedFlag) !== 0 || below.token !== removed.token) return false
+      if ((head.stream(removed.token)?.end ?? 0) < removed.sequence) return false
+    }
     if (head.whole) return true
     return below !== undefined && below.position > head.doubt && (below.info & carriedFlag) === 0
   }
@@ -132,8 +136,16 @@ export class Segments {
     return segment
   }
 
+  /** Head and pages are in memory; pages that were never written are made at once. */
   isReady(segment: Segment, pages: readonly number[]): boolean {
-    return segment.head !== undefined && pages.every((number) => segment.pages[number] !== undefined)
+    const { head } = segment
+    if (head === undefined) return false
+    for (const number of pages) {
+      if (segment.pages[number] !== undefined) continue
+      if (head.storedPages.has(number) || segment.loads.has(number) || this.#pages >= this.#init.pagesMax) return false
+      this.#keep(segment, this.#emptyPage(number))
+    }
+    return true
   }
 
   /** Head and pages are in memory after that, as long as the segment is pinned. Throws CORRUPT. */
@@ -195,7 +207,12 @@ export class Segments {
 
   encodePage(segment: Segment, page: Page, position: number): WriteOperation {
     const rows = this.#components.meta.slice('p')
-    if (page.isEmpty()) return rows.del(pageKey(segment, page.number))
+    const { storedPages } = segment.loaded
+    if (page.isEmpty()) {
+      storedPages.delete(page.number)
+      return rows.del(pageKey(segment, page.number))
+    }
+    storedPages.add(page.number)
     const writer = new RecordWriter()
     page.encode(writer)
     return rows.put(pageKey(segment, page.number), framed(position, writer))
@@ -222,16 +239,24 @@ export class Segments {
   }
 
   async #loadPage(segment: Segment, number: number): Promise<void> {
-    const page = new Page(number, (unit, bytes) => {
-      this.#components.units.needs(unit, bytes)
-    })
+    const page = this.#emptyPage(number)
     const value = await this.#components.meta.slice('p').get(pageKey(segment, number))
     if (value !== undefined) {
       const { position, reader } = unframed(value, 'a page of the index')
       page.checkpoint = position
       page.decode(reader)
     }
-    segment.pages[number] = page
+    this.#keep(segment, page)
+  }
+
+  #emptyPage(number: number): Page {
+    return new Page(number, (unit, bytes) => {
+      this.#components.units.needs(unit, bytes)
+    })
+  }
+
+  #keep(segment: Segment, page: Page): void {
+    segment.pages[page.number] = page
     this.#pages++
   }
 }

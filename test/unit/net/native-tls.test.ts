@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import type { ConnectionEncrypter, SecurableStream, SecureConnectionOptions } from '@libp2p/interface'
+import type { Connection, ConnectionEncrypter, SecurableStream, SecureConnectionOptions } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { createLibp2p } from 'libp2p'
@@ -94,9 +94,10 @@ describe('net: TLS on the socket itself', () => {
 
   it('names the other side by its key, on both sides', async () => {
     const [one, two] = [await host('ours'), await host('ours')]
+    const opened = new Promise<Connection>((resolve) => { two.addEventListener('connection:open', ({ detail }) => { resolve(detail) }) })
     const connection = await one.dial(two.getMultiaddrs())
     assert.ok(connection.remotePeer.equals(two.peerId))
-    assert.ok(two.getConnections().some(({ remotePeer }) => remotePeer.equals(one.peerId)))
+    assert.ok((await opened).remotePeer.equals(one.peerId))
   })
 
   it('sees the other side go, and does not keep the process', async () => {

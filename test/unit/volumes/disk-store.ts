@@ -13,6 +13,8 @@ export class MemoryDatabase {
   /** Asked before each write: what it throws is thrown, `kept` says whether the rows are there all the same. */
   onWrite: (options: { freesSpace: boolean; bytes: number }) => { error: Error; kept: boolean } | undefined = () => undefined
   writes = 0
+  /** How often its process died: what an older one still does has no effect. */
+  life = 0
 
   write(operations: readonly WriteOperation[], durable: boolean, freesSpace: boolean): void {
     const bytes = operations.reduce((sum, operation) => sum + (operation.type === 'put' ? operation.value.length : 0), 0)
@@ -61,10 +63,12 @@ export function noSpace(): Error {
 export class MemorySlice implements AppendLog {
   readonly #database: MemoryDatabase
   readonly #prefix: Uint8Array
+  readonly #life: number
 
-  constructor(database: MemoryDatabase, prefix: Uint8Array = new Uint8Array(0)) {
+  constructor(database: MemoryDatabase, prefix: Uint8Array = new Uint8Array(0), life = database.life) {
     this.#database = database
     this.#prefix = prefix
+    this.#life = life
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -94,17 +98,17 @@ export class MemorySlice implements AppendLog {
   }
 
   async write(operations: readonly WriteOperation[], { durable, freesSpace = false }: { durable: boolean; freesSpace?: boolean }): Promise<void> {
-    await Promise.resolve()
+    await this.#alive()
     this.#database.write(operations, durable, freesSpace)
   }
 
   async sync(): Promise<void> {
-    await Promise.resolve()
+    await this.#alive()
     this.#database.sync()
   }
 
   async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
-    await Promise.resolve()
+    await this.#alive()
     for (const key of this.#database.keys()) {
       if (key >= this.#hex(from) && key < this.#hex(to)) this.#database.rows.delete(key)
     }
@@ -113,7 +117,12 @@ export class MemorySlice implements AppendLog {
   }
 
   slice(prefix: string): KeyValue {
-    return new MemorySlice(this.#database, this.#full(Buffer.from(prefix)))
+    return new MemorySlice(this.#database, this.#full(Buffer.from(prefix)), this.#life)
+  }
+
+  async #alive(): Promise<void> {
+    await Promise.resolve()
+    if (this.#life !== this.#database.life) await new Promise<never>(() => undefined)
   }
 
   #full(key: Uint8Array): Uint8Array {
