@@ -78,6 +78,10 @@ export const settings = {
   'migration.max_concurrent_migrations': setting(integer(1, 100_000), 100, 'Moves at once.'),
   'migration.predictive_migration': setting(flag, true, 'Move data along with predicted leases.'),
 
+  'volumes.replicas': setting(integer(1, 16), 3, 'Copies of a new volume, where the mesh has as many nodes.'),
+  'volumes.nbd_listen': setting(hostPort, '127.0.0.1:10809', 'Where volumes are exported if nobody says: an address of this machine. Port 0 takes any free one.'),
+  'volumes.nbd_remote': setting(flag, false, 'Whether volumes may be exported to other machines. NBD has neither password nor encryption here: whoever reaches the port has the disk.'),
+
   'volumes.migration.adaptive_slow_writes': setting(steps, ['50:1', '10:2', '5:3', '2:5', '0:10'], 'One writer, policy adaptive: from FACTOR times slower than local on, a range moves after WRITES slow writes.'),
   'volumes.migration.basic_slow_writes': setting(steps, ['5:5', '0:10'], 'The same for policy basic, below 10 times; from 10 times on see migration.slow_write_threshold.'),
   'volumes.migration.local_latency_ms': setting(number(0.001, 10_000), 1, 'What a local write is taken to last at least.'),
@@ -115,6 +119,7 @@ export const sections: Record<string, string> = {
   lease_optimization: 'When the right to write moves.',
   fairness: 'So that nobody waits for ever.',
   migration: 'When data follows.',
+  volumes: 'Virtual disks.',
   'volumes.migration': 'When ranges of volumes move: the finer points.',
   api: 'The API and the web page.',
   log: 'What it says while it runs.',
