@@ -11,7 +11,7 @@ import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
 import type { Store } from '../store/index.js'
 import type { Home } from './home.js'
-import { clockKind, readClocks } from './lease-clocks.js'
+import { clockKind, clockReader } from './lease-clocks.js'
 import type { Lifecycle } from './lifecycle.js'
 import { NodeLeases } from './node-leases.js'
 
@@ -55,7 +55,7 @@ export class LeasePart {
   constructor(components: LeasePartComponents, init: LeasePartInit) {
     this.#components = components
     const { store, membership, net, signer, clock, random, log } = components
-    const readings = (): ReturnType<typeof readClocks> => readClocks(clock)
+    const readings = clockReader(clock)
     this.#consensus = createConsensus(
       {
         store: store.meta('lease-registers'), memoryFile: new SlottedMemoryFile({ path: init.home.voterFile }), rpc: net.rpc, connections: net, clock, random, log,

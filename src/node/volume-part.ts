@@ -3,6 +3,7 @@ import type { Clock, Log, NodeId, Random } from '../base/index.js'
 import type { VolumeHeat } from '../client/index.js'
 import type { Consensus } from '../consensus/index.js'
 import type { NodeFigures } from '../gateways/http/index.js'
+import { Latencies, latencyBoundsMs } from '../gateways/nbd/index.js'
 import { createHeat } from '../heat/index.js'
 import type { Heat } from '../heat/index.js'
 import type { Membership } from '../membership/index.js'
@@ -46,6 +47,7 @@ export class VolumePart {
   readonly #engine: VolumeEngine
   readonly #service: VolumeService
   readonly #exports: VolumeExports
+  readonly #latencies = new Latencies()
   readonly #heat: Heat
   readonly #closeDisk: () => Promise<void>
   readonly #runDisk: (signal: AbortSignal) => Promise<void>
@@ -84,7 +86,7 @@ export class VolumePart {
       { defaults: { durability: 'flush', replicas: config['volumes.replicas'], policy: 'adaptive' } },
     )
     this.#exports = new VolumeExports(
-      { volumes: this.#service, store: store.meta('settings').slice('exports/'), clock, random, log },
+      { volumes: this.#service, store: store.meta('settings').slice('exports/'), clock, random, log, latencies: this.#latencies },
       { listen: config['volumes.nbd_listen'], remote: config['volumes.nbd_remote'] },
     )
     this.api = new NodeVolumes({
@@ -123,7 +125,11 @@ export class VolumePart {
   }
 
   figures(): NonNullable<NodeFigures['volumes']> {
-    return { exports: this.#exports.count, connections: this.#exports.connections, counters: this.#engine.figures() }
+    const latencies = (['read', 'write', 'flush'] as const).map((kind) => ({ kind, ...this.#latencies.of(kind) }))
+    return {
+      exports: this.#exports.count, connections: this.#exports.connections, counters: this.#engine.figures(),
+      latencies: latencies.map(({ kind, counts, count, sumMs }) => ({ kind, boundsMs: latencyBoundsMs, counts, count, sumMs })),
+    }
   }
 
   /** Segments that had to stay, for want of another node that takes them. */
