@@ -7,7 +7,7 @@ import { unpackFolder, packFolder } from './tar.js'
 import type { FolderEntry, FolderSource } from './tar.js'
 import { collect, encodePath, Transport } from './transport.js'
 import type {
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, PlacementInfo, Priority,
   PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from './types.js'
@@ -309,6 +309,11 @@ export class MeshClient {
   /** How many there should be (null: by the number of nodes), or exactly who. */
   async setVoters(wanted: { target: number | null } | { voters: string[] }, options?: RequestOptions): Promise<VotersInfo> {
     return this.#transport.json({ method: 'PUT', path: '/api/v1/voters', json: wanted, signal: options?.signal })
+  }
+
+  /** A majority of the voters is lost for good. Without `force` it only tells which. On the node with the authority's key. */
+  async recoverVoters(options: { force: boolean } & RequestOptions): Promise<VotersRecovered> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/voters/recover', json: { force: options.force }, signal: options.signal })
   }
 
   /** What happens at the node from now on, until the signal aborts or the node stops. */

@@ -164,7 +164,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
 
   const leases = new LeasePart(
     { store, membership, net, signer, clock, random, log },
-    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock) },
+    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock), config },
   )
   leases.start(lifecycle)
 

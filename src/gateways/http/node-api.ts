@@ -1,5 +1,5 @@
 import type {
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
   NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
@@ -48,6 +48,7 @@ export interface NodeLeases {
   settings(options: Signalled): Promise<LeaseSettings>
   setSettings(changes: Readonly<Record<string, unknown>>, options: Signalled): Promise<LeaseSettings>
   voters(options: Signalled): Promise<VotersInfo>
+  recoverVoters(options: { force: boolean } & Signalled): Promise<VotersRecovered>
   setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
 }
 

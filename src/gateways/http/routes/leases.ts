@@ -81,4 +81,8 @@ export function leaseRoutes(server: FastifyInstance, node: NodeApi): void {
   server.put<{ Body: { target: number | null } | { voters: string[] } }>('/api/v1/voters', {
     schema: { summary: 'Set how many voters there should be (null: by the number of nodes), or exactly who', body: bodies.voters, response: { 200: answers.voters } },
   }, async (request, reply) => leases.setVoters(request.body, { signal: signalOf(reply) }))
+
+  server.post<{ Body: { force: boolean } }>('/api/v1/voters/recover', {
+    schema: { summary: 'A majority of the voters is lost for good: vote here alone, from what is left', body: bodies.recoverVoters, response: { 200: answers.votersRecovered } },
+  }, async (request, reply) => leases.recoverVoters({ ...request.body, signal: signalOf(reply) }))
 }
