@@ -266,6 +266,11 @@ export class MeshClient {
     return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/renew`, json: ttlMs === undefined ? {} : { ttlMs }, signal: options?.signal })
   }
 
+  /** shared -> exclusive, for the only reader there is. Rejects with HELD. */
+  async upgradeLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/upgrade`, json: {}, signal: options?.signal })
+  }
+
   async releaseLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
     return this.#transport.json({ method: 'DELETE', path: `/api/v1/leases/${encodeURIComponent(leaseId)}`, signal: options?.signal })
   }

@@ -59,6 +59,11 @@ export class NodeLeases implements Api {
     return this.#components.service.renew(await this.#ownId(leaseId, signal), ttlMs)
   }
 
+  async upgrade(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
+    const id = await this.#ownId(leaseId, signal)
+    return this.#bounded(signal, 0, async (ends) => this.#components.service.upgrade(id, { signal: ends }))
+  }
+
   async release(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
     const { service } = this.#components
     const id = await this.#ownId(leaseId, signal)

@@ -39,6 +39,7 @@ export interface NodeLeases {
   steal(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
   /** `leaseId`: whole, or a beginning that only one lease has. */
   renew(leaseId: string, ttlMs: number | undefined, options: Signalled): Promise<LeaseInfo>
+  upgrade(leaseId: string, options: Signalled): Promise<LeaseInfo>
   release(leaseId: string, options: Signalled): Promise<LeaseInfo>
   get(leaseId: string, options: Signalled): Promise<LeaseInfo>
   list(filter: { scope?: string; agent?: string }, options: Signalled): Promise<LeaseInfo[]>

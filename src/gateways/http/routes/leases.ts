@@ -70,6 +70,10 @@ export function leaseRoutes(server: FastifyInstance, node: NodeApi): void {
     schema: { summary: 'Give a lease of this node a fresh TTL', body: bodies.renew, response: { 200: answers.lease } },
   }, async (request, reply) => leases.renew(request.params.leaseId, request.body.ttlMs, { signal: signalOf(reply) }))
 
+  server.post<{ Params: { leaseId: string } }>('/api/v1/leases/:leaseId/upgrade', {
+    schema: { summary: 'Make a shared lease of this node an exclusive one, if nobody else reads', body: bodies.empty, response: { 200: answers.lease } },
+  }, async (request, reply) => leases.upgrade(request.params.leaseId, { signal: signalOf(reply) }))
+
   server.delete<{ Params: { leaseId: string } }>('/api/v1/leases/:leaseId', {
     schema: { summary: 'Release a lease of this node', querystring: queries.none, response: { 200: answers.lease } },
   }, async (request, reply) => leases.release(request.params.leaseId, { signal: signalOf(reply) }))
