@@ -7,6 +7,11 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p, type Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { forEachLimit, seededRandom, silentLog, systemClock, systemRandom, type BulkProtocol } from '../../src/base/index.js'
 import { createBlobs, type BlobRef, type BlobService } from '../../src/blobs/index.js'
@@ -23,6 +28,7 @@ const option = (name: string, otherwise: string): string => {
 const json = process.argv.includes('--json')
 const size = Number(option('mib', '1024')) * mebibyte
 const files = Number(option('files', '10000'))
+const rawBytes = Math.min(size, 2 ** 31)
 const only = option('only', 'import,small,fetch').split(',')
 const mesh = new FakeMesh('bench')
 
@@ -79,6 +85,35 @@ const raw: BulkProtocol = {
     for (let sent = 0; sent < asked; sent += block.length) await stream.send(block)
     await stream.closeSend()
   },
+}
+
+const stockProtocol = '/bench-raw/1'
+
+/** libp2p as it comes, with TLS and yamux: what a stream of it carries is what others build upon. */
+async function stockNode(): Promise<Libp2p> {
+  const host = await createLibp2p({ addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] }, transports: [tcp()], connectionEncrypters: [tls()], streamMuxers: [yamux()] })
+  await host.handle(stockProtocol, async ({ stream }) => {
+    const block = seededRandom(1).bytes(mebibyte)
+    await stream.sink((function* () {
+      for (let sent = 0; sent < rawBytes; sent += block.length) yield block
+    })())
+  })
+  return host
+}
+
+async function stockRate(address: string): Promise<number> {
+  const host = await stockNode()
+  try {
+    const stream = await host.dialProtocol(multiaddr(address), stockProtocol)
+    const seconds = await secondsOf(async () => {
+      let bytes = 0
+      for await (const piece of stream.source) bytes += piece.byteLength
+      if (bytes < rawBytes) throw new Error('the stock stream ended early')
+    })
+    return rawBytes / mebibyte / seconds
+  } finally {
+    await host.stop()
+  }
 }
 
 /** Processor seconds of this process in the last measurement, all threads: tells a busy machine from slow code. */
@@ -148,6 +183,7 @@ async function levelRate(bytes: number): Promise<number> {
 
 interface Reply {
   address: string
+  stock: string
   large: string
   small: string[]
 }
@@ -173,9 +209,11 @@ async function hold(number: number): Promise<void> {
     })
   // Announcements of what was just put are another benchmark's business.
   while (net.provideLagMs() > 0) await systemClock.sleep(100)
-  const reply: Reply = { address: net.addresses()[0] ?? '', large: large?.cid.toString() ?? '', small }
+  const stock = await stockNode()
+  const reply: Reply = { address: net.addresses()[0] ?? '', stock: stock.getMultiaddrs()[0]?.toString() ?? '', large: large?.cid.toString() ?? '', small }
   process.send?.(reply)
   await new Promise((resolve) => process.once('message', resolve))
+  await stock.stop()
   await stop()
   process.disconnect()
 }
@@ -218,7 +256,7 @@ async function benchSmallPut(): Promise<void> {
 
 async function benchFetch(peers: Record<string, number>): Promise<void> {
   const holders = [await holder(2), await holder(3)]
-  const { net, blobs, stop } = await node(1)
+  const { net, store, blobs, stop } = await node(1)
   try {
     const ids = []
     for (const { reply } of holders) ids.push(await net.dial(reply.address))
@@ -228,15 +266,16 @@ async function benchFetch(peers: Record<string, number>): Promise<void> {
       const seconds = await secondsOf(async () => {
         const stream = await net.bulk.open(first, raw.id, {})
         const ask = Buffer.alloc(4)
-        ask.writeUInt32BE(Math.min(size, 2 ** 31))
+        ask.writeUInt32BE(rawBytes)
         await stream.send(ask)
         let bytes = 0
         for await (const piece of stream.received) bytes += piece.length
-        if (bytes < Math.min(size, 2 ** 31)) throw new Error('the stream ended early')
+        if (bytes < rawBytes) throw new Error('the stream ended early')
         await stream.closeSend()
       })
       if (process.argv.includes('--cpu')) process.stderr.write(`raw stream: ${cpuSeconds.toFixed(2)} s of processor time\n`)
-      const all = { ...peers, 'raw stream': Math.min(size, 2 ** 31) / mebibyte / seconds }
+      const all = { ...peers, 'raw libp2p stream': await stockRate(holders[0]?.reply.stock ?? '') }
+      report('our raw stream', rawBytes / mebibyte / seconds, 'MiB/s', { 'raw libp2p stream': all['raw libp2p stream'] })
       const root = CID.parse(holders[0]?.reply.large ?? '')
       for (const count of [1, 2]) {
         const asked = ids.slice(0, count)
@@ -249,6 +288,8 @@ async function benchFetch(peers: Record<string, number>): Promise<void> {
         report(`fetch, ${count} holder${count > 1 ? 's' : ''}`, size / mebibyte / took, 'MiB/s', all)
         report(`fetch, ${count}, resident`, residentMax / mebibyte, 'MiB', {})
         for (const ref of refs) await blobs.drop(ref.cid)
+        // Or giving back the space of this one would be measured with the next.
+        await store.reclaim()
       }
     }
     if (only.includes('small')) {

@@ -66,7 +66,9 @@ export function decodeNews(bytes: Uint8Array): News {
   } catch (error) {
     throw bad(messageOf(error))
   }
-  const { made, coordinate: point } = wire
+  // The decoder takes fixed64 for signed.
+  const made = BigInt.asUintN(64, wire.made)
+  const point = wire.coordinate
   if (point === undefined) throw bad('no coordinate')
   const coordinate = { position: point.position, height: point.heightMs, error: point.error }
   if (!isCoordinate(coordinate)) throw bad('a coordinate out of this world')
@@ -91,7 +93,7 @@ export function decodeNews(bytes: Uint8Array): News {
         blocks: range.blocks,
         writes: range.writes,
         reads: range.reads,
-        lastWrite: range.lastWrite === 0n ? undefined : range.lastWrite,
+        lastWrite: range.lastWrite === 0n ? undefined : BigInt.asUintN(64, range.lastWrite),
         latencyMs: range.latencyMicroseconds / 1000,
       }
     }))

@@ -5,8 +5,8 @@ import { Tally } from './tally.js'
 import type { Access, Place, PlaceHeat, RangeHeat } from './types.js'
 
 interface Range {
-  readonly start: number
-  readonly end: number
+  start: number
+  end: number
   readonly places: Map<NodeId, { place: Place; tally: Tally }>
   lastWrite: Hlc | undefined
 }
@@ -40,7 +40,7 @@ export class SegmentHeat {
     invariant(access.blocks > 0 && access.start >= 0, 'an access has a block at least')
     const before = this.#ranges.length
     const end = access.start + access.blocks
-    if (!this.#isShaped(access, end, nowMs)) {
+    if (!this.#isShaped(access, end, nowMs) && !this.#stretch(access, end, nowMs)) {
       this.#shape(access, end, nowMs)
       this.#tidy(nowMs)
     }
@@ -72,6 +72,27 @@ export class SegmentHeat {
       if (access.kind === 'write' && range.places.get(access.place.node)?.tally.wrote(nowMs, this.#settings.windowMs) !== true) return false
       at = range.end
     }
+    return true
+  }
+
+  /**
+   * Of scattered writes each would make a range, only to be joined with the next one at the limit. So half-way there, what
+   * falls between ranges becomes part of a neighbour that has this one writer.
+   */
+  #stretch(access: Access, end: number, nowMs: number): boolean {
+    if (access.kind !== 'write' || this.#ranges.length < this.#settings.rangesPerSegmentMax / 2) return false
+    const i = this.#firstEndingAfter(access.start)
+    const [left, right] = [this.#ranges[i - 1], this.#ranges[i]]
+    if (right !== undefined && right.start < end) return false
+    const gaps = [left, right].map((range) => {
+      const isOurs = range !== undefined && range.places.size === 1 && range.places.get(access.place.node)?.tally.wrote(nowMs, this.#settings.windowMs) === true
+      return isOurs ? (range === left ? access.start - range.end : range.start - end) : Number.POSITIVE_INFINITY
+    })
+    const [before = Number.POSITIVE_INFINITY, after = Number.POSITIVE_INFINITY] = gaps
+    if (before === Number.POSITIVE_INFINITY && after === Number.POSITIVE_INFINITY) return false
+    if (left !== undefined && before <= after) left.end = end
+    else if (right !== undefined) right.start = access.start
+    if (left !== undefined && right !== undefined && left.end === right.start && before + after < Number.POSITIVE_INFINITY) this.#ranges.splice(i - 1, 2, joined(left, right))
     return true
   }
 

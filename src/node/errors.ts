@@ -16,6 +16,8 @@ export type NodeCode =
   | 'NOT_ADMIN'
   | 'PORT_IN_USE'
   | 'BAD_ADDRESS'
+  /** The volume is exported there already: fact `uri`. */
+  | 'EXISTS'
 
 export class NodeError extends CodedError<NodeCode> {
   constructor(code: NodeCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {

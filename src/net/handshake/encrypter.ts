@@ -8,6 +8,7 @@ import type { Refusal } from './refusal.js'
 import { shakeHands } from './handshake.js'
 import type { HandshakeComponents, HandshakeInit } from './handshake.js'
 import type { HandshakeRole } from './transcript.js'
+import { delayed } from '../transport/delay.js'
 import { socketOf } from '../transport/sockets.js'
 
 export interface AdmissionEncrypterInit extends HandshakeInit {
@@ -15,6 +16,8 @@ export interface AdmissionEncrypterInit extends HandshakeInit {
   protocol: string
   self: NodeId
   onRefused: (peer: NodeId, refusal: Refusal) => void
+  /** For tests: how much later than sent bytes to a peer leave. */
+  delayMs?: ((peer: NodeId) => number) | undefined
 }
 
 /**
@@ -66,7 +69,9 @@ export class AdmissionEncrypter implements ConnectionEncrypter {
     try {
       const parties = { role, self: this.#init.self, remote }
       const admitted = await shakeHands(secured.conn, parties, this.#components, this.#init, controller.signal)
-      return { ...secured, conn: { ...secured.conn, ...admitted } }
+      const conn = { ...secured.conn, ...admitted }
+      const { delayMs } = this.#init
+      return { ...secured, conn: delayMs === undefined ? conn : delayed(conn, this.#components.clock, () => delayMs(remote)) }
     } catch (error) {
       if (error instanceof AdmissionRefusedError) this.#init.onRefused(remote, error.refusal)
       throw error

@@ -17,7 +17,7 @@ export interface AnnouncerInit {
 }
 
 export interface AnnouncerComponents {
-  schedule: ProvideSchedule
+  schedule: Pick<ProvideSchedule, 'due' | 'nextDueMs' | 'announced'>
   clock: Clock
   random: Random
   log: Log
@@ -161,16 +161,14 @@ export class Announcer {
       this.#wake = undefined
       return
     }
-    const controller = new AbortController()
-    const onAbort = (): void => controller.abort()
-    signal.addEventListener('abort', onAbort, { once: true })
+    // Not a listener on `signal`: it may have aborted while the schedule was read, and would never call one.
+    const awake = new AbortController()
     // An hour at most: wall clocks are set, and due times are in wall time.
     const ms = Math.min(3_600_000, ...waits.map((wait) => Math.max(10, wait)))
     try {
-      await Promise.race([notified, clock.sleep(ms, controller.signal).catch(() => undefined)])
+      await Promise.race([notified, clock.sleep(ms, AbortSignal.any([signal, awake.signal])).catch(() => undefined)])
     } finally {
-      signal.removeEventListener('abort', onAbort)
-      controller.abort()
+      awake.abort()
       this.#wake = undefined
     }
   }

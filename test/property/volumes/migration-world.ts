@@ -97,6 +97,8 @@ export class MigrationWorld {
   /** Lets time pass; gossip runs. */
   async pass(ms: number): Promise<void> {
     const untilMs = this.nowMs + ms
+    // Sites that were just made have not come to their first wait yet.
+    if (this.#timers.length < this.sites.length) await new Promise((resolve) => setImmediate(resolve))
     for (;;) {
       const due = this.#timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0]
       if (due === undefined) break

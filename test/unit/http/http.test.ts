@@ -31,6 +31,7 @@ class FakeNode {
     const put = (path: string, size: number) => ({ cid: `cid-of-${String(size)}`, size, path, priority: 'normal' as const, blobs: 1, replicas: { wanted: 1, have: 1, holders: [] }, elapsedMs: 1 })
     return {
       leases: {} as NodeApi['leases'],
+      volumes: {} as NodeApi['volumes'],
       state: () => this.current,
       status: async () => ({ name: 'fake' }) as never,
       peers: async () => [],

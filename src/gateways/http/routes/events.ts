@@ -22,7 +22,7 @@ export function eventRoutes(server: FastifyInstance, components: { node: NodeApi
     },
   }, async (_request, reply) => {
     if (components.closing.aborted) throw new HttpError('STOPPING', 'the node is stopping')
-    if (listeners >= listenersMax) throw new HttpError('STARTING', `${String(listenersMax)} listeners are connected already`)
+    if (listeners >= listenersMax) throw new HttpError('OVERLOADED', `${String(listenersMax)} listeners are connected already`, { listenersMax })
     listeners++
     reply.hijack()
     const response = reply.raw
