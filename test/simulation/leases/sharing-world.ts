@@ -321,7 +321,7 @@ export class SharingWorld {
     const method = receiver.methods.get(name)
     if (method === undefined || !receiver.isAlive) throw new CommonError('UNAVAILABLE', 'nobody there')
     const answer = await method.handle(body, { from: from.id, signal: options.signal ?? new AbortController().signal })
-    if (!receiver.isAlive) throw new CommonError('UNAVAILABLE', 'it is gone')
+    if (receiver.controller.signal.aborted) throw new CommonError('UNAVAILABLE', 'it is gone')
     await this.#way(from, delayMsMax)
     return answer
   }
