@@ -29,6 +29,7 @@ import { releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
 import { LeasePart } from './lease-part.js'
 import { Lifecycle } from './lifecycle.js'
+import { Activity } from './activity.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
@@ -112,6 +113,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.add('network', async () => net.stop())
   const blobs = createBlobs({ blocks: store.blocks, meta: store.meta('blobs'), bulk: net.bulk, routing: net.routing, connections: net, clock, random, log })
   const catalog = await openCatalog({ meta: store.meta('catalog'), signer, clock, random, log, isMember: (writer) => membership.member(writer) !== undefined })
+  const activity = new Activity({ clock })
   const power = new PowerWatch({ clock }, { power: config['node.power'], metered: config['node.metered'] })
   const files = createFiles(
     {
@@ -133,6 +135,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       freeDisk: async () => disk.freeBytes(),
       reclaim: async (signal) => store.reclaim(signal),
       mayRepair: () => power.mayRepair(),
+      isBusy: () => activity.isBusy,
       isKept: async (cid) => files.isNeeded(cid),
       mayBeWanted: async (cid, signal) => files.mayBeWanted(cid, signal),
     },
@@ -172,7 +175,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   const service = new NodeService(
     {
       membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), clock, nodesUp }),
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, activity, intake: new Intake({ replication }), clock, nodesUp }),
       contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
       tallies,
     },

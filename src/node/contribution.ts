@@ -65,6 +65,7 @@ export function replicationSettings(config: Config): Partial<ReplicationSettings
     autoEvict: config['storage.auto_evict'],
     removedAfterMs: Math.min(replicationDefaults.removedAfterMs, config['storage.keep_removed']),
     sweepIntervalMs: Math.max(sweepMsMin, Math.min(sweepMsMax, graceMs / sweepsPerGrace)),
+    backgroundBytesPerSecond: config['storage.replication.background_rate'],
     balanceIntervalMs: config['storage.eviction.rebalance_interval'],
   }
 }

@@ -10,6 +10,7 @@ import type {
 } from '../client/index.js'
 import type { NodeFiles, OpenContent, Signalled } from '../gateways/http/index.js'
 import type { ReplicaCount, Replication } from '../replication/index.js'
+import type { Activity } from './activity.js'
 import type { Intake } from './intake.js'
 
 export interface NodeFilesComponents {
@@ -19,6 +20,8 @@ export interface NodeFilesComponents {
   blobs: BlobService
   replication: Replication
   intake: Intake
+  /** Told while somebody puts or reads. */
+  activity: Activity
   clock: Clock
   /** Members that are up now, this node included: more copies than that there cannot be. */
   nodesUp: () => number
@@ -43,9 +46,10 @@ export class ApiFiles implements NodeFiles {
   }
 
   async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult> {
-    const { clock, files, intake, self } = this.#components
+    const { activity, clock, files, intake, self } = this.#components
     const startedMs = clock.monotonicMs()
-    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, filePutOptions(options)))
+    const put = await activity.during(async () =>
+      intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, filePutOptions(options))))
     const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
     return {
       cid: put.cid,
@@ -59,14 +63,14 @@ export class ApiFiles implements NodeFiles {
   }
 
   async putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult> {
-    const { clock, files, self, intake } = this.#components
+    const { activity, clock, files, self, intake } = this.#components
     const startedMs = clock.monotonicMs()
     const done: PutFolderResult['entries'] = []
     const failed: NonNullable<PutFolderResult['failed']> = []
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), filePutOptions(options))) {
+    for await (const item of activity.while(files.putFolder(path, itemsOf(entries, intake, options.signal), filePutOptions(options)))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
@@ -104,14 +108,15 @@ export class ApiFiles implements NodeFiles {
   }
 
   async open(target: string, options: Signalled): Promise<OpenContent> {
-    const { blobs, files, self } = this.#components
+    const { activity, blobs, files, self } = this.#components
     const { cid, record } = await files.resolve(await this.#reference(target))
     const size = record?.content?.size ?? (await this.#fileSize(cid, options.signal))
     const holders = [...new Set([record?.owner, record?.writer])].filter((peer): peer is NodeId => peer !== undefined && peer !== self)
     return {
       size,
       cid: cid.toString(),
-      read: (range, signal) => this.#told(cid, range === undefined, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) })),
+      read: (range, signal) => activity.while(
+        this.#told(cid, range === undefined, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }))),
     }
   }
 
