@@ -14,7 +14,7 @@ import type { Store } from '../store/index.js'
 import { openStore } from '../store/index.js'
 import { NodeService } from './api.js'
 import { splitHostPort } from './config/index.js'
-import type { Config } from './config/index.js'
+import type { Config, LoadedConfig } from './config/index.js'
 import { ContributionApi } from './contribution-api.js'
 import { Contribution, garbageTimes, replicationSettings } from './contribution.js'
 import { DiskSpace } from './disk.js'
@@ -46,6 +46,8 @@ export interface NodeComponents {
 export interface NodeInit {
   home: Home
   config: Config
+  /** Where the settings come from. */
+  origins: LoadedConfig['origins']
   /** Joins this mesh if the home belongs to none. */
   joinToken?: string | undefined
   /** Words for the operator. */
@@ -141,7 +143,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     },
     replicationSettings(config),
   )
-  const contribution = new Contribution({ replication, store, disk, log }, { home, config })
+  const contribution = new Contribution({ replication, store, disk, log }, { home, config, origins: init.origins })
   await startListening(net)
 
   const failed = (error: unknown): void => {

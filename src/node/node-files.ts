@@ -179,6 +179,39 @@ export class ApiFiles implements NodeFiles {
     return { changed }
   }
 
+  async pinContent(target: string, pinned: boolean, options: Signalled): Promise<{ changed: number }> {
+    const { files, replication } = this.#components
+    const reference = await this.#reference(target)
+    if (reference.startsWith('/')) return this.update(reference, { pinned })
+    const wasPinned = await files.isPinned(reference)
+    // First of all, so that nothing of it goes while the rest is fetched.
+    await files.pin(reference, pinned, signalled(options))
+    if (!pinned) return { changed: Number(wasPinned) }
+    try {
+      await this.#bring(CID.parse(reference), options.signal)
+    } catch (error) {
+      if (!wasPinned) await files.pin(reference, false)
+      throw error
+    }
+    replication.heldChanged()
+    return { changed: Number(!wasPinned) }
+  }
+
+  /** All blobs of it here, after room was made for them. */
+  async #bring(cid: CID, signal: AbortSignal | undefined): Promise<void> {
+    const { blobs, replication } = this.#components
+    const missing = []
+    for (const ref of await blobs.blobsOf(cid, signalled({ signal }))) if ((await blobs.held(ref.cid)) === undefined) missing.push(ref)
+    if (missing.length === 0) return
+    const { size } = await blobs.describe(cid, signalled({ signal }))
+    const room = await replication.reserve(size, signal)
+    try {
+      for (const ref of missing) await blobs.fetch(ref, signalled({ signal }))
+    } finally {
+      await room.release()
+    }
+  }
+
   async exportCar(target: string, options: Signalled): Promise<AsyncIterable<Uint8Array>> {
     const { cid } = await this.#components.files.resolve(await this.#reference(target))
     return this.#components.blobs.exportCar(cid, signalled(options))
