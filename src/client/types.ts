@@ -170,7 +170,7 @@ export interface FileInfo {
   /** Null for content that no path points at. */
   path: string | null
   type: 'file' | 'dir'
-  /** Null for a folder: it is a set of paths, and has no content of its own. */
+  /** Of a folder: as it is now, as `ipfs add -r` would name it. Null where a file and a folder in it have the same path. */
   cid: string | null
   size: number
   priority: Priority | null
@@ -198,7 +198,7 @@ export interface ListEntry {
 }
 
 export interface PutResult {
-  /** The root CID; null for a folder. */
+  /** The root CID; of a folder that of all that is in it now, null where a file and a folder in it have the same path. */
   cid: string | null
   size: number
   path: string
@@ -222,6 +222,11 @@ export interface PutOptions {
   pin?: boolean
   /** Answer only when the wanted replicas have it. */
   wait?: boolean
+  /**
+   * ID of an exclusive lease of the node that is asked. The file carries its token; STALE_TOKEN if the node cannot vouch
+   * for the lease, or the file was written under a higher one.
+   */
+  lease?: string
 }
 
 export interface VerifyResult {
@@ -256,11 +261,14 @@ export interface LeaseInfo {
   /** -1: unlimited. */
   maxRenewals: number | null
   ttlMs: number | null
-  /**
-   * How long the answer may be relied on, counted from when the request was *sent*; ask again before. At most what is left
-   * of the node's session with the voters, so seconds, however long the TTL.
-   */
+  /** What is left of the TTL. */
   expiresInMs: number | null
+  /**
+   * How long the answer may be relied on, counted from when the request was *sent*; ask again before, and stop if there is
+   * no answer by then. At most what is left of the TTL and of what the node itself can be sure of, so seconds, however
+   * long the TTL. 0: the node cannot vouch for it now.
+   */
+  validForMs: number | null
   /** What happened to it on this node; with `get` only. */
   history?: LeaseTransition[]
 }
@@ -311,6 +319,91 @@ export interface VotersInfo {
   /** How many there should be. */
   target: number
   voters: { peerId: string; name: string; region: string; up: boolean }[]
+}
+
+/** A virtual disk. */
+export interface VolumeInfo {
+  name: string
+  /** 32 hex digits: a volume that is removed and made again is another. */
+  id: string
+  sizeBytes: number
+  blockSize: number
+  segments: number
+  /** `writethrough`: every write is on all copies before it is acknowledged. */
+  durability: 'flush' | 'writethrough'
+  /** Copies wanted of each segment. */
+  replicas: number
+  policy: 'adaptive' | 'basic'
+  /** Written and not trimmed, on this node. */
+  usedBytes: number
+  /** Of this node. */
+  exports: VolumeExport[]
+}
+
+/** With `stat` only. */
+export interface VolumeDetails extends VolumeInfo {
+  /** Nodes that have it open, as far as the mesh knows: one that died may stand here until somebody wants the volume removed. */
+  openOn: { peerId: string; name: string }[]
+}
+
+/** A volume that clients of NBD can use at this node. */
+export interface VolumeExport {
+  /** Names it to `unexport`. */
+  exportId: string
+  volume: string
+  /** What `nbdinfo`, `nbdcopy` and `qemu-img` take. */
+  uri: string
+  /** The socket's path, or null. */
+  unix: string | null
+  /** HOST:PORT, or null. */
+  tcp: string | null
+  readOnly: boolean
+  /** Reads may come from any copy, and be behind. */
+  staleReads: boolean
+  /** Stays when whoever asked for it goes, and comes back when the node is started again. */
+  detached: boolean
+  /** Clients now. */
+  connections: number
+  /** False while it waits for the volume: after a start, until the node is back in its mesh. */
+  ready: boolean
+}
+
+export interface CreateVolume {
+  sizeBytes: number
+  durability?: 'flush' | 'writethrough'
+  replicas?: number
+  policy?: 'adaptive' | 'basic'
+}
+
+export interface ExportVolume {
+  /** Path of a Unix socket to make, absolute. */
+  unix?: string
+  /** HOST:PORT; port 0 takes any free one [127.0.0.1:10809, if `unix` is not given either]. */
+  tcp?: string
+  readOnly?: boolean
+  staleReads?: boolean
+}
+
+export interface VolumeLeaseInfo {
+  /** In blocks of the volume. */
+  start: number
+  blocks: number
+  /** The node that writes there without asking anybody. */
+  holder: string
+  region: string
+  token: number
+}
+
+export interface VolumeHeat {
+  /** In blocks of the volume. */
+  start: number
+  blocks: number
+  /** Within the window that the policy looks at. */
+  writes: number
+  reads: number
+  /** Null: not within the window. */
+  lastWrite: number | null
+  regions: Record<string, { writes: number; latencyMs: number }>
 }
 
 /** One server-sent event: `event:` is `type`, `data:` the rest as JSON. */

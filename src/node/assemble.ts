@@ -24,6 +24,7 @@ import { found, identityOf, join, openHomeStore } from './founding.js'
 import { removeApiFile, writeApiFile } from './home.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
+import { FolderNames } from './folder-names.js'
 import { Intake } from './intake.js'
 import { releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
@@ -33,7 +34,9 @@ import { Activity } from './activity.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
+import { testDelay } from './test-delay.js'
 import { packageVersion } from './version.js'
+import { VolumePart } from './volume-part.js'
 import { codeOf, messageOf } from '../base/index.js'
 import { meshOf } from '../membership/index.js'
 
@@ -110,6 +113,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       mdns: config['network.mdns'],
       upnp: config['network.upnp'],
       relay: config['network.relay'],
+      ...testDelay(config, (peer) => membership.member(peer)?.region, log),
     },
   )
   lifecycle.add('network', async () => net.stop())
@@ -171,14 +175,16 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     { home, name: config['node.name'], clockStepMs: await clockStepMs(clock) },
   )
   leases.start(lifecycle)
+  const volumes = await VolumePart.open({ store, membership, net, consensus: leases.consensus, replication, clock, random, log }, { config })
+  volumes.start(lifecycle)
 
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length
   const tallies = new Tallies({ catalog, blobs, clock, self: net.self, copiesOf: (cid) => replication.copiesAtHand(cid).length })
   const service = new NodeService(
     {
-      membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, activity, intake: new Intake({ replication }), clock, nodesUp }),
-      contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
+      membership, net, store, blobs, catalog, leases, volumes, disk, clock, replication, contribution, power,
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, activity, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp, writerUnder: async (leaseId, options) => leases.api.writerUnder(leaseId, options) }),
+      contributionApi: new ContributionApi({ replication, contribution, membership, tallies, volumes }, { config }),
       tallies,
     },
     { config, version: packageVersion(), home: home.path },
@@ -199,6 +205,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     token,
     async stop() {
       service.stopping()
+      await leases.giveBack()
       await lifecycle.stop()
     },
   }

@@ -40,7 +40,7 @@ export function garbageTimes(config: Config): { garbageDelayMs: number; garbageI
 }
 
 /** What the settings say, in the words of the rooms that act on it. */
-export function replicationSettings(config: Config): Partial<ReplicationSettings> {
+export function replicationSettings(config: Config): Partial<ReplicationSettings> & Pick<ReplicationSettings, 'placement'> {
   const graceMs = config['storage.replication.grace']
   const { capacityWeight, diversityWeight, reliabilityWeight } =
     config['storage.placement.strategy'] === 'random'

@@ -14,6 +14,7 @@ import type { LossReason, NodeEffect } from '../node.js'
 import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
+import type { AcquireInit } from '../rounds/acquire.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
 import { isMemoryLost } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
@@ -78,14 +79,19 @@ export class Consensus {
   #node: Node | undefined
   #operations: Operations | undefined
   #voter: Voter | undefined
-  #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void }[] = []
+  #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
   #writing: Promise<void> | undefined
+  #noting: Promise<void> | undefined
+  /** Of the last batch in the database, and of the last that the second file knows of, too: only that one may be told. */
+  #written = 0
   #synced = 0
   #syncMs = 0
   #startingAnew = false
   #cancelWake: (() => void) | undefined
   #signal: AbortSignal | undefined
   #failed: unknown
+  /** Ends whoever waits here when the disk fails: operations under way, and `run` itself. */
+  readonly #failing = new AbortController()
   #lastSession: SessionId | undefined
   readonly counters = { operations: 0, granted: 0, lost: 0, contended: 0, noQuorum: 0, batches: 0, batchChanges: 0 }
 
@@ -115,11 +121,13 @@ export class Consensus {
     this.#transport.start(signal)
     this.#input((node, now) => { node.start(now) })
     await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve()
-      signal.addEventListener('abort', () => { resolve() }, { once: true })
+      for (const end of [signal, this.#failing.signal]) {
+        if (end.aborted) resolve()
+        end.addEventListener('abort', () => { resolve() }, { once: true })
+      }
     })
     this.#cancelWake?.()
-    await this.#writing
+    await this.#settled()
     this.#node = undefined
     this.#operations = undefined
     await this.#components.memoryFile.close()
@@ -175,7 +183,7 @@ export class Consensus {
   }
 
   /** Throws HELD (facts holder, token), NO_SESSION, NO_QUORUM, CONTENDED, CANCELLED. */
-  async acquire(scope: string, options: CallLimits & { payload?: Uint8Array; op?: string } = {}): Promise<Value> {
+  async acquire(scope: string, options: CallLimits & { payload?: AcquireInit['payload']; op?: string } = {}): Promise<Value> {
     checkScope(scope)
     const end = await this.#call(options, (operations, ended) => operations.acquire(scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes }, ended))
     return granted(end, scope)
@@ -202,6 +210,14 @@ export class Consensus {
     return this.#promise(options, (operations, settle, fail) => operations.change(scope, change, options, (end) => {
       if (end.kind === 'chosen') settle({ value: end.accepted.value, answer: end.answer })
       else fail(errorOf(end, scope))
+    }))
+  }
+
+  /** Whether a majority of voters counts the session as over: what makes an eviction worth a try. Throws NO_QUORUM, NO_SESSION. */
+  async isOver(session: SessionId, options: CallLimits = {}): Promise<boolean> {
+    return this.#promise<boolean>(options, (operations, settle, fail) => operations.isOver(session, (over) => {
+      if (over !== undefined) settle(over)
+      else fail(new ConsensusError('NO_QUORUM', 'no majority of voters answered'))
     }))
   }
 
@@ -319,6 +335,7 @@ export class Consensus {
     const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const state = await this.#disk.load()
+    this.#written = state.sequence
     this.#synced = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
     this.#voter = new Voter(components, { ...common, state })
@@ -353,7 +370,8 @@ export class Consensus {
     const next = node.nextWakeMs
     if (next === undefined) return
     // At least 1 ms, so that a clock that rounds never wakes it too early again and again.
-    const delayMs = Math.max(1, next - this.#init.readings().hrtimeMs)
+    // From the time of the input, not a new one: what a reading costs (a file, for the uptime) is paid once an input.
+    const delayMs = Math.max(1, next - node.now.hrtimeMs)
     this.#cancelWake = this.#components.clock.setTimer(delayMs, () => { this.#input((found, now) => { found.wake(now) }) })
   }
 
@@ -398,40 +416,63 @@ export class Consensus {
   async #serve(requests: readonly Request[]): Promise<Reply[]> {
     const voter = this.#voter
     if (voter === undefined || this.#failed !== undefined) throw new ConsensusError('CLOSED', 'this node\'s voter is not running')
+    const now = this.#init.readings()
     const replies = requests.map((request) => {
-      const reply = voter.handle(request, this.#init.readings())
-      return new Promise<Reply>((resolve) => { this.#held.push({ reply, resolve }) })
+      const reply = voter.handle(request, now)
+      return new Promise<Reply>((resolve, reject) => { this.#held.push({ reply, resolve, reject }) })
     })
     if (voter.forgot && !this.#startingAnew) {
       this.#startingAnew = true
       // Not awaited: the refusals still have to leave.
       this.#startAnew().catch((error: unknown) => { this.#fail(error) })
     }
+    this.#release()
     this.#writing ??= this.#write(voter).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#writing = undefined })
     return Promise.all(replies)
   }
 
+  /**
+   * Batch after batch, as long as there is something. While the second file is told of one, the next one is already on its
+   * way to the database: the file only ever says less than the database has, which is the side that may be wrong.
+   */
   async #write(voter: Voter): Promise<void> {
     // Frames of the same turn get into the first batch, too.
     await Promise.resolve()
-    for (;;) {
-      const batch = voter.takeBatch()
-      if (batch !== undefined) {
-        const startedMs = this.#components.clock.monotonicMs()
-        await this.#disk.write(batch)
-        await this.#components.memoryFile.put(batch.sequence)
-        // Smoothed: one slow sync is no reason to wait longer for the next hour.
-        this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
-        this.#synced = batch.sequence
-        this.counters.batches++
-        this.counters.batchChanges += batch.changes.length
-      }
-      const synced = new Synced(this.#synced)
-      const ready = this.#held.filter(({ reply }) => reply.through <= synced.through)
-      this.#held = this.#held.filter(({ reply }) => reply.through > synced.through)
-      for (const { reply, resolve } of ready) resolve(reply.release(synced))
-      if (this.#held.length === 0) return
+    for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
+      const startedMs = this.#components.clock.monotonicMs()
+      await this.#disk.write(batch)
+      this.#written = batch.sequence
+      this.counters.batches++
+      this.counters.batchChanges += batch.changes.length
+      this.#noting ??= this.#note(startedMs).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#noting = undefined })
     }
+  }
+
+  async #note(startedMs: number): Promise<void> {
+    while (this.#synced < this.#written) {
+      const sequence = this.#written
+      await this.#components.memoryFile.put(sequence)
+      this.#synced = sequence
+      this.#release()
+    }
+    // Smoothed: one slow sync is no reason to wait longer for the next hour.
+    this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
+  }
+
+  /** Lets all replies go whose state is on disk. */
+  #release(): void {
+    const synced = new Synced(this.#synced)
+    const held = this.#held
+    this.#held = []
+    for (const one of held) {
+      if (one.reply.through <= synced.through) one.resolve(one.reply.release(synced))
+      else this.#held.push(one)
+    }
+  }
+
+  /** Nothing is on its way to the disk. */
+  async #settled(): Promise<void> {
+    while (this.#writing !== undefined || this.#noting !== undefined) await (this.#writing ?? this.#noting)
   }
 
   /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */
@@ -439,7 +480,7 @@ export class Consensus {
     const { log, random, memoryFile } = this.#components
     log.error('a peer was told more by this node\'s lease store than it has: the disk went back in time. It starts as a new one and will be configured in again', {})
     const node = this.#node
-    await this.#writing
+    await this.#settled()
     this.#input((old) => {
       for (const scope of [...old.holdings.scopes()]) this.#events.emit('lost', { scope, token: old.holdings.get(scope)?.value.token ?? 0, why: 'evicted' })
       old.observer?.restarted()
@@ -453,11 +494,16 @@ export class Consensus {
     this.#input((fresh, now) => { fresh.start(now) })
   }
 
-  /** The disk does not do as it should: nothing is promised from here on. */
+  /**
+   * The disk does not do as it should: nothing is promised from here on. Whoever waits is told so at once; replies that
+   * wait for the disk are never sent. What is held lapses with the session, which is not renewed any more.
+   */
   #fail(error: unknown): void {
     if (this.#failed !== undefined) return
     this.#failed = error
     this.#components.log.error('the lease store failed', { error: messageOf(error) })
+    for (const { reject } of this.#held.splice(0)) reject(storeFailed(error))
+    this.#failing.abort(storeFailed(error))
   }
 
   #ops(): Operations {
@@ -475,16 +521,20 @@ export class Consensus {
 
   async #promise<T>({ signal }: CallLimits, begin: (operations: Operations, settle: (value: T) => void, fail: (error: Error) => void) => Running): Promise<T> {
     signal?.throwIfAborted()
+    if (this.#failed !== undefined) throw storeFailed(this.#failed)
     const operations = this.#ops()
     return new Promise<T>((resolve, reject) => {
       let running: Running | undefined
       const onAbort = (): void => { this.#input(() => { running?.cancel() }) }
-      const onStop = (): void => { reject(new ConsensusError('CLOSED', 'this node is stopping')) }
+      const onStop = (): void => { finish(); reject(new ConsensusError('CLOSED', 'this node is stopping')) }
+      const onFail = (): void => { finish(); reject(storeFailed(this.#failed)) }
       const finish = (): void => {
         signal?.removeEventListener('abort', onAbort)
         this.#signal?.removeEventListener('abort', onStop)
+        this.#failing.signal.removeEventListener('abort', onFail)
       }
       this.#signal?.addEventListener('abort', onStop, { once: true })
+      this.#failing.signal.addEventListener('abort', onFail, { once: true })
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#input(() => {
         try {
@@ -496,6 +546,10 @@ export class Consensus {
       })
     })
   }
+}
+
+function storeFailed(error: unknown): ConsensusError {
+  return new ConsensusError('CLOSED', `this node's lease store failed: ${messageOf(error)}`, {}, { cause: error })
 }
 
 function noSession(): ConsensusError {

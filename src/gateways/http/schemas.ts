@@ -31,6 +31,9 @@ const bytes: JsonSchema = { type: 'integer', minimum: 0, maximum: Number.MAX_SAF
 
 const flagText: JsonSchema = { type: 'string', enum: ['true', 'false'] }
 
+const durability: JsonSchema = { type: 'string', enum: ['flush', 'writethrough'] }
+const volumePolicy: JsonSchema = { type: 'string', enum: ['adaptive', 'basic'] }
+
 export const bodies = {
   invite: record({ expiresMs: { type: 'integer', minimum: 1000, maximum: expiresMsMax } }, ['expiresMs']),
   empty: record({}),
@@ -51,6 +54,10 @@ export const bodies = {
   evict: record({ bytes, dryRun: flag }, ['bytes']),
   rebalance: record({ dryRun: flag }),
   forget: record({ peerId: name }, ['peerId']),
+  volume: record({ name, sizeBytes: { type: 'number' }, durability, replicas: { type: 'integer' }, policy: volumePolicy }, ['name', 'sizeBytes']),
+  // Which sizes there may be is said by whoever keeps volumes.
+  volumeResize: record({ sizeBytes: { type: 'number' } }, ['sizeBytes']),
+  volumeExport: record({ unix: name, tcp: name, readOnly: flag, staleReads: flag, detached: flag }, ['detached']),
 } satisfies Record<string, JsonSchema>
 
 export const queries = {
@@ -59,6 +66,7 @@ export const queries = {
     replicas: { type: 'string', pattern: '^[1-9][0-9]{0,2}$' },
     pin: flagText,
     wait: flagText,
+    lease: { ...name, maxLength: 64, description: 'ID of an exclusive lease of this node, under whose token the file is written' },
   }),
   remove: record({ recursive: flagText }),
   read: record({ ticket: { type: 'string', maxLength: 64 } }),
@@ -99,11 +107,29 @@ const transition = answer({
 const lease = {
   ...answer({
     leaseId: text, scope: text, mode: { type: 'string', enum: ['exclusive', 'shared'] }, holder: text, agent: text, token: count, state: leaseState,
-    renewals: orNull(count), maxRenewals: orNull({ type: 'integer' }), ttlMs: orNull({ type: 'number' }), expiresInMs: orNull({ type: 'number' }),
+    renewals: orNull(count), maxRenewals: orNull({ type: 'integer' }), ttlMs: orNull({ type: 'number' }), expiresInMs: orNull({ type: 'number', description: 'What is left of the TTL' }),
+    validForMs: orNull({ type: 'number', description: 'How long this answer may be relied on, counted from when the request was sent' }),
   }),
 }
 
+const volumeExport = answer({
+  exportId: text, volume: text, uri: text, unix: orNull(text), tcp: orNull(text), readOnly: flag, staleReads: flag, detached: flag, connections: count, ready: flag,
+})
+const volumeFields = {
+  name: text, id: text, sizeBytes: count, blockSize: count, segments: count, durability, replicas: count, policy: volumePolicy, usedBytes: count, exports: listOf(volumeExport),
+} satisfies Record<string, JsonSchema>
+
 export const answers = {
+  volume: answer(volumeFields),
+  volumes: listOf(answer(volumeFields)),
+  volumeDetails: answer({ ...volumeFields, openOn: listOf(answer({ peerId: text, name: text })) }),
+  volumeExport,
+  volumeLeases: listOf(answer({ start: count, blocks: count, holder: text, region: text, token: count })),
+  volumeHeat: listOf(answer({
+    start: count, blocks: count, writes: { type: 'number' }, reads: { type: 'number' }, lastWrite: orNull(moment),
+    regions: { type: 'object', additionalProperties: answer({ writes: { type: 'number' }, latencyMs: { type: 'number' } }) },
+  })),
+  ended: answer({ ended: count }),
   lease,
   leases: listOf(lease),
   leaseLocked: answer({ scope: text, locked: flag, lease: orNull(lease) }),

@@ -15,6 +15,7 @@ import { folderRoutes } from './routes/folders.js'
 import { leaseRoutes } from './routes/leases.js'
 import { contributionRoutes } from './routes/contribution.js'
 import { nodeRoutes } from './routes/node.js'
+import { volumeRoutes } from './routes/volumes.js'
 import { webRoutes } from './routes/web.js'
 import { answers, bodies, queries } from './schemas.js'
 import { Tickets } from './tickets.js'
@@ -109,7 +110,9 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     if (request.is404 || (route !== undefined && openRoutes.has(route))) return
     void reply.header('cache-control', 'no-store')
     if (!hasTicket(tickets, request)) access.checkToken(request.headers)
-    if (node.state() === 'stopping') throw new HttpError('STOPPING', 'the node is stopping and takes no more requests')
+    // Whoever was told to stop says that it did: the stop waits for that.
+    const isGivingBack = request.method === 'DELETE' && route === '/api/v1/leases/:leaseId'
+    if (node.state() === 'stopping' && !isGivingBack) throw new HttpError('STOPPING', 'the node is stopping and takes no more requests')
   })
   server.addHook('onResponse', async (request, reply) => {
     requests.record(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000)
@@ -151,6 +154,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   webRoutes(server)
   nodeRoutes(server, node)
   leaseRoutes(server, node)
+  volumeRoutes(server, { volumes: node.volumes, clock, closing: closing.signal })
   contentRoutes(server, node)
   contributionRoutes(server, node.contribution)
   eventRoutes(server, { node, clock, closing: closing.signal })
