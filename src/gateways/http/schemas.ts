@@ -169,7 +169,7 @@ export const answers = {
   changed: answer({ changed: count }),
   done: answer({ ok: flag }),
   quota: answer(quotaFields),
-  quotaSet: answer({ ...quotaFields, persisted: flag }),
+  quotaSet: answer({ ...quotaFields, persisted: flag, overriddenBy: listOf(text) }),
   plan: answer({ actions, bytes: count }),
   evicted: answer({
     actions, bytes: count, dryRun: flag, freedBytes: count, shortBytes: count, refused: count, kept: { type: 'object', additionalProperties: count },
