@@ -182,6 +182,11 @@ export class MeshClient {
     return this.#transport.json({ method: 'PATCH', path: `/api/v1/files/${encodePath(path)}`, json: change, signal: options?.signal })
   }
 
+  /** Keeps content at this node by its CID, fetching what is not here; `false` lets it go. */
+  async pinContent(cid: string, pinned: boolean, options?: RequestOptions): Promise<{ changed: number }> {
+    return this.#transport.json({ method: pinned ? 'PUT' : 'DELETE', path: `/api/v1/pins/${encodeURIComponent(cid)}`, signal: options?.signal })
+  }
+
   async pins(options?: RequestOptions): Promise<ListEntry[]> {
     return this.#get('/api/v1/pins', options)
   }
@@ -196,7 +201,7 @@ export class MeshClient {
   }
 
   /** In force at once, and written to config.toml. Below what is used, the node lets go of the rest politely. */
-  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean }> {
+  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }> {
     return this.#transport.json({ method: 'PATCH', path: '/api/v1/quota', json: change, signal: options?.signal })
   }
 

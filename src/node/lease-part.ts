@@ -72,10 +72,12 @@ export class LeasePart {
   readonly #events = new Emitter<{ event: NodeEvent }>()
   readonly #chain: ConfigRecord[] = []
   readonly #stopping = new AbortController()
+  readonly #name: string
   #trouble: string | undefined
 
   constructor(components: LeasePartComponents, init: LeasePartInit) {
     this.#components = components
+    this.#name = init.name
     const { store, membership, net, signer, clock, random, log } = components
     const readings = (): ReturnType<typeof readClocks> => readClocks(clock)
     this.#consensus = createConsensus(
@@ -129,6 +131,17 @@ export class LeasePart {
   /** For what else stands on registers: volumes. Runs from `start` on. */
   get consensus(): Consensus {
     return this.#consensus
+  }
+
+  /** Ranges of volumes are leases too: what becomes of them stands in the same history. Never rejects. */
+  async noteRange(entry: { scope: string; reason: string; error?: string }): Promise<void> {
+    if (!this.#service.settings.current.keep_history) return
+    const { scope, error } = entry
+    try {
+      await this.#service.history.add({ ...entry, leaseId: scope, agent: this.#name, from: 'active', to: error === undefined ? 'released' : 'active', token: 0 })
+    } catch (failure) {
+      this.#components.log.debug('a move of a range is not in the history', { scope, error: messageOf(failure) })
+    }
   }
 
   voters(): string[] {

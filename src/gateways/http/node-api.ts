@@ -26,6 +26,8 @@ export interface NodeFiles {
   stat(target: string, options: Signalled): Promise<FileInfo>
   list(path: string, options: { recursive: boolean }): AsyncIterable<ListEntry>
   pins(): AsyncIterable<ListEntry>
+  /** By CID, at this node alone: fetches what is not here, and keeps it though no file refers to it. */
+  pinContent(cid: string, pinned: boolean, options: Signalled): Promise<{ changed: number }>
   remove(path: string, options: { recursive: boolean }): Promise<{ removed: number }>
   move(from: string, to: string): Promise<{ moved: number }>
   update(path: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }>
@@ -84,7 +86,7 @@ export interface NodeVolumes {
 export interface NodeContribution {
   explain(target: string): Promise<PlacementInfo>
   quota(): Promise<QuotaInfo>
-  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }>
+  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }>
   evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult>
   rebalance(options: { dryRun: boolean }): Promise<ActionPlan>
   pause(): void
