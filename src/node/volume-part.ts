@@ -1,6 +1,6 @@
 import { messageOf } from '../base/index.js'
 import type { Clock, Log, NodeId, Random } from '../base/index.js'
-import type { VolumeHeat } from '../client/index.js'
+import type { DoctorCheck, VolumeHeat } from '../client/index.js'
 import type { Consensus } from '../consensus/index.js'
 import type { NodeFigures } from '../gateways/http/index.js'
 import { Latencies, latencyBoundsMs } from '../gateways/nbd/index.js'
@@ -135,6 +135,14 @@ export class VolumePart {
   /** Sentences for `status`. */
   problems(): string[] {
     return [...(this.#trouble === undefined ? [] : [this.#trouble]), ...this.#exports.problems()]
+  }
+
+  /** For `doctor`. */
+  check(): DoctorCheck {
+    const [problem] = this.problems()
+    if (problem !== undefined) return { name: 'volumes', state: 'warning', message: problem, advice: 'the log says more; `mesh-node volume stat NAME` shows an export' }
+    const { count, connections } = this.#exports
+    return { name: 'volumes', state: 'ok', message: count === 0 ? 'none is exported here' : `${String(count)} exported here, ${String(connections)} connections` }
   }
 
   figures(): NonNullable<NodeFigures['volumes']> {

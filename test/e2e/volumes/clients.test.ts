@@ -48,17 +48,17 @@ describe('volumes on real nodes, with real clients', function () {
     assert.equal((await a.json<Volume>('volume', 'stat', 'vm1')).usedBytes, 0)
     const api = a.client()
     for (const [asked, code] of [
-      [api.createVolume('vm1', { sizeBytes: 2 ** 30 }), 'EXISTS'],
-      [api.createVolume('x/y', { sizeBytes: 2 ** 30 }), 'BAD_NAME'],
-      [api.createVolume('zero', { sizeBytes: 0 }), 'BAD_SIZE'],
-      [api.createVolume('huge', { sizeBytes: 2 ** 63 }), 'BAD_SIZE'],
-      [api.resizeVolume('vm1', 2 ** 30), 'BAD_SIZE'],
-      [api.removeVolume('nothing'), 'NOT_FOUND'],
-      [api.unexportVolume('vm1'), 'NOT_FOUND'],
-      [api.exportVolume('vm1', { tcp: '0.0.0.0:0' }), 'BAD_ADDRESS'],
-      [api.acquireLease('volume:vm1'), 'BAD_INPUT'],
-      [api.acquireLease(`segment:${made.id}/0`), 'BAD_INPUT'],
-    ] as const) assert.equal(await asked.then(() => undefined, codeOf), code)
+      [async () => api.createVolume('vm1', { sizeBytes: 2 ** 30 }), 'EXISTS'],
+      [async () => api.createVolume('x/y', { sizeBytes: 2 ** 30 }), 'BAD_NAME'],
+      [async () => api.createVolume('zero', { sizeBytes: 0 }), 'BAD_SIZE'],
+      [async () => api.createVolume('huge', { sizeBytes: 2 ** 63 }), 'BAD_SIZE'],
+      [async () => api.resizeVolume('vm1', 2 ** 30), 'BAD_SIZE'],
+      [async () => api.removeVolume('nothing'), 'NOT_FOUND'],
+      [async () => api.unexportVolume('vm1'), 'NOT_FOUND'],
+      [async () => api.exportVolume('vm1', { tcp: '0.0.0.0:0' }), 'BAD_ADDRESS'],
+      [async () => api.acquireLease('volume:vm1'), 'BAD_INPUT'],
+      [async () => api.acquireLease(`segment:${made.id}/0`), 'BAD_INPUT'],
+    ] as const) assert.equal(await asked().then(() => undefined, codeOf), code)
     const { code: refused, stdout } = await a.run('volume', 'create', 'vm1', '--size', '1GiB', '--json')
     assert.deepEqual([refused, (JSON.parse(stdout) as { error: { code: string } }).error.code], [2, 'EXISTS'])
     const child = spawn(process.execPath, [mainFile, 'volume', 'export', 'vm1', '--home', a.home], { stdio: ['ignore', 'pipe', 'pipe'] })
