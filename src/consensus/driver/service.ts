@@ -3,7 +3,6 @@ import { Emitter, messageOf } from '../../base/index.js'
 import { hashOfSnapshot } from '../seals.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
-import { scopeBytesMax } from '../codec.js'
 import type { ConfigRecord, ConfigSeals } from '../config.js'
 import { extendChain } from '../config.js'
 import { Synced } from '../durable.js'
@@ -23,6 +22,7 @@ import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
 import { Voter } from '../voter/voter.js'
 import type { MemoryFile } from './memory-file.js'
+import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
 import type { RecoveryReport } from './recovery.js'
 import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
 import { Transport } from './transport.js'
@@ -572,41 +572,4 @@ export class Consensus {
       })
     })
   }
-}
-
-function storeFailed(error: unknown): ConsensusError {
-  return new ConsensusError('CLOSED', `this node's lease store failed: ${messageOf(error)}`, {}, { cause: error })
-}
-
-function noSession(): ConsensusError {
-  return new ConsensusError('NO_SESSION', 'this node has no session with a majority of voters')
-}
-
-function checkScope(scope: string): void {
-  const size = Buffer.byteLength(scope)
-  if (size === 0 || size > scopeBytesMax) throw new ConsensusError('BAD_INPUT', `a scope has 1 to ${String(scopeBytesMax)} bytes`, { bytes: size })
-}
-
-function granted(end: OperationEnd, scope: string): Value {
-  if (end.kind !== 'granted') throw errorOf(end, scope)
-  return end.value
-}
-
-function errorOf(end: OperationEnd | { kind: 'failed'; why: string; unknown: boolean }, scope: string): ConsensusError {
-  switch (end.kind) {
-    case 'held': return new ConsensusError('HELD', `${scope} is held`, { scope, ...holderOf(end.value) })
-    case 'alive': return new ConsensusError('HOLDER_ALIVE', `the holder of ${scope} is alive`, { scope, ...holderOf(end.value) })
-    case 'gone': return new ConsensusError('NOT_HOLDER', `${scope} is not held as was meant`, { scope, ...holderOf(end.value) })
-    case 'lapsed': return new ConsensusError('STALE_TOKEN', `the grant of ${scope} was taken back before it was used`, { scope, token: end.value.token })
-    case 'refused': return new ConsensusError('HAND_OFF_REFUSED', `the holder of ${scope} keeps it: ${end.reason}`, { scope, reason: end.reason })
-    case 'failed': {
-      const code = end.why === 'no-session' ? 'NO_SESSION' : end.why === 'cancelled' ? 'CANCELLED' : end.why === 'promised' ? 'CONTENDED' : 'NO_QUORUM'
-      return new ConsensusError(code, `${scope}: ${end.why}${end.unknown ? ', and it is not known whether it happened' : ''}`, { scope, why: end.why, unknown: end.unknown })
-    }
-    default: return new ConsensusError('NO_QUORUM', `${scope}: unexpected end ${end.kind}`, { scope })
-  }
-}
-
-function holderOf(value: Value | undefined): { holder: string | null; token: number } {
-  return { holder: value?.holder?.node ?? null, token: value?.token ?? 0 }
 }
