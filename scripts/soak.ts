@@ -1,10 +1,20 @@
 // The consensus simulator for as long as wanted: `npm run soak -- [--seeds N] [--from SEED] [--minutes M] [--weather JSON]`.
 // Prints every failing seed with what it broke, and what was simulated. Exits 1 if a seed failed. `--seed N` runs one.
+// `npm run soak -- --processes --minutes M`: five real processes of the built program, killed and stopped for so long.
 import { simulate } from '../test/simulation/consensus/simulation.js'
 import type { Weather } from '../test/simulation/consensus/simulation.js'
 
 const options = new Map<string, string>()
-for (let i = 2; i < process.argv.length; i += 2) options.set(process.argv[i] ?? '', process.argv[i + 1] ?? '')
+const processes = process.argv.includes('--processes')
+const words = process.argv.slice(2).filter((word) => word !== '--processes')
+for (let i = 0; i < words.length; i += 2) options.set(words[i] ?? '', words[i + 1] ?? '')
+if (processes) {
+  // Not at the top: a mutant's copy has no such test.
+  const { storm } = await import('../test/e2e/lease-storm.js')
+  const result = await storm({ forMs: Number(options.get('--minutes') ?? 10) * 60_000, say: (line) => { console.log(line) } })
+  console.log(JSON.stringify(result))
+  process.exit(0)
+}
 const one = options.get('--seed')
 const from = Number(one ?? options.get('--from') ?? 1)
 const count = one === undefined ? Number(options.get('--seeds') ?? (options.has('--minutes') ? Infinity : 10_000)) : 1
