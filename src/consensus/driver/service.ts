@@ -413,9 +413,16 @@ export class Consensus {
       // Not awaited: the refusals still have to leave.
       this.#startAnew().catch((error: unknown) => { this.#fail(error) })
     }
+    this.#shareChain(voter)
     this.#release()
-    this.#writing ??= this.#write(voter).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#writing = undefined })
+    this.#writing ??= this.#write(voter)
     return Promise.all(replies)
+  }
+
+  /** What the voter was told of the configurations its node knows, too: it may be cut off from all others who do. */
+  #shareChain(voter: Voter): void {
+    const head = voter.chain[voter.chain.length - 1]
+    if (head !== undefined && head.number > (this.#node?.config.number ?? head.number)) this.#input((node) => { node.learn(voter.chain) })
   }
 
   /**
@@ -423,27 +430,41 @@ export class Consensus {
    * way to the database: the file only ever says less than the database has, which is the side that may be wrong.
    */
   async #write(voter: Voter): Promise<void> {
-    // Frames of the same turn get into the first batch, too.
-    await Promise.resolve()
-    for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
-      const startedMs = this.#components.clock.monotonicMs()
-      await this.#disk.write(batch)
-      this.#written = batch.sequence
-      this.counters.batches++
-      this.counters.batchChanges += batch.changes.length
-      this.#noting ??= this.#note(startedMs).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#noting = undefined })
+    try {
+      // Frames of the same turn get into the first batch, too.
+      await Promise.resolve()
+      for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
+        const startedMs = this.#components.clock.monotonicMs()
+        await this.#disk.write(batch)
+        this.#written = batch.sequence
+        this.counters.batches++
+        this.counters.batchChanges += batch.changes.length
+        this.#noting ??= this.#note(startedMs)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      // In the very turn in which it was seen that there is no more: what came later would find nobody to write it.
+      this.#writing = undefined
     }
   }
 
+  /** To be called when something is written that the second file does not know of. */
   async #note(startedMs: number): Promise<void> {
-    while (this.#synced < this.#written) {
-      const sequence = this.#written
-      await this.#components.memoryFile.put(sequence)
-      this.#synced = sequence
-      this.#release()
+    try {
+      while (this.#synced < this.#written) {
+        const sequence = this.#written
+        await this.#components.memoryFile.put(sequence)
+        this.#synced = sequence
+        this.#release()
+      }
+      // Smoothed: one slow sync is no reason to wait longer for the next hour.
+      this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#noting = undefined
     }
-    // Smoothed: one slow sync is no reason to wait longer for the next hour.
-    this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
   }
 
   /** Lets all replies go whose state is on disk. */

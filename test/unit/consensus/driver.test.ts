@@ -124,4 +124,26 @@ describe('consensus driver', () => {
     controller.abort()
     assert.equal(await code(waiting), 'CANCELLED')
   })
+
+  it('a revocation that is cancelled takes nothing, however far it had come', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
+    const scopes = Array.from({ length: 24 }, (_, i) => `s${i}`)
+    const held = await Promise.all(scopes.map(async (scope) => a!.consensus.acquire(scope)))
+    // It cannot acknowledge, so the revocations look again and again, until the session is over.
+    for (const other of [b, c]) made.cuts.add(`${a!.id}>${other!.id}`).add(`${other!.id}>${a!.id}`)
+    const codes = await Promise.all(scopes.map(async (scope, i) => {
+      const controller = new AbortController()
+      setTimeout(() => { controller.abort() }, i * 20)
+      return code(b!.consensus.revoke(scope, held[i]!, { to: 'me', signal: controller.signal }))
+    }))
+    assert.deepEqual(new Set(codes), new Set(['CANCELLED']))
+    // One that nobody cancels, behind them: when it has come to its end, so would they have.
+    const last = await b!.consensus.revoke('s0', held[0]!, { to: 'me' })
+    assert.equal(last.token, 2)
+    await until(async () => (await b!.consensus.read('s1')) !== undefined)
+    assert.deepEqual(b!.consensus.held(), ['s0'])
+  })
 })
