@@ -17,6 +17,9 @@ const table = {
   'protocols/catalog/catalog.proto': 'catalog',
   'protocols/replication/replication.proto': 'replication',
   'protocols/lease/lease.proto': 'consensus',
+  'protocols/lease/share.proto': 'leases',
+  'protocols/heat/heat.proto': 'heat',
+  'protocols/volume-registry/volume-registry.proto': 'volumes',
 }
 const check = process.argv.includes('--check')
 let stale = 0

@@ -1,66 +1,45 @@
-import { importer, type ImportCandidate } from 'ipfs-unixfs-importer'
-import type { CID } from 'multiformats/cid'
 import { decode } from '@ipld/dag-pb'
+import type { CID } from 'multiformats/cid'
 import { keyOf, rawCode } from './cids.js'
+import { makeFolder, type FolderTree, type TreeEntry } from './folder-nodes.js'
 import { decodeNode, isPlainName } from './nodes.js'
 import { BlobError, type FolderEntry } from './types.js'
 
-/**
- * Folders by the importer's own tree builder, fed with files that are imported already: CIDs equal `ipfs add -r`,
- * sharding (HAMT, 256 slots, above 256 KiB of names and CIDs) included.
- */
+/** Folders over files that are imported already: CIDs equal `ipfs add -r`, sharding included. */
 export interface FolderNodes {
   root: CID
   /** Every folder node, shards included, children before parents. */
   nodes: { cid: CID; bytes: Uint8Array }[]
-  /** Sum of the block bytes below, as its parent would claim. */
-  totalBytes: number
+  /** Every folder by its path; `''` is the root. */
+  folders: Map<string, CID>
 }
 
 /** Throws BAD_CID for a path that is no path. `totalBytesOf` tells the block bytes under an entry's root. */
-export async function buildFolder(
-  entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>,
-  totalBytesOf: (cid: CID) => Promise<number>,
+export async function buildFolder<Entry extends FolderEntry>(
+  entries: Iterable<Entry> | AsyncIterable<Entry>,
+  totalBytesOf: (entry: Entry) => number | Promise<number>,
 ): Promise<FolderNodes> {
+  const tree: FolderTree = new Map()
+  for await (const entry of entries) place(tree, entry, await totalBytesOf(entry))
   const nodes: FolderNodes['nodes'] = []
-  const sink = {
-    put: async (cid: CID, bytes: Uint8Array): Promise<CID> => {
-      nodes.push({ cid, bytes })
-      return cid
-    },
-  }
-  const paths = new Set<string>()
-  const folders = new Set<string>()
-  const made = async function* (): AsyncGenerator<() => Promise<{ cid: CID; path: string; size: bigint }>> {
-    for await (const { path, cid } of entries) {
-      notePath(path, paths, folders)
-      const size = BigInt(await totalBytesOf(cid))
-      yield async () => ({ cid, path, size })
-    }
-  }
-  let root: CID | undefined
-  let totalBytes = 0
-  const none: ImportCandidate[] = []
-  for await (const entry of importer(none, sink, { dagBuilder: () => made(), wrapWithDirectory: true, cidVersion: 1 })) {
-    if (entry.path === '') {
-      root = entry.cid
-      totalBytes = Number(entry.size)
-    }
-  }
-  if (root === undefined) throw new Error('the importer made no folder')
-  return { root, nodes, totalBytes }
+  const folders: FolderNodes['folders'] = new Map()
+  const { cid: root } = await makeFolder(tree, (path, cid) => folders.set(path, cid), (cid, bytes) => nodes.push({ cid, bytes }))
+  return { root, nodes, folders }
 }
 
-function notePath(path: string, paths: Set<string>, folders: Set<string>): void {
-  const segments = path.split('/')
-  if (!segments.every(isPlainName)) throw badPath(path, 'it has an empty, "." or ".." part')
-  if (paths.has(path) || folders.has(path)) throw badPath(path, 'it is there twice')
-  paths.add(path)
-  for (let i = 1; i < segments.length; i++) {
-    const folder = segments.slice(0, i).join('/')
-    if (paths.has(folder)) throw badPath(path, `"${folder}" is a file`)
-    folders.add(folder)
+function place(tree: FolderTree, { path, cid }: FolderEntry, totalBytes: number): void {
+  const names = path.split('/')
+  if (!names.every(isPlainName)) throw badPath(path, 'it has an empty, "." or ".." part')
+  const last = names.pop() ?? ''
+  let folder = tree
+  for (const name of names) {
+    const next: TreeEntry | FolderTree = folder.get(name) ?? new Map<string, TreeEntry | FolderTree>()
+    if (!(next instanceof Map)) throw badPath(path, `"${name}" is a file`)
+    folder.set(name, next)
+    folder = next
   }
+  if (folder.has(last)) throw badPath(path, 'it is there twice')
+  folder.set(last, { cid, totalBytes })
 }
 
 function badPath(path: string, why: string): BlobError {

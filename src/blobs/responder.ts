@@ -19,13 +19,13 @@ export const blobProtocolId = '/mesh/blob/1'
 const streamsPerPeerMax = 2
 /** The requester keeps fewer in flight; more breaks the protocol. */
 export const wantsInFlightMax = 1024
-/** Read from disk at once for one stream: about this much. */
-const batchBytes = 4 * 2 ** 20
+/** Read from disk at once for one stream: about this much, while as much again is being sent. */
+const batchBytes = 2 * 2 ** 20
 const batchBlocksMax = 32
-const batchBlocksFirst = 4
+const batchBlocksFirst = 2
 /** In memory for all streams. Others wait: disks and lines do not get faster by more. */
 const batchesBytesMax = 64 * 2 ** 20
-/** For a batch to leave: 4 MiB in a minute is a line of 0.6 Mbit/s. Slower, and it would keep others from being served. */
+/** For a batch to leave: 2 MiB in a minute is a line of 0.3 Mbit/s. Slower, and it would keep others from being served. */
 const sendMs = 60_000
 
 export interface ResponderComponents {
@@ -42,6 +42,15 @@ interface Want {
   /** Undefined for a name that is no CID of this mesh. */
   cid: CID | undefined
   cancelled?: boolean
+}
+
+/** Answers as they go out. */
+interface Batch {
+  readonly parts: Uint8Array[]
+  /** Of the blocks in it, how many they are, and what was read for it. */
+  readonly bytes: number
+  readonly served: number
+  readonly readBytes: number
 }
 
 export class Responder {
@@ -85,34 +94,48 @@ export class Responder {
     }
   }
 
+  /** While one batch is on its way the next is read, or the line would be idle for as long as the disk takes. */
   async #send(stream: ByteStream, queue: WantQueue, signal: AbortSignal): Promise<void> {
     let batchSize = batchBlocksFirst
-    for (;;) {
-      const wants = await queue.take(batchSize)
-      if (signal.aborted) throw abortReason(signal)
-      if (wants.length === 0) return
-      await this.#budget.take(batchBytes, signal)
-      try {
-        const bytes = await this.#sendBatch(stream, queue, wants, signal)
-        // Small blocks: as many at once as make a batch. A guess, since sizes are known only once they are read.
-        batchSize = Math.max(1, Math.min(batchBlocksMax, batchSize * 2, Math.floor(batchBytes / Math.max(1, bytes / wants.length))))
-      } finally {
-        this.#budget.release(batchBytes)
+    let sending: Promise<void> = Promise.resolve()
+    try {
+      for (;;) {
+        const wants = await queue.take(batchSize)
+        if (signal.aborted) throw abortReason(signal)
+        if (wants.length === 0) break
+        await this.#budget.take(batchBytes, signal)
+        let batch: Batch
+        try {
+          batch = await this.#readBatch(queue, wants)
+          // Small blocks: as many at once as make a batch. A guess, since sizes are known only once they are read.
+          batchSize = Math.max(1, Math.min(batchBlocksMax, batchSize * 2, Math.floor(batchBytes / Math.max(1, batch.readBytes / wants.length))))
+          await sending
+        } catch (error) {
+          this.#budget.release(batchBytes)
+          throw error
+        }
+        sending = this.#sendBatch(stream, batch, signal).finally(() => {
+          this.#budget.release(batchBytes)
+        })
+        // Awaited with the next batch, or at the end.
+        sending.catch(() => undefined)
       }
+    } finally {
+      await sending
     }
   }
 
-  /** Block bytes read. Those past the size of a batch are let go and read again, so that a wrong guess costs no memory. */
-  async #sendBatch(stream: ByteStream, queue: WantQueue, wants: readonly Want[], signal: AbortSignal): Promise<number> {
+  /** Those past the size of a batch are let go and read again, so that a wrong guess costs no memory. */
+  async #readBatch(queue: WantQueue, wants: readonly Want[]): Promise<Batch> {
     const blocks = await this.#read(wants)
     const parts: Uint8Array[] = []
     let bytes = 0
     let served = 0
-    let read = 0
+    let readBytes = 0
     const later: Want[] = []
     wants.forEach((want, i) => {
       const block = blocks[i]
-      if (block instanceof Uint8Array) read += block.length
+      if (block instanceof Uint8Array) readBytes += block.length
       if (want.cancelled === true) parts.push(...encodeAnswer(want.id, Status.CANCELLED))
       else if (!(block instanceof Uint8Array)) parts.push(...encodeAnswer(want.id, block === 'failed' ? Status.FAILED : Status.NOT_FOUND))
       else if (block.length > blockBytesMax) parts.push(...encodeAnswer(want.id, Status.FAILED))
@@ -124,9 +147,12 @@ export class Responder {
       }
     })
     queue.putBack(later)
+    return { parts, bytes, served, readBytes }
+  }
+
+  async #sendBatch(stream: ByteStream, { parts, bytes, served }: Batch, signal: AbortSignal): Promise<void> {
     await withDeadline(this.#components.clock, sendMs, signal, () => stream.send(joinedWhereSmall(parts)))
     this.#components.onServed(served, bytes)
-    return read
   }
 
   async #read(wants: readonly Want[]): Promise<(Uint8Array | 'failed' | undefined)[]> {

@@ -22,7 +22,8 @@ import { kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
 import { Exchange } from './exchange.js'
 import { BlobFetch, type Arrivals } from './fetching.js'
-import { buildFolder, foldersAmong, totalBytesBelow } from './folders.js'
+import { totalBytesOfFile } from './file-shape.js'
+import { buildFolder, foldersAmong, totalBytesBelow, type FolderNodes } from './folders.js'
 import { HolderPool } from './holder-pool.js'
 import { Holdings } from './holdings.js'
 import { ImportDrafts } from './import-drafts.js'
@@ -42,10 +43,12 @@ import {
   type DropOptions,
   type FetchOptions,
   type FolderEntry,
+  type FolderFile,
   type FolderItem,
   type HeldBlob,
   type Imported,
   type ImportOptions,
+  type NamedFolder,
   type ScrubControl,
 } from './types.js'
 import { collectBlobs, folderItems, rootNode } from './trees.js'
@@ -171,7 +174,7 @@ export class BlobRoom implements BlobService {
     return asked(options.signal, async () => {
       const source = this.#source({})
       let size = 0
-      const totalBytesOf = async (cid: CID): Promise<number> => {
+      const totalBytesOf = async ({ cid }: FolderEntry): Promise<number> => {
         options.signal?.throwIfAborted()
         assertAccepted(cid)
         const bytes = await source.get(cid, 0, cid)
@@ -201,6 +204,31 @@ export class BlobRoom implements BlobService {
         source.close()
       }
     })
+  }
+
+  async nameFolder(files: Iterable<FolderFile> | AsyncIterable<FolderFile>, options: FetchOptions = {}): Promise<NamedFolder> {
+    return asked(options.signal, async () => {
+      const { root, folders } = await this.#folderOver(files, options)
+      return { cid: root, folders }
+    })
+  }
+
+  /** A file that is here says what is below it; of another, its size does. */
+  async #folderOver(files: Iterable<FolderFile> | AsyncIterable<FolderFile>, options: FetchOptions): Promise<FolderNodes> {
+    const source = this.#source(options)
+    const { profile } = this.#settings
+    const totalBytesOf = async ({ cid, size }: FolderFile): Promise<number> => {
+      options.signal?.throwIfAborted()
+      assertAccepted(cid)
+      if (cid.code === rawCode) return size
+      const bytes = await source.local(cid)
+      return bytes instanceof Uint8Array ? totalBytesBelow(cid, bytes) : totalBytesOfFile(size, profile)
+    }
+    try {
+      return await buildFolder(files, totalBytesOf)
+    } finally {
+      source.close()
+    }
   }
 
   async describe(root: CID, options: FetchOptions = {}): Promise<{ type: 'file' | 'folder'; size: number }> {
@@ -330,11 +358,22 @@ export class BlobRoom implements BlobService {
     }
   }
 
-  async *exportCar(root: CID, options: FetchOptions = {}): AsyncGenerator<Uint8Array> {
+  exportCar(root: CID, options: FetchOptions = {}): AsyncIterable<Uint8Array> {
+    return this.#exportCar(root, new Map(), options)
+  }
+
+  async *exportFolderCar(files: Iterable<FolderFile> | AsyncIterable<FolderFile>, options: FetchOptions = {}): AsyncGenerator<Uint8Array> {
+    const { root, nodes } = await asked(options.signal, async () => this.#folderOver(files, options))
+    yield* this.#exportCar(root, new Map(nodes.map(({ cid, bytes }) => [keyOf(cid), bytes])), options)
+  }
+
+  /** `made`: blocks that are in no store. */
+  async *#exportCar(root: CID, made: ReadonlyMap<string, Uint8Array>, options: FetchOptions): AsyncGenerator<Uint8Array> {
     assertAccepted(root)
     const source = this.#source(options)
     try {
-      yield* carOf(root, (cid, blob) => source.get(cid, 0, blob), blobContentBytesMax(this.#settings.profile))
+      const get = async (cid: CID, blob: CID): Promise<Uint8Array> => made.get(keyOf(cid)) ?? source.get(cid, 0, blob)
+      yield* carOf(root, get, blobContentBytesMax(this.#settings.profile))
     } catch (error) {
       throw asBlobError(error, options.signal)
     } finally {

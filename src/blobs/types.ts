@@ -69,6 +69,18 @@ export interface FolderEntry {
   readonly cid: CID
 }
 
+/** A file of a folder that is only named: it need not be here. */
+export interface FolderFile extends FolderEntry {
+  /** Content bytes. */
+  readonly size: number
+}
+
+export interface NamedFolder {
+  readonly cid: CID
+  /** Each folder by its path; `''` is the one that was asked for. */
+  readonly folders: ReadonlyMap<string, CID>
+}
+
 export interface FolderItem {
   /** Relative to the folder that was asked for. */
   readonly path: string
@@ -99,6 +111,11 @@ export interface Blobs {
    * `BAD_CID` for a path that is empty, absolute, doubled, or has `.` or `..`.
    */
   importFolder(entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>, options?: ImportOptions): Promise<Imported>
+  /**
+   * The CIDs that `importFolder` would give, and nothing is stored: files may be elsewhere. Throws BAD_CID as it does, and
+   * where a path is a file and a folder at once.
+   */
+  nameFolder(files: Iterable<FolderFile> | AsyncIterable<FolderFile>, options?: FetchOptions): Promise<NamedFolder>
   /** Everything under a folder, depth first, folders before what is in them. Fetches folder nodes that are not here. */
   readFolder(root: CID, options?: FetchOptions): AsyncIterable<FolderItem>
   /** What the root of a DAG is and the content bytes below it, from its root block alone. */
@@ -120,6 +137,8 @@ export interface Blobs {
   verify(root: CID | undefined, options?: FetchOptions): AsyncIterable<{ cid: CID; ok: boolean; healed: boolean; error?: string }>
   /** A CAR (v1) stream of the DAG under `root`. */
   exportCar(root: CID, options?: FetchOptions): AsyncIterable<Uint8Array>
+  /** The same for a folder that is only named: its nodes are made for the archive. */
+  exportFolderCar(files: Iterable<FolderFile> | AsyncIterable<FolderFile>, options?: FetchOptions): AsyncIterable<Uint8Array>
 }
 
 /** `Blobs` and its upkeep: what the roof starts and shows. */

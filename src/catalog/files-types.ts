@@ -21,9 +21,9 @@ export interface FilesComponents {
 export interface FilesInit {
   /** Wanted replicas of a new file that nobody says anything about, by priority. */
   readonly defaultReplicas?: Partial<Record<Priority, number>> | ((priority: Priority) => number)
-  /** How long blobs stay after their last record has gone. Default 60 s: a file that is being moved or read is safe. */
+  /** How long blobs stay after their last record has gone. Default 20 s: an undo that races the removal through gossip wins. */
   readonly garbageDelayMs?: number
-  /** Between two looks for such blobs. Default 30 s. */
+  /** Between two looks for such blobs. Default 10 s. */
   readonly garbageIntervalMs?: number
   /** Files of a folder that are put at once. Default 16: enough to share the disk's syncs. */
   readonly folderConcurrency?: number
@@ -37,8 +37,11 @@ export interface PutOptions {
   pinned?: boolean
   signal?: AbortSignal
   onProgress?: (progress: Progress) => void
-  /** Fencing token of the lease that it is written under. */
-  token?: bigint
+  /**
+   * Fencing token of the lease that it is written under. A function is asked before anything is read, when the record is
+   * made, and once more when all of it is on disk: it throws when nobody can vouch for the lease any more.
+   */
+  token?: bigint | (() => bigint)
   /** Refused with EXISTS if there is a file. */
   ifAbsent?: boolean
 }
@@ -102,7 +105,7 @@ export interface Files {
    */
   put(path: string | undefined, content: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<Put>
   /** Puts all of a folder, several files at once, and says of each, as they are done, what became of it. One that fails keeps no other from being put. */
-  putFolder(folder: string, items: AsyncIterable<FolderItem>, options?: Omit<PutOptions, 'token'>): AsyncIterable<FolderItemPut>
+  putFolder(folder: string, items: AsyncIterable<FolderItem>, options?: PutOptions): AsyncIterable<FolderItemPut>
   /** `ref`: a path or a CID. Throws NOT_FOUND for a path that is no file, IS_FOLDER for a folder, BAD_RECORD for neither. */
   resolve(ref: string): Promise<Resolved>
   /** In path order. A file lists itself. Throws NOT_FOUND. `recursive`: every file below, no folders. */

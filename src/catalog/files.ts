@@ -22,8 +22,10 @@ const tableReplicas: Record<Priority, number> = { critical: 5, high: 3, normal: 
 
 const defaults = {
   defaultReplicas: (priority: Priority): number => tableReplicas[priority],
-  garbageDelayMs: 60_000,
-  garbageIntervalMs: 30_000,
+  // Long enough for an undo that races the removal through gossip; with the interval, and the ten seconds or so that
+  // replication takes, space is back within the minute that people watch for.
+  garbageDelayMs: 20_000,
+  garbageIntervalMs: 10_000,
   // A durable write is shared by all that wait for it: the more files are under way, the fewer syncs a file costs.
   folderConcurrency: 128,
 }
@@ -56,7 +58,7 @@ class MeshFiles implements Files {
     return this.#put(path, content, options, new Set())
   }
 
-  async *putFolder(folder: string, items: AsyncIterable<FolderItem>, options: Omit<PutOptions, 'token'> = {}): AsyncGenerator<FolderItemPut> {
+  async *putFolder(folder: string, items: AsyncIterable<FolderItem>, options: PutOptions = {}): AsyncGenerator<FolderItemPut> {
     const base = normalizeFolder(folder)
     const done = new BoundedQueue<FolderItemPut>(this.#init.folderConcurrency)
     const leaving = new AbortController()
@@ -251,6 +253,9 @@ class MeshFiles implements Files {
   async #put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions, checked: Set<string>): Promise<Put> {
     const { catalog, blobs, clock } = this.#components
     const startedMs = clock.monotonicMs()
+    const { token: given } = options
+    const token = typeof given === 'function' ? given : (): bigint | undefined => given
+    token()
     const target = path === undefined ? undefined : normalizePath(path)
     const current = target === undefined ? undefined : await this.#checkPlace(target, options, checked)
     const priority = options.priority ?? current?.content?.priority ?? 'normal'
@@ -266,13 +271,14 @@ class MeshFiles implements Files {
       if (target === undefined) return known
       const more = { priority: options.priority, replicas, pinned: options.pinned }
       const edit: Edit = { path: target, content: { cid: imported.cid.toString(), size: imported.size, ...present(more) } }
-      under.prepared = await catalog.prepare({ ...edit, ...present({ token: options.token, ifAbsent: options.ifAbsent }) })
+      under.prepared = await catalog.prepare({ ...edit, ...present({ token: token(), ifAbsent: options.ifAbsent }) })
       return [...known, ...under.prepared.operations]
     }
     try {
       const imported = await blobs.import(content, { operations, ...present({ signal: options.signal, onProgress: options.onProgress }) })
       if (target !== undefined) invariant(under.prepared, 'an import asks for the operations that go with it')
       under.prepared?.published()
+      stillUnder(token, target)
       const record = under.prepared?.records[0]
       if (target === undefined && options.pinned === true) await this.#garbage.pin(imported.cid, options.signal)
       return {
@@ -371,6 +377,15 @@ function entryOf(record: FileRecord): FileEntry {
   const { cid, size, priority, replicas, pinned } = content
   const entry = { type: 'file', path, cid, size, priority, replicas, pinned, owner, writer, modifiedMs: hlcToMs(modified), token } as const
   return conflictOf === undefined ? entry : { ...entry, conflictOf }
+}
+
+/** It is written all the same, under its token, so whoever has the lease next overrides it; but nobody may count on it. */
+function stillUnder(token: () => unknown, path: string | undefined): void {
+  try {
+    token()
+  } catch (error) {
+    throw new CatalogError('STALE_TOKEN', `${path ?? 'it'} was written, but the lease was over before that was certain: ${messageOf(error)}`, { path: path ?? null, written: true }, { cause: error })
+  }
 }
 
 function notFound(path: string): CatalogError {

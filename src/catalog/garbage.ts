@@ -19,7 +19,7 @@ export interface GarbageInit {
 }
 
 interface Parts {
-  /** The count of large files when the list was begun. */
+  /** The count of changes of large files when the list was begun. */
   readonly asOf: number
   readonly blobs: ReadonlySet<string>
 }
@@ -46,13 +46,16 @@ export class Garbage {
   /** Blobs of imports that are under way, by how many. */
   readonly #held = new Map<string, number>()
 
-  /** Large files that came to be, so that a list of their parts can be told to be out of date. */
-  #largeFiles = 0
+  /** Changes of large files, so that a list of their parts can be told to be out of date. */
+  #largeChanges = 0
+  /** Parts of catalogued large files, and of those that are not let go of yet as well: as they were at the last look. */
+  #catalogued: Parts | undefined
+  #unsettled: Parts | undefined
 
   constructor(components: FilesComponents, init: GarbageInit) {
     this.#components = components
-    components.catalog.on('change', ({ current }) => {
-      if (current.content !== undefined && current.content.size > blobBytesMax) this.#largeFiles++
+    components.catalog.on('change', ({ previous, current }) => {
+      if (isLarge(previous?.content?.size) || isLarge(current.content?.size)) this.#largeChanges++
     })
     this.#init = init
     this.#pinned = components.meta.slice('p/')
@@ -113,12 +116,8 @@ export class Garbage {
    */
   async mayBeWanted(blob: string, signal: AbortSignal): Promise<boolean> {
     if ((await this.isNeeded(blob)) || (await this.#components.catalog.isUnreferenced(blob))) return true
-    const asOf = this.#largeFiles
-    const parts = await this.#partsOfLargeFiles(signal)
-    for await (const { cid, size } of this.#components.catalog.unreferenced()) {
-      if (size > blobBytesMax && (await this.#blobsOf(CID.parse(cid), size, signal)).includes(blob)) return true
-    }
-    return parts.has(blob) || asOf !== this.#largeFiles
+    const parts = await this.#partsUnsettled(signal)
+    return parts.blobs.has(blob) || parts.asOf !== this.#largeChanges
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -154,12 +153,13 @@ export class Garbage {
       signal.throwIfAborted()
       try {
         if (!(await catalog.settle(cid, false))) continue
-        if (parts?.asOf !== this.#largeFiles) parts = { asOf: this.#largeFiles, blobs: await this.#partsOfLargeFiles(signal) }
+        if (parts?.asOf !== this.#largeChanges) parts = await this.#partsCatalogued(signal)
         for (const blob of await this.#blobsOf(CID.parse(cid), size, signal)) {
           if (await this.#dropUnwanted(blob, parts)) dropped++
         }
-        if (this.#held.has(cid) || parts.asOf !== this.#largeFiles) continue
+        if (this.#held.has(cid) || parts.asOf !== this.#largeChanges) continue
         if (await catalog.settle(cid, true)) await this.#components.meta.write([this.#large.del(CID.parse(cid).bytes)], { durable: false })
+        if (isLarge(size)) this.#unsettled = undefined
       } catch (error) {
         signal.throwIfAborted()
         // One root that cannot be settled (say, its upper nodes are gone) keeps no other from being settled.
@@ -178,18 +178,33 @@ export class Garbage {
       !(await this.isPinned(blob)) &&
       (await catalog.byCid(blob)).length === 0 &&
       // Last, so that a large file that came meanwhile, and that the list does not know, keeps all that is left.
-      parts.asOf === this.#largeFiles
+      parts.asOf === this.#largeChanges
     if ((await blobs.held(cid)) === undefined || !(await stillUnwanted())) return false
     await blobs.drop(cid, { stillUnwanted })
     return (await blobs.held(cid)) === undefined
   }
 
-  /** Blobs of all catalogued files that have more than one. */
-  async #partsOfLargeFiles(signal: AbortSignal): Promise<Set<string>> {
+  /** Blobs of all catalogued files that have more than one. All roots are looked at, but only after a large one has changed. */
+  async #partsCatalogued(signal: AbortSignal): Promise<Parts> {
+    if (this.#catalogued?.asOf === this.#largeChanges) return this.#catalogued
+    const asOf = this.#largeChanges
+    this.#catalogued = { asOf, blobs: await this.#partsOf(this.#components.catalog.roots(), signal) }
+    return this.#catalogued
+  }
+
+  /** Those, and the blobs of large files that were removed and are not let go of yet. */
+  async #partsUnsettled(signal: AbortSignal): Promise<Parts> {
+    if (this.#unsettled?.asOf === this.#largeChanges) return this.#unsettled
+    const { asOf, blobs } = await this.#partsCatalogued(signal)
+    const more = await this.#partsOf(this.#components.catalog.unreferenced(), signal)
+    return (this.#unsettled = { asOf, blobs: new Set([...blobs, ...more]) })
+  }
+
+  async #partsOf(roots: AsyncIterable<{ cid: string; size: number }>, signal: AbortSignal): Promise<Set<string>> {
     const parts = new Set<string>()
-    for await (const { cid, size } of this.#components.catalog.roots()) {
+    for await (const { cid, size } of roots) {
       signal.throwIfAborted()
-      if (size <= blobBytesMax) continue
+      if (!isLarge(size)) continue
       for (const blob of await this.#blobsOf(CID.parse(cid), size, signal)) parts.add(blob)
     }
     return parts
@@ -204,6 +219,10 @@ export class Garbage {
     await meta.write([this.#large.put(root.bytes, encodeBlobs(list))], { durable: false })
     return list.map(({ cid }) => cid.toString())
   }
+}
+
+function isLarge(size: number | undefined): boolean {
+  return size !== undefined && size > blobBytesMax
 }
 
 function encodeBlobs(blobs: readonly BlobRef[]): Uint8Array {

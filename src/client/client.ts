@@ -358,6 +358,7 @@ function putQuery(options: PutOptions): string {
   if (options.replicas !== undefined) query.set('replicas', String(options.replicas))
   if (options.pin === true) query.set('pin', 'true')
   if (options.wait === true) query.set('wait', 'true')
+  if (options.lease !== undefined) query.set('lease', options.lease)
   const text = query.toString()
   return text === '' ? '' : `?${text}`
 }

@@ -170,7 +170,7 @@ export interface FileInfo {
   /** Null for content that no path points at. */
   path: string | null
   type: 'file' | 'dir'
-  /** Null for a folder: it is a set of paths, and has no content of its own. */
+  /** Of a folder: as it is now, as `ipfs add -r` would name it. Null where a file and a folder in it have the same path. */
   cid: string | null
   size: number
   priority: Priority | null
@@ -198,7 +198,7 @@ export interface ListEntry {
 }
 
 export interface PutResult {
-  /** The root CID; null for a folder. */
+  /** The root CID; of a folder that of all that is in it now, null where a file and a folder in it have the same path. */
   cid: string | null
   size: number
   path: string
@@ -222,6 +222,11 @@ export interface PutOptions {
   pin?: boolean
   /** Answer only when the wanted replicas have it. */
   wait?: boolean
+  /**
+   * ID of an exclusive lease of the node that is asked. The file carries its token; STALE_TOKEN if the node cannot vouch
+   * for the lease, or the file was written under a higher one.
+   */
+  lease?: string
 }
 
 export interface VerifyResult {
@@ -256,11 +261,14 @@ export interface LeaseInfo {
   /** -1: unlimited. */
   maxRenewals: number | null
   ttlMs: number | null
-  /**
-   * How long the answer may be relied on, counted from when the request was *sent*; ask again before. At most what is left
-   * of the node's session with the voters, so seconds, however long the TTL.
-   */
+  /** What is left of the TTL. */
   expiresInMs: number | null
+  /**
+   * How long the answer may be relied on, counted from when the request was *sent*; ask again before, and stop if there is
+   * no answer by then. At most what is left of the TTL and of what the node itself can be sure of, so seconds, however
+   * long the TTL. 0: the node cannot vouch for it now.
+   */
+  validForMs: number | null
   /** What happened to it on this node; with `get` only. */
   history?: LeaseTransition[]
 }

@@ -6,6 +6,7 @@ import type { Node } from './node.js'
 import type { Revocation } from './revocation.js'
 import type { ChangeFunction } from './round.js'
 import { acquire } from './rounds/acquire.js'
+import type { AcquireInit } from './rounds/acquire.js'
 import { handOff } from './rounds/hand-off.js'
 import { Poll } from './rounds/poll.js'
 import { ListRound } from './rounds/list.js'
@@ -90,7 +91,7 @@ export class Operations {
     return `${node}.${epoch}.${this.#count}`
   }
 
-  acquire(scope: string, init: { op: string; payload: Uint8Array }, ended: (end: OperationEnd) => void): Running {
+  acquire(scope: string, init: Pick<AcquireInit, 'op' | 'payload'>, ended: (end: OperationEnd) => void): Running {
     const node = this.#node
     const change = acquire({ session: node.session, ...init, relinquished: () => node.holdings.relinquished(scope) })
     return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax: takingTriesMax, wantsNext: true }, (result) => {
@@ -407,7 +408,7 @@ export class Operations {
     // What is under way on the scope will settle it or see it again.
     if (this.#lanes.has(scope)) return
     this.#relinquish(scope, value.token)
-    this.#releaseRelinquished(scope, value.token, () => undefined)
+    this.#releaseRelinquished(scope, value.token, () => undefined, true)
   }
 
   #relinquish(scope: string, token: number, why: 'relinquished' | 'overtaken' = 'relinquished'): void {
@@ -415,8 +416,8 @@ export class Operations {
     if (ended !== undefined) this.#node.effect({ kind: 'lost', scope, token: ended.token, why })
   }
 
-  #releaseRelinquished(scope: string, token: number, ended: (end: OperationEnd) => void): Running {
-    const change = release({ session: this.#node.session, token, op: this.nextOp() })
+  #releaseRelinquished(scope: string, token: number, ended: (end: OperationEnd) => void, isOrphan = false): Running {
+    const change = release({ session: this.#node.session, token, op: this.nextOp(), isOrphan })
     return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax: givingUpTriesMax, wantsNext: true }, (result) => {
       if (result.kind === 'failed') end(result)
       else end(result.answer.kind === 'released' ? { kind: 'released', value: result.answer.value } : { kind: 'gone', value: result.answer.value })

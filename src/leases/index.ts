@@ -3,7 +3,7 @@
  * what happened. Which node has a scope is the consensus's business.
  *
  * ```ts
- * const leases = createLeases({ consensus, store: store.meta('lease-history'), hlc, clock, random, log }, { self, readings })
+ * const leases = createLeases({ consensus, store: store.meta('lease-history'), rpc, connections, hlc, clock, random, log }, { self, readings })
  * const lease = await leases.acquire('file:/a', { agent: 'backup', ttlMs: 60_000, waitMs: 30_000 })
  * leases.on('ended', ({ leaseId }) => …)   // stop: it was lost
  * ```
@@ -13,7 +13,11 @@ import type { LeaseComponents, LeaseServiceInit } from './service.js'
 
 export * from './types.js'
 export { LeaseService } from './service.js'
-export type { LeaseComponents, LeaseEvents, LeaseServiceInit } from './service.js'
+export type { LeaseComponents, LeaseServiceInit } from './service.js'
+export type { LeaseEvents } from './book.js'
+export { isReserved, reservedScopes } from './checks.js'
+export { createGovernor, governorDefaults } from './governor.js'
+export type { GovernorInit } from './governor.js'
 export type { HistoryQuery } from './history.js'
 export type { Settings } from './settings.js'
 

@@ -69,12 +69,13 @@ export class Lease {
     return this.#state === 'active' && nowMs >= this.#expiresAtMs
   }
 
-  view(holder: NodeId, nowMs: number, sessionLeftMs: number): LeaseView {
+  /** `vouchedMs`: for how long the node can be sure that nobody else has the scope. */
+  view(holder: NodeId, nowMs: number, vouchedMs: number): LeaseView {
     const { leaseId, scope, mode, agent, ttlMs, maxRenewals } = this.init
-    const leftMs = Math.max(0, Math.min(this.#expiresAtMs - nowMs, sessionLeftMs))
+    const expiresInMs = this.#state === 'active' ? Math.max(0, this.#expiresAtMs - nowMs) : 0
     return {
       leaseId, scope, mode, holder, agent, token: this.#token, state: this.#state, renewals: this.#renewals, maxRenewals, ttlMs,
-      expiresInMs: this.#state === 'active' ? leftMs : 0,
+      expiresInMs, validForMs: Math.min(expiresInMs, Math.max(0, vouchedMs)),
     }
   }
 

@@ -13,10 +13,14 @@ const numbers: Partial<Record<keyof LeaseSettings, readonly [min: number, max: n
 /** Runtime settings, the same for all nodes. Each node has a copy that it refreshes now and then. */
 export class Settings {
   readonly #consensus: Consensus
-  #current: LeaseSettings = leaseSettingsDefaults
+  readonly #defaults: LeaseSettings
+  #current: LeaseSettings
 
-  constructor(components: { consensus: Consensus }) {
+  /** `defaults`: this node's own, for what nobody has set for the mesh. */
+  constructor(components: { consensus: Consensus }, init: { defaults: Partial<LeaseSettings> } = { defaults: {} }) {
     this.#consensus = components.consensus
+    this.#defaults = { ...leaseSettingsDefaults, ...init.defaults }
+    this.#current = this.#defaults
   }
 
   get current(): LeaseSettings {
@@ -25,7 +29,7 @@ export class Settings {
 
   async refresh(signal?: AbortSignal): Promise<LeaseSettings> {
     const value = await this.#consensus.read(scope, signal === undefined ? {} : { signal })
-    this.#current = { ...leaseSettingsDefaults, ...parse(value?.payload) }
+    this.#current = { ...this.#defaults, ...parse(value?.payload) }
     return this.#current
   }
 
@@ -36,7 +40,7 @@ export class Settings {
       kind: 'set', answer: null,
       value: { holder: null, token: token + 1, op: `settings-${String(token + 1)}`, payload: Buffer.from(JSON.stringify({ ...parse(old?.payload), ...checked })) },
     }), signal === undefined ? {} : { signal })
-    this.#current = { ...leaseSettingsDefaults, ...parse(value.payload) }
+    this.#current = { ...this.#defaults, ...parse(value.payload) }
     return this.#current
   }
 }

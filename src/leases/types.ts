@@ -39,12 +39,46 @@ export interface LeaseView {
   /** -1: unlimited. */
   readonly maxRenewals: number | null
   readonly ttlMs: number | null
-  /**
-   * How long the answer may be relied on, counted from when the request was *sent*: what is left of the TTL, or of this
-   * node's session with the voters if that is less.
-   */
+  /** What is left of the TTL. A renewal makes it the whole TTL again. */
   readonly expiresInMs: number | null
+  /**
+   * How long the answer may be relied on, counted from when the request was *sent*: what is left of the TTL, or of what
+   * this node can vouch for if that is less, which is seconds. Ask again before. 0: do not act under it now.
+   */
+  readonly validForMs: number | null
 }
+
+/**
+ * How a node has accessed what a scope is about, for whoever decides whether the scope should move there: counts within
+ * the window, and how long a write took it.
+ */
+export interface AccessReport {
+  readonly region: string
+  readonly windowMs: number
+  readonly reads: number
+  readonly writes: number
+  readonly slowWrites: number
+  readonly latencyMs: number
+}
+
+/** What a governor knows when somebody asks to take a scope that is in use. */
+export interface StealWish {
+  readonly scope: string
+  readonly asker: NodeId
+  readonly agent: string
+  /** Since this node got the scope. */
+  readonly heldForMs: number
+  /** Since the asker asked for the first time, by this node's clock. */
+  readonly waitedMs: number
+  /** The asker's own words, and this node's; absent where nobody keeps count. */
+  readonly theirs?: AccessReport
+  readonly ours?: AccessReport
+}
+
+export type Verdict = { readonly give: true } | { readonly give: false; readonly reason: string }
+
+/** Decides whether a scope in use is given up. Pure. */
+export type Governor = (wish: StealWish) => Verdict
 
 export interface AcquireOptions {
   readonly agent: string
@@ -56,6 +90,8 @@ export interface AcquireOptions {
   readonly waitMs?: number
   /** Higher goes first; equals in order of arrival. */
   readonly priority?: number
+  /** Do not wait until it is free: take it from whoever has it, if the governor there agrees. */
+  readonly steal?: boolean
   readonly signal?: AbortSignal
 }
 

@@ -1,4 +1,4 @@
-import type { MeshId } from '../base/index.js'
+import type { MeshId, NodeId } from '../base/index.js'
 
 export interface NetInit {
   meshId: MeshId
@@ -14,6 +14,8 @@ export interface NetInit {
   upnp?: boolean
   /** Carry connections of members behind NAT, and use such carriers. Default false. */
   relay?: boolean
+  /** For tests of distance: how many ms later than sent bytes to a peer leave. Asked for at every write. */
+  delayMs?: (peer: NodeId) => number
   limits?: Partial<NetLimits>
 }
 

@@ -16,7 +16,7 @@ import { NodeService } from './api.js'
 import { splitHostPort } from './config/index.js'
 import type { Config } from './config/index.js'
 import { ContributionApi } from './contribution-api.js'
-import { Contribution, replicationSettings } from './contribution.js'
+import { Contribution, garbageTimes, replicationSettings } from './contribution.js'
 import { DiskSpace } from './disk.js'
 import { NodeError } from './errors.js'
 import { Tallies } from './figures.js'
@@ -24,6 +24,7 @@ import { found, identityOf, join, openHomeStore } from './founding.js'
 import { removeApiFile, writeApiFile } from './home.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
+import { FolderNames } from './folder-names.js'
 import { Intake } from './intake.js'
 import { releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
@@ -32,6 +33,7 @@ import { Lifecycle } from './lifecycle.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
+import { testDelay } from './test-delay.js'
 import { packageVersion } from './version.js'
 import { codeOf, messageOf } from '../base/index.js'
 import { meshOf } from '../membership/index.js'
@@ -107,6 +109,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       mdns: config['network.mdns'],
       upnp: config['network.upnp'],
       relay: config['network.relay'],
+      ...testDelay(config, (peer) => membership.member(peer)?.region, log),
     },
   )
   lifecycle.add('network', async () => net.stop())
@@ -124,7 +127,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
         },
       },
     },
-    { defaultReplicas: (priority) => replication.defaultReplicas(priority) },
+    { defaultReplicas: (priority) => replication.defaultReplicas(priority), ...garbageTimes(config) },
   )
   const replication = createReplication(
     {
@@ -172,7 +175,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   const service = new NodeService(
     {
       membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), clock, nodesUp }),
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp, writerUnder: async (leaseId, options) => leases.api.writerUnder(leaseId, options) }),
       contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
       tallies,
     },
@@ -194,6 +197,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     token,
     async stop() {
       service.stopping()
+      await leases.giveBack()
       await lifecycle.stop()
     },
   }

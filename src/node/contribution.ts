@@ -2,6 +2,7 @@ import { readFileSync, existsSync } from 'node:fs'
 import type { Log } from '../base/index.js'
 import { CommonError, messageOf } from '../base/index.js'
 import type { QuotaChange } from '../client/index.js'
+import { replicationDefaults } from '../replication/index.js'
 import type { Replication, ReplicationSettings } from '../replication/index.js'
 import type { QuotaSettings } from '../storage-policy/index.js'
 import { factorDefaults, placementDefaults, placementStrategies, rebalanceDefaults } from '../storage-policy/index.js'
@@ -28,6 +29,16 @@ export function headroomBytesOf(limitBytes: number): number {
   return Math.min(limitBytes, 4 * buffer + 12 * mebibyte)
 }
 
+/** Looked for this often, so that an idle node does next to nothing; a shorter time to keep is looked at as often as it is long. */
+const garbageIntervalMsMax = 10_000
+const garbageIntervalMsMin = 500
+
+/** When what no file needs goes, in the catalog's words. */
+export function garbageTimes(config: Config): { garbageDelayMs: number; garbageIntervalMs: number } {
+  const garbageDelayMs = config['storage.keep_removed']
+  return { garbageDelayMs, garbageIntervalMs: Math.max(garbageIntervalMsMin, Math.min(garbageIntervalMsMax, garbageDelayMs / 2)) }
+}
+
 /** What the settings say, in the words of the rooms that act on it. */
 export function replicationSettings(config: Config): Partial<ReplicationSettings> {
   const graceMs = config['storage.replication.grace']
@@ -52,6 +63,7 @@ export function replicationSettings(config: Config): Partial<ReplicationSettings
     rebalance: { ...rebalanceDefaults, graceMs, trimAfterMs: Math.min(rebalanceDefaults.trimAfterMs, 2 * graceMs) },
     evictionStrategy: config['storage.eviction_strategy'],
     autoEvict: config['storage.auto_evict'],
+    removedAfterMs: Math.min(replicationDefaults.removedAfterMs, config['storage.keep_removed']),
     sweepIntervalMs: Math.max(sweepMsMin, Math.min(sweepMsMax, graceMs / sweepsPerGrace)),
     balanceIntervalMs: config['storage.eviction.rebalance_interval'],
   }

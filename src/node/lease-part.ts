@@ -4,7 +4,7 @@ import type { LeaseState, NodeEvent } from '../client/index.js'
 import { createConsensus, createSeals, decodeConfigRecord, SlottedMemoryFile, VoterKeeper } from '../consensus/index.js'
 import type { ConfigRecord, Consensus, VoterCandidate } from '../consensus/index.js'
 import type { NodeFigures } from '../gateways/http/index.js'
-import { createLeases } from '../leases/index.js'
+import { createLeases, isReserved } from '../leases/index.js'
 import type { LeaseService } from '../leases/index.js'
 import { authorityOf } from '../membership/index.js'
 import type { Membership } from '../membership/index.js'
@@ -13,7 +13,7 @@ import type { Store } from '../store/index.js'
 import type { Home } from './home.js'
 import { clockKind, readClocks } from './lease-clocks.js'
 import type { Lifecycle } from './lifecycle.js'
-import { NodeLeases, ownScopes } from './node-leases.js'
+import { NodeLeases } from './node-leases.js'
 
 export interface LeasePartComponents {
   store: Store
@@ -68,8 +68,8 @@ export class LeasePart {
       { self: net.self, everyMs: lookAfterVotersMs },
     )
     this.#service = createLeases(
-      { consensus: this.#consensus, store: store.meta('lease-history'), hlc: new HlcClock(clock), clock, random, log },
-      { self: net.self, readings, isMine: (scope) => !scope.startsWith(ownScopes) },
+      { consensus: this.#consensus, store: store.meta('lease-history'), rpc: net.rpc, connections: net, hlc: new HlcClock(clock), clock, random, log },
+      { self: net.self, readings, clockKind, timing: { quantumMs: init.clockStepMs }, isMine: (scope) => !isReserved(scope) },
     )
     this.#service.on('transition', (transition) => {
       const { from, to, ...rest } = transition
@@ -97,6 +97,16 @@ export class LeasePart {
   /** Ends the waits for leases, so that they do not hold up a stop. */
   endWaits(): void {
     this.#stopping.abort()
+  }
+
+  /** While the API still answers: agents hear that their leases are over, and others get the scopes without a wait. */
+  async giveBack(): Promise<void> {
+    await this.#service.giveAllBack()
+  }
+
+  /** For what else stands on registers: volumes. Runs from `start` on. */
+  get consensus(): Consensus {
+    return this.#consensus
   }
 
   voters(): string[] {

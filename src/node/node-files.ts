@@ -3,13 +3,14 @@ import { codeOf, CommonError, withDeadline } from '../base/index.js'
 import type { Clock, NodeId } from '../base/index.js'
 import { BlobError } from '../blobs/index.js'
 import type { BlobService } from '../blobs/index.js'
-import { CatalogError } from '../catalog/index.js'
-import type { Catalog, FileEntry, Files, FolderItem, Put } from '../catalog/index.js'
+import { CatalogError, normalizeFolder } from '../catalog/index.js'
+import type { Catalog, FileEntry, Files, FolderItem, Put, PutOptions as CatalogPutOptions } from '../catalog/index.js'
 import type {
   FileInfo, FolderEntry, ListEntry, Priority, PutFolderResult, PutOptions, PutResult, VerifyResult,
 } from '../client/index.js'
 import type { NodeFiles, OpenContent, Signalled } from '../gateways/http/index.js'
 import type { ReplicaCount, Replication } from '../replication/index.js'
+import type { FolderNames } from './folder-names.js'
 import type { Intake } from './intake.js'
 
 export interface NodeFilesComponents {
@@ -19,9 +20,12 @@ export interface NodeFilesComponents {
   blobs: BlobService
   replication: Replication
   intake: Intake
+  folders: FolderNames
   clock: Clock
   /** Members that are up now, this node included: more copies than that there cannot be. */
   nodesUp: () => number
+  /** The token of a lease of this node, asked again and again; throws STALE_TOKEN when the node cannot vouch for it. */
+  writerUnder: (leaseId: string, options: Signalled) => Promise<() => bigint>
 }
 
 /** How long `put --wait` waits for other nodes. */
@@ -30,6 +34,8 @@ const waitMsMax = 60_000
 const lookupMs = 1_500
 /** Reads that brought new blobs here are told together: what they mean is read from the disk. */
 const tellMs = 1_000
+/** dag-pb: what UnixFS folders are. A raw CID names bytes. */
+const folderCode = 0x70
 /** A beginning of a CID that is shorter than this names too many. All of ours begin alike (`bafybei`, `bafkrei`). */
 const prefixMin = 10
 
@@ -45,7 +51,7 @@ export class ApiFiles implements NodeFiles {
   async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult> {
     const { clock, files, intake, self } = this.#components
     const startedMs = clock.monotonicMs()
-    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, filePutOptions(options)))
+    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, await this.#putOptions(options)))
     const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
     return {
       cid: put.cid,
@@ -59,14 +65,16 @@ export class ApiFiles implements NodeFiles {
   }
 
   async putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult> {
-    const { clock, files, self, intake } = this.#components
+    const { catalog, clock, files, folders, self, intake } = this.#components
     const startedMs = clock.monotonicMs()
+    const base = normalizeFolder(path)
+    const wasThere = base === '/' || (await catalog.isFolder(base))
     const done: PutFolderResult['entries'] = []
     const failed: NonNullable<PutFolderResult['failed']> = []
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), filePutOptions(options))) {
+    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), await this.#putOptions(options))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
@@ -89,8 +97,12 @@ export class ApiFiles implements NodeFiles {
       }
       holders = fewest ?? holders
     }
+    // All that is in a new folder has just gone through our hands.
+    const cid = wasThere
+      ? (await folders.summary(base, options.signal)).cid
+      : await folders.nameOf(base, done.map((file) => ({ path: file.path.slice(base.length + 1), cid: CID.parse(file.cid), size: file.size })), options.signal)
     return {
-      cid: null,
+      cid: cid?.toString() ?? null,
       size,
       path,
       priority: last?.priority ?? options.priority ?? 'normal',
@@ -106,6 +118,8 @@ export class ApiFiles implements NodeFiles {
   async open(target: string, options: Signalled): Promise<OpenContent> {
     const { blobs, files, self } = this.#components
     const { cid, record } = await files.resolve(await this.#reference(target))
+    const folder = record === undefined ? await this.#folderOf(cid, options.signal) : undefined
+    if (folder !== undefined) throw new CatalogError('IS_FOLDER', `that is the folder ${folder}: say where it should go with -o FOLDER`, { cid: cid.toString(), path: folder })
     const size = record?.content?.size ?? (await this.#fileSize(cid, options.signal))
     const holders = [...new Set([record?.owner, record?.writer])].filter((peer): peer is NodeId => peer !== undefined && peer !== self)
     return {
@@ -118,9 +132,12 @@ export class ApiFiles implements NodeFiles {
   async stat(target: string, options: Signalled): Promise<FileInfo> {
     const { blobs, catalog, files } = this.#components
     const reference = await this.#reference(target)
-    if (!reference.startsWith('/') && (await catalog.byCid(reference)).length === 0) return this.#statOfContent(reference, options)
+    if (!reference.startsWith('/') && (await catalog.byCid(reference)).length === 0) {
+      const folder = await this.#folderOf(CID.parse(reference), options.signal)
+      return folder === undefined ? this.#statOfContent(reference, options) : this.#statOfFolder(folder, options.signal)
+    }
     const entry = await files.stat(reference)
-    if (entry.type === 'dir') return this.#statOfFolder(entry.path)
+    if (entry.type === 'dir') return this.#statOfFolder(entry.path, options.signal)
     const { have, holders } = await this.#copiesOf(entry.path, entry.cid, options.signal)
     const cid = CID.parse(entry.cid)
     // The list of a large file's blobs needs its upper nodes; asked only where they are at hand.
@@ -175,16 +192,48 @@ export class ApiFiles implements NodeFiles {
   }
 
   async exportCar(target: string, options: Signalled): Promise<AsyncIterable<Uint8Array>> {
-    const { cid } = await this.#components.files.resolve(await this.#reference(target))
-    return this.#components.blobs.exportCar(cid, signalled(options))
+    const { blobs, folders } = this.#components
+    const { cid, folder } = await this.#resolve(target, options.signal)
+    return folder === undefined ? blobs.exportCar(cid, signalled(options)) : blobs.exportFolderCar(folders.files(folder), signalled(options))
   }
 
   async *verify(target: string | undefined, options: Signalled): AsyncIterable<VerifyResult> {
-    const { blobs, files } = this.#components
-    const cid = target === undefined ? undefined : (await files.resolve(await this.#reference(target))).cid
-    for await (const { cid: checked, ok, healed, error } of blobs.verify(cid, signalled(options))) {
-      yield { cid: checked.toString(), ok, healed, ...(error === undefined ? {} : { error }) }
+    const { folders } = this.#components
+    if (target === undefined) {
+      yield* this.#verified(undefined, options)
+      return
     }
+    const { cid, folder } = await this.#resolve(target, options.signal)
+    if (folder === undefined) yield* this.#verified(cid, options)
+    else for await (const file of folders.files(folder)) yield* this.#verified(file.cid, options)
+  }
+
+  async *#verified(root: CID | undefined, options: Signalled): AsyncIterable<VerifyResult> {
+    for await (const { cid, ok, healed, error } of this.#components.blobs.verify(root, signalled(options))) {
+      yield { cid: cid.toString(), ok, healed, ...(error === undefined ? {} : { error }) }
+    }
+  }
+
+  /** `folder`: the path of the folder that has this CID, or that was named. Throws NOT_FOUND. */
+  async #resolve(target: string, signal: AbortSignal | undefined): Promise<{ cid: CID; folder: string | undefined }> {
+    const { catalog, files, folders } = this.#components
+    const reference = await this.#reference(target)
+    if (reference.startsWith('/')) {
+      const entry = await files.stat(reference)
+      if (entry.type === 'file') return { cid: CID.parse(entry.cid), folder: undefined }
+      const { cid } = await folders.summary(entry.path, signal)
+      if (cid === null) throw new CatalogError('IS_FILE', `in ${entry.path} there are files where folders are, too: move them away first`, { path: entry.path })
+      return { cid, folder: entry.path }
+    }
+    const cid = CID.parse(reference)
+    return { cid, folder: (await catalog.byCid(reference)).length > 0 ? undefined : await this.#folderOf(cid, signal) }
+  }
+
+  /** The folder with this CID, unless it is content that is here. */
+  async #folderOf(cid: CID, signal: AbortSignal | undefined): Promise<string | undefined> {
+    const { blobs, folders } = this.#components
+    if (cid.code !== folderCode || (await blobs.held(cid)) !== undefined) return undefined
+    return folders.find(cid, signal)
   }
 
   /** A path, a CID, or the unique beginning of the CID of a catalogued file. */
@@ -221,19 +270,11 @@ export class ApiFiles implements NodeFiles {
     }
   }
 
-  async #statOfFolder(path: string): Promise<FileInfo> {
-    let files = 0
-    let size = 0
-    let modified: number | null = null
-    for await (const entry of this.#components.files.ls(path, { recursive: true })) {
-      if (entry.type !== 'file') continue
-      files++
-      size += entry.size
-      modified = Math.max(modified ?? 0, entry.modifiedMs)
-    }
+  async #statOfFolder(path: string, signal: AbortSignal | undefined): Promise<FileInfo> {
+    const { cid, files, size, modifiedMs } = await this.#components.folders.summary(path, signal)
     return {
-      path, type: 'dir', cid: null, size, priority: null, blobs: 0, replicas: { wanted: 0, have: 0, holders: [] }, owner: null, pinned: false,
-      modified, token: '0', files,
+      path, type: 'dir', cid: cid?.toString() ?? null, size, priority: null, blobs: 0, replicas: { wanted: 0, have: 0, holders: [] }, owner: null, pinned: false,
+      modified: modifiedMs, token: '0', files,
     }
   }
 
@@ -246,6 +287,11 @@ export class ApiFiles implements NodeFiles {
       path: entry.path, type: 'file', cid: entry.cid, size: entry.size, priority: entry.priority,
       replicas: { wanted: entry.replicas, have }, modified: entry.modifiedMs, pinned: entry.pinned,
     }
+  }
+
+  async #putOptions(options: PutOptions & Signalled): Promise<CatalogPutOptions> {
+    const said = filePutOptions(options)
+    return options.lease === undefined ? said : { ...said, token: await this.#components.writerUnder(options.lease, signalled(options)) }
   }
 
   /** Until as many nodes have it as were asked for, or as there are. Throws DEADLINE: it is safe here all the same. */

@@ -23,8 +23,6 @@ export interface NodeLeasesInit {
   agent: string
 }
 
-/** The mesh's own registers (settings, how many voters): no agent may take one of these. */
-export const ownScopes = 'mesh:'
 /** A node that has just started, or slept, has its session with the voters again within a second or two. */
 const sessionWaitMs = 5_000
 const sessionPollMs = 25
@@ -48,12 +46,10 @@ export class NodeLeases implements Api {
   }
 
   async acquire(scope: string, { signal, ...options }: AcquireLease & Signalled): Promise<LeaseInfo> {
-    checkScope(scope)
     return this.#bounded(signal, options.waitMs ?? 0, async (ends) => this.#components.service.acquire(scope, { ...this.#wished(options), signal: ends }))
   }
 
   async steal(scope: string, { signal, ...options }: AcquireLease & Signalled): Promise<LeaseInfo> {
-    checkScope(scope)
     return this.#bounded(signal, options.waitMs ?? 0, async (ends) => this.#components.service.steal(scope, { ...this.#wished(options), signal: ends }))
   }
 
@@ -64,8 +60,17 @@ export class NodeLeases implements Api {
   async release(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
     const { service } = this.#components
     const id = await this.#ownId(leaseId, signal)
-    await this.#bounded(signal, 0, async () => service.release(id), 0)
+    // At a stop this is an agent's word that it has heard: taken to the last moment.
+    if (this.#components.stopping.aborted) await service.release(id)
+    else await this.#bounded(signal, 0, async () => service.release(id), 0)
     return service.get(id)
+  }
+
+  /** For writing files under it. Throws NOT_FOUND; what it resolves to throws STALE_TOKEN. */
+  async writerUnder(leaseId: string, { signal }: Signalled): Promise<() => bigint> {
+    const { service } = this.#components
+    const id = await this.#ownId(leaseId, signal)
+    return () => BigInt(service.vouch(id).token)
   }
 
   async get(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
@@ -79,7 +84,6 @@ export class NodeLeases implements Api {
   }
 
   async locked(scope: string, { signal }: Signalled): Promise<LeaseLocked> {
-    checkScope(scope)
     return this.#bounded(signal, 0, async (ends) => this.#components.service.isLocked(scope, ends))
   }
 
@@ -178,10 +182,6 @@ export class NodeLeases implements Api {
       throw new LeaseError('UNAVAILABLE', 'this node has no session with a majority of the voters; `mesh-node voters ls` shows who they are')
     }
   }
-}
-
-function checkScope(scope: string): void {
-  if (scope.startsWith(ownScopes)) throw new LeaseError('BAD_INPUT', `scopes that begin with ${ownScopes} are the mesh's own`, { scope })
 }
 
 function stoppingError(): LeaseError {

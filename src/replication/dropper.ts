@@ -3,8 +3,8 @@
  * rpc and the disk, in the order that the core says.
  */
 import type { Clock, KeyValue, Log, NodeId, Random, Rpc } from '../base/index.js'
-import { messageOf } from '../base/index.js'
-import type { AbandonReason, ConfirmEffect, KeepPromise } from '../storage-policy/index.js'
+import { backoffMs, messageOf } from '../base/index.js'
+import type { AbandonReason, ConfirmEffect, KeepPromise, RefusalToKeep } from '../storage-policy/index.js'
 import { confirmDefaults, ConfirmCore, keepMsMax } from '../storage-policy/index.js'
 import { check, drawChallenge, prove } from './challenge.js'
 import type { Inventory } from './inventory.js'
@@ -25,8 +25,12 @@ export interface DropperComponents {
 
 export interface DropperInit {
   readonly self: NodeId
+  /** The end of the room: who asked for a deletion may go away, and its promises are to be released all the same. */
+  readonly stopped: AbortSignal
   /** Last look before the bytes go: pinned, in use, wanted again. */
   readonly mayDrop: (cid: string) => Promise<boolean>
+  /** Whether this node would keep it anyway, as far as it knows: what no file wants goes soon, and is not to be relied on. */
+  readonly wants: (cid: string) => Promise<boolean>
   readonly dropped: (cid: string) => Promise<void>
   /** What an answer has shown of a holder; `has` false with `lied` when its proof was wrong. */
   readonly learned: (cid: string, peer: NodeId, has: boolean, lied: boolean) => void
@@ -35,6 +39,11 @@ export interface DropperInit {
 export type DropOutcome = { readonly dropped: true } | { readonly dropped: false; readonly reason: AbandonReason | 'wanted again' | 'not held' | 'failed' }
 
 const askDeadlineMs = 15_000
+/** A holder that cannot be told at once that its promise has ended is told again, for about as long as the promise lasts. */
+const releaseTriesMax = 8
+const releaseBackoff = { minMs: 1000, maxMs: 30_000 }
+/** Releases that wait for another try; beyond that a promise is left to lapse by itself. */
+const releasesMax = 1024
 const attemptBytes = 12
 const attemptLengthMax = 64
 
@@ -43,6 +52,7 @@ export class Dropper {
   readonly #init: DropperInit
   #core: ConfirmCore
   readonly #waiting = new Map<string, (outcome: DropOutcome) => void>()
+  #releasing = 0
 
   constructor(components: DropperComponents, init: DropperInit) {
     this.#components = components
@@ -95,6 +105,7 @@ export class Dropper {
       held === undefined || request.challenge === undefined
         ? undefined
         : await prove(this.#components.blobs, cid, request.challenge, this.#init.self, signal)
+    if (held !== undefined && !(await this.#init.wants(cid))) return refusal('wants to drop it too')
     // Asked again without a pause before the step: this node's own deletion may have gone through while the proof was made,
     // and the inventory forgets a blob before its intent ends.
     const holds = held !== undefined && this.#components.inventory.get(cid) !== undefined && (request.challenge === undefined || proof !== undefined)
@@ -142,7 +153,7 @@ export class Dropper {
           this.#settle(effect.attempt, { dropped: false, reason: effect.reason })
           break
         case 'release':
-          void this.#release(effect, signal)
+          void this.#release(effect)
           break
         case 'answer':
           break
@@ -199,12 +210,27 @@ export class Dropper {
     this.#settle(attempt, outcome)
   }
 
-  async #release(effect: Extract<ConfirmEffect, { type: 'release' }>, signal: AbortSignal): Promise<void> {
+  async #release(effect: Extract<ConfirmEffect, { type: 'release' }>): Promise<void> {
+    const signal = this.#init.stopped
+    const { rpc, clock, random } = this.#components
+    const body = ReleaseRequest.encode({ cid: cidBytes(effect.cid), attempt: effect.attempt })
+    const triesMax = this.#releasing < releasesMax ? releaseTriesMax : 1
+    this.#releasing++
     try {
-      const body = ReleaseRequest.encode({ cid: cidBytes(effect.cid), attempt: effect.attempt })
-      await this.#components.rpc.request(effect.to, 'replication.release', body, { deadlineMs: askDeadlineMs, signal })
+      for (let tries = 1; ; tries++) {
+        try {
+          await rpc.request(effect.to, 'replication.release', body, { deadlineMs: askDeadlineMs, signal })
+          return
+        } catch {
+          // The promise lapses by itself, if later.
+          if (tries >= triesMax || signal.aborted) return
+          await clock.sleep(backoffMs(tries, releaseBackoff, random), signal)
+        }
+      }
     } catch {
-      // The promise lapses by itself.
+      // The node stops.
+    } finally {
+      this.#releasing--
     }
   }
 
@@ -213,6 +239,10 @@ export class Dropper {
     this.#waiting.delete(attempt)
     resolve?.(outcome)
   }
+}
+
+function refusal(reason: RefusalToKeep): Uint8Array {
+  return KeepResponse.encode({ keeps: false, reason, proof: new Uint8Array(0) })
 }
 
 function keyOf(promise: KeepPromise): Uint8Array {

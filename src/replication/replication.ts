@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { NodeId } from '../base/index.js'
 import { Emitter, abortReason, messageOf } from '../base/index.js'
-import type { Action, BlobView, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
+import type { Action, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
 import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
 import { Carrier } from './carrier.js'
@@ -14,8 +14,10 @@ import { decodeVitals } from './messages.js'
 import { MeshNews, vitalsFlags } from './mesh-news.js'
 import { registerMethods, vitalsBytesMax } from './methods.js'
 import { isOver, Pauses } from './pausing.js'
+import { Problems } from './problems.js'
 import { PeerBook } from './peer-book.js'
 import { Herald } from './herald.js'
+import { Rounds } from './rounds.js'
 import { checkSettings } from './settings.js'
 import { Space } from './space.js'
 import { Shedding } from './shedding.js'
@@ -29,14 +31,8 @@ import { Views } from './views.js'
 import { Wants } from './wants.js'
 import type { Vitals } from './wire/replication.js'
 
-/** What happens within this time is planned together. */
-const gatherMs = 20
-/** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
-const settleMs = 15_000
-const pollMs = 1_000
-/** Ten times what vitals take to go round after a change. */
-const leaveToAskerMs = 15_000
-const problemsMax = 20
+/** Peers whose inventories are behind are looked for this often. */
+const catchUpMs = 2_000
 /** A listing asks for thousands of files in a row: the nodes are looked at once for all of them. */
 const glanceMs = 250
 
@@ -61,29 +57,17 @@ export class ReplicationRoom implements Replication {
   readonly #answers: Answers
   readonly #views: Views
   readonly #shedding: Shedding
+  readonly #rounds: Rounds
+  readonly #problems = new Problems()
   #settings: ReplicationSettings
   /** Ends what goes on behind calls when `run` ends. */
   readonly #stop = new AbortController()
   #state: 'stopped' | 'running' = 'stopped'
   #paused = false
   #draining = false
-  /** Blobs to look at at the next plan. */
-  #dirty = new Set<string>()
-  #rescan = false
-  #startedAtMs = 0
-  /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
-  readonly #left = new Map<string, number>()
-  readonly #tending: Pauses
   readonly #catalogChanges: Pauses
   readonly #copyChanges: Pauses
-  #counts = { underReplicated: 0, belowMinimum: 0 }
-  #lastSweepMs: number | undefined
   #glance: { atMs: number; mesh: MeshView } | undefined
-  /** When moves towards balance are due; elapsed time. */
-  #balanceAtMs = 0
-  #budgetBytes = 0
-  #budgetAtMs = 0
-  readonly #problems = new Map<string, string>()
 
   constructor(components: ReplicationComponents, settings: ReplicationSettings) {
     checkSettings(settings)
@@ -91,7 +75,6 @@ export class ReplicationRoom implements Replication {
     this.#settings = settings
     this.#self = components.connections.self
     const { blobs, rpc, clock, random, log, meta, connections, membership } = components
-    this.#tending = new Pauses(clock)
     this.#catalogChanges = new Pauses(clock)
     this.#copyChanges = new Pauses(clock)
     const salt = new DataView(random.bytes(8).buffer).getBigUint64(0)
@@ -117,7 +100,7 @@ export class ReplicationRoom implements Replication {
           this.#herald.soon()
           this.#changed(cids)
         },
-        rescan: () => this.heldChanged(),
+        rescan: () => this.#rounds.rescan(),
         // A promise to another holder binds even where the catalog here says that nobody wants it: it may be behind.
         isBusy: (cid) => this.#carrier.isBusy(cid) || this.#target.isStoring(cid) || this.#dropper.isBound(cid),
         mayBeWanted: async (cid, signal) =>
@@ -156,7 +139,7 @@ export class ReplicationRoom implements Replication {
         stored: async (entry, from) => {
           // Whoever asked for it has it, and is making the other copies too: not a second coordinator's business yet.
           holders.show(entry.cid, from, true)
-          this.#left.set(entry.cid, clock.monotonicMs() + leaveToAskerMs)
+          this.#rounds.leave(entry.cid)
           await this.#stock.held(entry)
         },
         catalogChange: (waitMs, signal) => this.#catalogChanges.wait(waitMs, signal),
@@ -166,7 +149,9 @@ export class ReplicationRoom implements Replication {
       { blobs, rpc, meta: meta.slice('promise/'), clock, random, log, inventory },
       {
         self: this.#self,
+        stopped: this.#stop.signal,
         mayDrop: (cid) => this.#shedding.mayDrop(cid),
+        wants: async (cid) => (await this.#wants.ask(cid)) !== undefined || (await components.isKept?.(cid)) === true,
         dropped: (cid) => this.#stock.gone(cid),
         learned: (cid, peer, has, lied) => {
           holders.show(cid, peer, has)
@@ -197,11 +182,31 @@ export class ReplicationRoom implements Replication {
     )
     this.#views = new Views(
       { clock, inventory, holders, wants: this.#wants, stock: this.#stock, carrier: this.#carrier },
-      { policy: () => this.#policy(0), told: (cid, wanted, have) => this.#events.emit('replicas', { cid, wanted, have }) },
+      { policy: () => this.#rounds.policy(0), told: (cid, wanted, have) => this.#events.emit('replicas', { cid, wanted, have }) },
     )
     this.#answers = new Answers(
       { blobs, catalog: components.catalog, inventory, holders, wants: this.#wants, news: this.#news, changes: this.#copyChanges },
       { settings: () => this.#settings, stopped: this.#stop.signal },
+    )
+    this.#rounds = new Rounds(
+      {
+        clock, log, membership,
+        news: this.#news,
+        stock: this.#stock,
+        space: this.#space,
+        dropper: this.#dropper,
+        shedding: this.#shedding,
+        carrier: this.#carrier,
+        views: this.#views,
+        problems: this.#problems,
+      },
+      {
+        self: this.#self,
+        settings: () => this.#settings,
+        isResting: () => this.#paused || this.#draining,
+        returned: async (peer) => this.#remember(peer),
+        counted: () => this.#copyChanges.wake(),
+      },
     )
     this.#spotCheck = new SpotCheck(
       { blobs, rpc, connections, clock, random, inventory, holders, book },
@@ -236,8 +241,6 @@ export class ReplicationRoom implements Replication {
     await this.#stock.scan()
     await this.#space.report()
     await this.#herald.load()
-    this.#startedAtMs = clock.monotonicMs()
-    this.#budgetAtMs = this.#startedAtMs
     this.#state = 'running'
     registerMethods(this.#components.rpc, {
       target: this.#target,
@@ -247,7 +250,7 @@ export class ReplicationRoom implements Replication {
       self: this.#self,
       swapVitals: (theirs, { from }) => {
         this.#book.hear(from, theirs)
-        this.#poke()
+        this.#rounds.wake()
         return this.#herald.vitals()
       },
     })
@@ -264,23 +267,22 @@ export class ReplicationRoom implements Replication {
       }),
       catalog.on('change', (change) => {
         // Whoever asked for these did so by an older record.
-        for (const cid of this.#stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) this.#left.delete(cid)
+        for (const cid of this.#stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) this.#rounds.take(cid)
         this.#catalogChanges.wake()
       }),
-      membership.on('changed', () => this.#poke()),
+      membership.on('changed', () => this.#rounds.wake()),
       membership.on('revoked', (peer) => {
         this.#book.forget(peer)
         this.#holders.gone(peer)
-        this.#rescan = true
-        this.#poke()
+        this.#rounds.rescan()
       }),
       connections.on('connected', (peer) => {
-        void this.#herald.swap(peer, this.#stop.signal).then(() => this.#poke())
+        void this.#herald.swap(peer, this.#stop.signal).then(() => this.#rounds.wake())
       }),
     ]
     try {
-      for (const peer of connections.connected()) void this.#herald.swap(peer, this.#stop.signal).then(() => this.#poke())
-      await Promise.all([this.#tend(signal), this.#herald.run(topic, signal), this.#spotChecks(signal), this.#catchUp(signal)])
+      for (const peer of connections.connected()) void this.#herald.swap(peer, this.#stop.signal).then(() => this.#rounds.wake())
+      await Promise.all([this.#rounds.run(signal), this.#herald.run(topic, signal), this.#spotChecks(signal), this.#catchUp(signal)])
     } finally {
       for (const stop of stops) stop()
       outer.removeEventListener('abort', onAbort)
@@ -298,7 +300,7 @@ export class ReplicationRoom implements Replication {
   resume(): void {
     this.#paused = false
     this.#herald.soon()
-    this.#poke()
+    this.#rounds.wake()
   }
 
   configure(settings: Partial<ReplicationSettings>): void {
@@ -306,13 +308,11 @@ export class ReplicationRoom implements Replication {
     checkSettings(merged)
     this.#settings = merged
     this.#herald.soon()
-    this.#rescan = true
-    this.#poke()
+    this.#rounds.rescan()
   }
 
   heldChanged(): void {
-    this.#rescan = true
-    this.#poke()
+    this.#rounds.rescan()
   }
 
   used(cid: string): void {
@@ -328,7 +328,7 @@ export class ReplicationRoom implements Replication {
     return {
       state: this.#state === 'stopped' ? 'stopped' : this.#draining ? 'draining' : this.#paused ? 'paused' : 'running',
       blobs: this.#inventory.size,
-      ...this.#counts,
+      ...this.#rounds.counts,
       copying: this.#carrier.copying,
       queued: this.#carrier.queued,
       storing: this.#target.storing,
@@ -337,9 +337,9 @@ export class ReplicationRoom implements Replication {
       dropped: this.#stock.dropped,
       droppedBytes: this.#stock.droppedBytes,
       failed: this.#carrier.failures,
-      problems: [...this.#problems.values()],
+      problems: this.#problems.all(),
       untrusted: this.#trust.untrusted(this.#components.clock.wallMs()),
-      lastSweepMs: this.#lastSweepMs,
+      lastSweepMs: this.#rounds.lastSweepMs,
     }
   }
 
@@ -360,13 +360,12 @@ export class ReplicationRoom implements Replication {
   async plan(): Promise<Plan> {
     const views = await this.#views.all()
     const drops = this.#stock.due().map((one): Action => ({ kind: 'drop', from: this.#self, to: null, ...one }))
-    const plan = planRebalance(this.#self, views, this.#news.mesh(), this.#policy(this.#settings.rebalance.backgroundBytesMax), this.#components.clock.wallMs())
+    const plan = planRebalance(this.#self, views, this.#news.mesh(), this.#rounds.policy(this.#settings.rebalance.backgroundBytesMax), this.#components.clock.wallMs())
     return planOf([...drops, ...plan.actions])
   }
 
   rebalance(): void {
-    this.#balanceAtMs = Number.NEGATIVE_INFINITY
-    this.heldChanged()
+    this.#rounds.balanceNow()
   }
 
   copiesAtHand(root: string): NodeId[] {
@@ -435,7 +434,7 @@ export class ReplicationRoom implements Replication {
         {
           plan: async () => {
             const views = await this.#views.all()
-            return { wanted: views.length, ...planDrain(this.#self, views, this.#news.mesh(), this.#policy(Number.POSITIVE_INFINITY)) }
+            return { wanted: views.length, ...planDrain(this.#self, views, this.#news.mesh(), this.#rounds.policy(Number.POSITIVE_INFINITY)) }
           },
         },
         all,
@@ -453,80 +452,10 @@ export class ReplicationRoom implements Replication {
     this.#news.forgotten.add(peer)
     const slice = this.#components.meta.slice('forgotten/')
     await slice.write([slice.put(new TextEncoder().encode(peer), new Uint8Array(0))], { durable: true })
-    this.#rescan = true
-    this.#poke()
+    this.#rounds.rescan()
   }
 
   // --- what goes on ----------------------------------------------------------------------------------------------
-
-  /** Plans and starts; what it starts runs on by itself, bounded by the carrier. */
-  async #tend(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#components
-    while (!signal.aborted) {
-      try {
-        await this.#round(signal)
-        this.#problems.delete('round')
-      } catch (error) {
-        if (isOver(signal)) return
-        log.error('planning failed', { error: messageOf(error) })
-        this.#problem('round', `planning failed: ${messageOf(error)}`)
-      }
-      if (this.#dirty.size === 0 && !this.#rescan) await this.#tending.wait(this.#settings.sweepIntervalMs, signal)
-      try {
-        await clock.sleep(gatherMs, signal)
-      } catch {
-        return
-      }
-    }
-  }
-
-  async #round(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#components
-    const nowMs = clock.monotonicMs()
-    const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= this.#settings.sweepIntervalMs
-    if (sweep) {
-      this.#rescan = false
-      await this.#stock.scan()
-      await this.#space.report()
-      await this.#dropper.tick(signal)
-      await this.#shedding.measure()
-      for (const peer of this.#news.forgotten) {
-        if (this.#components.membership.members().some((member) => member.peerId === peer && member.state === 'up')) await this.#remember(peer)
-      }
-    }
-    const looked = [...this.#dirty]
-    this.#dirty = new Set()
-    const views = sweep ? await this.#views.all() : await this.#views.of(looked)
-    const mesh = this.#news.mesh()
-    this.#watch(views, mesh, sweep)
-    if (sweep) {
-      this.#lastSweepMs = nowMs
-      await this.#stock.dropOrphans(signal)
-    }
-    if (this.#paused || this.#draining) return
-    const settling = nowMs - this.#startedAtMs < Math.min(settleMs, this.#settings.rebalance.graceMs)
-    const budget = this.#refillBudget(nowMs)
-    for (const [cid, untilMs] of this.#left) if (untilMs <= nowMs) this.#left.delete(cid)
-    const mine = views.filter((view) => !this.#left.has(view.cid))
-    const { actions } = planRebalance(this.#self, mine, mesh, this.#policy(budget), clock.wallMs())
-    const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
-    // Until a look finds nothing more to move.
-    if (balancing && !actions.some((action) => action.kind === 'move')) this.#balanceAtMs = nowMs + this.#settings.balanceIntervalMs
-    for (const action of actions) {
-      if (action.kind === 'move' && !balancing) continue
-      // Right after the start all others seem to be away; only what the owner has just put does not wait.
-      if (settling && !this.#views.isFresh(action.cid)) continue
-      if (action.urgent !== true && action.to !== null) this.#budgetBytes -= action.bytes
-      void this.#carrier.carry(action, signal, { balance: action.kind === 'move' })
-    }
-    if (sweep && !settling) void this.#relieve(views, signal)
-  }
-
-  async #relieve(views: readonly BlobView[], signal: AbortSignal): Promise<void> {
-    const over = await this.#shedding.relieve(views, signal)
-    if (over === 0) this.#problems.delete('over')
-    else if (over !== undefined) this.#problem('over', `this node was ${String(over)} bytes over its limit and is shedding`)
-  }
 
   async #spotChecks(signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#components
@@ -545,36 +474,14 @@ export class ReplicationRoom implements Replication {
     while (!signal.aborted) {
       try {
         await this.#book.catchUp(signal)
-        await this.#components.clock.sleep(2 * pollMs, signal)
+        await this.#components.clock.sleep(catchUpMs, signal)
       } catch {
         if (isOver(signal)) return
       }
     }
   }
 
-  #watch(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
-    const counts = this.#views.watch(views, mesh, all)
-    if (all) {
-      this.#counts = counts
-      if (counts.underReplicated > 0) this.#problem('under', `${String(counts.underReplicated)} blobs here have fewer copies than wanted`)
-      else this.#problems.delete('under')
-    }
-    this.#copyChanges.wake()
-  }
-
   // --- small things ----------------------------------------------------------------------------------------------
-
-  #policy(backgroundBytesMax: number): Parameters<typeof planRebalance>[3] {
-    const { placement, rebalance, factors } = this.#settings
-    return { placement, factors, rebalance: { ...rebalance, backgroundBytesMax } }
-  }
-
-  #refillBudget(nowMs: number): number {
-    const { backgroundBytesPerSecond, rebalance } = this.#settings
-    this.#budgetBytes = Math.min(rebalance.backgroundBytesMax, this.#budgetBytes + (backgroundBytesPerSecond * (nowMs - this.#budgetAtMs)) / 1000)
-    this.#budgetAtMs = nowMs
-    return this.#budgetBytes
-  }
 
   #mayRepair(): boolean {
     return !this.#paused && this.#components.mayRepair?.() !== false
@@ -599,8 +506,7 @@ export class ReplicationRoom implements Replication {
     const { clock, log } = this.#components
     log.warn('a peer claimed what it could not prove', { peer })
     this.#trust.strike(peer, clock.wallMs()).catch((error: unknown) => log.error('a strike could not be kept', { peer, error: messageOf(error) }))
-    this.#rescan = true
-    this.#poke()
+    this.#rounds.rescan()
   }
 
   #heard(peer: NodeId): void {
@@ -613,15 +519,10 @@ export class ReplicationRoom implements Replication {
     await slice.write([slice.del(new TextEncoder().encode(peer))], { durable: false })
   }
 
-  #problem(key: string, sentence: string): void {
-    if (this.#problems.size < problemsMax) this.#problems.set(key, sentence)
-  }
-
   #changed(cids: readonly string[]): void {
     if (cids.length === 0) return
-    for (const cid of cids) this.#dirty.add(cid)
+    this.#rounds.changed(cids)
     this.#copyChanges.wake()
-    this.#poke()
   }
 
   /** The caller's signal, and the end of the room. */
@@ -630,9 +531,5 @@ export class ReplicationRoom implements Replication {
     const both = AbortSignal.any([signal, this.#stop.signal])
     setMaxListeners(0, both)
     return both
-  }
-
-  #poke(): void {
-    this.#tending.wake()
   }
 }

@@ -8,7 +8,7 @@
  * none is known to have, since then it may be the catalog here that is behind.
  */
 import type { Clock, Log } from '../base/index.js'
-import { messageOf } from '../base/index.js'
+import { forEachLimit, messageOf } from '../base/index.js'
 import type { Holders } from './holders.js'
 import type { HeldEntry, Inventory } from './inventory.js'
 import { parseCid } from './messages.js'
@@ -36,6 +36,10 @@ export interface StockInit {
   readonly mayBeWanted: (cid: string, signal: AbortSignal) => Promise<boolean>
   readonly orphanDropped: (cid: string, bytes: number) => void
 }
+
+/** Deletions wait for the disk, so several at once; and planning waits for them, so not all in one go. */
+const dropsAtOnce = 8
+const dropsPerRound = 512
 
 export class Stock {
   readonly #components: StockComponents
@@ -147,34 +151,60 @@ export class Stock {
     })
   }
 
-  async dropOrphans(signal: AbortSignal): Promise<void> {
-    const { blobs, wants } = this.#components
-    for (const { cid, bytes } of this.due()) {
+  /** A bounded number of them; resolves to whether there are more. */
+  async dropOrphans(signal: AbortSignal): Promise<boolean> {
+    const due = this.due().filter(({ cid }) => !this.#init.isBusy(cid))
+    let gone = 0
+    await forEachLimit(due.slice(0, dropsPerRound), dropsAtOnce, async (orphan) => {
       signal.throwIfAborted()
-      if (this.#init.isBusy(cid)) continue
-      const parsed = parseCid(cid)
-      if (parsed === undefined) continue
-      // Asked anew, past what is remembered: somebody may have put it again.
-      const stillUnwanted = async (): Promise<boolean> => {
-        try {
-          return !this.#init.isBusy(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.mayBeWanted(cid, signal))
-        } catch {
-          // What cannot be told now is kept, and asked again at the next look.
-          return false
-        }
+      try {
+        if (await this.#dropOrphan(orphan, signal)) gone++
+        else this.#putLast(orphan.cid)
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#putLast(orphan.cid)
+        this.#components.log.warn('what no file refers to could not be dropped, and will be tried again', { cid: orphan.cid, error: messageOf(error) })
       }
-      // Asked before as well: a drop that is refused half-way has looked at every block of it for nothing.
-      if (!(await stillUnwanted())) continue
-      await blobs.drop(parsed, { stillUnwanted })
-      if ((await blobs.held(parsed)) === undefined) {
-        await this.gone(cid)
-        this.#init.orphanDropped(cid, bytes)
-      } else if ((await wants.ask(cid)) !== undefined) {
-        // Otherwise it is only in use, or kept for a while: tried again at the next sweep.
-        this.#orphans.delete(cid)
-        this.#init.changed(wants.changed(cid))
+    })
+    // Those that stay for a while keep nobody busy: only where some went is there reason to go on at once.
+    return due.length > dropsPerRound && gone > 0
+  }
+
+  /** So that what has to stay for a while does not keep the others from their turn. */
+  #putLast(cid: string): void {
+    const orphan = this.#orphans.get(cid)
+    if (orphan === undefined) return
+    this.#orphans.delete(cid)
+    this.#orphans.set(cid, orphan)
+  }
+
+  async #dropOrphan({ cid, bytes }: { cid: string; bytes: number }, signal: AbortSignal): Promise<boolean> {
+    const { blobs, wants } = this.#components
+    const parsed = parseCid(cid)
+    if (parsed === undefined) return false
+    // Asked anew, past what is remembered: somebody may have put it again.
+    const stillUnwanted = async (): Promise<boolean> => {
+      try {
+        return !this.#init.isBusy(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.mayBeWanted(cid, signal))
+      } catch {
+        // What cannot be told now is kept, and asked again at the next look.
+        return false
       }
     }
+    // Asked before as well: a drop that is refused half-way has looked at every block of it for nothing.
+    if (!(await stillUnwanted())) return false
+    await blobs.drop(parsed, { stillUnwanted })
+    if ((await blobs.held(parsed)) === undefined) {
+      await this.gone(cid)
+      this.#init.orphanDropped(cid, bytes)
+      return true
+    }
+    if ((await wants.ask(cid)) !== undefined) {
+      // Otherwise it is only in use, or kept for a while: tried again at the next sweep.
+      this.#orphans.delete(cid)
+      this.#init.changed(wants.changed(cid))
+    }
+    return false
   }
 
   async #isOnDisk(cid: string): Promise<boolean> {

@@ -16,6 +16,11 @@
  * is released, and starts no intent while bound. The promise is on disk before it is sent, so a restart does not undo
  * it. It keeps the number at `floor` for as long as the asker takes to act; an asker that takes longer gives up.
  *
+ * A promise ends with the deletion that it was asked for, so that a holder that has lost its own reason to keep the blob
+ * is free within seconds: the asker releases everybody it asked, and whoever answers later than that. A release that
+ * overtakes its question is remembered, and the question refused. The time is for askers that died and releases that
+ * were lost.
+ *
  * Two that ask each other at once would both refuse, for ever; so the one that the blob's rendezvous hash ranks lower
  * yields: gives its intent up, and confirms.
  *
@@ -41,6 +46,7 @@ export type ConfirmInput =
   | { type: 'keepAnswered'; cid: string; attempt: string; from: NodeId; keeps: boolean; nowMs: number }
   /** Deleting -> absent: the deletion is done, or has failed and will not be tried. */
   | { type: 'deleteEnded'; cid: string; attempt: string }
+  /** The asker is done, whether the question has come yet or not. */
   | { type: 'keepReleased'; cid: string; attempt: string; from: NodeId }
   /** Time has passed: lapsed promises are forgotten and slow intents given up. */
   | { type: 'tick'; nowMs: number }
@@ -55,7 +61,7 @@ export type ConfirmEffect =
   | { type: 'abandoned'; cid: string; attempt: string; reason: AbandonReason }
   | { type: 'release'; to: NodeId; cid: string; attempt: string }
 
-export type RefusalToKeep = 'not held' | 'wants to drop it too' | 'too many promises'
+export type RefusalToKeep = 'not held' | 'wants to drop it too' | 'too many promises' | 'asked no longer'
 export type AbandonReason =
   | 'bound by a promise'
   | 'already trying'
@@ -74,8 +80,9 @@ export interface ConfirmInit {
 }
 
 export const confirmDefaults = {
-  // Ten minutes: a request, its answer and the deletion of a 1 GiB blob take seconds; the rest is for slow disks.
-  keepMs: 10 * 60_000,
+  // Two minutes: a request is answered within its deadline of 15 s, and the last look at the clock comes right before the
+  // one write that deletes; the rest is for slow disks. Whoever outlives it has only to ask again.
+  keepMs: 2 * 60_000,
   // About 100 bytes each.
   promisesMax: 65_536,
   intentsMax: 1024,
@@ -83,6 +90,8 @@ export const confirmDefaults = {
 
 /** No holder is bound for longer than this, whatever it is asked for. */
 export const keepMsMax = 3600_000
+/** Releases remembered, about 150 bytes each. One that is forgotten too early lets a promise stand until its time is up. */
+const endedMax = 4096
 /** The asker gives up at half the promised time, so that clocks that run at different speeds do not matter. */
 const askerShare = 0.5
 
@@ -103,6 +112,8 @@ export class ConfirmCore {
   #promiseCount = 0
   /** At most one per blob. In memory only: a restart forgets it, and answers to it find no intent of that name. */
   readonly #intents = new Map<string, Intent>()
+  /** Tries of others that have ended; the oldest is forgotten first. */
+  readonly #ended = new Set<string>()
 
   constructor(init: ConfirmInit, persisted: Iterable<KeepPromise>) {
     this.#init = init
@@ -134,7 +145,7 @@ export class ConfirmCore {
       case 'deleteEnded':
         return this.#deleteEnded(input)
       case 'keepReleased':
-        return this.#forget(input.cid, promiseKey(input.from, input.attempt))
+        return this.#keepReleased(input)
       case 'tick':
         return this.#tick(input.nowMs)
     }
@@ -170,6 +181,7 @@ export class ConfirmCore {
       return { type: 'answer', to: from, cid, attempt, keeps: false, untilMs: 0, reason }
     }
     if (!input.holds) return [refuse('not held')]
+    if (this.#ended.has(endedKey(cid, from, attempt))) return [refuse('asked no longer')]
     const effects: ConfirmEffect[] = []
     const intent = this.#intents.get(cid)
     if (intent !== undefined) {
@@ -189,8 +201,9 @@ export class ConfirmCore {
   #keepAnswered(input: Extract<ConfirmInput, { type: 'keepAnswered' }>): ConfirmEffect[] {
     const { cid, attempt, from, nowMs } = input
     const intent = this.#intents.get(cid)
-    // An answer to an earlier try, or after a restart: it binds its sender for a while and lets nobody delete.
-    if (intent?.attempt !== attempt || intent.state !== 'asking' || !intent.asked.has(from)) return []
+    // An answer to an earlier try, or after a restart: it lets nobody delete, and whoever gave it is let go.
+    if (intent?.attempt !== attempt) return input.keeps ? [{ type: 'release', to: from, cid, attempt }] : []
+    if (intent.state !== 'asking' || !intent.asked.has(from)) return []
     if (nowMs >= intent.notAfterMs) return this.#abandon(cid, intent, 'no answer in time')
     if (input.keeps) {
       intent.refused.delete(from)
@@ -211,6 +224,16 @@ export class ConfirmCore {
     if (intent?.attempt !== input.attempt || intent.state !== 'deleting') return []
     this.#intents.delete(input.cid)
     return releases(input.cid, intent)
+  }
+
+  #keepReleased(input: Extract<ConfirmInput, { type: 'keepReleased' }>): ConfirmEffect[] {
+    const { cid, attempt, from } = input
+    this.#ended.add(endedKey(cid, from, attempt))
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= endedMax) break
+      this.#ended.delete(oldest)
+    }
+    return this.#forget(cid, promiseKey(from, attempt))
   }
 
   #tick(nowMs: number): ConfirmEffect[] {
@@ -260,6 +283,10 @@ export class ConfirmCore {
 
 function promiseKey(to: NodeId, attempt: string): string {
   return `${to} ${attempt}`
+}
+
+function endedKey(cid: string, from: NodeId, attempt: string): string {
+  return `${cid} ${promiseKey(from, attempt)}`
 }
 
 /** All that were asked, not only those who answered: an answer that was lost binds its sender all the same. */

@@ -1,8 +1,8 @@
 /**
- * The store: everything a node keeps on disk, in two LevelDB databases. `blocks` is an append-only log of block bytes,
- * `meta` has the index of the log and, in slices, the small records of all other rooms. Blocks come in by drafts and
- * become permanent in one durable batch together with whatever records make them mean something; references say how long
- * they stay. After a crash nothing that was acknowledged is missing, and nothing else takes up space.
+ * The store: everything a node keeps on disk, in LevelDB databases. `blocks` is an append-only log of block bytes,
+ * `meta` has the index of the log and, in slices, the small records of all other rooms; `appended` is there for rooms
+ * that write logs of their own. Blocks come in by drafts and become permanent in one durable batch together with whatever
+ * records make them mean something; references say how long they stay. After a crash nothing that was acknowledged is missing, and nothing else takes up space.
  *
  * ```ts
  * const store = await openStore({ clock: systemClock, random: systemRandom, log }, { home, limitBytes: 100e9 })

@@ -1,7 +1,8 @@
-import type { Clock, KeyValue, Log, Random } from '../base/index.js'
+import type { AppendLog, Clock, KeyValue, Log, Random } from '../base/index.js'
 import { Limiter } from '../base/index.js'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AppendDatabase } from './append-log.js'
 import { BlockLog } from './block-log.js'
 import { Blocks } from './block-store.js'
 import { textBytes } from './bytes.js'
@@ -18,6 +19,7 @@ import { draftsOnDisk, recover } from './recovery.js'
 import type { StoreLimits } from './settings.js'
 import { storeLimits } from './settings.js'
 import { Transactions } from './transactions.js'
+import { StoreError } from './types.js'
 import type { BackgroundStatus, Recount, RecoveryReport, Store, StoreTotals, StoreUsage } from './types.js'
 
 export interface StoreComponents {
@@ -27,7 +29,7 @@ export interface StoreComponents {
 }
 
 export interface StoreInit extends Partial<StoreLimits> {
-  /** The node's folder. The store makes `blocks` and `meta` in it, and nothing else. */
+  /** The node's folder. The store makes `blocks`, `meta` and `appended` in it, and nothing else. */
   home: string
   /** Asked before each block is accepted, with its size; what it throws is what the put throws. For reservations. */
   admit?: (bytes: number) => void
@@ -61,7 +63,12 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
       opened.push(database)
     }
     const { ledger, report } = await recover({ blocks, meta, log })
-    return new LevelStore({ ...components, log, blocks, meta }, { limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
+    const appended = new Database(
+      { clock: components.clock, log },
+      // Half the buffer of the blocks: its rows are small, and when some are erased the buffer is written out before.
+      { folder: join(init.home, 'appended'), compression: false, writeBufferBytes: Math.ceil(limits.writeBufferBytes / 2), fileBytes: Math.ceil(limits.writeBufferBytes / 2), cacheBytes: mebibyte, reopenFreeBytes: 4 * mebibyte },
+    )
+    return new LevelStore({ ...components, log, blocks, meta, appended }, { limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
   } catch (error) {
     for (const database of opened.reverse()) await database.close().catch(() => undefined)
     throw error
@@ -71,6 +78,8 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
 interface LevelStoreComponents extends StoreComponents {
   blocks: Database
   meta: Database
+  /** Opened when it is first asked for. */
+  appended: Database
 }
 
 interface LevelStoreInit {
@@ -84,7 +93,10 @@ interface LevelStoreInit {
 class LevelStore implements Store {
   readonly blocks: Blocks
   readonly recovery: RecoveryReport
-  readonly #databases: { blocks: Database; meta: Database }
+  readonly #databases: { blocks: Database; meta: Database; appended: Database }
+  readonly #appendLog: AppendDatabase
+  #appendLogOpening: Promise<void> | undefined
+  #appendLogIsOpen = false
   readonly #log: BlockLog
   readonly #held = new HeldBlocks()
   readonly #transactions: Transactions
@@ -95,10 +107,11 @@ class LevelStore implements Store {
   readonly #recounts = new Limiter({ concurrency: 1, queueMax: 8 })
   #closing: Promise<void> | undefined
 
-  constructor({ clock, log, blocks, meta }: LevelStoreComponents, init: LevelStoreInit) {
+  constructor({ clock, log, blocks, meta, appended }: LevelStoreComponents, init: LevelStoreInit) {
     const { limits } = init
     this.recovery = init.report
-    this.#databases = { blocks, meta }
+    this.#databases = { blocks, meta, appended }
+    this.#appendLog = new AppendDatabase({ database: appended, admit: async (bytes) => this.#footprint.admit(bytes) })
     this.#log = new BlockLog(
       { clock, database: blocks },
       {
@@ -114,8 +127,9 @@ class LevelStore implements Store {
     this.#lookups = new Lookups({ database: meta })
     this.#transactions = new Transactions({ database: meta, log: this.#log, lookups: this.#lookups }, { ledger: init.ledger })
     this.#footprint = new Footprint(
-      { clock, blocks, meta, log: this.#log },
+      { clock, blocks, meta, log: this.#log, appended: () => (this.#appendLogIsOpen ? { database: appended, log: this.#appendLog } : undefined) },
       {
+        appendedFolder: appended.folder,
         limitBytes: limits.limitBytes,
         freshMs: limits.usageFreshMs,
         moveBytesMax: 2 * limits.writeBufferBytes,
@@ -144,6 +158,24 @@ class LevelStore implements Store {
 
   meta(name: string): KeyValue {
     return new MetaSlice({ database: this.#databases.meta, transactions: this.#transactions, lookups: this.#lookups }, { prefix: textBytes(prefixOf(name)) })
+  }
+
+  async appendLog(name: string): Promise<AppendLog> {
+    const prefix = prefixOf(name)
+    if (this.#closing !== undefined) throw new StoreError('CLOSED', 'the store is closed')
+    this.#appendLogOpening ??= this.#openAppendLog()
+    await this.#appendLogOpening
+    return this.#appendLog.slice(prefix)
+  }
+
+  async #openAppendLog(): Promise<void> {
+    try {
+      await this.#databases.appended.open()
+      this.#appendLogIsOpen = true
+    } catch (error) {
+      this.#appendLogOpening = undefined
+      throw error
+    }
   }
 
   async usage(): Promise<StoreUsage> {
@@ -215,8 +247,10 @@ class LevelStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const { blocks, meta } = this.#databases
+    const { blocks, meta, appended } = this.#databases
     try {
+      await this.#appendLogOpening?.catch(() => undefined)
+      if (this.#appendLogIsOpen) await this.#appendLog.idle()
       await this.#reclaimer.stop()
       await this.blocks.park()
       await this.#transactions.idle()
@@ -225,6 +259,7 @@ class LevelStore implements Store {
       await this.#transactions.seal()
     } finally {
       // Also on a full disk: what could not be written is found by the next start.
+      if (this.#appendLogIsOpen) await appended.close()
       await blocks.close()
       await meta.close()
     }

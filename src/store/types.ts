@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import type { KeyValue, WriteOperation, Facts } from '../base/index.js'
+import type { AppendLog, KeyValue, WriteOperation, Facts } from '../base/index.js'
 import { CodedError } from '../base/index.js'
 
 export type StoreCode =
@@ -127,6 +127,11 @@ export interface Store {
   readonly recovery: RecoveryReport
   /** The slice of `meta` for one room; `name` is a row of the table in `keyspace.ts`. */
   meta(name: string): KeyValue
+  /**
+   * The slice of the database for what is appended, which is made when it is first asked for; `name` is a row of the same
+   * table. Counted in `usage` (as metadata) and held to the limit: a write that would pass it throws NO_SPACE.
+   */
+  appendLog(name: string): Promise<AppendLog>
   usage(): Promise<StoreUsage>
   /** Gives back all space that can be: what runs by itself in the background, now and to the end. */
   reclaim(signal?: AbortSignal): Promise<void>

@@ -13,7 +13,17 @@ export const segmentBytes = blockBytes * segmentBlocks
 /** 8 EiB would overflow what JavaScript counts exactly; 1 PiB is far above any disk and far below 2⁵³. */
 export const volumeBytesMax = 2 ** 50
 
-export type VolumeCode = 'BAD_NAME' | 'BAD_SIZE' | 'OUT_OF_RANGE' | 'EXISTS' | 'NOT_FOUND' | 'IN_USE'
+export type VolumeCode =
+  | 'BAD_NAME'
+  | 'BAD_SIZE'
+  | 'BAD_SETTING'
+  | 'OUT_OF_RANGE'
+  | 'EXISTS'
+  | 'NOT_FOUND'
+  /** Somebody has it open: fact `nodes`. */
+  | 'IN_USE'
+  /** A record of a volume, or a message about one, that is none. */
+  | 'DAMAGED'
 
 export class VolumeError extends CodedError<VolumeCode> {
   constructor(code: VolumeCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {

@@ -105,7 +105,7 @@ export interface ReplicaDisk {
   /**
    * Durable when it resolves. Answers how far the older streams of this segment go here (none: 0), after discarding past
    * the cuts. Of entries with a token below the fence's, these go: those of a cut's token past its sequence, and all of
-   * tokens above the highest cut's; without cuts none goes. The same fence may come again, with more cuts.
+   * tokens above the highest cut's; without cuts none goes. Token 0 raises the configuration only. The same fence may come again, with more cuts.
    */
   fence(id: SegmentId, fence: Fence): Promise<readonly StreamEnd[] | AppendRefusal>
   /** Newest content of each block; runs in order, that cover the range. CORRUPT if any of it is damaged. */

@@ -85,6 +85,8 @@ export interface VolumeLease {
 /** A volume opened for a client, until `close`. */
 export interface OpenVolume extends BlockDevice {
   readonly info: VolumeInfo
+  /** Once set, everything rejects with it: see `OpenDevice`. */
+  readonly failed: Error | undefined
   /** Flushes, and gives nothing back: leases stay until somebody wants them. */
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { LeaseInfo, NodeEvent } from '../../src/client/index.js'
 import { eventually, runCommand, World } from './harness.js'
 import type { RunResult, TestNode } from './harness.js'
@@ -26,7 +26,9 @@ describe('leases', function () {
     const lease = await a.json<LeaseInfo>('lease', 'acquire', 'file:/a', '--ttl', '60s', '--agent', 'x', '--max-renewals', '1')
     assert.deepEqual([lease.scope, lease.mode, lease.agent, lease.token, lease.state, lease.renewals, lease.maxRenewals, lease.ttlMs], ['file:/a', 'exclusive', 'x', 1, 'active', 0, 1, 60_000])
     assert.equal(lease.holder, (await a.status()).peerId)
-    assert.ok(lease.expiresInMs !== null && lease.expiresInMs > 0 && lease.expiresInMs <= 4800)
+    assert.ok(lease.validForMs !== null && lease.validForMs > 0 && lease.validForMs <= 4800)
+    assert.ok(lease.expiresInMs !== null && lease.expiresInMs > 50_000 && lease.expiresInMs <= 60_000)
+    assert.match((await a.run('lease', 'get', lease.leaseId)).stdout, /expires in.*\n.*valid for/)
     const refused = await a.run('lease', 'acquire', 'file:/a', '--agent', 'y', '--json')
     assert.equal(refused.code, 2)
     assert.equal((JSON.parse(refused.stdout) as { error: { code: string } }).error.code, 'HELD')
@@ -44,7 +46,7 @@ describe('leases', function () {
     await eventually(async () => !(await a.client().leaseLocked('file:/a')).locked, 'the lease to run out')
     const voters = await a.json<{ epoch: number; target: number; voters: { peerId: string; name: string; up: boolean }[] }>('voters', 'ls')
     assert.deepEqual([voters.epoch, voters.target, voters.voters.map(({ name, up }) => [name, up])], [0, 1, [['a', true]]])
-    for (const args of [['acquire', 's', '--ttl', '0s'], ['acquire', 's', '--ttl', '4000d'], ['acquire', ''], ['acquire', 'mesh:voters'], ['release', 'ffffffff'], ['config', 'set', 'nonsense', '1']]) {
+    for (const args of [['acquire', 's', '--ttl', '0s'], ['acquire', 's', '--ttl', '4000d'], ['acquire', ''], ['acquire', 'mesh:voters'], ['acquire', 'volume:v'], ['steal', 'segment:v/0'], ['acquire', 'x'.repeat(1025)], ['release', 'ffffffff'], ['config', 'set', 'nonsense', '1']]) {
       assert.equal((await a.run('lease', ...args)).code, 2, args.join(' '))
     }
   })
@@ -87,7 +89,7 @@ describe('leases', function () {
     const first = await b.client().acquireLease('shared/thing', { agent: 'at-b', ttlMs: 60_000 })
     await assert.rejects(c.client().acquireLease('shared/thing', { agent: 'at-c' }), { code: 'HELD' })
     const seen = await c.client().leaseLocked('shared/thing')
-    assert.deepEqual([seen.lease?.agent, seen.lease?.token, seen.lease?.expiresInMs], ['at-b', first.token, null])
+    assert.deepEqual([seen.lease?.agent, seen.lease?.token, seen.lease?.expiresInMs, seen.lease?.validForMs], ['at-b', first.token, null, null])
     const events: NodeEvent[] = []
     const listening = new AbortController()
     const listener = (async () => {
@@ -105,6 +107,50 @@ describe('leases', function () {
     await c.client().releaseLease(second.leaseId)
   })
 
+  it('a file is written under a lease only while it holds, and carries its token', async () => {
+    const file = world.path('content')
+    writeFileSync(file, 'one')
+    const lease = await a.client().acquireLease('file:/f', { agent: 'x', ttlMs: 60_000 })
+    await a.json('put', file, '--as', '/f', '--lease', lease.leaseId.slice(0, 8))
+    assert.equal((await a.client().stat('/f')).token, String(lease.token))
+    assert.equal((await b.run('put', file, '--as', '/f', '--lease', lease.leaseId)).code, 2, 'another node\'s lease')
+    await a.client().releaseLease(lease.leaseId)
+    const next = await b.client().acquireLease('file:/f', { agent: 'y', ttlMs: 60_000 })
+    writeFileSync(file, 'two')
+    const late = await a.run('put', file, '--as', '/f', '--lease', lease.leaseId, '--json')
+    assert.equal(late.code, 2)
+    assert.equal((JSON.parse(late.stdout) as { error: { code: string } }).error.code, 'STALE_TOKEN')
+    await b.json('put', file, '--as', '/f', '--lease', next.leaseId)
+    assert.equal((await b.client().stat('/f')).token, String(next.token))
+    // A lease that lapses while the content still comes: nothing is made of it.
+    const short = await b.client().acquireLease('file:/slow', { agent: 'y', ttlMs: 300 })
+    const slow = async function *(): AsyncIterable<Uint8Array> {
+      yield Buffer.from('begun')
+      await eventually(async () => (await b.client().lease(short.leaseId)).state === 'expired', 'the lease to run out')
+      yield Buffer.from('ended')
+    }
+    await assert.rejects(b.client().put('/slow', slow(), { lease: short.leaseId }), { code: 'STALE_TOKEN' })
+    await assert.rejects(b.client().stat('/slow'), { code: 'NOT_FOUND' })
+    await b.client().releaseLease(next.leaseId)
+  })
+
+  it('readers of several nodes share; a writer waits for all of them', async () => {
+    const first = await a.client().acquireLease('read', { agent: 'ra', mode: 'shared', ttlMs: 60_000 })
+    const second = await b.client().acquireLease('read', { agent: 'rb', mode: 'shared', ttlMs: 60_000 })
+    const third = await b.json<LeaseInfo>('lease', 'acquire', 'read', '--shared', '--agent', 'rb2')
+    assert.deepEqual([second.token, third.token, second.mode], [first.token, first.token, 'shared'])
+    assert.ok((second.validForMs ?? 0) > 0)
+    await assert.rejects(c.client().acquireLease('read', { agent: 'w' }), { code: 'HELD' })
+    const writer = c.client().acquireLease('read', { agent: 'w', ttlMs: 60_000, waitMs: 30_000 })
+    await a.client().releaseLease(first.leaseId)
+    await b.client().releaseLease(third.leaseId)
+    assert.equal((await b.client().renewLease(second.leaseId)).state, 'active')
+    await b.client().releaseLease(second.leaseId)
+    const written = await writer
+    assert.ok(written.token > first.token)
+    await c.client().releaseLease(written.leaseId)
+  })
+
   it('three voters by themselves; one that holds a lease is killed, and another takes it over in bounded time', async () => {
     await eventually(async () => (await a.status()).voters.length === 3, 'three voters', 30_000)
     const held = await b.client().acquireLease('victim', { agent: 'at-b', ttlMs: 600_000 })
@@ -114,5 +160,19 @@ describe('leases', function () {
     await b.start()
     await eventually(async () => (await b.client().leaseLocked('victim')).lease?.agent === 'at-c', 'b to know who has it')
     await assert.rejects(b.client().renewLease(held.leaseId), { code: 'NOT_FOUND' })
+  })
+
+  it('a clean stop gives leases back, and ends what runs under them', async () => {
+    const begun = world.path('stop-begun')
+    const ended = world.path('stop-ended')
+    const running = underLease(c, 'stopping', ['--ttl', '60s'], `trap 'touch ${ended}; exit 9' TERM; touch ${begun}; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done`)
+    await eventually(() => existsSync(begun), 'the command to begin')
+    const waiting = b.client().acquireLease('stopping', { agent: 'next', ttlMs: 60_000, waitMs: 30_000 }).then((lease) => {
+      assert.equal(existsSync(ended), true, 'not before the command has ended')
+      return lease
+    })
+    await c.stop()
+    assert.ok((await waiting).token > 1)
+    assert.equal((await running).code, 1)
   })
 })

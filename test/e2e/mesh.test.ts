@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { CarReader } from '@ipld/car'
+import { MemoryBlockstore } from 'blockstore-core/memory'
+import { importer } from 'ipfs-unixfs-importer'
+import { fixedSize } from 'ipfs-unixfs-importer/chunker'
+import { balanced } from 'ipfs-unixfs-importer/layout'
 import { readApiFile } from '../../src/client/index.js'
 import { eventually, runCommand, someBytes, World } from './harness.js'
 import type { TestNode } from './harness.js'
+
+/** Of a folder, as the stock importer names it. */
+async function importedCid(files: { path: string; content: Uint8Array }[]): Promise<string> {
+  const options = { wrapWithDirectory: true, cidVersion: 1, rawLeaves: true, chunker: fixedSize({ chunkSize: 2 ** 20 }), layout: balanced({ maxChildrenPerNode: 1024 }) } as const
+  let last = ''
+  for await (const entry of importer(files, new MemoryBlockstore(), options)) last = entry.cid.toString()
+  return last
+}
 
 describe('three nodes', function () {
   this.timeout(120_000)
@@ -84,6 +97,24 @@ describe('three nodes', function () {
     assert.equal(got.code, 0, got.stderr)
     for (const name of names) assert.equal(readFileSync(`${target}/${name}`, 'utf8'), name === 'empty' ? '' : `this is ${name}`)
     assert.ok(readFileSync(`${target}/large`).equals(someBytes(3_000_000, 7)))
+    // The folder's CID is that of any IPFS tool, the same on every node, and leads back to the folder from there.
+    const cid = put.stdout.trim().split('\n').at(-1) ?? ''
+    const known = await importedCid([...names, 'large'].map((path) => ({ path, content: readFileSync(`${folder}/${path}`) })))
+    assert.equal(cid, known)
+    for (const node of [a, b]) assert.equal((await node.json<{ cid: string }>('stat', '/folder')).cid, known)
+    const byCid = world.path('folder.by-cid')
+    assert.equal((await a.run('get', cid, '-o', byCid)).code, 0)
+    assert.ok(readFileSync(`${byCid}/deep/er/2`, 'utf8').endsWith('deep/er/2'))
+    const car = world.path('folder.car')
+    const exported = await b.run('export', '/folder', car)
+    assert.equal(exported.code, 0, exported.stderr)
+    const archive = await CarReader.fromBytes(readFileSync(car))
+    assert.deepEqual((await archive.getRoots()).map(String), [known])
+    assert.ok(statSync(car).size > 3_000_000)
+    assert.equal((await b.json<{ corrupt: number; checked: number }>('verify', cid)).corrupt, 0)
+    const asFile = await b.run('get', cid)
+    assert.equal(asFile.code, 2)
+    assert.match(asFile.stderr, /is a folder: say where it should go with -o FOLDER/)
     assert.deepEqual(readdirSync(target).sort(), [...new Set(names.map((name) => name.split('/')[0] ?? '')), 'large'].sort())
   })
 

@@ -198,7 +198,10 @@ describe('a full node', function () {
   const world = new World()
   const maxBytes = 64 * mebibyte
   const nodes: TestNode[] = []
-  const options = { args: ['--max-storage', '64MiB'], env: { MESH_NODE_STORAGE_MIN_FREE_SPACE: '0' } }
+  const options = {
+    args: ['--max-storage', '64MiB'],
+    env: { MESH_NODE_STORAGE_MIN_FREE_SPACE: '0', MESH_NODE_STORAGE_KEEP_REMOVED: process.env.MESH_NODE_STORAGE_KEEP_REMOVED ?? '2s' },
+  }
   let sampler: Sampler | undefined
 
   before(async () => {
@@ -255,6 +258,26 @@ describe('a full node', function () {
     const refused = await a.run('quota', 'set', '60MiB', '--reserved', '70MiB')
     assert.equal(refused.code, 2)
     assert.match(refused.stderr, /more is reserved/)
+  })
+
+  it('gets its space back when files are removed, everywhere: on the disk, too', async () => {
+    const [a, b, c] = nodes
+    assert.ok(a !== undefined && b !== undefined && c !== undefined)
+    const before = await Promise.all(nodes.map(async (node) => (await node.client().quota()).usedBytes))
+    assert.ok(before.every((bytes) => bytes > 20 * mebibyte), String(before))
+    await a.client().remove('/old', { recursive: true })
+    await b.client().remove('/new')
+    for (const node of nodes) {
+      await eventually(async () => (await node.status()).blobs === 0, `${node.name} to let go of all blobs`, 60_000)
+      let last = ''
+      await eventually(async () => {
+        const { usedBytes, reclaimableBytes } = await node.client().quota()
+        last = `${String(usedBytes)} bytes used, ${String(reclaimableBytes)} of them to be reclaimed, ${String(diskBytes(node.home))} on disk`
+        return usedBytes < 20 * mebibyte && diskBytes(node.home) < 24 * mebibyte
+      }, `${node.name} to have its space back`, 60_000).catch((error: unknown) => {
+        throw new Error(last, { cause: error })
+      })
+    }
   })
 
   it('shrinks below what it has used, politely: all stays readable', async () => {

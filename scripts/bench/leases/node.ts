@@ -83,8 +83,7 @@ const orders = {
     const ready = new Promise((resolve) => consensus.on('ready', resolve))
     void consensus.run(never)
     await ready
-    const components = { consensus, store: store.meta('lease-history'), rpc: net.rpc, connections: net, hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog }
-    leases = createLeases(components, { self: net.self, readings })
+    leases = createLeases({ consensus, store: store.meta('lease-history'), rpc: counted, connections: net, hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog }, { self: net.self, readings })
     void leases.run(never)
     return {}
   },

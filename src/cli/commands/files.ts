@@ -38,12 +38,12 @@ export function fileCommands(register: Register): void {
     context.print(result, () => '')
   })
 
-  register('export <cid> <file>', 'write a CID and all under it as a CAR archive', none, async (context, [what = '', file = '']) => {
+  register('export <what> <file>', 'write a CID or path, and all under it, as a CAR archive', none, async (context, [what = '', file = '']) => {
     const client = context.client()
     let cid = what
     if (what.startsWith('/')) {
       const info = await client.stat(what, { signal: context.signal })
-      if (info.cid === null) throw new CliError('USAGE', `${what} is a folder: export its files one by one`, { path: what })
+      if (info.cid === null) throw new CliError('USAGE', `in ${what} there are files where folders are, too, and an archive cannot hold both: move them away first`, { path: what })
       cid = info.cid
     }
     const chunks = await client.exportCar(cid, { signal: context.signal })

@@ -135,6 +135,8 @@ function described(lease: LeaseInfo): string {
     ['node', lease.holder],
     ['token', String(lease.token)],
     ['ttl', lease.ttlMs === null ? null : formatDuration(lease.ttlMs)],
+    ['expires in', lease.expiresInMs === null ? null : formatDuration(lease.expiresInMs)],
+    ['valid for', lease.validForMs === null ? null : formatDuration(lease.validForMs)],
     ['renewals', lease.renewals === null ? null : `${String(lease.renewals)}${lease.maxRenewals === null || lease.maxRenewals < 0 ? '' : ` of ${String(lease.maxRenewals)}`}`],
   ]
   const shown = rows.filter((row): row is [string, string] => row[1] !== null)

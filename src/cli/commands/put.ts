@@ -18,6 +18,7 @@ interface Options {
   replicas?: string
   pin?: boolean
   wait?: boolean
+  lease?: string
 }
 
 export function putCommand(register: Register): void {
@@ -44,6 +45,7 @@ function withPutOptions(command: Command): void {
     .option('--replicas <number>', 'on how many nodes it should be')
     .option('--pin', 'never evict it here')
     .option('--wait', 'return when that many nodes have it')
+    .option('--lease <id>', 'only while this lease of this node holds, and under its token')
 }
 
 /** Large enough that a call costs nothing beside its bytes. */
@@ -74,6 +76,7 @@ function putOptionsOf(options: Options): PutOptions {
     ...(options.replicas === undefined ? {} : { replicas: replicasOf(options.replicas) }),
     ...(options.pin === true ? { pin: true } : {}),
     ...(options.wait === true ? { wait: true } : {}),
+    ...(options.lease === undefined ? {} : { lease: options.lease }),
   }
 }
 

@@ -14,8 +14,12 @@ import { acquireOf, withAcquireFlags } from './leases.js'
 const lookEveryMs = 500
 /** A renewal that fails can be tried again before the time is up. */
 const renewAfterShare = 1 / 3
-/** A command that was told to stop gets this long to obey; it has no lease any more. */
+/**
+ * A command that was told to stop gets this long to obey, and of a short TTL a quarter: it is told so much before the
+ * last moment for which the node has vouched, and killed at that moment.
+ */
 const killMs = 1_000
+const killShare = 1 / 4
 
 /** `lease run`: a command that runs only while its lease holds. */
 export function runUnderLeaseCommand(register: Register): void {
@@ -38,6 +42,7 @@ class Guarded {
   readonly #context: Context
   readonly #lease: LeaseInfo
   readonly #ttlMs: number
+  readonly #killMs: number
   #validUntilMs: number
   #renewAtMs: number
   #mayRenew = true
@@ -49,7 +54,8 @@ class Guarded {
     this.#context = components.context
     this.#lease = lease
     this.#ttlMs = lease.ttlMs ?? 0
-    this.#validUntilMs = sentMs + (lease.expiresInMs ?? 0)
+    this.#validUntilMs = sentMs + (lease.validForMs ?? 0)
+    this.#killMs = Math.min(killMs, this.#ttlMs * killShare)
     this.#renewAtMs = sentMs + this.#ttlMs * renewAfterShare
   }
 
@@ -78,7 +84,8 @@ class Guarded {
       this.#timer = undefined
       process.off('exit', dieWithUs)
       this.#context.signal.removeEventListener('abort', passOn)
-      if (this.#lost === undefined) await this.#giveBack()
+      // Also of a lease that was taken away: the node waits for this, and gives it to others at once.
+      await this.#giveBack()
     }
   }
 
@@ -87,26 +94,26 @@ class Guarded {
       const failure = await this.#ask().then(() => undefined, (error: unknown) => error)
       if (this.#timer === undefined) return
       if (isOver(failure)) this.#lost = messageOf(failure)
-      else if (nowMs() >= this.#validUntilMs) this.#lost = failure === undefined ? 'its time was up' : messageOf(failure)
+      else if (nowMs() >= this.#validUntilMs - this.#killMs) this.#lost = failure === undefined ? 'its time was up' : messageOf(failure)
       if (this.#lost === undefined) {
         this.#again(look)
         return
       }
       send('SIGTERM')
-      this.#timer = setTimeout(() => { send('SIGKILL') }, killMs)
+      this.#timer = setTimeout(() => { send('SIGKILL') }, this.#killMs)
     }
     this.#again(look)
   }
 
   #again(look: () => Promise<void>): void {
-    const leftMs = this.#validUntilMs - nowMs()
+    const leftMs = this.#validUntilMs - this.#killMs - nowMs()
     this.#timer = setTimeout(() => { void look() }, Math.max(0, Math.min(lookEveryMs, leftMs)))
   }
 
   /** Whether it still holds; renewed when a good part of its time is over. */
   async #ask(): Promise<void> {
     const sentMs = nowMs()
-    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(this.#validUntilMs - sentMs)))
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(this.#validUntilMs - this.#killMs - sentMs)))
     let lease: LeaseInfo | undefined
     if (this.#mayRenew && sentMs >= this.#renewAtMs) {
       try {
@@ -120,20 +127,23 @@ class Guarded {
     }
     lease ??= await this.#client.lease(this.#lease.leaseId, { signal })
     if (lease.state !== 'active') throw new ClientError('NOT_ACTIVE', `it is ${lease.state}${lease.history?.at(-1) === undefined ? '' : `: ${lease.history.at(-1)?.reason ?? ''}`}`)
-    this.#validUntilMs = Math.max(this.#validUntilMs, sentMs + (lease.expiresInMs ?? 0))
+    this.#validUntilMs = Math.max(this.#validUntilMs, sentMs + (lease.validForMs ?? 0))
   }
 
   async #giveBack(): Promise<void> {
     try {
       await this.#client.releaseLease(this.#lease.leaseId)
     } catch (error) {
-      this.#context.say(`the lease was not released (${messageOf(error)}); it ends by itself`)
+      if (this.#lost === undefined) this.#context.say(`the lease was not released (${messageOf(error)}); it ends by itself`)
     }
   }
 }
 
+/** A node that stops, or is gone, has no leases when it comes back; others get this one at once where it can say so. */
+const overCodes = ['NOT_ACTIVE', 'NOT_FOUND', 'STOPPING', 'NOT_RUNNING']
+
 function isOver(error: unknown): boolean {
-  return ['NOT_ACTIVE', 'NOT_FOUND'].includes(codeOf(error) ?? '')
+  return overCodes.includes(codeOf(error) ?? '')
 }
 
 /** Whichever of the two clocks ran further: a laptop's sleep shows in one of them only. */

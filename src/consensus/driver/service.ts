@@ -14,6 +14,7 @@ import type { LossReason, NodeEffect } from '../node.js'
 import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
+import type { AcquireInit } from '../rounds/acquire.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
 import { isMemoryLost } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
@@ -78,7 +79,7 @@ export class Consensus {
   #node: Node | undefined
   #operations: Operations | undefined
   #voter: Voter | undefined
-  #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void }[] = []
+  #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
   #writing: Promise<void> | undefined
   #noting: Promise<void> | undefined
   /** Of the last batch in the database, and of the last that the second file knows of, too: only that one may be told. */
@@ -89,6 +90,8 @@ export class Consensus {
   #cancelWake: (() => void) | undefined
   #signal: AbortSignal | undefined
   #failed: unknown
+  /** Ends whoever waits here when the disk fails: operations under way, and `run` itself. */
+  readonly #failing = new AbortController()
   #lastSession: SessionId | undefined
   readonly counters = { operations: 0, granted: 0, lost: 0, contended: 0, noQuorum: 0, batches: 0, batchChanges: 0 }
 
@@ -118,8 +121,10 @@ export class Consensus {
     this.#transport.start(signal)
     this.#input((node, now) => { node.start(now) })
     await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve()
-      signal.addEventListener('abort', () => { resolve() }, { once: true })
+      for (const end of [signal, this.#failing.signal]) {
+        if (end.aborted) resolve()
+        end.addEventListener('abort', () => { resolve() }, { once: true })
+      }
     })
     this.#cancelWake?.()
     await this.#settled()
@@ -178,7 +183,7 @@ export class Consensus {
   }
 
   /** Throws HELD (facts holder, token), NO_SESSION, NO_QUORUM, CONTENDED, CANCELLED. */
-  async acquire(scope: string, options: CallLimits & { payload?: Uint8Array; op?: string } = {}): Promise<Value> {
+  async acquire(scope: string, options: CallLimits & { payload?: AcquireInit['payload']; op?: string } = {}): Promise<Value> {
     checkScope(scope)
     const end = await this.#call(options, (operations, ended) => operations.acquire(scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes }, ended))
     return granted(end, scope)
@@ -406,7 +411,7 @@ export class Consensus {
     const now = this.#init.readings()
     const replies = requests.map((request) => {
       const reply = voter.handle(request, now)
-      return new Promise<Reply>((resolve) => { this.#held.push({ reply, resolve }) })
+      return new Promise<Reply>((resolve, reject) => { this.#held.push({ reply, resolve, reject }) })
     })
     if (voter.forgot && !this.#startingAnew) {
       this.#startingAnew = true
@@ -502,11 +507,16 @@ export class Consensus {
     this.#input((fresh, now) => { fresh.start(now) })
   }
 
-  /** The disk does not do as it should: nothing is promised from here on. */
+  /**
+   * The disk does not do as it should: nothing is promised from here on. Whoever waits is told so at once; replies that
+   * wait for the disk are never sent. What is held lapses with the session, which is not renewed any more.
+   */
   #fail(error: unknown): void {
     if (this.#failed !== undefined) return
     this.#failed = error
     this.#components.log.error('the lease store failed', { error: messageOf(error) })
+    for (const { reject } of this.#held.splice(0)) reject(storeFailed(error))
+    this.#failing.abort(storeFailed(error))
   }
 
   #ops(): Operations {
@@ -524,16 +534,20 @@ export class Consensus {
 
   async #promise<T>({ signal }: CallLimits, begin: (operations: Operations, settle: (value: T) => void, fail: (error: Error) => void) => Running): Promise<T> {
     signal?.throwIfAborted()
+    if (this.#failed !== undefined) throw storeFailed(this.#failed)
     const operations = this.#ops()
     return new Promise<T>((resolve, reject) => {
       let running: Running | undefined
       const onAbort = (): void => { this.#input(() => { running?.cancel() }) }
-      const onStop = (): void => { reject(new ConsensusError('CLOSED', 'this node is stopping')) }
+      const onStop = (): void => { finish(); reject(new ConsensusError('CLOSED', 'this node is stopping')) }
+      const onFail = (): void => { finish(); reject(storeFailed(this.#failed)) }
       const finish = (): void => {
         signal?.removeEventListener('abort', onAbort)
         this.#signal?.removeEventListener('abort', onStop)
+        this.#failing.signal.removeEventListener('abort', onFail)
       }
       this.#signal?.addEventListener('abort', onStop, { once: true })
+      this.#failing.signal.addEventListener('abort', onFail, { once: true })
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#input(() => {
         try {
@@ -545,6 +559,10 @@ export class Consensus {
       })
     })
   }
+}
+
+function storeFailed(error: unknown): ConsensusError {
+  return new ConsensusError('CLOSED', `this node's lease store failed: ${messageOf(error)}`, {}, { cause: error })
 }
 
 function noSession(): ConsensusError {

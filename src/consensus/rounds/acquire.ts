@@ -13,7 +13,8 @@ import type { Value } from '../value.js'
 export interface AcquireInit {
   readonly session: SessionId
   readonly op: string
-  readonly payload: Uint8Array
+  /** A function is pure and is given the value that the new one replaces: what it leaves behind may concern the next holder. */
+  readonly payload: Uint8Array | ((before: Value | undefined) => Uint8Array)
   /** The highest token of the scope that this node gave up or acknowledged a revocation for. Asked when the value is read. */
   readonly relinquished: () => number
 }
@@ -31,7 +32,7 @@ export function acquire(init: AcquireInit): ChangeFunction<AcquireAnswer> {
       const isRetry = value.op === op && sameSession(holder, session)
       if (isRetry && value.token > init.relinquished()) return { kind: 'keep', answer: { kind: 'mine', value } }
     }
-    const taken: Value = { holder: session, token: token + 1, op, payload }
+    const taken: Value = { holder: session, token: token + 1, op, payload: typeof payload === 'function' ? payload(value) : payload }
     return { kind: 'set', value: taken, answer: { kind: 'mine', value: taken } }
   }
 }

@@ -12,14 +12,16 @@ export interface ReleaseInit {
   readonly session: SessionId
   readonly token: number
   readonly op: string
+  /** Nobody here knows how it was held, so what its payload says must reach whoever acquires it next. */
+  readonly isOrphan?: boolean
 }
 
 export type ReleaseAnswer = { readonly kind: 'released'; readonly value: Value } | { readonly kind: 'gone'; readonly value: Value | undefined }
 
 export function release(init: ReleaseInit): ChangeFunction<ReleaseAnswer> {
   return ({ value }) => {
-    if (isHeldBy(value, init.session, init.token)) {
-      const free: Value = { holder: null, token: init.token, op: init.op, payload: noBytes }
+    if (value !== undefined && isHeldBy(value, init.session, init.token)) {
+      const free: Value = { holder: null, token: init.token, op: init.op, payload: init.isOrphan === true ? value.payload : noBytes }
       return { kind: 'set', value: free, answer: { kind: 'released', value: free } }
     }
     if (value !== undefined && value.holder === null && value.op === init.op) return { kind: 'keep', answer: { kind: 'released', value } }

@@ -59,6 +59,7 @@ export const queries = {
     replicas: { type: 'string', pattern: '^[1-9][0-9]{0,2}$' },
     pin: flagText,
     wait: flagText,
+    lease: { ...name, maxLength: 64, description: 'ID of an exclusive lease of this node, under whose token the file is written' },
   }),
   remove: record({ recursive: flagText }),
   read: record({ ticket: { type: 'string', maxLength: 64 } }),
@@ -99,7 +100,8 @@ const transition = answer({
 const lease = {
   ...answer({
     leaseId: text, scope: text, mode: { type: 'string', enum: ['exclusive', 'shared'] }, holder: text, agent: text, token: count, state: leaseState,
-    renewals: orNull(count), maxRenewals: orNull({ type: 'integer' }), ttlMs: orNull({ type: 'number' }), expiresInMs: orNull({ type: 'number' }),
+    renewals: orNull(count), maxRenewals: orNull({ type: 'integer' }), ttlMs: orNull({ type: 'number' }), expiresInMs: orNull({ type: 'number', description: 'What is left of the TTL' }),
+    validForMs: orNull({ type: 'number', description: 'How long this answer may be relied on, counted from when the request was sent' }),
   }),
 }
 

@@ -109,7 +109,9 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     if (request.is404 || (route !== undefined && openRoutes.has(route))) return
     void reply.header('cache-control', 'no-store')
     if (!hasTicket(tickets, request)) access.checkToken(request.headers)
-    if (node.state() === 'stopping') throw new HttpError('STOPPING', 'the node is stopping and takes no more requests')
+    // Whoever was told to stop says that it did: the stop waits for that.
+    const isGivingBack = request.method === 'DELETE' && route === '/api/v1/leases/:leaseId'
+    if (node.state() === 'stopping' && !isGivingBack) throw new HttpError('STOPPING', 'the node is stopping and takes no more requests')
   })
   server.addHook('onResponse', async (request, reply) => {
     requests.record(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000)

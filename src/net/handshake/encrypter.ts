@@ -8,12 +8,16 @@ import type { Refusal } from './refusal.js'
 import { shakeHands } from './handshake.js'
 import type { HandshakeComponents, HandshakeInit } from './handshake.js'
 import type { HandshakeRole } from './transcript.js'
+import { delayed } from '../transport/delay.js'
+import { socketOf } from '../transport/sockets.js'
 
 export interface AdmissionEncrypterInit extends HandshakeInit {
   /** `/mesh/tls/1`: not the inner one's, so that a stranger's node finds no common protocol and stops there. */
   protocol: string
   self: NodeId
   onRefused: (peer: NodeId, refusal: Refusal) => void
+  /** For tests: how much later than sent bytes to a peer leave. */
+  delayMs?: ((peer: NodeId) => number) | undefined
 }
 
 /**
@@ -35,19 +39,19 @@ export class AdmissionEncrypter implements ConnectionEncrypter {
   }
 
   async secureInbound<Stream extends SecurableStream = MultiaddrConnection>(connection: Stream, options?: SecureConnectionOptions): Promise<SecuredConnection<Stream>> {
-    const hangUp = new HangUpWatch(connection)
+    const hangUp = watchOf(connection)
     return this.#admit(await this.#inner.secureInbound(connection, options), 'responder', hangUp, options)
   }
 
   async secureOutbound<Stream extends SecurableStream = MultiaddrConnection>(connection: Stream, options?: SecureConnectionOptions): Promise<SecuredConnection<Stream>> {
-    const hangUp = new HangUpWatch(connection)
+    const hangUp = watchOf(connection)
     return this.#admit(await this.#inner.secureOutbound(connection, options), 'initiator', hangUp, options)
   }
 
   async #admit<Stream extends SecurableStream>(
     secured: SecuredConnection<Stream>,
     role: HandshakeRole,
-    hangUp: HangUpWatch,
+    hangUp: HangUpWatch | undefined,
     options: SecureConnectionOptions | undefined,
   ): Promise<SecuredConnection<Stream>> {
     const remote = asNodeId(secured.remotePeer.toString())
@@ -58,19 +62,21 @@ export class AdmissionEncrypter implements ConnectionEncrypter {
     const onAbort = (): void => controller.abort(options?.signal?.reason)
     options?.signal?.addEventListener('abort', onAbort, { once: true })
     let cancel: Cancel = () => undefined
-    hangUp.start(() => {
+    hangUp?.start(() => {
       // What came before the end may still be on its way through the inner layer.
       cancel = this.#components.clock.setTimer(afterHangUpMs, () => controller.abort(new NetError('UNAVAILABLE', 'the other side hung up during the handshake')))
     })
     try {
       const parties = { role, self: this.#init.self, remote }
       const admitted = await shakeHands(secured.conn, parties, this.#components, this.#init, controller.signal)
-      return { ...secured, conn: { ...secured.conn, ...admitted } }
+      const conn = { ...secured.conn, ...admitted }
+      const { delayMs } = this.#init
+      return { ...secured, conn: delayMs === undefined ? conn : delayed(conn, this.#components.clock, () => delayMs(remote)) }
     } catch (error) {
       if (error instanceof AdmissionRefusedError) this.#init.onRefused(remote, error.refusal)
       throw error
     } finally {
-      hangUp.stop()
+      hangUp?.stop()
       cancel()
       options?.signal?.removeEventListener('abort', onAbort)
     }
@@ -79,6 +85,11 @@ export class AdmissionEncrypter implements ConnectionEncrypter {
 
 /** A busy machine may take this long to work through what had arrived before the end. */
 const afterHangUpMs = 1_000
+
+/** A layer that works on the socket itself sees its end, and would not be given one whose source somebody has changed. */
+function watchOf(connection: SecurableStream): HangUpWatch | undefined {
+  return socketOf(connection) === undefined ? new HangUpWatch(connection) : undefined
+}
 
 /**
  * Sees the end of the raw connection. The TLS layer of this libp2p does not pass it on while nobody has closed its other

@@ -77,10 +77,12 @@ function createFairMuxer(factory: StreamMuxerFactory, init: StreamMuxerInit = {}
 }
 
 /**
- * Below this round trip, ms, a window of 256 KiB carries more than 128 MB/s and need not grow. Yamux measures in whole
- * milliseconds.
+ * A link shorter than this, ms, counts as so long. Windows double when half of one was used up within four round trips:
+ * on a line of a machine or a LAN a window of 256 KiB then grows from 26 MB/s on, 512 KiB from 52 and 1 MiB from 104. The
+ * wait behind a full window stays at 10 ms; without this a transfer would stand still for as long as two busy event
+ * loops take to answer each other.
  */
-const growthRttMsMin = 2
+const roundTripMsMin = 1.25
 /** A busy moment when the connection is made must not pass for a long link: the least of a few is taken. */
 const firstPings = 10
 
@@ -88,8 +90,8 @@ const firstPings = 10
  * Yamux doubles a stream's window whenever it was emptied within four round trips, and takes its last ping for the round
  * trip. That ping stood in line with the bulk data, so a window that has grown makes the round trip seem longer, which
  * lets it grow on: megabytes stand in the sockets, and a small message waits behind them. The least round trip seen is
- * the length of the link without any queue (as in Cardwell et al., "BBR", 2016); with that, windows grow on long links
- * only.
+ * the length of the link without any queue (as in Cardwell et al., "BBR", 2016); with that, windows grow where the line
+ * can carry them.
  */
 function steadyRtt(muxer: StreamMuxer): void {
   const getRtt: unknown = Reflect.get(muxer, 'getRTT')
@@ -102,7 +104,7 @@ function steadyRtt(muxer: StreamMuxer): void {
   }
   Reflect.set(muxer, 'getRTT', () => {
     sample()
-    return leastMs >= growthRttMsMin && Number.isFinite(leastMs) ? leastMs : 0
+    return Number.isFinite(leastMs) ? Math.max(leastMs, roundTripMsMin) : 0
   })
   const measure = async (): Promise<void> => {
     for (let i = 0; i < firstPings; i++) {
@@ -122,6 +124,26 @@ function watch(stream: Stream, outgoing: FairQueue): void {
     fate.finished = true
   })
   intercept(stream, 'reset', () => markBroken(stream, true))
+  updateByHalves(stream)
+}
+
+/** Yamux's number for a stream that both sides know. */
+const established = 3
+
+/**
+ * Yamux gives back the window with every chunk that is read: sixteen small messages a mebibyte, each a record of TLS and
+ * a call of the kernel on both sides. Half a window at a time is enough (as TCP does it, RFC 9293 §3.8.6.2.2): the other
+ * half keeps the sender busy meanwhile. Where this yamux has other insides, it does as it likes.
+ */
+function updateByHalves(stream: Stream): void {
+  const update: unknown = Reflect.get(stream, 'sendWindowUpdate')
+  if (typeof update !== 'function') return
+  Reflect.set(stream, 'sendWindowUpdate', () => {
+    const window: unknown = Reflect.get(stream, 'recvWindow')
+    const left: unknown = Reflect.get(stream, 'recvWindowCapacity')
+    if (Reflect.get(stream, 'state') === established && typeof window === 'number' && typeof left === 'number' && left > window / 2) return
+    Reflect.apply(update, stream, [])
+  })
 }
 
 function intercept(stream: Stream, name: 'remoteCloseWrite' | 'reset', before: () => void): void {

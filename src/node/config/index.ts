@@ -2,7 +2,7 @@
 export { configTemplate, editConfig } from './edit.js'
 export { ConfigError } from './errors.js'
 export { parseConfigFile } from './file.js'
-export { splitHostPort } from './kinds.js'
+export { readDelay, readStep, splitHostPort } from './kinds.js'
 export { fromText, loadConfig, requireSetting } from './load.js'
 export type { LoadedConfig, Origin } from './load.js'
 export { editDistance, nearestName, resolveName } from './names.js'

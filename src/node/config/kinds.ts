@@ -146,3 +146,24 @@ export function splitHostPort(value: string): { host: string; port: number } | u
   const port = Number(match[2])
   return port > 65_535 ? undefined : { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port }
 }
+
+/** `sydney/new-york=100ms`, `*=20ms`, or a node's ID for a region. */
+export const delays = listOf('delays such as "sydney/new-york=100ms"', (item) => readDelay(item) !== undefined)
+
+/** One way, ms; `to` undefined: to anybody but `from` itself. */
+export function readDelay(item: string): { from: string; to: string | undefined; delayMs: number } | undefined {
+  const match = /^([^/=]{1,64})(?:\/([^/=]{1,64}))?=(.{1,16})$/u.exec(item)
+  const delayMs = parseDuration(match?.[3] ?? '')
+  return match === null || delayMs === undefined || delayMs > delayMsMax ? undefined : { from: match[1] ?? '', to: match[2], delayMs }
+}
+
+/** Longer than to the moon, and shorter than the deadlines of pings. */
+const delayMsMax = 5_000
+
+/** `50:1`: from 50 times slower on, after one slow write. */
+export const steps = listOf('FACTOR:WRITES such as "50:1"', (item) => readStep(item) !== undefined)
+
+export function readStep(item: string): { factor: number; slowWrites: number } | undefined {
+  const match = /^(\d{1,6}(?:\.\d{1,6})?):([1-9]\d{0,5})$/.exec(item)
+  return match === null ? undefined : { factor: Number(match[1]), slowWrites: Number(match[2]) }
+}

@@ -27,6 +27,9 @@ export interface ConfigSources {
 /** Variables that are not settings. */
 const otherVariables = new Set(['MESH_NODE_HOME', 'MESH_NODE_URL', 'MESH_NODE_TOKEN'])
 
+/** Nobody sets this by accident: a delay that was left in a file must not slow a node down for good. */
+const delayAllowed = 'MESH_NODE_TEST_DELAY_ALLOWED'
+
 /** flag > environment > file > default, each checked, then all of it together. Throws `ConfigError`. */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const source = readSource(sources.file)
@@ -55,7 +58,11 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   settleTwins(values, origins)
   settleFactors(values, origins)
   const config = Object.fromEntries(values) as Config
-  checkTogether(config, (name) => where(name, origins, fromFile, sources.file))
+  const at = (name: SettingName): string => where(name, origins, fromFile, sources.file)
+  checkTogether(config, at)
+  if (config['network.test_delay'].length > 0 && sources.environment[delayAllowed] !== '1') {
+    throw new ConfigError('BAD_CONFIG', `${at('network.test_delay')} makes this node slow on purpose, for tests; it needs ${delayAllowed}=1 in the environment`, { key: 'network.test_delay' })
+  }
   return {
     config: config['node.name'] === '' ? { ...config, 'node.name': hostname().slice(0, 64) } : config,
     origins,

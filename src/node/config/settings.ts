@@ -1,4 +1,4 @@
-import { choice, duration, flag, hostNames, hostPort, integer, label, multiaddrs, number, pathInside, size } from './kinds.js'
+import { choice, delays, duration, flag, hostNames, hostPort, integer, label, multiaddrs, number, pathInside, size, steps } from './kinds.js'
 import type { Kind, Setting } from './kinds.js'
 
 const setting = <T>(kind: Kind<T>, initial: T, meaning: string): Setting<T> => ({
@@ -29,6 +29,7 @@ export const settings = {
   'network.mdns': setting(flag, true, 'Find members of the mesh on the local network.'),
   'network.upnp': setting(flag, false, 'Ask the router to forward a port.'),
   'network.relay': setting(flag, false, 'Pass traffic on for members who cannot reach each other directly.'),
+  'network.test_delay': setting(delays, [], 'For tests only: what this node sends to nodes of a region leaves so much later ("sydney/new-york=100ms", both ways if both have it). Needs MESH_NODE_TEST_DELAY_ALLOWED=1.'),
 
   'storage.enabled': setting(flag, true, 'Whether this node stores anything for others.'),
   'storage.max_storage': setting(size, 100e9, 'All that the node may use on disk, its own bookkeeping included.'),
@@ -37,6 +38,7 @@ export const settings = {
   'storage.min_free_space': setting(size, 2 ** 30, 'Free space to leave on the disk itself, whatever max_storage says.'),
   'storage.auto_evict': setting(flag, true, 'Make room by itself when it is needed. Also known as storage.eviction.auto_evict.'),
   'storage.eviction_strategy': setting(evictionStrategies, 'hybrid', 'What goes first. Also known as storage.eviction.strategy.'),
+  'storage.keep_removed': setting(duration, 20_000, 'How long the content of a removed file stays on disk before its space is given back.'),
 
   'storage.replication.default_factor': setting(integer(1, 1000), 3, 'Copies of a file of normal priority, where the mesh has room.'),
   'storage.replication.high_priority_factor': setting(integer(1, 1000), 5, 'Copies of a critical file.'),
@@ -62,19 +64,31 @@ export const settings = {
   'lease.history_retention_days': setting(integer(0, 36_500), 30, 'How long records are kept.'),
 
   'lease_optimization.min_improvement_ratio': setting(number(1, 1000), 1.5, 'How much better everybody must be off before a lease moves.'),
-  'lease_optimization.steal_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long a range stays after a move.'),
+  'lease_optimization.steal_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long a range stays after a move. Also known as migration.migration_cooldown_ms.'),
   'lease_optimization.history_window_secs': setting(integer(1, 604_800), 300, 'How far back accesses count.'),
   'lease_optimization.predictive_positioning': setting(flag, true, 'Move leases ahead of when they will be wanted.'),
   'lease_optimization.correlation_threshold': setting(number(0, 1), 0.8, 'From what correlation on blocks move together.'),
 
-  'fairness.max_consecutive_ownership': setting(integer(1, 1_000_000), 100, 'Turns in a row before a waiting region gets one.'),
+  'fairness.max_consecutive_ownership': setting(integer(1, 1_000_000), 100, 'Refusals in a row before a region that would be better served gets its turn.'),
   'fairness.starvation_timeout_ms': setting(integer(0, 86_400_000), 60_000, 'How long a region waits at most.'),
 
   'migration.min_latency_factor': setting(number(1, 1000), 2, 'How much slower a remote write must be before a lease moves for it.'),
-  'migration.slow_write_threshold': setting(integer(1, 1_000_000), 3, 'How many slow writes it takes.'),
-  'migration.migration_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long to rest after a move.'),
+  'migration.slow_write_threshold': setting(integer(1, 1_000_000), 3, 'How many slow writes it takes, policy basic, from 10 times slower on.'),
+  'migration.migration_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long to rest after a move. Also known as lease_optimization.steal_cooldown_ms.'),
   'migration.max_concurrent_migrations': setting(integer(1, 100_000), 100, 'Moves at once.'),
   'migration.predictive_migration': setting(flag, true, 'Move data along with predicted leases.'),
+
+  'volumes.migration.adaptive_slow_writes': setting(steps, ['50:1', '10:2', '5:3', '2:5', '0:10'], 'One writer, policy adaptive: from FACTOR times slower than local on, a range moves after WRITES slow writes.'),
+  'volumes.migration.basic_slow_writes': setting(steps, ['5:5', '0:10'], 'The same for policy basic, below 10 times; from 10 times on see migration.slow_write_threshold.'),
+  'volumes.migration.local_latency_ms': setting(number(0.001, 10_000), 1, 'What a local write is taken to last at least.'),
+  'volumes.migration.own_latency_ms': setting(number(0, 60_000), 100, 'Several writers: who waits no longer than this does not ask for a move.'),
+  'volumes.migration.third_place_advantage': setting(number(1, 1000), 1.1, 'How much better than at any writer it must be at a third place.'),
+  'volumes.migration.decay': setting(duration, 300_000, 'An access this long ago weighs 1/e of one now.'),
+  'volumes.migration.hysteresis': setting(number(1, 1000), 32, 'Each recent move of a range multiplies what the next one must bring by this.'),
+  'volumes.migration.hysteresis_window': setting(duration, 2_700_000, 'How long a move counts as recent.'),
+  'volumes.migration.evidence': setting(number(0, 100), 3, 'Several writers: standard errors that the benefit must be above nothing.'),
+  'volumes.migration.samples_min': setting(integer(1, 1_000_000), 10, 'Several writers: writes that it takes to judge.'),
+  'volumes.migration.move_rate': setting(size, 10e6, 'Bytes a second that a move is taken to carry: what costs more than it saves stays.'),
 
   'api.listen': setting(hostPort, '127.0.0.1:4780', 'Where the API and the web page are. Keep it on loopback: the API speaks plain HTTP.'),
   'api.hosts': setting(hostNames, [], 'Other names that the API answers to, if something in front of it forwards them.'),
@@ -101,6 +115,7 @@ export const sections: Record<string, string> = {
   lease_optimization: 'When the right to write moves.',
   fairness: 'So that nobody waits for ever.',
   migration: 'When data follows.',
+  'volumes.migration': 'When ranges of volumes move: the finer points.',
   api: 'The API and the web page.',
   log: 'What it says while it runs.',
 }
@@ -115,6 +130,7 @@ export function isSettingName(name: string): name is SettingName {
 export const twins: readonly (readonly [SettingName, SettingName])[] = [
   ['storage.auto_evict', 'storage.eviction.auto_evict'],
   ['storage.eviction_strategy', 'storage.eviction.strategy'],
+  ['lease_optimization.steal_cooldown_ms', 'migration.migration_cooldown_ms'],
 ]
 
 /** `storage.max_storage` → `MESH_NODE_STORAGE_MAX_STORAGE`. */

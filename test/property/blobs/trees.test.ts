@@ -4,12 +4,30 @@ import fc from 'fast-check'
 import { importBytes } from 'ipfs-unixfs-importer'
 import { fixedSize } from 'ipfs-unixfs-importer/chunker'
 import { balanced } from 'ipfs-unixfs-importer/layout'
+import { totalBytesOfFile } from '../../../src/blobs/file-shape.js'
+import { totalBytesBelow } from '../../../src/blobs/folders.js'
 import { MemoryNetwork } from '../../simulation/blobs/twins.js'
 import { bytesOf, collect, makeNode, pieces, quick } from '../../simulation/blobs/world.js'
 
 const profiles = fc.record({ chunkBytes: fc.integer({ min: 1, max: 64 }), linksMax: fc.integer({ min: 2, max: 5 }) })
 
 describe('blobs: trees', () => {
+  it('any size and profile: a size alone tells the block bytes that a folder claims of the file', async function () {
+    this.timeout(30_000)
+    await fc.assert(
+      fc.asyncProperty(profiles, fc.integer({ min: 0, max: 300 }), fc.nat(63), async (profile, chunks, rest) => {
+        const size = chunks * profile.chunkBytes + Math.min(rest, profile.chunkBytes - 1)
+        const blocks = new MemoryBlockstore()
+        const { cid } = await importBytes(bytesOf(size, 1), blocks, {
+          chunker: fixedSize({ chunkSize: profile.chunkBytes }),
+          layout: balanced({ maxChildrenPerNode: profile.linksMax }),
+        })
+        assert.equal(totalBytesOfFile(size, profile), totalBytesBelow(cid, await blocks.get(cid)))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   it('any size and profile: the importer\'s CID, blobs that add up, ranges that are slices, here and from afar', async function () {
     this.timeout(60_000)
     await fc.assert(

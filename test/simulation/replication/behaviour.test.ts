@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { CID } from 'multiformats/cid'
 import { replicationDefaults } from '../../../src/replication/index.js'
 import type { Host } from './mesh.js'
 import { Mesh } from './mesh.js'
@@ -245,6 +246,25 @@ describe('replication: what it does', function () {
     const { StoreRequest } = await import('../../../src/replication/wire/replication.js')
     const body = StoreRequest.encode({ cid: stray.bytes, spine: false, bytes: mib, holders: [], move: false })
     await assert.rejects(mesh.clock.outcome(mesh.hosts[0]!.net.rpc.request(mesh.hosts[1]!.id, 'replication.store', body, { deadlineMs: 60_000 })), { code: 'NOT_FOUND' })
+    await mesh.end()
+  })
+
+  it('lets nobody rely on a copy that no file wants any more', async () => {
+    const mesh = await meshOf(2, 300 * mib)
+    const [a, b] = [mesh.hosts[0]!, mesh.hosts[1]!]
+    const wanted = mesh.put(a, { bytes: mib, replicas: 2 })
+    const stray = cidOf('stray')
+    a.blobs.put(stray, mib)
+    a.replication.heldChanged()
+    await mesh.clock.advance(20_000)
+    const { KeepRequest, KeepResponse } = await import('../../../src/replication/wire/replication.js')
+    const ask = async (cid: string): Promise<{ keeps: boolean; reason: string }> => {
+      const body = KeepRequest.encode({ cid: CID.parse(cid).bytes, attempt: 'one', keepMs: 60_000 })
+      return KeepResponse.decode(await mesh.clock.outcome(b.net.rpc.request(a.id, 'replication.confirmKeep', body, { deadlineMs: 60_000 })))
+    }
+    assert.equal((await ask(wanted.cid)).keeps, true)
+    const { keeps, reason } = await ask(stray.toString())
+    assert.deepEqual([keeps, reason], [false, 'wants to drop it too'])
     await mesh.end()
   })
 })

@@ -17,13 +17,17 @@ export interface ConfirmWorldInit {
   readonly steps: number
   readonly loss: number
   /** A wrong protocol, to see the check fail: the core is bypassed or bent. */
-  readonly broken?: 'no asking' | 'confirms with an intent' | undefined
+  readonly broken?: 'no asking' | 'confirms with an intent' | 'releases nobody' | undefined
+  /** Nobody crashes; then every release arrives, and when all is quiet no promise is left. */
+  readonly calm?: boolean
 }
 
 export interface ConfirmOutcome {
   readonly deletions: number
   readonly attempts: number
   readonly crashes: number
+  /** Promises that stand when the last message has arrived. */
+  readonly promisesLeft: number
   /** The first time that too few copies were left. */
   readonly violation: string | undefined
 }
@@ -74,7 +78,7 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
   const perform = (host: Host, effects: readonly ConfirmEffect[]): void => {
     for (const effect of effects) {
       // A crash may come between any two effects: what was persisted stays, what was not sent never is.
-      if (random.below(400) === 0) {
+      if (init.calm !== true && random.below(400) === 0) {
         crash(host)
         return
       }
@@ -86,7 +90,7 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
           send(effect.to, (_, nowMs) => ({ type: 'keepAnswered', cid: effect.cid, attempt: effect.attempt, from: host.id, keeps: effect.keeps, nowMs }))
           break
         case 'release':
-          send(effect.to, () => ({ type: 'keepReleased', cid: effect.cid, attempt: effect.attempt, from: host.id }))
+          if (init.broken !== 'releases nobody') send(effect.to, () => ({ type: 'keepReleased', cid: effect.cid, attempt: effect.attempt, from: host.id }))
           break
         case 'persistPromise':
           host.disk.set(`${effect.promise.cid} ${effect.promise.to} ${effect.promise.attempt}`, effect.promise)
@@ -113,7 +117,7 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
     host.core = makeCore(host.id, host.disk)
   }
 
-  for (let step = 0; step < init.steps && violation === undefined; step++) {
+  const arrive = (): void => {
     now += random.below(300)
     for (const host of hosts.values()) {
       for (const job of [...host.deleting]) {
@@ -137,6 +141,10 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
       }
       perform(host, host.core.step(input))
     }
+  }
+
+  for (let step = 0; step < init.steps && violation === undefined; step++) {
+    arrive()
     const host = hosts.get(ids[random.below(ids.length)]!)!
     const dice = random.below(100)
     if (!host.up) {
@@ -150,9 +158,15 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
         // It believes that everybody has it: the worst view there is.
         else perform(host, host.core.step({ type: 'dropWanted', cid, attempt: `${host.id.slice(-4)}${String(++host.attempt)}${String(random.below(1e9))}`, holders: ids, floor: init.floor, nowMs: clockOf(host) }))
       }
-    } else if (dice < 47) crash(host)
-    else if (dice < 49) host.clockOffsetMs += random.below(400_000) - 150_000
+    } else if (dice < 47 && init.calm !== true) crash(host)
+    else if (dice < 49 && init.calm !== true) host.clockOffsetMs += random.below(400_000) - 150_000
     else perform(host, host.core.step({ type: 'tick', nowMs: clockOf(host) }))
   }
-  return { deletions, attempts, crashes, violation }
+  // No new tries: what is under way comes to its end.
+  for (let step = 0; init.calm === true && (wire.length > 0 || [...hosts.values()].some((host) => host.deleting.length > 0)); step++) {
+    if (step > 100_000) throw new Error('it never becomes quiet')
+    arrive()
+  }
+  const promisesLeft = [...hosts.values()].reduce((sum, host) => sum + host.core.promises, 0)
+  return { deletions, attempts, crashes, promisesLeft, violation }
 }

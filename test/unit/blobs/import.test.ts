@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { CarReader } from '@ipld/car'
 import { MemoryBlockstore } from 'blockstore-core/memory'
 import { importBytes, importer } from 'ipfs-unixfs-importer'
 import { fixedSize } from 'ipfs-unixfs-importer/chunker'
@@ -210,10 +211,34 @@ describe('blobs: folders', () => {
       assert.deepEqual([...listed].sort(), [...cids].sort())
       const parts = await blobs.blobsOf(folder.cid)
       assert.equal(parts.at(-1)?.cid.toString(), folder.cid.toString())
+      // The name alone, here, and on a node that has nothing of it but names and sizes.
+      const sized = entries.map((entry, i) => ({ ...entry, size: files[i]?.content.length ?? 0 }))
+      const elsewhere = makeNode(new MemoryNetwork(), 2)
+      for (const node of [blobs, elsewhere.blobs]) {
+        const named = await node.nameFolder(sized)
+        assert.equal(named.cid.toString(), folder.cid.toString())
+        assert.equal(named.folders.get('')?.toString(), folder.cid.toString())
+      }
       for (const { cid } of parts) await blobs.drop(cid)
       assert.equal(blocks.bytes.size, 0)
     })
   }
+
+  it('exports a folder that was only named, with the nodes made for it, and stores nothing', async () => {
+    const { blobs, blocks } = makeNode(new MemoryNetwork(), 1)
+    const files = await Promise.all(['x/y/a', 'x/b', 'c'].map(async (path, i) => {
+      const { cid, size } = await blobs.import(pieces(bytesOf(i * 3000 + 1, i + 1)))
+      return { path, cid, size }
+    }))
+    const before = blocks.bytes.size
+    const named = await blobs.nameFolder(files)
+    const reader = await CarReader.fromBytes(await collect(blobs.exportFolderCar(files)))
+    assert.deepEqual((await reader.getRoots()).map(String), [named.cid.toString()])
+    assert.deepEqual([...named.folders.keys()].sort(), ['', 'x', 'x/y'])
+    for (const cid of [...named.folders.values(), ...files.map((file) => file.cid)]) assert.ok(await reader.has(cid), cid.toString())
+    assert.equal(blocks.bytes.size, before)
+    await assert.rejects(blobs.nameFolder([...files, { path: 'c/d', cid: named.cid, size: 1 }]), { code: 'BAD_CID' })
+  })
 
   it('refuses names that are no names', async () => {
     const { blobs } = makeNode(new MemoryNetwork(), 1)

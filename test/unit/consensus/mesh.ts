@@ -8,7 +8,7 @@ import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
 /** Short terms, so that expiry can be waited for. */
-const timing: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 150, tryMs: 300 }
+export const timing: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 150, tryMs: 300 }
 
 export class TestMemoryFile implements MemoryFile {
   sequence: number | undefined
@@ -29,6 +29,8 @@ export interface TestNode {
   readonly store: MemoryKeyValue
   readonly memoryFile: TestMemoryFile
   consensus: Consensus
+  rpc: Rpc
+  connections: Connections
   stop: () => Promise<void>
 }
 
@@ -69,6 +71,8 @@ export class TestMesh {
       rttMs: () => 1,
       on: () => () => undefined,
     }
+    node.rpc = rpc
+    node.connections = connections
     const controller = new AbortController()
     const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
     node.consensus = new Consensus(

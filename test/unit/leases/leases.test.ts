@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { HlcClock, codeOf, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
+import { LeaseError } from '../../../src/leases/index.js'
 import { LeaseService } from '../../../src/leases/service.js'
 import type { LeaseServiceInit } from '../../../src/leases/service.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
-import { TestMesh, until } from '../consensus/mesh.js'
+import { TestMesh, timing, until } from '../consensus/mesh.js'
 import type { TestNode } from '../consensus/mesh.js'
 
 const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
 
 function leasesOf(node: TestNode, init: Partial<LeaseServiceInit> = {}): LeaseService {
   return new LeaseService(
-    { consensus: node.consensus, store: new MemoryKeyValue(), hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog },
-    { self: node.id, readings, ...init },
+    { consensus: node.consensus, store: new MemoryKeyValue(), rpc: node.rpc, connections: node.connections, hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog },
+    { self: node.id, readings, timing, ...init },
   )
 }
 
@@ -38,12 +39,14 @@ describe('leases', () => {
     assert.equal(lease.state, 'active')
     assert.equal(lease.token, 1)
     // No longer than this node's session is good for, whatever the TTL says.
-    assert.ok(lease.expiresInMs! > 0 && lease.expiresInMs! <= 850)
+    assert.ok(lease.validForMs! > 0 && lease.validForMs! <= 850)
+    assert.ok(lease.expiresInMs! > 59_000 && lease.expiresInMs! <= 60_000)
     assert.equal(await code(a.acquire('s', { agent: 'y' })), 'HELD')
     assert.equal(await code(b.acquire('s', { agent: 'y' })), 'HELD')
     assert.deepEqual((await b.isLocked('s')).lease?.agent, 'x')
     assert.equal(await b.hasAgentLease('s', 'x'), true)
-    assert.equal((await b.listByAgent('x'))[0]?.expiresInMs, null)
+    const [seen] = await b.listByAgent('x')
+    assert.deepEqual([seen?.expiresInMs, seen?.validForMs], [null, null])
     assert.deepEqual(a.vouch(lease.leaseId), { scope: 's', token: 1 })
     await a.release(lease.leaseId)
     assert.equal(a.get(lease.leaseId).state, 'released')
@@ -123,7 +126,7 @@ describe('leases', () => {
     assert.equal(await a.forceRelease('x'), 2)
     assert.equal(a.get(own.leaseId).state, 'revoked')
     await until(() => b.counters.revoked === 1)
-    assert.equal((await a.isLocked('other')).locked, false)
+    await until(async () => !(await a.isLocked('other')).locked)
     // In use for less than the cooldown: refused.
     assert.equal(await code(a.steal('kept', { agent: 'z', waitMs: 3000 })), 'REFUSED')
     assert.equal(b.get(kept.leaseId).state, 'active')
@@ -135,11 +138,49 @@ describe('leases', () => {
     b.on('ended', ({ leaseId }) => { ended.push(leaseId) })
     mesh.cuts.add(`${nodes[1]!.id}>${nodes[0]!.id}`)
     await until(() => { try { b.vouch(lease.leaseId); return false } catch (error) { return codeOf(error) === 'STALE_TOKEN' } })
-    assert.equal(b.get(lease.leaseId).expiresInMs, 0)
+    assert.equal(b.get(lease.leaseId).validForMs, 0)
+    assert.ok(b.get(lease.leaseId).expiresInMs! > 40_000)
     await until(async () => (await code(a.acquire('s', { agent: 'y', waitMs: 2000 }))) === undefined)
     mesh.cuts.clear()
     await until(() => ended.includes(lease.leaseId))
     assert.equal(b.get(lease.leaseId).state, 'revoked')
+  })
+
+  it('of a dead node are taken at once, without a wait, when the voters call it dead', async () => {
+    const lease = await b.acquire('s', { agent: 'x', ttlMs: 60_000 })
+    await nodes[1]!.stop()
+    const refusal = await a.acquire('s', { agent: 'y' }).catch((error: unknown) => error as LeaseError)
+    assert.ok(refusal instanceof LeaseError)
+    assert.deepEqual([refusal.code, refusal.facts.agent, refusal.facts.holder], ['HELD', 'x', nodes[1]!.id])
+    // Voters count it as dead some time after its last renewal. From then on the first who asks has it.
+    let code: string | undefined
+    await until(async () => { code = await a.acquire('s', { agent: 'y' }).then(() => undefined, codeOf); return code !== 'HELD' })
+    assert.equal(code, undefined)
+    assert.ok((await a.isLocked('s')).lease!.token > lease.token)
+  })
+
+  it('are given back at a stop: others have them at once, but not while an agent may still act', async () => {
+    const old = await a.acquire('old', { agent: 'x', ttlMs: 60_000 })
+    const fresh = await a.acquire('fresh', { agent: 'x', ttlMs: 60_000 })
+    await until(() => performance.now() > 0 && a.get(fresh.leaseId).validForMs! > 500)
+    const told = performance.now()
+    const validForMs = a.get(fresh.leaseId).validForMs!
+    a.get(old.leaseId)
+    const ended: string[] = []
+    a.on('ended', ({ leaseId, reason }) => {
+      ended.push(reason)
+      // What an agent does that has heard.
+      if (leaseId === old.leaseId) void a.release(leaseId).catch(() => undefined)
+    })
+    const stopping = a.giveAllBack()
+    const first = await b.acquire('old', { agent: 'y', waitMs: 2000 })
+    assert.ok(performance.now() - told < validForMs, 'at once')
+    assert.equal(first.token, old.token + 1)
+    await b.acquire('fresh', { agent: 'y', waitMs: 4000 })
+    assert.ok(performance.now() - told >= validForMs, 'not before its agent must have stopped')
+    await stopping
+    assert.deepEqual(ended, ['the node is stopping', 'the node is stopping'])
+    assert.equal(await code(a.acquire('more', { agent: 'x' })), 'UNAVAILABLE')
   })
 
   it('have settings for the whole mesh', async () => {

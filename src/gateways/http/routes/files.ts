@@ -19,6 +19,7 @@ export interface PutQuery {
   replicas?: string
   pin?: 'true' | 'false'
   wait?: 'true' | 'false'
+  lease?: string
 }
 
 interface PathParams {
@@ -106,6 +107,7 @@ export function putOptions(query: PutQuery): PutOptions {
     ...(query.replicas === undefined ? {} : { replicas: Number(query.replicas) }),
     pin: query.pin === 'true',
     wait: query.wait === 'true',
+    ...(query.lease === undefined ? {} : { lease: query.lease }),
   }
 }
 

@@ -1,0 +1,144 @@
+import type { Socket } from 'node:net'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+type Chunk = Uint8Array | Uint8ArrayList
+
+/**
+ * Bytes that may wait for the reader before the socket is paused. Pausing and resuming costs more than reading 64 KiB, so
+ * it is not done for every chunk; what waits here has left the muxer's window already.
+ */
+const waitingBytesMax = 256 * 1024
+/**
+ * Bytes that may wait in the socket before the sink asks its source for more. The order of what is sent is decided in the
+ * muxer's fair queue, so little may stand behind it; with less than a frame the cipher and the kernel would take turns.
+ */
+const unsentBytesMax = 128 * 1024
+
+/** A socket as libp2p's duplex of iterables. The `error` events of the socket must have a listener already. */
+export class DuplexSocket {
+  readonly source: AsyncGenerator<Chunk>
+  readonly #socket: Socket
+  readonly #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #paused = false
+  #over = false
+  #error: Error | undefined
+  #wakeReader: (() => void) | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (bytes: Buffer) => { this.#take(bytes) })
+    socket.once('end', () => { this.#end() })
+    socket.once('close', () => { this.#end() })
+    socket.on('error', (error) => { this.#end(error) })
+    if (socket.destroyed) this.#end()
+    this.source = this.#makeSource()
+  }
+
+  readonly sink = async (source: AsyncIterable<Chunk> | Iterable<Chunk>): Promise<void> => {
+    const socket = this.#socket
+    let corked = false
+    const uncork = (): void => {
+      corked = false
+      socket.uncork()
+    }
+    try {
+      for await (const chunk of source) {
+        if (socket.destroyed || socket.writableEnded) throw this.#error ?? new Error('the connection is closed')
+        if (!corked) {
+          corked = true
+          socket.cork()
+          // Runs when the promises of this turn are done: what the muxer had ready leaves in one write, and nothing waits.
+          process.nextTick(uncork)
+        }
+        if (chunk instanceof Uint8Array) socket.write(chunk)
+        else for (const part of chunk) socket.write(part)
+        if (socket.writableLength > unsentBytesMax) await this.#drained()
+      }
+      socket.end()
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  }
+
+  async #drained(): Promise<void> {
+    const socket = this.#socket
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        socket.removeListener('drain', end)
+        socket.removeListener('close', end)
+        resolve()
+      }
+      socket.once('drain', end)
+      socket.once('close', end)
+      if (socket.destroyed || socket.writableLength <= unsentBytesMax) end()
+    })
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#over) return
+    this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.length
+    if (this.#waitingBytes > waitingBytesMax && !this.#paused) {
+      this.#paused = true
+      this.#socket.pause()
+    }
+    this.#wakeReader?.()
+  }
+
+  #end(error?: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#error = error
+    this.#wakeReader?.()
+  }
+
+  #shift(): Uint8Array | undefined {
+    const bytes = this.#waiting.shift()
+    if (bytes === undefined) return undefined
+    this.#waitingBytes -= bytes.length
+    if (this.#paused && this.#waitingBytes === 0) {
+      this.#paused = false
+      this.#socket.resume()
+    }
+    return bytes
+  }
+
+  /** Written by hand: a generator costs two turns of promises more per chunk. */
+  #makeSource(): AsyncGenerator<Chunk> {
+    const over: IteratorResult<Chunk, undefined> = { done: true, value: undefined }
+    const next = async (): Promise<IteratorResult<Chunk>> => {
+      for (;;) {
+        const value = this.#shift()
+        if (value !== undefined) return { done: false, value }
+        if (this.#error !== undefined) throw this.#error
+        if (this.#over) return over
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve
+        })
+        this.#wakeReader = undefined
+      }
+    }
+    const stop = (): void => {
+      this.#end()
+      this.#waiting.length = 0
+      // Nobody reads on: what comes is thrown away, so that the end of the connection is still seen.
+      this.#socket.resume()
+    }
+    return {
+      next,
+      return: async () => {
+        stop()
+        return over
+      },
+      throw: async (error: unknown) => {
+        stop()
+        throw error
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * When what is looked at, and what comes of it: rounds that plan and start, and never wait for what they have started.
+ *
+ * A round looks at the blobs that something has happened to; every `sweepIntervalMs`, and when asked for, at all of them.
+ * What happens within a moment is planned together. What a round starts runs on by itself, bounded by the carrier; when it
+ * is done, its blob is looked at again.
+ */
+import type { Clock, Log, NodeId } from '../base/index.js'
+import { messageOf } from '../base/index.js'
+import type { BlobView, MeshView, RebalancePolicy } from '../storage-policy/index.js'
+import { planRebalance } from '../storage-policy/index.js'
+import type { Carrier } from './carrier.js'
+import type { Dropper } from './dropper.js'
+import type { MeshNews } from './mesh-news.js'
+import { isOver, Pauses } from './pausing.js'
+import type { Problems } from './problems.js'
+import type { Shedding } from './shedding.js'
+import type { Space } from './space.js'
+import type { Stock } from './stock.js'
+import type { ReplicationComponents, ReplicationSettings } from './types.js'
+import type { Views } from './views.js'
+
+export interface RoundsComponents {
+  readonly clock: Clock
+  readonly log: Log
+  readonly membership: ReplicationComponents['membership']
+  readonly news: MeshNews
+  readonly stock: Stock
+  readonly space: Space
+  readonly dropper: Dropper
+  readonly shedding: Shedding
+  readonly carrier: Carrier
+  readonly views: Views
+  readonly problems: Problems
+}
+
+export interface RoundsInit {
+  readonly self: NodeId
+  readonly settings: () => ReplicationSettings
+  /** Looks, and does nothing: paused, or on its way out. */
+  readonly isResting: () => boolean
+  /** A node that was forgotten is up again. */
+  readonly returned: (peer: NodeId) => Promise<void>
+  /** The copies that are known have been counted again. */
+  readonly counted: () => void
+}
+
+/** What happens within this time is planned together. */
+const gatherMs = 20
+/** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
+const settleMs = 15_000
+/** Ten times what vitals take to go round after a change. */
+const leaveToAskerMs = 15_000
+
+export class Rounds {
+  readonly #components: RoundsComponents
+  readonly #init: RoundsInit
+  readonly #tending: Pauses
+  /** Blobs to look at in the next round. */
+  #dirty = new Set<string>()
+  #rescan = false
+  #startedAtMs = 0
+  /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
+  readonly #left = new Map<string, number>()
+  #lastSweepMs: number | undefined
+  #counts = { underReplicated: 0, belowMinimum: 0 }
+  /** When moves towards balance are due; elapsed time. */
+  #balanceAtMs = 0
+  #budgetBytes = 0
+  #budgetAtMs = 0
+
+  constructor(components: RoundsComponents, init: RoundsInit) {
+    this.#components = components
+    this.#init = init
+    this.#tending = new Pauses(components.clock)
+  }
+
+  get counts(): { underReplicated: number; belowMinimum: number } {
+    return this.#counts
+  }
+
+  get lastSweepMs(): number | undefined {
+    return this.#lastSweepMs
+  }
+
+  /** These are to be looked at. */
+  changed(cids: readonly string[]): void {
+    for (const cid of cids) this.#dirty.add(cid)
+    if (cids.length > 0) this.wake()
+  }
+
+  /** Everything is to be looked at, the disk included. */
+  rescan(): void {
+    this.#rescan = true
+    this.wake()
+  }
+
+  balanceNow(): void {
+    this.#balanceAtMs = Number.NEGATIVE_INFINITY
+    this.rescan()
+  }
+
+  /** Somebody else is making the other copies, so for a while this is not a second coordinator's business. */
+  leave(cid: string): void {
+    this.#left.set(cid, this.#components.clock.monotonicMs() + leaveToAskerMs)
+  }
+
+  take(cid: string): void {
+    this.#left.delete(cid)
+  }
+
+  /** Something has changed that a round may care about. */
+  wake(): void {
+    this.#tending.wake()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, problems } = this.#components
+    this.#startedAtMs = clock.monotonicMs()
+    this.#budgetAtMs = this.#startedAtMs
+    while (!signal.aborted) {
+      try {
+        await this.#round(signal)
+        problems.solved('round')
+      } catch (error) {
+        if (isOver(signal)) return
+        log.error('planning failed', { error: messageOf(error) })
+        problems.note('round', `planning failed: ${messageOf(error)}`)
+      }
+      if (this.#dirty.size === 0 && !this.#rescan) await this.#tending.wait(this.#init.settings().sweepIntervalMs, signal)
+      try {
+        await clock.sleep(gatherMs, signal)
+      } catch {
+        return
+      }
+    }
+  }
+
+  /** `backgroundBytesMax`: what copies that can wait may come to. */
+  policy(backgroundBytesMax: number): RebalancePolicy {
+    const { placement, rebalance, factors } = this.#init.settings()
+    return { placement, factors, rebalance: { ...rebalance, backgroundBytesMax } }
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const { clock, news, stock, views: all, carrier } = this.#components
+    const settings = this.#init.settings()
+    const nowMs = clock.monotonicMs()
+    const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= settings.sweepIntervalMs
+    if (sweep) await this.#takeStock(signal)
+    const looked = [...this.#dirty]
+    this.#dirty = new Set()
+    const views = sweep ? await all.all() : await all.of(looked)
+    const mesh = news.mesh()
+    this.#watch(views, mesh, sweep)
+    if (sweep) {
+      this.#lastSweepMs = nowMs
+      if (await stock.dropOrphans(signal)) this.#rescan = true
+    }
+    if (this.#init.isResting()) return
+    const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
+    const budget = this.#refillBudget(nowMs)
+    for (const [cid, untilMs] of this.#left) if (untilMs <= nowMs) this.#left.delete(cid)
+    const mine = views.filter((view) => !this.#left.has(view.cid))
+    const { actions } = planRebalance(this.#init.self, mine, mesh, this.policy(budget), clock.wallMs())
+    const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
+    // Until a look finds nothing more to move.
+    if (balancing && !actions.some((action) => action.kind === 'move')) this.#balanceAtMs = nowMs + settings.balanceIntervalMs
+    for (const action of actions) {
+      if (action.kind === 'move' && !balancing) continue
+      // Right after the start all others seem to be away; only what the owner has just put does not wait.
+      if (settling && !all.isFresh(action.cid)) continue
+      if (action.urgent !== true && action.to !== null) this.#budgetBytes -= action.bytes
+      void carrier.carry(action, signal, { balance: action.kind === 'move' })
+    }
+    if (sweep && !settling) void this.#relieve(views, signal)
+  }
+
+  /** Brings what is remembered in line with the disk, the ledger and the members. */
+  async #takeStock(signal: AbortSignal): Promise<void> {
+    const { stock, space, dropper, shedding, news, membership } = this.#components
+    this.#rescan = false
+    await stock.scan()
+    await space.report()
+    await dropper.tick(signal)
+    await shedding.measure()
+    for (const peer of news.forgotten) {
+      if (membership.members().some((member) => member.peerId === peer && member.state === 'up')) await this.#init.returned(peer)
+    }
+  }
+
+  #watch(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
+    const counts = this.#components.views.watch(views, mesh, all)
+    if (all) {
+      this.#counts = counts
+      const { problems } = this.#components
+      if (counts.underReplicated > 0) problems.note('under', `${String(counts.underReplicated)} blobs here have fewer copies than wanted`)
+      else problems.solved('under')
+    }
+    this.#init.counted()
+  }
+
+  async #relieve(views: readonly BlobView[], signal: AbortSignal): Promise<void> {
+    const { shedding, problems } = this.#components
+    const over = await shedding.relieve(views, signal)
+    if (over === 0) problems.solved('over')
+    else if (over !== undefined) problems.note('over', `this node was ${String(over)} bytes over its limit and is shedding`)
+  }
+
+  #refillBudget(nowMs: number): number {
+    const { backgroundBytesPerSecond, rebalance } = this.#init.settings()
+    this.#budgetBytes = Math.min(rebalance.backgroundBytesMax, this.#budgetBytes + (backgroundBytesPerSecond * (nowMs - this.#budgetAtMs)) / 1000)
+    this.#budgetAtMs = nowMs
+    return this.#budgetBytes
+  }
+}

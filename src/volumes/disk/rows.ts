@@ -1,0 +1,197 @@
+import { crc32 } from 'node:zlib'
+import { blockBytes, segmentBlocks } from '../geometry.js'
+import type { Content, Origin, SegmentId } from '../replica-types.js'
+import { damaged, readWhole, viewOf, volumeBytes, writeWhole } from './bytes.js'
+
+/**
+ * The rows of the log of volumes. All numbers are big-endian and unsigned.
+ *
+ * Key, 28 bytes: who a row is about stands in the key, so that a damaged row damages one segment only.
+ *
+ * | offset | size | what                                                                            |
+ * |--------|------|---------------------------------------------------------------------------------|
+ * | 0      | 8    | position: number of the unit · 65,536 + number of the row in it                 |
+ * | 8      | 16   | volume                                                                          |
+ * | 24     | 4    | segment                                                                         |
+ *
+ * Value:
+ *
+ * | offset | size | what                                                                            |
+ * |--------|------|---------------------------------------------------------------------------------|
+ * | 0      | 1    | version: 1                                                                      |
+ * | 1      | 1    | kind, see `kinds`                                                               |
+ * | 2      | 1    | content: 1 data, 2 zeroes, 3 hole; 0 if the kind has none                       |
+ * | 3      | 1    | length of the client's name at the end of the header; 0: no origin              |
+ * | 4      | 4    | CRC-32 of the bytes behind the header                                           |
+ * | 8      | 8    | position of the row that was written before this one; 0 for the first           |
+ * | 16     | 8    | token                                                                           |
+ * | 24     | 8    | sequence                                                                        |
+ * | 32     | 8    | configuration                                                                   |
+ * | 40     | 2    | first block                                                                     |
+ * | 42     | 2    | blocks                                                                          |
+ * | 44     | 2    | which part of its entry this is, from 0                                         |
+ * | 46     | 2    | parts of the entry                                                              |
+ * | 48     | 2    | first block of the entry                                                        |
+ * | 50     | 2    | blocks of the entry                                                             |
+ * | 52     | 8    | the origin's sequence                                                           |
+ * | 60     | 4    | CRC-32 of key, bytes 0–59 and the client's name                                 |
+ * | 64     | n    | the client's name in UTF-8                                                      |
+ * | 64 + n |      | the blocks' bytes; for a fence and for origins a record, see state.ts           |
+ *
+ * The position before tells a row that counts from one whose write failed and left it behind all the same: nothing that
+ * came later follows from it.
+ */
+export const kinds = { write: 1, install: 2, carry: 3, fence: 4, forget: 5, whole: 6, drop: 7, adopt: 8, discard: 9, origins: 10 } as const
+export type Kind = keyof typeof kinds
+
+export interface Row {
+  readonly kind: Kind
+  readonly content: Content | undefined
+  readonly token: number
+  readonly sequence: number
+  readonly configuration: number
+  readonly start: number
+  readonly blocks: number
+  readonly part: number
+  readonly parts: number
+  readonly entryStart: number
+  readonly entryBlocks: number
+  readonly origin: Origin | undefined
+  /** Bytes of the blocks, or the record of a fence or of origins. */
+  readonly bytes: Uint8Array
+}
+
+/** A row as it was read back. */
+export interface StoredRow extends Row {
+  readonly previous: number
+  /** The bytes are what was written. The header always is: else decoding throws. */
+  readonly intact: boolean
+}
+
+const headerBytes = 64
+const keyBytes = 28
+const version = 1
+const clientBytesMax = 255
+const kindOf = new Map<number, Kind>(Object.entries(kinds).map(([name, code]) => [code, name as Kind]))
+const contents: readonly (Content | undefined)[] = [undefined, 'data', 'zeroes', 'hole']
+const none = new Uint8Array(0)
+
+export const rowsPerUnitMax = 65_536
+export const emptyRow: Omit<Row, 'kind'> = {
+  content: undefined, token: 0, sequence: 0, configuration: 0, start: 0, blocks: 0, part: 0, parts: 1, entryStart: 0, entryBlocks: 0, origin: undefined, bytes: none,
+}
+
+export function unitOf(position: number): number {
+  return Math.floor(position / rowsPerUnitMax)
+}
+
+export function positionKey(position: number): Uint8Array {
+  const key = new Uint8Array(8)
+  writeWhole(viewOf(key), 0, position)
+  return key
+}
+
+/** The last 20 bytes of a row's key. */
+export function segmentKey(id: SegmentId): Uint8Array {
+  const key = new Uint8Array(20)
+  key.set(volumeBytes(id.volume))
+  viewOf(key).setUint32(16, id.segment)
+  return key
+}
+
+export function rowKey(position: number, segment: Uint8Array): Uint8Array {
+  const key = new Uint8Array(keyBytes)
+  writeWhole(viewOf(key), 0, position)
+  key.set(segment, 8)
+  return key
+}
+
+export interface RowKey {
+  readonly position: number
+  readonly segment: Uint8Array
+  readonly id: SegmentId
+}
+
+/** Undefined if the bytes are no key of a row. */
+export function decodeRowKey(key: Uint8Array): RowKey | undefined {
+  if (key.length !== keyBytes) return undefined
+  const view = viewOf(key)
+  const position = readWhole(view, 0)
+  if (!Number.isSafeInteger(position)) return undefined
+  return { position, ...decodeSegmentKey(key.subarray(8)) }
+}
+
+export function decodeSegmentKey(key: Uint8Array): { segment: Uint8Array; id: SegmentId } {
+  const segment = key.slice(0, 20)
+  return { segment, id: { volume: Buffer.from(segment.subarray(0, 16)).toString('hex'), segment: viewOf(segment).getUint32(16) } }
+}
+
+/** Bytes that a client's name takes; more than 255 do not fit. */
+export function fitsClient(client: string): boolean {
+  const length = Buffer.byteLength(client, 'utf8')
+  return length > 0 && length <= clientBytesMax
+}
+
+export function rowBytes(row: Row): number {
+  return keyBytes + headerBytes + row.bytes.length
+}
+
+export function encodeRow(row: Row, key: Uint8Array, previous: number): Uint8Array {
+  const client = row.origin === undefined ? none : Buffer.from(row.origin.client, 'utf8')
+  const length = headerBytes + client.length
+  const value = new Uint8Array(length + row.bytes.length)
+  const view = viewOf(value)
+  value[0] = version
+  value[1] = kinds[row.kind]
+  value[2] = row.content === undefined ? 0 : contents.indexOf(row.content)
+  value[3] = client.length
+  view.setUint32(4, row.bytes.length === 0 ? 0 : crc32(row.bytes))
+  writeWhole(view, 8, previous)
+  writeWhole(view, 16, row.token)
+  writeWhole(view, 24, row.sequence)
+  writeWhole(view, 32, row.configuration)
+  view.setUint16(40, row.start)
+  view.setUint16(42, row.blocks)
+  view.setUint16(44, row.part)
+  view.setUint16(46, row.parts)
+  view.setUint16(48, row.entryStart)
+  view.setUint16(50, row.entryBlocks)
+  writeWhole(view, 52, row.origin?.sequence ?? 0)
+  value.set(client, headerBytes)
+  view.setUint32(60, headerSum(key, value, client.length))
+  value.set(row.bytes, length)
+  return value
+}
+
+/** Throws CORRUPT if the header is damaged, or is another row's; damage of the bytes is told by `intact`. */
+export function decodeRow(key: Uint8Array, value: Uint8Array): StoredRow {
+  const fail = (): never => {
+    throw damaged('a row of the log', { position: key.length >= 8 ? readWhole(viewOf(key), 0) : 0 })
+  }
+  if (value.length < headerBytes || value[0] !== version) return fail()
+  const view = viewOf(value)
+  const clientLength = value[3] ?? 0
+  if (value.length < headerBytes + clientLength || view.getUint32(60) !== headerSum(key, value, clientLength)) return fail()
+  const kind = kindOf.get(value[1] ?? 0)
+  const content = contents[value[2] ?? 0]
+  if (kind === undefined || (content === undefined && value[2] !== 0)) return fail()
+  const start = view.getUint16(40)
+  const blocks = view.getUint16(42)
+  const numbers = [readWhole(view, 8), readWhole(view, 16), readWhole(view, 24), readWhole(view, 32), readWhole(view, 52)] as const
+  if (!numbers.every(Number.isSafeInteger) || start + blocks > segmentBlocks) return fail()
+  const bytes = value.subarray(headerBytes + clientLength)
+  const sum = bytes.length === 0 ? 0 : crc32(bytes)
+  return {
+    kind, content, start, blocks,
+    previous: numbers[0], token: numbers[1], sequence: numbers[2], configuration: numbers[3],
+    part: view.getUint16(44), parts: view.getUint16(46), entryStart: view.getUint16(48), entryBlocks: view.getUint16(50),
+    origin: clientLength === 0 ? undefined : { client: Buffer.from(value.subarray(headerBytes, headerBytes + clientLength)).toString('utf8'), sequence: numbers[4] },
+    bytes,
+    intact: sum === view.getUint32(4) && (content !== 'data' || bytes.length === blocks * blockBytes),
+  }
+}
+
+function headerSum(key: Uint8Array, value: Uint8Array, clientLength: number): number {
+  const sum = crc32(value.subarray(0, 60), crc32(key))
+  return clientLength === 0 ? sum : crc32(value.subarray(headerBytes, headerBytes + clientLength), sum)
+}

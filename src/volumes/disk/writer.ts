@@ -1,0 +1,186 @@
+import type { AppendLog, WriteOperation } from '../../base/index.js'
+import { DiskError } from '../replica-types.js'
+import type { Row } from './rows.js'
+import { encodeRow, rowBytes, rowKey, rowsPerUnitMax } from './rows.js'
+
+export interface LogWrite {
+  /** All of one segment; they are written in one batch, and stand in one unit. */
+  readonly segment: Uint8Array
+  readonly rows: readonly Row[]
+  /** One of a sequence: if one before it fails, it must fail too. */
+  readonly inSequence: boolean
+  /** Taken although the store is full. */
+  readonly freesSpace: boolean
+  /** The rows are in the log, in this order, from this position on; all before them are applied. Must not throw. */
+  apply(first: number): void
+  /** Not written, and never will be. Must not throw. */
+  failed(): void
+}
+
+export interface LogWriterInit {
+  /** The last position that was ever used: a new unit begins. */
+  lastPosition: number
+  /** The last row that counts. */
+  previous: number
+  unitBytesMax: number
+}
+
+interface Waiting extends LogWrite {
+  readonly bytes: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** One batch: large enough to share the cost of a write, small enough not to hold up the event loop while it is copied. */
+const batchBytesMax = 1024 * 1024
+const batchRowsMax = 512
+
+/**
+ * Gives rows their places in the log and writes them, one batch at a time; what comes meanwhile is gathered into the next.
+ * A failed batch may be on the disk all the same. Its positions are never used again, and the next row names the one
+ * before it, so that a replay can tell.
+ */
+export class LogWriter {
+  readonly #log: AppendLog
+  readonly #unitBytesMax: number
+  #queue: Waiting[] = []
+  #running: Promise<void> | undefined
+  readonly #onBatch: (() => void)[] = []
+  #queuedBytes = 0
+  #closed = false
+  #next: number
+  #previous: number
+  #unitBytes = 0
+
+  constructor(log: AppendLog, init: LogWriterInit) {
+    this.#log = log
+    this.#unitBytesMax = init.unitBytesMax
+    this.#next = (Math.floor(init.lastPosition / rowsPerUnitMax) + 1) * rowsPerUnitMax
+    this.#previous = init.previous
+  }
+
+  /** Bytes that wait to be written. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  /** Everything up to here is applied. */
+  get previous(): number {
+    return this.#previous
+  }
+
+  /** The unit that the next row may go to. */
+  get openUnit(): number {
+    return Math.floor(this.#next / rowsPerUnitMax)
+  }
+
+  /** Resolves after `apply`. */
+  async write(write: LogWrite): Promise<void> {
+    if (this.#closed) {
+      write.failed()
+      throw new DiskError('CLOSED', 'the disk of volumes is closed')
+    }
+    const bytes = write.rows.reduce((sum, row) => sum + rowBytes(row), 0)
+    return new Promise<void>((resolve, reject) => {
+      this.#queuedBytes += bytes
+      this.#queue.push({ ...bound(write), bytes, resolve, reject })
+      this.#running ??= this.#drain()
+    })
+  }
+
+  /** Resolves when a batch is done, whatever became of it; at once if none is under way. */
+  async oneWritten(): Promise<void> {
+    if (this.#running === undefined) return
+    await new Promise<void>((resolve) => this.#onBatch.push(resolve))
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.idle()
+  }
+
+  async #drain(): Promise<void> {
+    // What is written in the same turn of the event loop shares the first batch.
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup()
+      const { firsts, operations, last } = this.#place(group)
+      try {
+        await this.#log.write(operations, { durable: false, freesSpace: group.every((write) => write.freesSpace) })
+      } catch (error) {
+        const failed = [...group, ...this.#queue.filter((write) => write.inSequence)]
+        this.#queue = this.#queue.filter((write) => !write.inSequence)
+        for (const write of failed) {
+          this.#queuedBytes -= write.bytes
+          write.failed()
+          write.reject(error)
+        }
+        this.#wake()
+        continue
+      }
+      this.#previous = last
+      for (const [i, write] of group.entries()) {
+        this.#queuedBytes -= write.bytes
+        write.apply(firsts[i] ?? 0)
+        write.resolve()
+      }
+      this.#wake()
+    }
+    this.#running = undefined
+  }
+
+  #wake(): void {
+    for (const wake of this.#onBatch.splice(0)) wake()
+  }
+
+  #takeGroup(): Waiting[] {
+    let bytes = 0
+    let rows = 0
+    let count = 0
+    for (const write of this.#queue) {
+      bytes += write.bytes
+      rows += write.rows.length
+      if (count > 0 && (bytes > batchBytesMax || rows > batchRowsMax || write.freesSpace !== this.#queue[0]?.freesSpace)) break
+      count++
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  #place(group: readonly Waiting[]): { firsts: number[]; operations: WriteOperation[]; last: number } {
+    const firsts: number[] = []
+    const operations: WriteOperation[] = []
+    let previous = this.#previous
+    for (const write of group) {
+      if ((this.#next % rowsPerUnitMax) + write.rows.length > rowsPerUnitMax || this.#unitBytes >= this.#unitBytesMax) {
+        this.#next = (this.openUnit + 1) * rowsPerUnitMax
+        this.#unitBytes = 0
+      }
+      firsts.push(this.#next)
+      for (const row of write.rows) {
+        const key = rowKey(this.#next, write.segment)
+        operations.push(this.#log.put(key, encodeRow(row, key, previous)))
+        previous = this.#next++
+      }
+      this.#unitBytes += write.bytes
+    }
+    return { firsts, operations, last: previous }
+  }
+}
+
+/** The methods keep their object. */
+function bound(write: LogWrite): LogWrite {
+  const { segment, rows, inSequence, freesSpace } = write
+  return {
+    segment, rows, inSequence, freesSpace,
+    apply: (first) => {
+      write.apply(first)
+    },
+    failed: () => {
+      write.failed()
+    },
+  }
+}

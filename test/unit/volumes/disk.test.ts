@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { codeOf, silentLog, systemClock } from '../../../src/base/index.js'
+import type { BlockData, ClosableReplicaDisk, LogEntry, SegmentId } from '../../../src/volumes/index.js'
+import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
+import { RecordReader } from '../../../src/volumes/disk/bytes.js'
+import { decodeCuts, decodeOrigins, Head } from '../../../src/volumes/disk/head.js'
+import { Page } from '../../../src/volumes/disk/page.js'
+import { decodeRow, emptyRow, encodeRow, rowKey, segmentKey } from '../../../src/volumes/disk/rows.js'
+import { unframed } from '../../../src/volumes/disk/segments.js'
+import { MemoryDatabase, MemorySlice, noSpace } from './disk-store.js'
+
+const id: SegmentId = { volume: '0123456789abcdef0123456789abcdef', segment: 7 }
+
+function entry(sequence: number, start: number, blocks = 1, more: Partial<LogEntry> = {}): LogEntry {
+  return { token: 1, sequence, configuration: 1, start, blocks, content: 'data', bytes: new Uint8Array(blocks * blockBytes).fill(sequence), ...more }
+}
+
+describe('the disk of a replica', () => {
+  let log: MemoryDatabase
+  let meta: MemoryDatabase
+  let disk: ClosableReplicaDisk
+
+  async function open(): Promise<void> {
+    disk = await createReplicaDisk({ log: new MemorySlice(log), meta: new MemorySlice(meta), clock: systemClock, journal: silentLog }, { unitBytesMax: 20_000, bytesPerSecond: 1e12 })
+  }
+
+  async function first(start: number): Promise<BlockData> {
+    const [data] = await disk.read(id, { start, blocks: 1 })
+    assert.ok(data !== undefined)
+    return data
+  }
+
+  beforeEach(async () => {
+    log = new MemoryDatabase()
+    meta = new MemoryDatabase()
+    await open()
+  })
+
+  it('takes a stream in order, passes over what it has, and says where a gap begins', async () => {
+    assert.equal(await disk.append(id, [entry(1, 5), entry(2, 6)]), undefined)
+    assert.equal(await disk.append(id, [entry(2, 6), entry(3, 7)]), undefined)
+    assert.deepEqual(await disk.append(id, [entry(4, 8), entry(6, 9)]), { type: 'gap', next: 5 })
+    assert.equal(await disk.streamEnd(id, 1), 4)
+    assert.deepEqual((await disk.entries(id, 1, 1, 1)).map(({ sequence }) => sequence), [2])
+    assert.deepEqual((await disk.entries(id, 1, 1, 1e9)).map(({ sequence, start }) => [sequence, start]), [[2, 6], [3, 7], [4, 8]])
+  })
+
+  it('writes calls that come together in one batch', async () => {
+    await disk.isWhole(id)
+    const before = log.writes
+    await Promise.all(Array.from({ length: 16 }, async (_, i) => disk.append(id, [entry(i + 1, i)])))
+    assert.ok(log.writes - before <= 2, `${String(log.writes - before)} batches`)
+  })
+
+  it('gives an entry of several pages back as it was', async () => {
+    const bytes = new Uint8Array(600 * blockBytes)
+    for (let i = 0; i < bytes.length; i += 512) bytes[i] = i / 512
+    await disk.append(id, [entry(1, 100, 600, { bytes })])
+    const [back] = await disk.entries(id, 1, 0, 1)
+    assert.ok(back !== undefined && back.start === 100 && back.blocks === 600 && Buffer.compare(back.bytes, bytes) === 0)
+    const read = await disk.read(id, { start: 100, blocks: 600 })
+    assert.ok(Buffer.compare(Buffer.concat(read.map((data) => data.bytes)), bytes) === 0)
+  })
+
+  it('brings back what a cut uncovers, also after a new start, and refuses what is fenced', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5), entry(2, 5), entry(3, 5, 1, { content: 'hole', bytes: new Uint8Array(0) })])
+    await disk.append(id, [entry(4, 6, 1, { origin: { client: 'c', sequence: 9 } })])
+    assert.equal(await disk.applied(id, 'c'), 9)
+    assert.deepEqual(await disk.fence(id, { start: 0, blocks: 100, token: 2, configuration: 3, cuts: [{ token: 1, sequence: 2 }] }), [{ token: 1, sequence: 2 }])
+    log.losePower({ float: () => 0, below: () => 0, bytes: (length) => new Uint8Array(length) })
+    await open()
+    assert.equal((await first(5)).bytes[0], 2)
+    assert.equal((await first(6)).content, 'hole')
+    assert.equal(await disk.applied(id, 'c'), 0, 'a retry of what was cut has to be applied')
+    assert.deepEqual(await disk.append(id, [entry(5, 5)]), { type: 'fenced', token: 2, configuration: 3 })
+    assert.deepEqual(await disk.append(id, [entry(1, 5, 1, { token: 2, configuration: 2 })]), { type: 'fenced', token: 2, configuration: 3 })
+    await disk.install(id, [{ start: 5, blocks: 1, version: { token: 1, sequence: 3 }, content: 'zeroes', bytes: new Uint8Array(0) }])
+    assert.equal((await first(5)).bytes[0], 2, 'a copy of what was cut')
+    assert.deepEqual(await disk.entries(id, 1, 2, 1e9), [])
+  })
+
+  it('says nothing of a block of which a cut took a copy: what was under it may be out of date', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5)])
+    await disk.install(id, [{ start: 5, blocks: 1, version: { token: 1, sequence: 9 }, content: 'zeroes', bytes: new Uint8Array(0) }])
+    await disk.fence(id, { start: 5, blocks: 1, token: 2, configuration: 1, cuts: [{ token: 1, sequence: 5 }] })
+    assert.equal((await first(5)).content, 'unknown')
+  })
+
+  it('takes back a stream, that can then come again with other content', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5)])
+    await disk.append(id, [entry(1, 5, 1, { token: 2 }), entry(2, 6, 1, { token: 2 })])
+    await disk.discard(id, 2, 0)
+    assert.equal((await first(5)).version?.token, 1)
+    assert.equal((await first(6)).content, 'hole')
+    const other = new Uint8Array(blockBytes).fill(77)
+    await disk.append(id, [entry(1, 5, 1, { token: 2, bytes: other })])
+    assert.equal((await first(5)).bytes[0], 77)
+  })
+
+  it('names damaged blocks, keeps the others, and is healed by the same version', async () => {
+    await disk.append(id, [entry(1, 5), entry(2, 6)])
+    for (const [key, value] of log.rows) {
+      const row = decodeRow(Buffer.from(key, 'hex'), value)
+      if (row.sequence === 1) value[value.length - 10] = (value[value.length - 10] ?? 0) ^ 4
+    }
+    await assert.rejects(disk.read(id, { start: 5, blocks: 2 }), (error) => codeOf(error) === 'CORRUPT' && (error as { facts?: { start?: number } }).facts?.start === 5)
+    await assert.rejects(disk.entries(id, 1, 0, 1), (error) => codeOf(error) === 'CORRUPT')
+    assert.equal((await first(6)).bytes[0], 2)
+    await disk.install(id, [{ start: 5, blocks: 1, version: { token: 1, sequence: 1 }, content: 'data', bytes: new Uint8Array(blockBytes).fill(1) }])
+    assert.equal((await first(5)).bytes[0], 1)
+  })
+
+  it('refuses a segment of which a row is lost, and no other, until it is dropped', async () => {
+    const other = { ...id, segment: 8 }
+    await disk.append(id, [entry(1, 5)])
+    await disk.append(other, [entry(1, 5)])
+    const [key] = log.keys()
+    const value = log.rows.get(key ?? '')
+    assert.ok(value !== undefined)
+    value[20] = (value[20] ?? 0) ^ 1
+    await open()
+    await assert.rejects(disk.read(id, { start: 5, blocks: 1 }), (error) => codeOf(error) === 'CORRUPT')
+    await disk.close()
+    await open()
+    await assert.rejects(disk.append(id, [entry(2, 5)]), (error) => codeOf(error) === 'CORRUPT')
+    assert.equal((await disk.read(other, { start: 5, blocks: 1 }))[0]?.bytes[0], 1)
+    await disk.drop(id)
+    await disk.append(id, [entry(1, 5)])
+    assert.equal((await first(5)).bytes[0], 1)
+  })
+
+  it('takes nothing on a full disk, goes on behind it, and takes what frees space', async () => {
+    await disk.append(id, [entry(1, 5)])
+    log.onWrite = ({ freesSpace }) => (freesSpace ? undefined : { error: noSpace(), kept: true })
+    const both = await Promise.all([entry(2, 5), entry(3, 5)].map(async (one) => disk.append(id, [one]).then(() => 'ok', codeOf)))
+    assert.deepEqual(both, ['NO_SPACE', 'NO_SPACE'])
+    assert.equal((await first(5)).bytes[0], 1)
+    assert.equal(await disk.append(id, [entry(2, 9, 4, { content: 'hole', bytes: new Uint8Array(0) })]), undefined)
+    assert.ok(Array.isArray(await disk.fence(id, { start: 0, blocks: 9, token: 1, configuration: 1, cuts: [] })))
+    log.onWrite = () => undefined
+    await disk.append(id, [entry(3, 6)])
+    await open()
+    assert.equal((await first(5)).bytes[0], 1, 'a write that failed is not there after a new start')
+    assert.equal((await first(6)).bytes[0], 3)
+  })
+
+  it('gives back the space of what was overwritten, once it is settled', async () => {
+    for (let n = 1; n <= 100; n++) await disk.append(id, [entry(n, n % 4)])
+    await disk.append(id, [entry(101, 500)])
+    await disk.checkpoint()
+    const compactAll = async (): Promise<void> => {
+      for (let n = 0; n < 60 && (await disk.compact()); n++);
+    }
+    await compactAll()
+    const before = await disk.usage()
+    assert.ok(before.diskBytes > 100 * blockBytes, 'nothing is settled yet')
+    await disk.settled(id, 1, 101)
+    await disk.close()
+    await open()
+    await disk.settled(id, 1, 101)
+    for (let n = 102; n <= 110; n++) await disk.append(id, [entry(n, n % 4)])
+    await disk.settled(id, 1, 110)
+    await disk.checkpoint()
+    await compactAll()
+    const after = await disk.usage()
+    assert.ok(after.diskBytes < 20 * blockBytes, `${String(after.diskBytes)} bytes on disk`)
+    assert.equal(after.contentBytes, 5 * blockBytes)
+    assert.equal((await first(500)).bytes[0], 101)
+    await assert.rejects(disk.entries(id, 1, 0, 1), (error) => codeOf(error) === 'COMPACTED')
+  })
+
+  it('a segment that nothing was written to costs nothing', async () => {
+    const before = log.rows.size + meta.rows.size
+    await disk.read({ ...id, segment: 2 ** 24 }, { start: 0, blocks: 16_384 })
+    await disk.close()
+    assert.equal(log.rows.size + meta.rows.size, before + 1, 'the mark only')
+  })
+
+  it('refuses what is no entry', async () => {
+    const bad: Partial<LogEntry>[] = [{ blocks: 0 }, { start: -1 }, { start: 16_384 }, { blocks: 2 }, { token: 0 }, { sequence: 0.5 }, { origin: { client: '', sequence: 1 } }, { origin: { client: 'x'.repeat(256), sequence: 1 } }]
+    for (const more of bad) await assert.rejects(disk.append(id, [{ ...entry(1, 5), ...more }]), (error) => codeOf(error) === 'BAD_INPUT')
+    await assert.rejects(disk.append({ volume: 'zz', segment: 0 }, [entry(1, 5)]), (error) => codeOf(error) === 'BAD_INPUT')
+  })
+})
+
+describe('records of the disk of a replica', () => {
+  it('a changed byte of a row is noticed, and no bytes do more than that', () => {
+    const key = rowKey(65_537, segmentKey(id))
+    const value = encodeRow({ ...emptyRow, kind: 'write', content: 'data', token: 3, sequence: 4, configuration: 5, start: 6, blocks: 1, origin: { client: 'me', sequence: 8 }, bytes: new Uint8Array(blockBytes).fill(9) }, key, 65_536)
+    const whole = decodeRow(key, value)
+    assert.ok(whole.intact && whole.origin?.client === 'me' && whole.previous === 65_536)
+    fc.assert(fc.property(fc.nat(value.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+      const changed = value.slice()
+      changed[at] = (changed[at] ?? 0) ^ flip
+      try {
+        assert.equal(decodeRow(key, changed).intact, false)
+      } catch (error) {
+        assert.equal(codeOf(error), 'CORRUPT')
+      }
+    }), { numRuns: 300 })
+  })
+
+  it('any bytes are read, or are CORRUPT', () => {
+    const readers: ((bytes: Uint8Array) => unknown)[] = [
+      (bytes) => decodeRow(bytes.subarray(0, 28), bytes.subarray(28)),
+      decodeCuts,
+      (bytes) => decodeOrigins(new RecordReader(bytes, 'origins')),
+      (bytes) => { new Head().decode(new RecordReader(bytes, 'a head')) },
+      (bytes) => { new Page(0, () => undefined).decode(new RecordReader(bytes, 'a page')) },
+      (bytes) => unframed(bytes, 'a record'),
+    ]
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(readers.length - 1), (bytes, which) => {
+      try {
+        readers[which]?.(bytes)
+      } catch (error) {
+        assert.equal(codeOf(error), 'CORRUPT', String(error))
+      }
+    }), { numRuns: 2000 })
+  })
+})
