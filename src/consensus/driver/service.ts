@@ -15,6 +15,7 @@ import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
+import { copyMs } from '../rounds/reconfigure.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
 import { isMemoryLost } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
@@ -88,10 +89,11 @@ export class Consensus {
   #syncMs = 0
   #startingAnew = false
   #cancelWake: (() => void) | undefined
-  #signal: AbortSignal | undefined
   #failed: unknown
   /** Ends whoever waits here when the disk fails: operations under way, and `run` itself. */
   readonly #failing = new AbortController()
+  /** Calls under way: one list of our own, since a signal with thousands of listeners complains. */
+  readonly #waiting = new Set<(error: Error) => void>()
   #lastSession: SessionId | undefined
   readonly counters = { operations: 0, granted: 0, lost: 0, contended: 0, noQuorum: 0, batches: 0, batchChanges: 0 }
 
@@ -117,7 +119,7 @@ export class Consensus {
   /** Runs until the signal aborts. Resolves when the last batch is on disk. Rejects if the disk fails: then nothing is promised any more. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#boot()
-    this.#signal = signal
+    signal.addEventListener('abort', () => { this.#giveUp(new ConsensusError('CLOSED', 'this node is stopping')) }, { once: true })
     this.#transport.start(signal)
     this.#input((node, now) => { node.start(now) })
     await new Promise<void>((resolve) => {
@@ -151,6 +153,11 @@ export class Consensus {
 
   get registers(): number {
     return this.#voter?.registers ?? 0
+  }
+
+  /** Of `registers`, those that are free and carry nothing. Looks at each of them. */
+  countFree(): number {
+    return this.#voter?.countFree() ?? 0
   }
 
   get isReconfiguring(): boolean {
@@ -293,8 +300,7 @@ export class Consensus {
       if (node === undefined || !node.isReady) throw noSession()
       node.reconfigure({
         wanted: { nodes }, mayDrop: (scope, accepted) => options.mayDrop?.(scope, accepted.value) ?? false,
-        // Measured: encoding, hashing and syncing a register costs about 10 µs a voter.
-        copyMs: (registers) => registers * 0.02,
+        copyMs,
         ended: (end: ReconfigureEnd) => {
           if (end.kind === 'active') settle(end.config)
           else fail(new ConsensusError(end.sealed ? 'SEALED' : 'NOT_RECONFIGURED', `the voters were not changed: ${end.why}`, { why: end.why }))
@@ -516,7 +522,12 @@ export class Consensus {
     this.#failed = error
     this.#components.log.error('the lease store failed', { error: messageOf(error) })
     for (const { reject } of this.#held.splice(0)) reject(storeFailed(error))
+    this.#giveUp(storeFailed(error))
     this.#failing.abort(storeFailed(error))
+  }
+
+  #giveUp(error: Error): void {
+    for (const one of [...this.#waiting]) one(error)
   }
 
   #ops(): Operations {
@@ -539,15 +550,12 @@ export class Consensus {
     return new Promise<T>((resolve, reject) => {
       let running: Running | undefined
       const onAbort = (): void => { this.#input(() => { running?.cancel() }) }
-      const onStop = (): void => { finish(); reject(new ConsensusError('CLOSED', 'this node is stopping')) }
-      const onFail = (): void => { finish(); reject(storeFailed(this.#failed)) }
+      const giveUp = (error: Error): void => { finish(); reject(error) }
       const finish = (): void => {
         signal?.removeEventListener('abort', onAbort)
-        this.#signal?.removeEventListener('abort', onStop)
-        this.#failing.signal.removeEventListener('abort', onFail)
+        this.#waiting.delete(giveUp)
       }
-      this.#signal?.addEventListener('abort', onStop, { once: true })
-      this.#failing.signal.addEventListener('abort', onFail, { once: true })
+      this.#waiting.add(giveUp)
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#input(() => {
         try {
