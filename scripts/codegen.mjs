@@ -17,6 +17,7 @@ const table = {
   'protocols/catalog/catalog.proto': 'catalog',
   'protocols/replication/replication.proto': 'replication',
   'protocols/lease/lease.proto': 'consensus',
+  'protocols/volume/volume.proto': 'volumes',
   'protocols/lease/share.proto': 'leases',
   'protocols/heat/heat.proto': 'heat',
   'protocols/volume-registry/volume-registry.proto': 'volumes',

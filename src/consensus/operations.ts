@@ -309,6 +309,24 @@ export class Operations {
     return round
   }
 
+  /** Whether a majority counts the session as over, as of now: undefined if no majority answered. Nothing is evicted by it. */
+  isOver(session: SessionId, ended: (over: boolean | undefined) => void): Running {
+    if (!this.#node.isReady) {
+      ended(undefined)
+      return { cancel: () => undefined }
+    }
+    const running: Running = new Poll(this.#node, {
+      body: { kind: 'expired', session },
+      isYes: (reply) => reply.kind === 'is-expired' && reply.expired,
+      ended: (over, answered) => {
+        this.#running.delete(running)
+        ended(over ? true : answered ? false : undefined)
+      },
+    })
+    this.#running.add(running)
+    return running
+  }
+
   /** Round 9, list. Undefined: no majority. Of scopes that voters tell differently about, each is read. */
   list(prefix: string, limit: number, ended: (entries: Map<string, Value> | undefined) => void): Running {
     if (!this.#node.isReady) {

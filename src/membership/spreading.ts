@@ -218,11 +218,16 @@ export class Spreading {
     if (revocation !== undefined) await this.#publish(topic, encodeRevocationMessage(revocation))
     this.#kept.delete(peer)
     this.#beats.delete(peer)
-    if (peer === service.self) return
-    try {
-      await network.cut(peer)
-    } catch (error) {
-      log.warn('cutting off a removed node failed', { peer, reason: messageOf(error) })
+    // With it go those who are members by its word alone, until somebody else speaks for them.
+    const strangers = network.connections.connected().filter((other) => other !== peer && !service.isMember(other))
+    for (const gone of peer === service.self ? [] : [peer, ...strangers]) {
+      if (gone !== peer) log.info('a node is cut off: only a removed member spoke for it', { peer: gone, removed: peer })
+      this.#kept.delete(gone)
+      try {
+        await network.cut(gone)
+      } catch (error) {
+        log.warn('cutting off a removed node failed', { peer: gone, reason: messageOf(error) })
+      }
     }
   }
 

@@ -8,6 +8,12 @@ import { NetError } from './types.js'
 const rttWeight = 1 / 8
 
 /**
+ * Of one peer at once: both may dial in the same moment, one more may come through a relay, and one may be dead without
+ * anybody having noticed. More is a member that takes everybody's places.
+ */
+const connectionsPerPeerMax = 4
+
+/**
  * Admitted peers that this node has a connection to, by name. libp2p may hold several connections to one peer for a
  * moment (both dialled at once); up and down are told once per peer.
  */
@@ -121,6 +127,9 @@ export class Links implements Connections {
     const set = this.#connections.get(peer)
     if (set !== undefined) {
       set.add(connection)
+      // The oldest: of a machine that lost its power and came back it is the one that is dead.
+      const [oldest] = set
+      if (set.size > connectionsPerPeerMax) oldest?.abort(new NetError('UNAVAILABLE', 'the peer has too many connections', { peer }))
       return
     }
     this.#connections.set(peer, new Set([connection]))

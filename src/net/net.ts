@@ -95,6 +95,7 @@ class Libp2pNet implements Net {
   readonly #stopping = new AbortController()
   readonly #discoveredAtMs = new Map<NodeId, number>()
   #state: 'made' | 'started' | 'stopped' = 'made'
+  #hostStarting: Promise<unknown> = Promise.resolve()
   #running: Promise<unknown> = Promise.resolve()
   #admissionsRefused = 0
   #refusalMinute = { startMs: 0, lines: 0 }
@@ -151,6 +152,7 @@ class Libp2pNet implements Net {
 
   // --- lifecycle -------------------------------------------------------------------------------------------------
 
+  /** Rejects with ABORTED if it is stopped meanwhile. */
   async start(): Promise<void> {
     if (this.#state !== 'made') throw new NetError('UNAVAILABLE', `the network was ${this.#state} already`)
     this.#state = 'started'
@@ -163,7 +165,10 @@ class Libp2pNet implements Net {
         registered.push(done)
       })
       await Promise.all(registered)
-      await this.#host.start()
+      this.#stopping.signal.throwIfAborted()
+      this.#hostStarting = Promise.resolve(this.#host.start())
+      await this.#hostStarting
+      this.#stopping.signal.throwIfAborted()
       this.#gossip.started()
       this.#redialler.start()
       this.#wake.start((sleptMs) => this.#woke(sleptMs))
@@ -186,6 +191,8 @@ class Libp2pNet implements Net {
     this.#bulk.stop()
     this.#gossip.stopped()
     await this.#running.catch(() => undefined)
+    // libp2p takes no stop while it starts: it would go on, and listen for ever.
+    await this.#hostStarting.catch(() => undefined)
     if (wasStarted) await this.#host.stop()
   }
 

@@ -14,6 +14,8 @@ export type NodeCode =
   | 'NO_MESH'
   | 'PORT_IN_USE'
   | 'BAD_ADDRESS'
+  /** The volume is exported there already: fact `uri`. */
+  | 'EXISTS'
 
 export class NodeError extends CodedError<NodeCode> {
   constructor(code: NodeCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {

@@ -20,7 +20,7 @@ export interface Session {
   readonly epoch: number
 }
 
-/** Where an older holder's log ends for good: entries of lower tokens with a position past it never count. */
+/** Where the stream of a dead holder ends for good: its entries with a sequence past it never count. */
 export interface Cut {
   readonly token: number
   readonly sequence: number
@@ -30,11 +30,16 @@ export interface Holding {
   readonly session: Session
   /** The segment's token when this range last changed hands. */
   readonly token: number
-  /** Set when the range was recovered from a dead holder. */
-  readonly cut: Cut | undefined
+  /**
+   * Streams of dead holders that nobody has recovered yet, this range's last one first: until they are settled the range
+   * is not served. Empty for what was free or handed over, since a hand-off flushes first.
+   */
+  readonly unsettled: readonly number[]
 }
 
 export interface Segment {
+  /** Grows by one at every change of anything: of two values of one register the newer is the one with more. */
+  readonly version: number
   /** Grows by one at every change of holder of any range, never reset. */
   readonly token: number
   /** Grows by one at every change of the replica sets. */
@@ -44,6 +49,10 @@ export interface Segment {
   /** Being brought up to date: they count in flushes, but not as copies. Sorted; none of them in `replicas`. */
   readonly joining: readonly NodeId[]
   readonly ranges: RangeMap<Holding>
+  /** Where streams of dead holders were cut, by token; the latest `cutsMax`. A token's stream dies as a whole. */
+  readonly cuts: readonly Cut[]
+  /** The highest token whose cut was dropped from `cuts`: of streams up to it nobody knows any more. */
+  readonly cutsForgotten: number
 }
 
 export type Change =
@@ -52,9 +61,11 @@ export type Change =
 
 /** A round copies the whole value, so the map must stay small: beyond this, ranges are taken whole and not split. */
 export const rangesMax = 64
+/** Who asks for an older cut than these has not spoken to the mesh for as many deaths of holders of one segment. */
+export const cutsMax = 32
 
 export function sameHolding(a: Holding, b: Holding): boolean {
-  return a.token === b.token && sameSession(a.session, b.session) && a.cut?.token === b.cut?.token && a.cut?.sequence === b.cut?.sequence
+  return a.token === b.token && sameSession(a.session, b.session) && a.unsettled.length === b.unsettled.length && a.unsettled.every((token, i) => token === b.unsettled[i])
 }
 
 export function sameSession(a: Session, b: Session): boolean {
@@ -63,7 +74,7 @@ export function sameSession(a: Session, b: Session): boolean {
 
 /** What "nothing was ever written here" means for a segment whose first replicas placement has chosen. */
 export function emptySegment(replicas: readonly NodeId[]): Segment {
-  return { token: 0, configuration: 0, replicas: sorted(replicas), joining: [], ranges: new RangeMap(sameHolding) }
+  return { version: 0, token: 0, configuration: 0, replicas: sorted(replicas), joining: [], ranges: new RangeMap(sameHolding), cuts: [], cutsForgotten: 0 }
 }
 
 /**
@@ -75,13 +86,12 @@ export function claim(segment: Segment, range: BlockRange, by: Session): Change 
   if (parts.some((part) => part.value !== undefined && !sameSession(part.value.session, by))) return { type: 'unchanged', reason: 'HELD' }
   const free = parts.filter((part) => part.value === undefined)
   if (free.length === 0) return { type: 'unchanged', reason: 'NOT_NEEDED' }
-  return take(segment, free.map((part) => gapAround(segment, part)), by)
+  return take(segment, free.map((part) => gapAround(segment, part)), by, [])
 }
 
 /**
- * Moves what `from` holds of `range` at `token` to `to`: a hand-off by the holder itself, or a take-over after the voters
- * have said that `from`'s session is dead. Other parts of `range` (free ones, the taker's own) do not stand in the way;
- * a third party's do.
+ * Moves what `from` holds of `range` at `token` to `to`: a hand-off by the holder itself, which has flushed it. Other
+ * parts of `range` (free ones, the taker's own) do not stand in the way; a third party's do.
  */
 export function move(segment: Segment, range: BlockRange, from: Session, token: number, to: Session): Change {
   const parts = segment.ranges.within(range)
@@ -91,12 +101,22 @@ export function move(segment: Segment, range: BlockRange, from: Session, token: 
   if (parts.some((part) => part.value !== undefined && !sameSession(part.value.session, from) && !sameSession(part.value.session, to))) {
     return { type: 'unchanged', reason: 'HELD' }
   }
-  return take(segment, theirs, to)
+  const unsettled = [...new Set(theirs.flatMap((part) => part.value?.unsettled ?? []))]
+  return take(segment, theirs, to, unsettled)
 }
 
-/** The same holder again, under a new token: what a restarted node, or one after an unknown outcome, must do. */
-export function retake(segment: Segment, range: BlockRange, before: Session, token: number, now: Session): Change {
-  return move(segment, range, before, token, now)
+/**
+ * Takes everything that the dead session `from` held at `token`, wherever it lies in the segment, so that the stream of
+ * that token is over as a whole and has one end. What was being brought up to date has to begin again: it may have got
+ * entries that will be cut. The taker serves nothing of it before it has settled it.
+ */
+export function inherit(segment: Segment, from: Session, token: number, to: Session): Change {
+  const theirs = segment.ranges.entries.filter((entry) => entry.value.token === token && sameSession(entry.value.session, from))
+  if (theirs.length === 0) return { type: 'unchanged', reason: 'NOT_HOLDER' }
+  const unsettled = [...new Set([token, ...theirs.flatMap((entry) => entry.value.unsettled)])]
+  const change = take(segment, theirs, to, unsettled)
+  if (change.type === 'unchanged' || segment.joining.length === 0) return change
+  return { ...change, segment: { ...change.segment, configuration: segment.configuration + 1, joining: [] } }
 }
 
 /** Gives up what `by` holds of `range` at `token`. Tokens are not reset. */
@@ -106,14 +126,22 @@ export function release(segment: Segment, range: BlockRange, by: Session, token:
   const grown = theirs.map((part) => wholeIfFull(segment, part))
   let { ranges } = segment
   for (const part of grown) ranges = ranges.with(part, undefined)
-  return { type: 'changed', segment: { ...segment, ranges }, taken: [] }
+  return { type: 'changed', segment: { ...segment, version: segment.version + 1, ranges }, taken: [] }
 }
 
-/** Records where the older holder's log ends, with the new holder's token; once only. */
-export function setCut(segment: Segment, by: Session, token: number, cut: Cut): Change {
+/**
+ * What `by` inherited at `token` is recovered: every replica in sync has the same of it, and the dead streams end at
+ * these cuts. From here on it may be served.
+ */
+export function settle(segment: Segment, by: Session, token: number, cuts: readonly Cut[]): Change {
   if (!holds(segment, by, token)) return { type: 'unchanged', reason: 'NOT_HOLDER' }
-  const ranges = segment.ranges.map((holding) => (sameSession(holding.session, by) && holding.token === token ? { ...holding, cut } : holding))
-  return { type: 'changed', segment: { ...segment, ranges }, taken: [] }
+  const mine = (holding: Holding): boolean => holding.token === token && sameSession(holding.session, by)
+  if (!segment.ranges.entries.some((entry) => mine(entry.value) && entry.value.unsettled.length > 0)) return { type: 'unchanged', reason: 'NOT_NEEDED' }
+  const ranges = segment.ranges.map((holding) => (mine(holding) ? { ...holding, unsettled: [] } : holding))
+  const all = [...segment.cuts.filter((cut) => !cuts.some((other) => other.token === cut.token)), ...cuts].sort((a, b) => a.token - b.token)
+  const dropped = all.slice(0, Math.max(0, all.length - cutsMax))
+  const cutsForgotten = dropped.reduce((highest, cut) => Math.max(highest, cut.token), segment.cutsForgotten)
+  return { type: 'changed', segment: { ...segment, version: segment.version + 1, ranges, cuts: all.slice(dropped.length), cutsForgotten }, taken: [] }
 }
 
 /** `who` starts to be brought up to date. Only a holder of some range may say so, at its token. */
@@ -140,6 +168,17 @@ export function removeReplica(segment: Segment, who: NodeId, by: Session, token:
   return reconfigured(segment, replicas, segment.joining.filter((node) => node !== who))
 }
 
+/** The volume is gone: nobody holds anything of it, and no replica counts. */
+export function retire(segment: Segment): Change {
+  if (isRetired(segment)) return { type: 'unchanged', reason: 'NOT_NEEDED' }
+  const { version, token, configuration } = segment
+  return { type: 'changed', segment: { ...segment, version: version + 1, token: token + 1, configuration: configuration + 1, replicas: [], joining: [], ranges: new RangeMap(sameHolding) }, taken: [] }
+}
+
+export function isRetired(segment: Segment): boolean {
+  return segment.replicas.length === 0
+}
+
 function holds(segment: Segment, by: Session, token: number): boolean {
   return segment.ranges.entries.some((entry) => entry.value.token === token && sameSession(entry.value.session, by))
 }
@@ -147,14 +186,14 @@ function holds(segment: Segment, by: Session, token: number): boolean {
 function reconfigured(segment: Segment, replicas: readonly NodeId[], joining: readonly NodeId[]): Change {
   return {
     type: 'changed',
-    segment: { ...segment, configuration: segment.configuration + 1, replicas: sorted(replicas), joining: sorted(joining) },
+    segment: { ...segment, version: segment.version + 1, configuration: segment.configuration + 1, replicas: sorted(replicas), joining: sorted(joining) },
     taken: [],
   }
 }
 
 /** One new token for all that changes hands in this round. */
-function take(segment: Segment, parts: readonly BlockRange[], to: Session): Change {
-  const holding: Holding = { session: to, token: segment.token + 1, cut: undefined }
+function take(segment: Segment, parts: readonly BlockRange[], to: Session, unsettled: readonly number[]): Change {
+  const holding: Holding = { session: to, token: segment.token + 1, unsettled }
   let whole = parts
   let ranges = setAll(segment.ranges, whole, holding)
   if (ranges.size > rangesMax) {
@@ -164,7 +203,7 @@ function take(segment: Segment, parts: readonly BlockRange[], to: Session): Chan
   }
   invariant(ranges.size <= rangesMax, 'a segment has at most 64 ranges')
   const taken = whole.map((part) => ({ start: part.start, blocks: part.blocks, value: holding }))
-  return { type: 'changed', segment: { ...segment, token: holding.token, ranges }, taken }
+  return { type: 'changed', segment: { ...segment, version: segment.version + 1, token: holding.token, ranges }, taken }
 }
 
 function setAll(ranges: RangeMap<Holding>, parts: readonly BlockRange[], holding: Holding): RangeMap<Holding> {

@@ -97,6 +97,15 @@ describe('three nodes', function () {
     assert.equal(got.code, 0, got.stderr)
     for (const name of names) assert.equal(readFileSync(`${target}/${name}`, 'utf8'), name === 'empty' ? '' : `this is ${name}`)
     assert.ok(readFileSync(`${target}/large`).equals(someBytes(3_000_000, 7)))
+    // What cannot be written here is told, and keeps nothing else from being read.
+    const crowded = world.path('folder.crowded')
+    mkdirSync(`${crowded}/empty`, { recursive: true })
+    writeFileSync(`${crowded}/deep`, 'a file where a folder should go')
+    const partly = await b.run('get', '/folder', '-o', crowded, '--json')
+    assert.equal(partly.code, 1, partly.stderr)
+    const told = JSON.parse(partly.stdout) as { files: number; failed: { path: string }[]; error: { code: string } }
+    assert.deepEqual([told.files, told.failed.map(({ path }) => path).sort(), told.error.code], [3, ['deep/1', 'deep/er/2', 'empty'], 'NOT_ALL'])
+    assert.ok(readFileSync(`${crowded}/large`).equals(someBytes(3_000_000, 7)))
     // The folder's CID is that of any IPFS tool, the same on every node, and leads back to the folder from there.
     const cid = put.stdout.trim().split('\n').at(-1) ?? ''
     const known = await importedCid([...names, 'large'].map((path) => ({ path, content: readFileSync(`${folder}/${path}`) })))

@@ -1,14 +1,15 @@
-import { createWriteStream } from 'node:fs'
-import { lstat, mkdir, realpath, rename, rm, stat, utimes } from 'node:fs/promises'
+import { lstat, mkdir, open, realpath, rename, rm, stat, utimes } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, sep } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, formatSize, messageOf } from '../../base/index.js'
 import type { ByteRange } from '../../client/index.js'
 import type { Context } from '../context.js'
-import { CliError } from '../errors.js'
+import { CliError, withError } from '../errors.js'
 import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
+import { clean } from '../table.js'
 
 interface Options {
   output?: string
@@ -66,6 +67,9 @@ function keptOpen(stream: NodeJS.WriteStream): Writable {
   })
 }
 
+/** Of a folder in which much is wrong, the first are enough to see what. */
+const failuresShownMax = 20
+
 /** An existing folder as the target of a file means: in there, under its own name. */
 async function targetFile(output: string, what: string): Promise<string> {
   const isFolder = output.endsWith('/') || output.endsWith(sep) || (await kindOf(output)) === 'folder'
@@ -86,10 +90,28 @@ async function kindOf(path: string): Promise<'file' | 'folder' | 'nothing'> {
  * Resolves to the bytes written.
  */
 async function writeWhole(target: string, chunks: AsyncIterable<Uint8Array>, size: number | undefined): Promise<number> {
-  const partial = join(dirname(target), `.${basename(target).slice(0, 200)}.${String(process.pid)}.part`)
-  let bytes = 0
+  return writeInto(await openPartial(target), target, chunks, size)
+}
+
+interface Partial {
+  path: string
+  file: FileHandle
+}
+
+async function openPartial(target: string): Promise<Partial> {
+  // Bytes are what a file system counts, and a character may have four.
+  const path = join(dirname(target), `.${basename(target).slice(0, 50)}.${String(process.pid)}.part`)
   try {
     await mkdir(dirname(target), { recursive: true })
+    return { path, file: await open(path, 'wx') }
+  } catch (error) {
+    throw cannotWrite(target, error)
+  }
+}
+
+async function writeInto({ path: partial, file }: Partial, target: string, chunks: AsyncIterable<Uint8Array>, size: number | undefined): Promise<number> {
+  let bytes = 0
+  try {
     await pipeline(
       (async function* () {
         for await (const chunk of chunks) {
@@ -97,18 +119,22 @@ async function writeWhole(target: string, chunks: AsyncIterable<Uint8Array>, siz
           yield chunk
         }
       })(),
-      createWriteStream(partial, { flags: 'wx', highWaterMark: 1 << 20 }),
+      file.createWriteStream({ highWaterMark: 1 << 20 }),
     )
     if (size !== undefined && size !== bytes) throw new CliError('CORRUPT', `${String(bytes)} bytes came where ${String(size)} were promised`, { size, bytes })
     await rename(partial, target)
     return bytes
   } catch (error) {
     await rm(partial, { force: true })
-    const code = codeOf(error)
-    if (code === 'ENOSPC') throw new CliError('CANNOT_WRITE', `the disk under ${target} is full; nothing was left there`, { path: target }, { cause: error })
-    if (code !== undefined && /^E[A-Z]+$/.test(code)) throw new CliError('CANNOT_WRITE', `${target} cannot be written: ${messageOf(error)}`, { path: target }, { cause: error })
-    throw error
+    throw cannotWrite(target, error)
   }
+}
+
+function cannotWrite(target: string, error: unknown): unknown {
+  const code = codeOf(error)
+  if (code === 'ENOSPC') return new CliError('CANNOT_WRITE', `the disk under ${target} is full; nothing was left there`, { path: target }, { cause: error })
+  if (code !== undefined && /^E[A-Z]+$/.test(code)) return new CliError('CANNOT_WRITE', `${target} cannot be written: ${messageOf(error)}`, { path: target }, { cause: error })
+  return error
 }
 
 async function getFolder(context: Context, path: string, output: string): Promise<void> {
@@ -116,19 +142,34 @@ async function getFolder(context: Context, path: string, output: string): Promis
   const root = await realpath(output)
   const progress = new Progress(path, undefined, { quiet: context.json })
   const written: { path: string; size: number }[] = []
+  const failed: { path: string; code: string; message: string }[] = []
   const known = new Set<string>()
   let bytes = 0
   try {
     for await (const entry of context.client().getFolder(path, { signal: context.signal })) {
-      const target = await insideOf(root, entry.path, known)
-      await writeWhole(target, progress.through(entry.content), entry.size)
+      let target: string
+      let partial: Partial
+      try {
+        target = await insideOf(root, entry.path, known)
+        if ((await kindOf(target)) === 'folder') throw new CliError('CANNOT_WRITE', `${target} is a folder`, { path: entry.path })
+        partial = await openPartial(target)
+      } catch (error) {
+        // A name that cannot be had here keeps no other from being read. A full disk half-way and a broken connection do.
+        failed.push({ path: entry.path, code: codeOf(error) ?? 'CANNOT_WRITE', message: messageOf(error) })
+        for await (const chunk of entry.content) progress.add(chunk.length)
+        continue
+      }
+      await writeInto(partial, target, progress.through(entry.content), entry.size)
       await utimes(target, entry.modifiedMs / 1000, entry.modifiedMs / 1000)
       written.push({ path: entry.path, size: entry.size })
       bytes += entry.size
     }
     progress.clear()
-    context.print({ path, folder: root, files: written.length, size: bytes }, () => '')
+    const error = failed.length === 0 ? undefined : new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + written.length)} files could not be written`, { failed: failed.length })
+    context.print(withError({ path, folder: root, files: written.length, size: bytes, failed }, error), () => '')
     context.say(`${root}: ${String(written.length)} files, ${formatSize(bytes)}`)
+    for (const file of failed.slice(0, failuresShownMax)) context.say(`${clean(file.path)}: ${clean(file.message)}`)
+    if (error !== undefined) throw error
   } finally {
     progress.clear()
   }
@@ -147,6 +188,7 @@ async function insideOf(root: string, path: string, known: Set<string>): Promise
     if (known.has(folder)) continue
     try {
       const info = await lstat(folder)
+      if (!info.isSymbolicLink() && !info.isDirectory()) throw new CliError('BAD_NAME', `${path} is not written: ${folder} is a file here`, { path })
       if (info.isSymbolicLink()) throw new CliError('BAD_NAME', `${path} is not written: ${folder} is a link, and may lead out of ${root}`, { path })
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error

@@ -220,6 +220,14 @@ export class Consensus {
     }))
   }
 
+  /** Whether a majority of voters counts the session as over: what makes an eviction worth a try. Throws NO_QUORUM, NO_SESSION. */
+  async isOver(session: SessionId, options: CallLimits = {}): Promise<boolean> {
+    return this.#promise<boolean>(options, (operations, settle, fail) => operations.isOver(session, (over) => {
+      if (over !== undefined) settle(over)
+      else fail(new ConsensusError('NO_QUORUM', 'no majority of voters answered'))
+    }))
+  }
+
   /** Asks the holder for it; resolves when it is granted. Throws HAND_OFF_REFUSED, NOT_HOLDER (somebody else has it now). */
   async askFor(scope: string, held: Value, reason: Uint8Array, options: CallLimits = {}): Promise<Value> {
     const end = await this.#call(options, (operations, ended) => operations.wish(scope, held, reason, ended))

@@ -14,6 +14,7 @@ export type HttpCode =
   | 'TOO_SLOW'
   | 'STOPPING'
   | 'STARTING'
+  | 'OVERLOADED'
 
 export class HttpError extends CodedError<HttpCode> {
   constructor(code: HttpCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
@@ -34,6 +35,8 @@ const statusOfCode: Record<string, number> = {
   BAD_INVITE: 400,
   BAD_ADDRESS: 400,
   BAD_SETTING: 400,
+  BAD_NAME: 400,
+  BAD_SIZE: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
   FORBIDDEN_HOST: 403,
@@ -53,6 +56,8 @@ const statusOfCode: Record<string, number> = {
   OWN_NODE: 409,
   STALE_TOKEN: 409,
   HELD: 409,
+  PORT_IN_USE: 409,
+  IN_USE: 409,
   NOT_ACTIVE: 409,
   NOT_HOLDER: 409,
   TOO_MANY_RENEWALS: 409,
@@ -66,6 +71,7 @@ const statusOfCode: Record<string, number> = {
   ABORTED: 499,
   CANCELLED: 499,
   CORRUPT: 502,
+  DAMAGED: 502,
   CLOSED: 503,
   UNAVAILABLE: 503,
   NO_QUORUM: 503,

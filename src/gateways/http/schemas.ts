@@ -31,6 +31,9 @@ const bytes: JsonSchema = { type: 'integer', minimum: 0, maximum: Number.MAX_SAF
 
 const flagText: JsonSchema = { type: 'string', enum: ['true', 'false'] }
 
+const durability: JsonSchema = { type: 'string', enum: ['flush', 'writethrough'] }
+const volumePolicy: JsonSchema = { type: 'string', enum: ['adaptive', 'basic'] }
+
 export const bodies = {
   invite: record({ expiresMs: { type: 'integer', minimum: 1000, maximum: expiresMsMax } }, ['expiresMs']),
   empty: record({}),
@@ -51,6 +54,10 @@ export const bodies = {
   evict: record({ bytes, dryRun: flag }, ['bytes']),
   rebalance: record({ dryRun: flag }),
   forget: record({ peerId: name }, ['peerId']),
+  volume: record({ name, sizeBytes: { type: 'number' }, durability, replicas: { type: 'integer' }, policy: volumePolicy }, ['name', 'sizeBytes']),
+  // Which sizes there may be is said by whoever keeps volumes.
+  volumeResize: record({ sizeBytes: { type: 'number' } }, ['sizeBytes']),
+  volumeExport: record({ unix: name, tcp: name, readOnly: flag, staleReads: flag, detached: flag }, ['detached']),
 } satisfies Record<string, JsonSchema>
 
 export const queries = {
@@ -105,7 +112,24 @@ const lease = {
   }),
 }
 
+const volumeExport = answer({
+  exportId: text, volume: text, uri: text, unix: orNull(text), tcp: orNull(text), readOnly: flag, staleReads: flag, detached: flag, connections: count, ready: flag,
+})
+const volumeFields = {
+  name: text, id: text, sizeBytes: count, blockSize: count, segments: count, durability, replicas: count, policy: volumePolicy, usedBytes: count, exports: listOf(volumeExport),
+} satisfies Record<string, JsonSchema>
+
 export const answers = {
+  volume: answer(volumeFields),
+  volumes: listOf(answer(volumeFields)),
+  volumeDetails: answer({ ...volumeFields, openOn: listOf(answer({ peerId: text, name: text })) }),
+  volumeExport,
+  volumeLeases: listOf(answer({ start: count, blocks: count, holder: text, region: text, token: count })),
+  volumeHeat: listOf(answer({
+    start: count, blocks: count, writes: { type: 'number' }, reads: { type: 'number' }, lastWrite: orNull(moment),
+    regions: { type: 'object', additionalProperties: answer({ writes: { type: 'number' }, latencyMs: { type: 'number' } }) },
+  })),
+  ended: answer({ ended: count }),
   lease,
   leases: listOf(lease),
   leaseLocked: answer({ scope: text, locked: flag, lease: orNull(lease) }),
@@ -139,7 +163,7 @@ export const answers = {
   changed: answer({ changed: count }),
   done: answer({ ok: flag }),
   quota: answer(quotaFields),
-  quotaSet: answer({ ...quotaFields, persisted: flag }),
+  quotaSet: answer({ ...quotaFields, persisted: flag, overriddenBy: listOf(text) }),
   plan: answer({ actions, bytes: count }),
   evicted: answer({
     actions, bytes: count, dryRun: flag, freedBytes: count, shortBytes: count, refused: count, kept: { type: 'object', additionalProperties: count },

@@ -17,7 +17,7 @@ export interface AnnouncerInit {
 }
 
 export interface AnnouncerComponents {
-  schedule: ProvideSchedule
+  schedule: Pick<ProvideSchedule, 'due' | 'nextDueMs' | 'announced'>
   clock: Clock
   random: Random
   log: Log
@@ -164,6 +164,8 @@ export class Announcer {
     const controller = new AbortController()
     const onAbort = (): void => controller.abort()
     signal.addEventListener('abort', onAbort, { once: true })
+    // It may have aborted while the schedule was read, and calls no listener twice.
+    if (signal.aborted) onAbort()
     // An hour at most: wall clocks are set, and due times are in wall time.
     const ms = Math.min(3_600_000, ...waits.map((wait) => Math.max(10, wait)))
     try {

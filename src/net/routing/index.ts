@@ -139,6 +139,7 @@ export class DhtRouting implements ContentRouting {
     const stream = await this.#links.openStream(peer, kadProtocol, signal)
     const onAbort = (): void => stream.abort(abortReason(signal))
     signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
     try {
       await pipe(
         multihashes.map((key) => KadMessage.encode({ type: KadMessage.Type.ADD_PROVIDER, key, providers: [provider] })),

@@ -33,12 +33,22 @@ export const text: Kind<string> = {
   write: quoted,
 }
 
-/** Of a file below the home: nothing is written outside it, whatever a config file says. */
+/** What a node keeps in its home: a log written into one of these would be the end of it. */
+const keptNames = ['config.toml', 'identity.key', 'authority.key', 'voter.seq', 'api.json', 'blocks', 'meta']
+
+/** `identity.key.new` and the like are files on their way to one. Names are compared as Windows and macOS do. */
+function isKept(name: string): boolean {
+  const [top = ''] = name.toLowerCase().split(/[/\\]/).filter((part) => part !== '' && part !== '.')
+  return keptNames.some((kept) => top === kept || top.startsWith(`${kept}.`))
+}
+
+/** Of a file below the home: nothing is written outside it, whatever a config file says, nor into what the node keeps. */
 export const pathInside: Kind<string> = {
-  expected: 'the name of a file below the home, without ..',
+  expected: `the name of a file below the home, without .., and none of the node's own (${keptNames.join(', ')})`,
   read: (value) => {
     const name = text.read(value)
-    return name === undefined || /^[/\\]|^[a-z]:/i.test(name) || name.split(/[/\\]/).includes('..') || name.includes('\0') ? undefined : name
+    if (name === undefined || /^[/\\]|^[a-z]:/i.test(name) || name.split(/[/\\]/).includes('..') || name.includes('\0')) return undefined
+    return isKept(name) ? undefined : name
   },
   parse: (value) => pathInside.read(value),
   write: quoted,

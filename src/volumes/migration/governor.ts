@@ -147,7 +147,7 @@ export class Governor implements MigrationGovernor {
       this.#moving++
       past.lastReason = undefined
       this.#components.log.info('a range moves', { ...facts, to: decision.to.node })
-      this.#note(question, decision)
+      this.#note(question, range, decision)
       return
     }
     if (waiting.has(decision.reason)) {
@@ -159,12 +159,12 @@ export class Governor implements MigrationGovernor {
     if (decision.reason === past.lastReason) return
     past.lastReason = decision.reason
     this.#components.log.debug('a range stays', { ...facts, reason: decision.reason })
-    this.#note(question, decision)
+    this.#note(question, range, decision)
   }
 
-  #note(question: MigrationQuestion, decision: MigrationDecision): void {
+  #note(question: MigrationQuestion, range: BlockRange, decision: MigrationDecision): void {
     const notes = this.#notes.get(question.volume) ?? []
-    notes.push({ volume: question.volume, segment: question.segment, at: this.#components.clock.wallMs(), decision })
+    notes.push({ volume: question.volume, segment: question.segment, start: range.start, blocks: range.blocks, at: this.#components.clock.wallMs(), decision })
     if (notes.length > notesPerVolumeMax) notes.shift()
     this.#notes.delete(question.volume)
     this.#notes.set(question.volume, notes)

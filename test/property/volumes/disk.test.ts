@@ -426,6 +426,11 @@ class World {
 
   async losePower(): Promise<void> {
     this.note('power')
+    // In the middle of writing the index out, as often as not.
+    if (this.random.below(2) === 0) {
+      void this.disk.checkpoint().catch(() => undefined)
+      for (let turns = this.random.below(40); turns > 0; turns--) await Promise.resolve()
+    }
     this.log.losePower(this.random)
     this.meta.losePower(this.random)
     await this.open()

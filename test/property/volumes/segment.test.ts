@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { NodeId } from '../../../src/base/index.js'
 import { segmentBlocks } from '../../../src/volumes/geometry.js'
 import {
-  addJoining, claim, emptySegment, move, promote, rangesMax, release, removeReplica, sameHolding, sameSession, setCut,
+  addJoining, claim, emptySegment, move, promote, rangesMax, release, inherit, removeReplica, sameHolding, sameSession, settle,
 } from '../../../src/volumes/segment.js'
 import type { Change, Segment, Session } from '../../../src/volumes/segment.js'
 
@@ -11,7 +11,7 @@ const node = (i: number): NodeId => `12D3KooWnode${String(i)}` as NodeId
 const session = (i: number, epoch = 1): Session => ({ node: node(i), incarnation: 'aa', epoch })
 const range = fc.tuple(fc.nat(segmentBlocks - 1), fc.integer({ min: 1, max: 3000 })).map(([start, blocks]) => ({ start, blocks: Math.min(blocks, segmentBlocks - start) }))
 const operation = fc.record({
-  kind: fc.constantFrom('claim', 'move', 'move', 'release', 'cut'),
+  kind: fc.constantFrom('claim', 'move', 'move', 'release', 'inherit', 'settle'),
   range,
   from: fc.nat(3),
   to: fc.nat(3),
@@ -36,11 +36,14 @@ describe('volumes: segment register', () => {
             op.kind === 'claim' ? claim(segment, op.range, session(op.to))
             : op.kind === 'move' && held !== undefined ? move(segment, op.range, held.session, held.token, session(op.to))
             : op.kind === 'release' && held !== undefined ? release(segment, op.range, held.session, held.token)
-            : op.kind === 'cut' && held !== undefined ? setCut(segment, held.session, held.token, { token: held.token - 1, sequence: 9 })
+            : op.kind === 'inherit' && held !== undefined ? inherit(segment, held.session, held.token, session(op.to))
+            : op.kind === 'settle' && held !== undefined ? settle(segment, held.session, held.token, held.unsettled.map((token) => ({ token, sequence: 9 })))
             : move(segment, op.range, session(op.from), segment.token, session(op.to))
           if (change.type === 'unchanged') continue
           const after = picture(change.segment)
           assert.ok(change.segment.ranges.size <= rangesMax)
+          assert.equal(change.segment.version, segment.version + 1)
+          if (op.kind === 'inherit') assert.ok(!change.segment.ranges.entries.some((entry) => entry.value.token === held?.token))
           const took = change.taken.length > 0
           assert.equal(change.segment.token, segment.token + (took ? 1 : 0))
           for (let block = 0; block < segmentBlocks; block++) {
@@ -119,12 +122,34 @@ describe('volumes: segment register', () => {
     assert.deepEqual([removed.segment.replicas, removed.segment.configuration], [[node(1)], 3])
   })
 
-  it('neighbours join only if holder, incarnation, epoch, token and cut agree', () => {
-    const base = { session: session(0), token: 3, cut: undefined }
+  it('what is inherited from the dead stays unsettled from taker to taker, until one settles all of it', () => {
+    const claimed = claim(emptySegment([node(0), node(1)]), { start: 0, blocks: 1 }, session(0))
+    assert.ok(claimed.type === 'changed')
+    const moved = move(claimed.segment, { start: 10, blocks: 10 }, session(0), 1, session(1))
+    assert.ok(moved.type === 'changed')
+    const joining = addJoining(moved.segment, node(2), session(1), 2)
+    assert.ok(joining.type === 'changed')
+    const first = inherit(joining.segment, session(0), 1, session(2))
+    assert.ok(first.type === 'changed')
+    // Both parts of the stream, and who was joining begins again.
+    assert.deepEqual(first.taken.map(({ start, blocks }) => [start, blocks]), [[0, 10], [20, segmentBlocks - 20]])
+    assert.deepEqual([first.segment.joining, first.segment.configuration], [[], 2])
+    const second = inherit(first.segment, session(2), 3, session(3))
+    assert.ok(second.type === 'changed')
+    assert.deepEqual(second.segment.ranges.at(0)?.unsettled, [3, 1])
+    assert.equal(settle(second.segment, session(2), 3, []).type, 'unchanged')
+    const settled = settle(second.segment, session(3), 4, [{ token: 3, sequence: 0 }, { token: 1, sequence: 7 }])
+    assert.ok(settled.type === 'changed')
+    assert.deepEqual(settled.segment.ranges.at(0)?.unsettled, [])
+    assert.deepEqual(settled.segment.cuts, [{ token: 1, sequence: 7 }, { token: 3, sequence: 0 }])
+  })
+
+  it('neighbours join only if holder, incarnation, epoch, token and what is unsettled agree', () => {
+    const base = { session: session(0), token: 3, unsettled: [] }
     assert.ok(sameHolding(base, { ...base, session: { ...base.session } }))
     assert.ok(!sameHolding(base, { ...base, token: 4 }))
     assert.ok(!sameHolding(base, { ...base, session: session(0, 2) }))
-    assert.ok(!sameHolding(base, { ...base, cut: { token: 1, sequence: 1 } }))
+    assert.ok(!sameHolding(base, { ...base, unsettled: [1] }))
     assert.ok(!sameSession(session(0), { ...session(0), incarnation: 'bb' }))
   })
 })

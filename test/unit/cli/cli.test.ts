@@ -68,7 +68,13 @@ describe('command line', () => {
     assert.equal((await cli('config', 'check', ...home)).code, 0, 'what was refused was not written')
     assert.equal((await cli('config', 'set', 'storage.max_storage', 'lots', ...home)).code, 2)
     for (const outside of ['../evil', '/etc/evil', 'logs/../../evil', 'C:\\evil', '..\\evil']) assert.equal((await cli('config', 'set', 'log.file', outside, ...home)).code, 2, outside)
+    for (const kept of ['identity.key', 'meta/000005.ldb', './blocks/x', 'Config.toml', 'voter.seq', 'api.json.12.new']) {
+      const refused = await cli('config', 'set', 'log.file', kept, ...home)
+      assert.equal(refused.code, 2, kept)
+      assert.match(refused.err, /none of the node's own/)
+    }
     assert.equal((await cli('config', 'set', 'log.file', 'logs/..today.log', ...home)).code, 0)
+    assert.equal((await cli('config', 'set', 'log.file', 'metadata.log', ...home)).code, 0)
     const typo = await cli('config', 'get', 'storage.max_storag', '--json', ...home)
     assert.equal((JSON.parse(typo.out) as { error: { nearest: string } }).error.nearest, 'storage.max_storage')
     const all = JSON.parse((await cli('config', 'get', '--json', ...home)).out) as { key: string }[]
@@ -193,10 +199,11 @@ describe('command line', () => {
       mkdirSync(join(folder, 'target'))
       symlinkSync(join(folder, 'outside'), join(folder, 'target', 'link'))
       for (const evil of ['../outside/x', '/etc/x', 'a/../../outside/x', 'link/x', 'link/deeper/x', '..', 'a//x']) {
-        names = ['good', evil]
+        names = ['good', evil, 'after']
         const { code, out } = await cli('get', '/f', '-o', join(folder, 'target'), '--home', folder, '--json')
-        assert.equal(code, 2, evil)
-        assert.equal((JSON.parse(out) as { error: { code: string } }).error.code, 'BAD_NAME', evil)
+        assert.equal(code, 1, evil)
+        const told = JSON.parse(out) as { files: number; failed: { code: string }[]; error: { code: string } }
+        assert.deepEqual([told.files, told.failed.map((one) => one.code), told.error.code], [2, ['BAD_NAME'], 'NOT_ALL'], evil)
         assert.deepEqual(readdirSync(join(folder, 'outside')), [], evil)
       }
       assert.equal(readFileSync(join(folder, 'target', 'good'), 'utf8'), 'harm')

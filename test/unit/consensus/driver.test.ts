@@ -51,6 +51,8 @@ describe('consensus driver', () => {
     await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
     assert.equal(b!.consensus.mayAct('s'), 1)
     await b!.stop()
+    await until(() => c!.consensus.isOver(lease.holder!))
+    assert.equal(await c!.consensus.isOver(c!.consensus.session!), false)
     await until(async () => (await code(c!.consensus.stealDead('s', lease))) === undefined)
     assert.equal(c!.consensus.mayAct('s'), 2)
     // The old holder comes back: a new epoch, nothing held, and it is told who has it.

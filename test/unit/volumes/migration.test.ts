@@ -142,7 +142,7 @@ describe('migration: the governor', () => {
   it('keeps the last decisions of a volume for people, each change once', () => {
     const { governor } = world([heatOf(sydney, 1, 200)])
     for (let i = 0; i < 100; i++) governor.decide(question)
-    assert.deepEqual(governor.notes(volume).map(({ at, segment, decision }) => [at, segment, decision.type]), [[1e12, 3, 'stay']])
+    assert.deepEqual(governor.notes(volume).map(({ at, segment, start, blocks, decision }) => [at, segment, start, blocks, decision.type]), [[1e12, 3, 95, 25, 'stay']])
     governor.forget(volume)
     assert.deepEqual(governor.notes(volume), [])
   })

@@ -1,0 +1,527 @@
+import { backoffMs, messageOf } from '../../base/index.js'
+import type { NodeId } from '../../base/index.js'
+import { blockBytes } from '../geometry.js'
+import type { BlockRange } from '../geometry.js'
+import type { BlockData, BlockRun, SegmentId, Version } from '../replica-types.js'
+import { isRetired } from '../segment.js'
+import type { Segment, Session } from '../segment.js'
+import { DeviceError } from '../types.js'
+import { Outcome, Verb } from '../wire/volume.js'
+import type * as wire from '../wire/volume.js'
+import * as codec from './codec.js'
+import { blocksOf, bytesOfRuns, noBytes } from './content.js'
+import type { SegmentWrite } from './content.js'
+import type { EngineContext } from './context.js'
+import { deviceError, nearestFirst } from './holder.js'
+import type { SegmentHolder } from './holder.js'
+import type { Place, Takeover } from './takeover.js'
+import { ask, messageContentBytes, verbs } from './verbs.js'
+
+/** A write on its way to whoever holds its blocks. */
+interface Pending {
+  write: SegmentWrite
+  /** 0 until it was sent to another node: from then on it may have been applied there. */
+  sequence: number
+  readonly deadline: AbortSignal
+  /** Of one that was acknowledged before and is sent again. */
+  readonly number?: number
+  readonly parent: { left: number; resolve: () => void; reject: (error: Error) => void }
+}
+
+/** An acknowledged write of another holder's, kept until a flush covers it. */
+interface Kept {
+  readonly write: SegmentWrite
+  readonly version: Version
+  /** In the order of the first acknowledgements: a write that is sent again keeps its number. */
+  readonly number: number
+}
+
+/** What became of a write that was acknowledged at a place of a stream. */
+export type Fate = 'held' | 'survived' | 'lost' | 'pending'
+
+/** Writes in one message; their bytes are bounded too. */
+const batchWritesMax = 256
+/** Longer than a hand-off freezes; a holder that takes longer is asked again, which does no harm. */
+const accessDeadlineMs = 8_000
+const retry = { minMs: 20, maxMs: 1_000 }
+
+/**
+ * What a segment's register says about a write at (token, sequence). A stream that is over without a cut was handed over,
+ * and flushed before.
+ */
+export function fateOf(segment: Segment, { token, sequence }: Version): Fate {
+  const cut = segment.cuts.find((one) => one.token === token)
+  if (cut !== undefined) return sequence <= cut.sequence ? 'survived' : 'lost'
+  // So many holders have died since that nobody knows any more.
+  if (token <= segment.cutsForgotten) return 'lost'
+  if (segment.ranges.entries.some((entry) => entry.value.unsettled.includes(token))) return 'pending'
+  return segment.ranges.entries.some((entry) => entry.value.token === token) ? 'held' : 'survived'
+}
+
+/**
+ * One segment as clients of this node use it, whoever holds it. What is held here goes to the holder at once. The rest
+ * goes to the holder's node, one message at a time with what has gathered meanwhile, so that writes are applied in the
+ * order of their numbers, and a number says whether a retry was applied before.
+ *
+ * Every acknowledged write of another holder's is kept until a flush covers it. If its holder dies, the cut in the
+ * register says exactly which of them survived; the others are sent again, before anything newer. Writes of this node's
+ * own hold are not kept: if another node took the range and cut some off, everything fails from then on.
+ */
+export class SegmentAccess {
+  readonly #context: EngineContext
+  readonly #holder: SegmentHolder
+  readonly #takeover: Takeover
+  readonly #id: SegmentId
+  readonly #client: string
+  readonly #failed: (error: DeviceError) => void
+  readonly #queue: Pending[] = []
+  #kept: Kept[] = []
+  #keptBytes = 0
+  /** Of own holds: the last acknowledged and unflushed write, by token. */
+  readonly #marks = new Map<number, number>()
+  #sequence = 0
+  #acknowledged = 0
+  #replayed = 0
+  /** The version of the register at which all of `#kept` and `#marks` were last found to stand. */
+  #checked = -1
+  #lane: Promise<unknown> = Promise.resolve()
+  #dispatching = false
+  #lastLatencyMs = 0
+  #flushing: Promise<void> | undefined
+
+  constructor(context: EngineContext, parts: { holder: SegmentHolder; takeover: Takeover }, init: { client: string; failed: (error: DeviceError) => void }) {
+    this.#context = context
+    this.#holder = parts.holder
+    this.#takeover = parts.takeover
+    this.#id = parts.holder.id
+    this.#client = init.client
+    this.#failed = init.failed
+  }
+
+  /** Nothing that a flush would have to cover, and nothing under way. */
+  get clean(): boolean {
+    return this.#marks.size === 0 && this.#kept.length === 0 && this.#queue.length === 0
+  }
+
+  // ---- writes -------------------------------------------------------------------------------------------------------
+
+  /** Acknowledged when it resolves. Rejects with DeviceError; then it may or may not have happened. */
+  async write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
+    const { components, self } = this.#context
+    const range = blocksOf(write.offset, write.length)
+    const startedMs = components.clock.monotonicMs()
+    if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
+      if (await this.#writeHere(write, deadline)) {
+        this.#record('write', range, self, startedMs)
+        await this.#bound(deadline)
+        return
+      }
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.#queue.push({ write, sequence: 0, deadline, parent: { left: 1, resolve, reject } })
+      this.#kick()
+    })
+    this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
+    this.#record('write', range, self, startedMs)
+    await this.#bound(deadline)
+  }
+
+  /** True: done, and it stands. False: not held here. */
+  async #writeHere(write: SegmentWrite, deadline: AbortSignal, sequence = 0): Promise<boolean> {
+    const origin = sequence === 0 ? undefined : { client: this.#client, sequence }
+    const end = await this.#holder.write(write, origin)
+    if (end.type === 'moved') return false
+    if (end.type === 'done' || (await this.#becameOf(blocksOf(write.offset, write.length), end.version, deadline))) {
+      this.#context.counters.writesLocal++
+      if (end.version.sequence > 0) this.#marks.set(end.version.token, Math.max(this.#marks.get(end.version.token) ?? 0, end.version.sequence))
+      return true
+    }
+    return false
+  }
+
+  /** Whether a write that is on this disk counts, once that can be told. */
+  async #becameOf(range: BlockRange, version: Version, deadline: AbortSignal): Promise<boolean> {
+    for (;;) {
+      const segment = await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
+      const fate = segment === undefined ? 'pending' : fateOf(segment, version)
+      if (fate === 'survived') return true
+      if (fate === 'lost') return false
+      if (fate === 'held' && this.#holder.holdOfToken(version.token) !== undefined) return true
+      await this.#takeover.locate({ start: range.start, blocks: 1 }, deadline, false)
+      await this.#pause(deadline, 0)
+    }
+  }
+
+  #kick(): void {
+    if (this.#dispatching) return
+    this.#dispatching = true
+    void this.#inLane(async () => {
+      while (this.#queue.length > 0) await this.#dispatch()
+    }).finally(() => {
+      this.#dispatching = false
+      if (this.#queue.length > 0) this.#kick()
+    })
+  }
+
+  /** One step with the first of the queue. Never rejects: what fails fails its own write. */
+  async #dispatch(): Promise<void> {
+    const first = this.#queue[0] as Pending
+    try {
+      for (let attempt = 0; this.#queue[0] === first; attempt++) {
+        await this.#check(first.deadline)
+        const range = blocksOf(first.write.offset, first.write.length)
+        const place = await this.#takeover.locate(range, first.deadline, true)
+        if (place.type === 'nowhere') continue
+        if (place.blocks < range.blocks) this.#divide(first, place.blocks)
+        if (place.type === 'here') {
+          if (await this.#writeHere(first.write, first.deadline, first.sequence)) this.#done(first)
+          continue
+        }
+        const batch = this.#batchFor(place)
+        for (const pending of batch) if (pending.sequence === 0) pending.sequence = ++this.#sequence
+        if (!(await this.#send(place, batch, first.deadline))) await this.#pause(first.deadline, attempt)
+      }
+    } catch (error) {
+      if (this.#queue[0] === first) this.#queue.shift()
+      first.parent.reject(deviceError(error))
+    }
+  }
+
+  /** Cuts a write at the end of what one holder has; both parts must be done for it to be. */
+  #divide(pending: Pending, blocks: number): void {
+    const { write } = pending
+    const { start } = blocksOf(write.offset, write.length)
+    const at = (start + blocks) * blockBytes - write.offset
+    const part = (from: number, to: number): SegmentWrite => ({ ...write, offset: write.offset + from, length: to - from, bytes: write.content === 'data' ? write.bytes.subarray(from, to) : noBytes })
+    pending.parent.left++
+    this.#queue.splice(1, 0, { ...pending, write: part(at, write.length) })
+    pending.write = part(0, at)
+  }
+
+  #done(pending: Pending): void {
+    const at = this.#queue.indexOf(pending)
+    if (at >= 0) this.#queue.splice(at, 1)
+    pending.parent.left--
+    if (pending.parent.left === 0) pending.parent.resolve()
+  }
+
+  /** The first writes of the queue that are for the same holder. */
+  #batchFor(place: Place & { type: 'there' }): Pending[] {
+    const view = this.#context.registers.view(this.#id)
+    const batch: Pending[] = []
+    let bytes = 0
+    for (const pending of this.#queue) {
+      const parts = view?.ranges.within(blocksOf(pending.write.offset, pending.write.length)) ?? []
+      bytes += pending.write.bytes.length
+      const fits = parts.length === 1 && parts[0]?.value?.token === place.token && bytes <= messageContentBytes
+      if (batch.length > 0 && (!fits || batch.length >= batchWritesMax)) break
+      batch.push(pending)
+    }
+    return batch
+  }
+
+  /** False: nothing came of it; the register may say more by now. */
+  async #send(place: Place & { type: 'there' }, batch: readonly Pending[], deadline: AbortSignal): Promise<boolean> {
+    const operations = batch.map(({ write, sequence }) => ({ ...operationOf(write), sequence, token: 0, latencyMs: Math.min(0xffffffff, Math.round(this.#lastLatencyMs)) }))
+    const answer = await this.#ask(place, operations, deadline)
+    if (answer === undefined) return false
+    let progress = false
+    for (const [i, result] of answer.results.entries()) {
+      const pending = batch[i]
+      if (pending === undefined || result.outcome === Outcome.MOVED) break
+      progress = true
+      if (result.outcome === Outcome.DONE) {
+        const version = codec.decodePosition(result.version)
+        this.#kept.push({ write: pending.write, version, number: pending.number ?? ++this.#acknowledged })
+        this.#keptBytes += pending.write.bytes.length
+        // What is kept was told by a holder, and stands as long as the register says what it said.
+        this.#context.counters.writesProxied++
+        this.#done(pending)
+        continue
+      }
+      const at = this.#queue.indexOf(pending)
+      if (at >= 0) this.#queue.splice(at, 1)
+      pending.parent.reject(new DeviceError(result.outcome === Outcome.NO_SPACE ? 'NO_SPACE' : 'IO', result.message))
+    }
+    return progress
+  }
+
+  // ---- what was acknowledged ------------------------------------------------------------------------------------------
+
+  /** Nothing that the register says has changed since all that was acknowledged was last looked at. */
+  #stands(): boolean {
+    return this.#kept.length === 0 && this.#marks.size === 0 ? true : this.#context.registers.view(this.#id)?.version === this.#checked
+  }
+
+  /** Looks what became of acknowledged writes, and sends again what was lost. In the lane. Throws IO if that cannot be. */
+  async #check(deadline: AbortSignal): Promise<void> {
+    for (let attempt = 0; !this.#stands(); attempt++) {
+      const segment = this.#context.registers.view(this.#id) ?? (await this.#context.registers.refresh(this.#id, deadline))
+      if (segment === undefined || isRetired(segment)) throw new DeviceError('IO', 'the volume was removed')
+      const pending = [...this.#marks].map(([token, sequence]) => ({ token, sequence })).concat(this.#kept.map(({ version }) => version)).find((version) => fateOf(segment, version) === 'pending' || this.#isOrphan(segment, version))
+      if (pending !== undefined) {
+        const range = rangeOfToken(segment, pending.token)
+        if (range !== undefined) await this.#wake(range, deadline)
+        await this.#pause(deadline, attempt)
+        continue
+      }
+      for (const [token, sequence] of this.#marks) {
+        const fate = fateOf(segment, { token, sequence })
+        if (fate === 'lost') this.#fail()
+        if (fate === 'survived') this.#marks.delete(token)
+      }
+      const lost = this.#kept.filter(({ version }) => fateOf(segment, version) === 'lost')
+      this.#kept = this.#kept.filter(({ version }) => fateOf(segment, version) === 'held')
+      this.#keptBytes = this.#kept.reduce((sum, { write }) => sum + write.bytes.length, 0)
+      this.#checked = segment.version
+      if (lost.length === 0) continue
+      this.#context.counters.writesReplayed += lost.length
+      await this.#replay(lost, deadline)
+    }
+  }
+
+  /** An own write's range that names this node under a session that is over. */
+  #isOrphan(segment: Segment, { token }: Version): boolean {
+    return segment.ranges.entries.some((entry) => entry.value.token === token && entry.value.session.node === this.#context.self) && this.#holder.holdOfToken(token) === undefined
+  }
+
+  /** Has whoever must act on the range act: this node, or the one that holds it. */
+  async #wake(range: BlockRange, deadline: AbortSignal): Promise<void> {
+    const place = await this.#takeover.locate(range, deadline, false)
+    if (place.type === 'there') await this.#ask(place, [{ ...operationOf({ offset: range.start * blockBytes, length: blockBytes, content: 'hole', bytes: noBytes }), verb: Verb.EXTENTS, sequence: 0, token: 0, latencyMs: 0 }], deadline)
+    await this.#context.registers.refresh(this.#id, deadline)
+  }
+
+  /** In their order, each until it is done, before anything newer. */
+  async #replay(lost: readonly Kept[], deadline: AbortSignal): Promise<void> {
+    const waiting = this.#queue.splice(0)
+    try {
+      this.#replayed++
+      for (const [i, { write, number }] of lost.entries()) {
+        const done = new Promise<void>((resolve, reject) => { this.#queue.push({ write, number, sequence: 0, deadline, parent: { left: 1, resolve, reject } }) })
+        const outcome = done.then(() => undefined, (error: unknown) => error)
+        while (this.#queue.length > 0) await this.#dispatch()
+        const error = await outcome
+        if (error === undefined) continue
+        // Not sent again yet: it is still kept, and still lost.
+        this.#kept.push(...lost.slice(i))
+        this.#checked = -1
+        throw deviceError(error)
+      }
+    } finally {
+      this.#queue.push(...waiting)
+    }
+  }
+
+  #fail(): never {
+    this.#marks.clear()
+    this.#kept = []
+    this.#keptBytes = 0
+    const error = new DeviceError('IO', 'writes that were acknowledged and not flushed are lost: another node took these blocks when this one was cut off', { segment: this.#id.segment })
+    this.#failed(error)
+    throw error
+  }
+
+  // ---- flush --------------------------------------------------------------------------------------------------------
+
+  /** Everything that was acknowledged before the call is at every replica in sync, synced. */
+  async flush(deadline: AbortSignal): Promise<void> {
+    const marks = new Set(this.#marks.keys())
+    const acknowledged = this.#acknowledged
+    let replayed = this.#replayed
+    for (let attempt = 0; ; attempt++) {
+      if (!this.#stands()) await this.#inLane(() => this.#check(deadline))
+      if (replayed !== this.#replayed) {
+        // What was sent again may have become this node's own.
+        replayed = this.#replayed
+        for (const token of this.#marks.keys()) marks.add(token)
+      }
+      for (const token of marks) if (!this.#marks.has(token)) marks.delete(token)
+      const tokens = [...marks]
+      const others = [...new Set(this.#kept.filter((one) => one.number <= acknowledged).map((one) => one.version.token))]
+      if (tokens.length === 0 && others.length === 0) return
+      if (deadline.aborted) throw new DeviceError('IO', 'the flush was not done in time')
+      const moved = [...(await Promise.all(tokens.map((token) => this.#flushHere(token, deadline)))), ...(await Promise.all(others.map((token) => this.#flushThere(token, deadline))))].includes(false)
+      if (moved) {
+        await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
+        await this.#pause(deadline, attempt)
+      }
+    }
+  }
+
+  async #flushHere(token: number, deadline: AbortSignal): Promise<boolean> {
+    const through = this.#marks.get(token) ?? 0
+    if ((await this.#holder.flush(token, deadline)) === 'moved') {
+      // Only a look at what became of it can tell more.
+      this.#checked = -1
+      return false
+    }
+    if ((this.#marks.get(token) ?? 0) <= through) this.#marks.delete(token)
+    return true
+  }
+
+  async #flushThere(token: number, deadline: AbortSignal): Promise<boolean> {
+    const view = this.#context.registers.view(this.#id)
+    const entry = view?.ranges.entries.find((one) => one.value.token === token)
+    const covered = new Set(this.#kept.filter((one) => one.version.token === token))
+    if (entry === undefined) {
+      this.#checked = -1
+      return false
+    }
+    const { session } = entry.value
+    const answer = await this.#ask({ node: session.node, session, token }, [{ verb: Verb.FLUSH, offset: 0, length: 0, bytes: noBytes, sequence: 0, token, latencyMs: 0 }], deadline)
+    const result = answer?.results[0]
+    if (result?.outcome === Outcome.FAILED || result?.outcome === Outcome.NO_SPACE) throw new DeviceError('IO', result.message)
+    if (result?.outcome !== Outcome.DONE) {
+      this.#checked = -1
+      return false
+    }
+    this.#kept = this.#kept.filter((one) => !covered.has(one))
+    this.#keptBytes = this.#kept.reduce((sum, { write }) => sum + write.bytes.length, 0)
+    return true
+  }
+
+  /** A client that never flushes is made to: what is kept for it is bounded. */
+  async #bound(deadline: AbortSignal): Promise<void> {
+    const bytes = Math.max(this.#keptBytes, ...this.#holder.holds.map((hold) => hold.stream.unflushedBytes))
+    const { unflushedBytesMax } = this.#context.init
+    if (bytes <= unflushedBytesMax) return
+    this.#flushing ??= this.flush(deadline).finally(() => { this.#flushing = undefined })
+    const flushing = this.#flushing.catch((error: unknown) => { this.#context.components.log.warn('a flush that keeps memory bounded failed', { error: messageOf(error) }) })
+    // Writing goes on beside it, up to twice the bound.
+    if (bytes > 2 * unflushedBytesMax) await flushing
+  }
+
+  // ---- reads --------------------------------------------------------------------------------------------------------
+
+  /** `length` bytes, all in this segment. `stale`: from whoever is near and has them. */
+  async read(offset: number, length: number, deadline: AbortSignal, stale: boolean): Promise<Uint8Array> {
+    const { components, self } = this.#context
+    const range = blocksOf(offset, length)
+    const startedMs = components.clock.monotonicMs()
+    if (stale) {
+      const runs = await this.#readStale(range)
+      if (runs !== undefined) return bytesOfRuns(runs, offset, length)
+    }
+    const runs = await this.#runs(range, deadline, false)
+    this.#record('read', range, self, startedMs)
+    return bytesOfRuns(runs, offset, length)
+  }
+
+  async extents(range: BlockRange, deadline: AbortSignal): Promise<BlockRun[]> {
+    return this.#runs(range, deadline, true)
+  }
+
+  async #runs(range: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[]> {
+    const runs: BlockData[] = []
+    const end = range.start + range.blocks
+    let at = range.start
+    for (let attempt = 0; at < end; attempt++) {
+      if (!this.#stands()) await this.#inLane(() => this.#check(deadline))
+      const left = { start: at, blocks: end - at }
+      const place = await this.#takeover.locate(left, deadline, false)
+      if (place.type === 'nowhere') {
+        runs.push({ ...left, content: 'hole', version: undefined, bytes: noBytes })
+        break
+      }
+      const part = { start: at, blocks: Math.min(place.blocks, versions ? place.blocks : messageContentBytes / blockBytes) }
+      const found = place.type === 'here'
+        ? await (versions ? this.#holder.extents(part).then((all) => all?.map((run) => ({ ...run, bytes: noBytes }))) : this.#holder.read(part))
+        : await this.#runsThere(place, part, deadline, versions)
+      if (found === undefined) {
+        await this.#pause(deadline, attempt)
+        continue
+      }
+      runs.push(...found)
+      at += part.blocks
+    }
+    return runs
+  }
+
+  async #runsThere(place: Place & { type: 'there' }, part: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[] | undefined> {
+    const operation = { verb: versions ? Verb.EXTENTS : Verb.READ, offset: part.start * blockBytes, length: part.blocks * blockBytes, bytes: noBytes, sequence: 0, token: 0, latencyMs: 0 }
+    const result = (await this.#ask(place, [operation], deadline))?.results[0]
+    if (result?.outcome === Outcome.FAILED) throw new DeviceError('IO', result.message)
+    if (result?.outcome !== Outcome.DONE) return undefined
+    const runs = result.runs.map((run) => codec.decodeRun(run, !versions))
+    const covered = runs.reduce((next, run) => (run.start === next ? next + run.blocks : -1), part.start)
+    if (covered !== part.start + part.blocks) codec.bad('runs that do not cover what was asked for')
+    return runs
+  }
+
+  async #readStale(range: BlockRange): Promise<BlockData[] | undefined> {
+    const { components, registers, self, signal } = this.#context
+    if (await components.disk.isWhole(this.#id)) {
+      const runs = await components.disk.read(this.#id, range)
+      if (runs.every((run) => run.content !== 'unknown')) return runs
+    }
+    if (range.blocks * blockBytes > messageContentBytes) return undefined
+    const segment = registers.view(this.#id) ?? (await registers.refreshShared(this.#id, signal))
+    for (const node of nearestFirst((segment?.replicas ?? []).filter((one) => one !== self), (one) => components.connections.rttMs(one))) {
+      const answer = await ask(components.rpc, node, verbs.fetch, { segment: codec.encodeId(this.#id), range }, { deadlineMs: accessDeadlineMs, signal }).catch(() => undefined)
+      const runs = answer?.refusal === undefined ? answer?.runs.map((run) => codec.decodeRun(run, true)) : undefined
+      if (runs?.every((run) => run.content !== 'unknown') === true) return runs
+    }
+    return undefined
+  }
+
+  // ---- asking the holder ----------------------------------------------------------------------------------------------
+
+  /** Undefined: no answer, or not the holder; by then the register was looked at, and what a dead node held taken over. */
+  async #ask(place: { node: NodeId; session: Session; token: number }, operations: wire.Operation[], deadline: AbortSignal): Promise<wire.AccessAnswer | undefined> {
+    const { components, registers } = this.#context
+    try {
+      const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(this.#client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
+      const moved = answer.results.some((result) => result.outcome === Outcome.MOVED)
+      if (!moved) return answer
+      const before = registers.view(this.#id)?.version
+      if (answer.value !== undefined) registers.absorb(this.#id, codec.fromWire(answer.value))
+      if (registers.view(this.#id)?.version === before) await this.#suspect(place, deadline)
+      return answer
+    } catch (error) {
+      if (deadline.aborted) throw error
+      components.log.debug('a holder did not answer', { node: place.node, error: messageOf(error) })
+      await this.#suspect(place, deadline)
+      return undefined
+    }
+  }
+
+  async #suspect(place: { session: Session; token: number }, deadline: AbortSignal): Promise<void> {
+    await this.#takeover.suspect(place.session, place.token, deadline).catch((error: unknown) => {
+      this.#context.components.log.debug('what a silent node held could not be taken yet', { error: messageOf(error) })
+    })
+  }
+
+  async #pause(deadline: AbortSignal, attempt: number): Promise<void> {
+    const { clock, random } = this.#context.components
+    await clock.sleep(1 + backoffMs(attempt, retry, random), deadline).catch(() => undefined)
+    if (deadline.aborted) throw new DeviceError('IO', 'not done in time', { segment: this.#id.segment })
+  }
+
+  /** One at a time. */
+  async #inLane<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lane.then(work)
+    this.#lane = turn.catch(() => undefined)
+    return turn
+  }
+
+  #record(kind: 'read' | 'write', range: BlockRange, node: NodeId, startedMs: number): void {
+    const { components } = this.#context
+    const region = components.regionOf(node)
+    if (region === undefined) return
+    const remote = this.#holder.holdOf(range) === undefined
+    components.heat.record({ volume: this.#id.volume, segment: this.#id.segment, ...range, kind, place: { node, region }, latencyMs: components.clock.monotonicMs() - startedMs, remote })
+  }
+}
+
+function operationOf(write: SegmentWrite): Pick<wire.Operation, 'verb' | 'offset' | 'length' | 'bytes'> {
+  const verb = write.content === 'data' ? Verb.WRITE : write.content === 'zeroes' ? Verb.WRITE_ZEROES : Verb.TRIM
+  return { verb, offset: write.offset, length: write.length, bytes: write.bytes }
+}
+
+/** A block of what the token holds, or of what inherited it. */
+function rangeOfToken(segment: Segment, token: number): BlockRange | undefined {
+  const entry = segment.ranges.entries.find((one) => one.value.token === token || one.value.unsettled.includes(token))
+  return entry === undefined ? undefined : { start: entry.start, blocks: 1 }
+}
+

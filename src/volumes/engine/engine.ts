@@ -1,0 +1,275 @@
+import { forEachLimit, messageOf } from '../../base/index.js'
+import type { NodeId } from '../../base/index.js'
+import type { OpenDevice, OpenOptions, VolumeEngine, VolumeFigures, VolumeIdentity } from '../engine-types.js'
+import { blockBytes, segmentBlocks } from '../geometry.js'
+import type { BlockRange } from '../geometry.js'
+import type { SegmentId } from '../replica-types.js'
+import { isRetired, release, retire } from '../segment.js'
+import { DeviceError } from '../types.js'
+import type { VolumeLease } from '../types.js'
+import { SegmentAccess } from './access.js'
+import { decodeSegment } from './codec.js'
+import { EngineContext } from './context.js'
+import { VolumeDevice } from './device.js'
+import { handOver } from './hand-off.js'
+import { joinsMax, ReplicaKeeper } from './keeper.js'
+import { keyOf, Registers, scopeOf } from './registers.js'
+import type { RegisterChange } from './registers.js'
+import { Replica } from './replica.js'
+import { SegmentPart } from './segment-part.js'
+import { serveAccess } from './service.js'
+import { engineDefaults } from './types.js'
+import type { EngineComponents, EngineInit } from './types.js'
+
+/** Segments that a volume of 1 PiB has. */
+const segmentsMax = 2 ** 24
+/** Segments whose holds are given back at once when the engine stops. */
+const releasesAtOnce = 16
+/** A stop that takes longer leaves its holds to be taken from the dead. */
+const releaseDeadlineMs = 5_000
+
+interface OpenVolumeState {
+  readonly devices: Set<VolumeDevice>
+  readonly segments: Map<number, SegmentAccess>
+}
+
+/** The data path of all volumes at one node: see `index.ts`. */
+export class Engine implements VolumeEngine {
+  readonly #context: EngineContext
+  readonly #parts = new Map<string, SegmentPart>()
+  readonly #volumes = new Map<string, OpenVolumeState>()
+  readonly #keeper: ReplicaKeeper
+  /** Names this process start to holders: writes are numbered under it. */
+  readonly #client: string
+  readonly #controller = new AbortController()
+
+  constructor(components: EngineComponents, init: Partial<EngineInit> = {}) {
+    const replica = new Replica(components)
+    const registers = new Registers({ consensus: components.consensus }, { changed: (change) => { this.#changed(change) } })
+    this.#context = new EngineContext(components, { ...engineDefaults, ...init }, { registers, replica })
+    this.#context.signal = this.#controller.signal
+    replica.start(this.#controller.signal)
+    this.#client = Buffer.from(components.random.bytes(16)).toString('hex')
+    this.#keeper = new ReplicaKeeper(this.#context)
+    serveAccess(this.#context, { partOf: (id) => this.#partOf(id) })
+    const ended = (): void => { for (const part of this.#parts.values()) part.holder.endAll() }
+    components.consensus.on('evicted', ended)
+    components.consensus.on('ready', ended)
+  }
+
+  async open(volume: VolumeIdentity, options: OpenOptions): Promise<OpenDevice> {
+    const { components, init } = this.#context
+    this.#context.learnSettings(volume.id, { durability: volume.durability, replicas: volume.replicas, policy: volume.policy })
+    let state = this.#volumes.get(volume.id)
+    if (state === undefined) this.#volumes.set(volume.id, (state = { devices: new Set(), segments: new Map() }))
+    const { devices, segments } = state
+    const device = new VolumeDevice(
+      {
+        clock: components.clock,
+        segment: (number) => this.#accessOf(volume.id, number),
+        dirty: () => [...segments.values()].filter((segment) => !segment.clean),
+        closed: (closed) => {
+          devices.delete(closed)
+          // A failure concerns those who had it open; what comes after begins anew.
+          if (devices.size === 0) this.#volumes.delete(volume.id)
+        },
+      },
+      { sizeBytes: volume.sizeBytes, writethrough: volume.durability === 'writethrough', operationDeadlineMs: init.operationDeadlineMs, writesInFlightMax: init.writesInFlightMax },
+      options,
+    )
+    devices.add(device)
+    return device
+  }
+
+  resized(id: string, sizeBytes: number): void {
+    for (const device of this.#volumes.get(id)?.devices ?? []) device.grow(sizeBytes)
+  }
+
+  async leases(id: string, signal?: AbortSignal): Promise<VolumeLease[]> {
+    const leases: VolumeLease[] = []
+    for (const { segment: number, value } of await this.#registersOf(id, signal)) {
+      for (const { start, blocks, value: holding } of value.ranges.entries) {
+        const { node } = holding.session
+        leases.push({ start: number * segmentBlocks + start, blocks, holder: node, region: this.#context.components.regionOf(node) ?? '', token: holding.token })
+      }
+    }
+    return leases.sort((a, b) => a.start - b.start)
+  }
+
+  async usedBytes(id: string): Promise<number> {
+    const { disk } = this.#context.components
+    let blocks = 0
+    for await (const segment of disk.segments(id)) {
+      for (const run of await disk.versions(segment, { start: 0, blocks: segmentBlocks })) if (run.content === 'data' || run.content === 'zeroes') blocks += run.blocks
+    }
+    return blocks * blockBytes
+  }
+
+  async retire(id: string, signal: AbortSignal): Promise<void> {
+    const { registers } = this.#context
+    for (const { segment } of await this.#registersOf(id, signal)) {
+      const { segment: now } = await registers.change({ volume: id, segment }, (value) => (value === undefined ? undefined : retire(value)), { signal })
+      if (now !== undefined) this.#context.tellAll({ volume: id, segment }, now)
+    }
+  }
+
+  async dropLocal(id: string): Promise<void> {
+    const { disk } = this.#context.components
+    for (const device of this.#volumes.get(id)?.devices ?? []) device.fail(new DeviceError('IO', 'the volume was removed'))
+    for (const [key, part] of this.#parts) {
+      if (part.holder.id.volume !== id) continue
+      part.holder.endAll()
+      this.#parts.delete(key)
+    }
+    this.#context.forgetSettings(id)
+    for await (const segment of disk.segments(id)) {
+      this.#context.registers.forget(segment)
+      await disk.drop(segment)
+    }
+  }
+
+  async volumesHere(): Promise<string[]> {
+    const found = new Set<string>()
+    for await (const segment of this.#context.components.disk.segments()) found.add(segment.volume)
+    return [...found]
+  }
+
+  /** Hands what this node holds of the range over. False: it was not held here, or it failed. */
+  async handOver(id: SegmentId, range: BlockRange, to: NodeId): Promise<boolean> {
+    return handOver(this.#context, this.#partOf(id).holder, range, to)
+  }
+
+  async drain(signal: AbortSignal): Promise<{ remaining: number }> {
+    const { components, registers, self } = this.#context
+    let remaining = 0
+    for await (const id of components.disk.segments()) {
+      if (signal.aborted) break
+      const segment = await registers.refresh(id, signal)
+      if (segment === undefined || isRetired(segment)) continue
+      const others = segment.replicas.filter((node) => node !== self)
+      const part = this.#partOf(id)
+      if (segment.replicas.includes(self)) {
+        const [next] = await components.places.choose(id, 1, segment.replicas)
+        if (others.length === 0 && next === undefined) {
+          remaining++
+          continue
+        }
+        // A copy elsewhere first, where there is a place; then without this one.
+        await part.takeover.locate({ start: 0, blocks: 1 }, signal, false)
+        if (next !== undefined) await this.#keeper.add(part, next)
+        if ((registers.view(id)?.replicas.length ?? 0) < 2 || !(await this.#keeper.leaveOut(part, self))) remaining++
+      }
+      await this.#giveBack(part, signal)
+    }
+    return { remaining }
+  }
+
+  figures(): VolumeFigures {
+    const { writesLocal, writesProxied, writesReplayed, flushes, claims, recoveries, handOffs, handOffsFailed, replicasRemoved, replicasJoined, devicesFailed } = this.#context.counters
+    return { writesLocal, writesProxied, writesReplayed, flushes, claims, recoveries, handOffs, handOffsFailed, replicasRemoved, replicasJoined, devicesFailed }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { components, init } = this.#context
+    try {
+      for (;;) {
+        const isOver = await components.clock.sleep(init.keepEveryMs, signal).then(() => false, () => true)
+        if (isOver) break
+        await this.#keep()
+      }
+    } finally {
+      await this.#stop()
+      this.#controller.abort()
+    }
+  }
+
+  /** One look at all that this node has to do with. */
+  async #keep(): Promise<void> {
+    const { components } = this.#context
+    await forEachLimit([...this.#parts.values()], joinsMax, async (part) => {
+      try {
+        await this.#keeper.tend(part)
+      } catch (error) {
+        components.log.debug('a replica set could not be looked after', { segment: keyOf(part.holder.id), error: messageOf(error) })
+      }
+    })
+    for (const [key, part] of this.#parts) if (part.holder.idle && !this.#isOpen(part.holder.id)) this.#parts.delete(key)
+  }
+
+  /** What is held is flushed and given back, so that the next writer need not wait until this node counts as dead. */
+  async #stop(): Promise<void> {
+    const { components } = this.#context
+    const controller = new AbortController()
+    const cancel = components.clock.setTimer(releaseDeadlineMs, () => { controller.abort() })
+    await forEachLimit([...this.#parts.values()], releasesAtOnce, async (part) => {
+      await this.#giveBack(part, controller.signal).catch((error: unknown) => { components.log.debug('a range was not given back', { segment: keyOf(part.holder.id), error: messageOf(error) }) })
+    })
+    cancel()
+    await components.disk.sync()
+  }
+
+  async #giveBack(part: SegmentPart, deadline: AbortSignal): Promise<void> {
+    const { registers } = this.#context
+    const { holder } = part
+    for (const hold of holder.holds) {
+      const locked = holder.lock.lock({ start: 0, blocks: segmentBlocks })
+      const unlock = typeof locked === 'function' ? locked : await locked
+      try {
+        if ((await holder.flush(hold.token, deadline)) !== 'done') continue
+        for (const entry of registers.view(holder.id)?.ranges.entries ?? []) if (entry.value.token === hold.token) holder.relinquish(entry, hold.token)
+        const { segment } = await registers.change(holder.id, (value) => (value === undefined ? undefined : release(value, { start: 0, blocks: segmentBlocks }, hold.session, hold.token)), { signal: deadline })
+        if (segment !== undefined) this.#context.tellAll(holder.id, segment)
+      } finally {
+        unlock()
+      }
+    }
+  }
+
+  #partOf(id: SegmentId): SegmentPart {
+    const key = keyOf(id)
+    let part = this.#parts.get(key)
+    if (part === undefined) this.#parts.set(key, (part = new SegmentPart(this.#context, id)))
+    return part
+  }
+
+  #accessOf(volume: string, number: number): SegmentAccess {
+    const state = this.#volumes.get(volume)
+    if (state === undefined) throw new DeviceError('STOPPING', 'the volume is closed')
+    let access = state.segments.get(number)
+    if (access === undefined) {
+      access = new SegmentAccess(this.#context, this.#partOf({ volume, segment: number }), {
+        client: this.#client,
+        failed: (error) => {
+          this.#context.counters.devicesFailed++
+          for (const device of state.devices) device.fail(error)
+        },
+      })
+      state.segments.set(number, access)
+    }
+    return access
+  }
+
+  #isOpen(id: SegmentId): boolean {
+    return this.#volumes.get(id.volume)?.segments.has(id.segment) ?? false
+  }
+
+  #changed({ id, before, now }: RegisterChange): void {
+    const { self, replica, components } = this.#context
+    this.#parts.get(keyOf(id))?.holder.changed(now)
+    const was = before === undefined || before.replicas.includes(self) || before.joining.includes(self)
+    const isReplica = now.replicas.includes(self)
+    if (isReplica) replica.joined(id)
+    if (was && !isReplica && !now.joining.includes(self)) {
+      replica.leave(id).catch((error: unknown) => { components.log.warn('a segment that is not kept here any more could not be marked so', { segment: keyOf(id), error: messageOf(error) }) })
+    }
+  }
+
+  async #registersOf(id: string, signal?: AbortSignal): Promise<{ segment: number; value: ReturnType<typeof decodeSegment> }[]> {
+    const prefix = scopeOf({ volume: id, segment: 0 }).slice(0, -1)
+    const found = await this.#context.components.consensus.list(prefix, segmentsMax, signal === undefined ? {} : { signal })
+    return found.flatMap(({ scope, value }) => {
+      const number = Number(scope.slice(prefix.length))
+      return value.payload.length === 0 || !Number.isSafeInteger(number) ? [] : [{ segment: number, value: decodeSegment(value.payload) }]
+    }).sort((a, b) => a.segment - b.segment)
+  }
+}

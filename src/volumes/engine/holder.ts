@@ -1,0 +1,356 @@
+import { codeOf, messageOf } from '../../base/index.js'
+import type { NodeId } from '../../base/index.js'
+import { blockBytes } from '../geometry.js'
+import type { BlockRange } from '../geometry.js'
+import { RangeMap } from '../range-map.js'
+import type { BlockData, BlockRun, Origin, SegmentId, Version } from '../replica-types.js'
+import { removeReplica, sameSession } from '../segment.js'
+import type { Segment, Session } from '../segment.js'
+import { DeviceError } from '../types.js'
+import * as codec from './codec.js'
+import { blocksOf, bytesOfRuns, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
+import type { SegmentWrite } from './content.js'
+import type { EngineContext } from './context.js'
+import { covers, RangeLock } from './range-lock.js'
+import { keyOf } from './registers.js'
+import { Stream } from './stream.js'
+import { ask, verbs } from './verbs.js'
+
+/** What this node may act on: one token's ranges, under the session that they were given to. */
+export interface Hold {
+  readonly session: Session
+  readonly token: number
+  readonly stream: Stream
+}
+
+export type WriteEnd =
+  | { readonly type: 'done'; readonly version: Version }
+  /** Not held here (any more): nothing was done. */
+  | { readonly type: 'moved' }
+  /** On this disk, but the right to write went before it could be told of: whether it counts is decided elsewhere. */
+  | { readonly type: 'doubt'; readonly version: Version }
+
+/** For a block that a holder does not have: as long as a slow replica needs for a megabyte. */
+const fetchDeadlineMs = 10_000
+/** How long until a flush asks again for a replica set that is large enough. */
+const flushRetryMs = 200
+/** Writes of clients whose places are remembered, so that a retry is told the same. */
+const answersMax = 256
+
+/**
+ * This node's holds in one segment: writes, reads and flushes of ranges whose authority is here. Whether it is here is
+ * asked before each act and again before it is told of: the register's newest value that was seen says so, the session is
+ * valid now, and the range was not given up.
+ */
+export class SegmentHolder {
+  readonly id: SegmentId
+  readonly lock = new RangeLock()
+  readonly #context: EngineContext
+  readonly #holds = new Map<number, Hold>()
+  /** The highest token that this node gave up, by block: a grant of it or a lower one is void, wherever it is seen. */
+  #relinquished = new RangeMap<number>((a, b) => a === b)
+  /** By client: the places of the writes of its last request. */
+  readonly #answers = new Map<string, Map<number, Version>>()
+
+  constructor(context: EngineContext, id: SegmentId) {
+    this.#context = context
+    this.id = id
+  }
+
+  get holds(): readonly Hold[] {
+    return [...this.#holds.values()]
+  }
+
+  get idle(): boolean {
+    return this.#holds.size === 0 && this.lock.size === 0
+  }
+
+  holdOfToken(token: number): Hold | undefined {
+    const hold = this.#holds.get(token)
+    return hold !== undefined && this.#isValid(hold) ? hold : undefined
+  }
+
+  /** The hold that covers the whole range now. */
+  holdOf(range: BlockRange): Hold | undefined {
+    const parts = this.#context.registers.view(this.id)?.ranges.within(range)
+    const only = parts?.[0]
+    if (parts?.length !== 1 || only?.value === undefined) return undefined
+    const hold = this.#holds.get(only.value.token)
+    if (hold === undefined || !sameSession(only.value.session, hold.session) || !this.#isValid(hold)) return undefined
+    return this.gaveUp(range, hold.token) ? undefined : hold
+  }
+
+  gaveUp(range: BlockRange, token: number): boolean {
+    return this.#relinquished.within(range).some((part) => part.value !== undefined && part.value >= token)
+  }
+
+  /** From here on this node never acts on the range under the token, whatever comes of what it proposes next. */
+  relinquish(range: BlockRange, token: number): void {
+    this.#relinquished = this.#relinquished.with(range, token)
+  }
+
+  /** The register says that this session holds the token, and what it inherited is settled. */
+  async begin(token: number, session: Session): Promise<void> {
+    if (this.#holds.has(token)) return
+    const { components, registers, replica } = this.#context
+    const end = await components.disk.streamEnd(this.id, token)
+    if (this.#holds.has(token)) return
+    const stream = new Stream({ ...components, replica }, {
+      id: this.id, token, self: this.#context.self, end,
+      view: () => registers.view(this.id),
+      outdated: async () => { await registers.refreshShared(this.id, this.#context.signal) },
+    })
+    this.#holds.set(token, { session, token, stream })
+    stream.adjust()
+    const view = registers.view(this.id)
+    if (view !== undefined) this.changed(view)
+  }
+
+  /** A newer value of the register: whatever it gives to others, or to nobody, ends here. */
+  changed(segment: Segment): void {
+    for (const hold of this.#holds.values()) {
+      if (segment.ranges.entries.some((entry) => entry.value.token === hold.token && sameSession(entry.value.session, hold.session))) hold.stream.adjust()
+      else this.#end(hold)
+    }
+  }
+
+  /** The session is over. */
+  endAll(): void {
+    for (const hold of this.#holds.values()) this.#end(hold)
+  }
+
+  #end(hold: Hold): void {
+    hold.stream.stop()
+    this.#holds.delete(hold.token)
+    this.#answers.clear()
+  }
+
+  #isValid(hold: Hold): boolean {
+    const session = this.#context.session()
+    return session !== undefined && sameSession(session, hold.session) && !hold.stream.stopped
+  }
+
+  // ---- writes -------------------------------------------------------------------------------------------------------
+
+  /** Throws DeviceError NO_SPACE, IO: then nothing was done. */
+  async write(write: SegmentWrite, origin?: Origin): Promise<WriteEnd> {
+    const range = blocksOf(write.offset, write.length)
+    const locked = this.lock.lock(range)
+    const release = typeof locked === 'function' ? locked : await locked
+    try {
+      for (;;) {
+        const hold = this.holdOf(range)
+        if (hold === undefined) return { type: 'moved' }
+        if (origin !== undefined) {
+          const applied = await this.#applied(range, hold, origin)
+          if (applied !== undefined) return this.#told(range, hold, applied)
+        }
+        const before = await this.#partial(write, hold)
+        const pieces = piecesOf(write, before).map((piece) => (origin === undefined ? piece : { ...piece, origin }))
+        if (this.holdOf(range) !== hold) return { type: 'moved' }
+        const last = await hold.stream.append(pieces)
+        if (last === 'fenced') {
+          // Somebody took it, or changed the replica set: the register knows which.
+          await this.#context.registers.refreshShared(this.id, this.#context.signal)
+          continue
+        }
+        const version = { token: hold.token, sequence: last }
+        if (origin !== undefined) this.#remember(origin, version)
+        return this.#told(range, hold, version)
+      }
+    } catch (error) {
+      throw deviceError(error)
+    } finally {
+      release()
+    }
+  }
+
+  /** The second look: what is on the disk by now may be told of only if the right to write it is still there. */
+  #told(range: BlockRange, hold: Hold, version: Version): WriteEnd {
+    return { type: this.holdOf(range) === hold ? 'done' : 'doubt', version }
+  }
+
+  /** Where a write stands that was applied before, by this holder or one before it. */
+  async #applied(range: BlockRange, hold: Hold, origin: Origin): Promise<Version | undefined> {
+    const { disk } = this.#context.components
+    const known = this.#answers.get(origin.client)?.get(origin.sequence)
+    if (known !== undefined) return known
+    const highest = await disk.applied(this.id, origin.client)
+    if (highest < origin.sequence) return undefined
+    if (highest === origin.sequence) {
+      // One write of the client may have become two when the range was divided: is it this part that was applied?
+      const applied = (await disk.origins(this.id)).find((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
+      if (applied !== undefined && !covers(applied, range)) return undefined
+    }
+    // Applied under an earlier token: then every replica has it.
+    return { token: hold.token, sequence: 0 }
+  }
+
+  #remember(origin: Origin, version: Version): void {
+    let answers = this.#answers.get(origin.client)
+    if (answers === undefined) this.#answers.set(origin.client, (answers = new Map<number, Version>()))
+    answers.set(origin.sequence, version)
+    if (answers.size > answersMax) answers.delete(answers.keys().next().value ?? 0)
+  }
+
+  async #partial(write: SegmentWrite, hold: Hold): Promise<ReadonlyMap<number, Uint8Array>> {
+    const partial = partialBlocks(write)
+    const before = new Map<number, Uint8Array>()
+    for (const block of partial) {
+      const range = { start: block, blocks: 1 }
+      const runs = await this.#readHeld(range, hold)
+      before.set(block, bytesOfRuns(runs, block * blockBytes, blockBytes))
+    }
+    return before
+  }
+
+  // ---- reads --------------------------------------------------------------------------------------------------------
+
+  /** Runs that cover the range, none of them unknown; undefined: not held here. */
+  async read(range: BlockRange): Promise<BlockData[] | undefined> {
+    const hold = this.holdOf(range)
+    if (hold === undefined) return undefined
+    try {
+      const runs = await this.#readHeld(range, hold)
+      return this.holdOf(range) === hold ? runs : undefined
+    } catch (error) {
+      throw deviceError(error)
+    }
+  }
+
+  /** What is allocated; runs that this node does not have count as data. */
+  async extents(range: BlockRange): Promise<BlockRun[] | undefined> {
+    const hold = this.holdOf(range)
+    if (hold === undefined) return undefined
+    let runs: BlockRun[] = await this.#context.components.disk.versions(this.id, range)
+    for (const part of unknownOf(runs)) {
+      const others = await this.#fromReplica(part, true)
+      runs = runs.flatMap((run) => (run.start === part.start && run.content === 'unknown' ? others : [run]))
+    }
+    return this.holdOf(range) === hold ? runs : undefined
+  }
+
+  async #readHeld(range: BlockRange, hold: Hold): Promise<BlockData[]> {
+    const { disk } = this.#context.components
+    for (;;) {
+      let missing: BlockRange[]
+      try {
+        const runs = await disk.read(this.id, range)
+        missing = unknownOf(runs)
+        if (missing.length === 0) return runs
+      } catch (error) {
+        if (codeOf(error) !== 'CORRUPT') throw error
+        // Another replica's copy of the same version heals it.
+        missing = [range]
+      }
+      if (!this.#isValid(hold)) throw new DeviceError('IO', 'the right to read these blocks went while they were fetched')
+      for (const part of missing) {
+        for (let at = 0; at < part.blocks; at += pieceBlocksMax) {
+          const chunk = { start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }
+          await disk.install(this.id, await this.#fromReplica(chunk, false))
+        }
+      }
+    }
+  }
+
+  /** From a replica in sync: it has everything of the range that was written before this node held it. */
+  async #fromReplica(range: BlockRange, versions: boolean): Promise<BlockData[]> {
+    const { components, registers, self, signal } = this.#context
+    const replicas = (registers.view(this.id)?.replicas ?? []).filter((node) => node !== self)
+    for (const node of nearestFirst(replicas, (one) => components.connections.rttMs(one))) {
+      try {
+        const answer = await ask(components.rpc, node, verbs.fetch, { segment: codec.encodeId(this.id), range, versions }, { deadlineMs: fetchDeadlineMs, signal })
+        if (answer.refusal !== undefined) continue
+        const runs = answer.runs.map((run) => codec.decodeRun(run, !versions))
+        if (unknownOf(runs).length === 0) return runs
+      } catch (error) {
+        components.log.debug('a replica did not answer a read', { segment: keyOf(this.id), node, error: messageOf(error) })
+      }
+    }
+    throw new DeviceError('IO', 'no replica in sync answers with these blocks', { segment: this.id.segment, start: range.start, blocks: range.blocks })
+  }
+
+  // ---- flush --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Resolves when everything of the token up to now is synced at every replica, under a register value that stayed the
+   * same meanwhile. `moved`: not held here. Throws IO when too few replicas are in sync until the deadline.
+   */
+  async flush(token: number, deadline: AbortSignal): Promise<'done' | 'moved'> {
+    const hold = this.holdOfToken(token)
+    if (hold === undefined) return 'moved'
+    const { components, registers, init, counters, self } = this.#context
+    const through = hold.stream.end
+    if (through <= hold.stream.settled) return 'done'
+    const bytes = hold.stream.unflushedBytes
+    await components.disk.sync()
+    for (;;) {
+      if (deadline.aborted) throw new DeviceError('IO', 'too few replicas are in sync', { segment: this.id.segment })
+      const segment = registers.view(this.id)
+      if (segment === undefined || this.holdOfToken(token) !== hold) return 'moved'
+      hold.stream.adjust()
+      const { silent, all } = await this.#othersSynced(hold, segment, through, deadline)
+      if (this.holdOfToken(token) !== hold) return 'moved'
+      for (const node of silent) await this.#remove(hold, node)
+      // A disk that was lost comes back as a replica in name only.
+      if (segment.replicas.includes(self) && !(await components.disk.isWhole(this.id))) await this.#remove(hold, self)
+      else if (all && registers.view(this.id)?.configuration === segment.configuration) {
+        const enough = Math.min(init.inSyncMin, (await this.#context.settingsOf(this.id.volume))?.replicas ?? 1, components.places.nodes())
+        if (segment.replicas.length >= enough && this.holdOfToken(token) === hold) {
+          hold.stream.settle(through, bytes)
+          await components.disk.settled(this.id, token, through)
+          counters.flushes++
+          return 'done'
+        }
+        await components.clock.sleep(flushRetryMs, deadline).catch(() => undefined)
+      }
+    }
+  }
+
+  /** Whether all other replicas have synced the stream up to `through`, and which have not within the deadline of replicas. */
+  async #othersSynced(hold: Hold, segment: Segment, through: number, deadline: AbortSignal): Promise<{ all: boolean; silent: NodeId[] }> {
+    const { components, init, self } = this.#context
+    const others = [...segment.replicas, ...segment.joining].filter((node) => node !== self)
+    if (others.length === 0) return { all: true, silent: [] }
+    const stop = new AbortController()
+    const onAbort = (): void => { stop.abort() }
+    deadline.addEventListener('abort', onAbort, { once: true })
+    const cancel = components.clock.setTimer(init.replicaDeadlineMs, onAbort)
+    try {
+      const answers = await Promise.all(others.map(async (node) => ({ node, synced: await hold.stream.synced(node, through, stop.signal) })))
+      const missing = answers.filter((answer) => !answer.synced).map(({ node }) => node)
+      // A sender that ended because the set changed is not a silent replica: the caller looks again.
+      return { all: missing.length === 0, silent: stop.signal.aborted ? missing : [] }
+    } finally {
+      cancel()
+      deadline.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Leaves a replica out by a round. The last one in sync stays, whatever it does. */
+  async #remove(hold: Hold, node: NodeId): Promise<void> {
+    const { registers, components, counters, signal } = this.#context
+    try {
+      const { change, segment } = await registers.change(this.id, (value) => (value === undefined ? undefined : removeReplica(value, node, hold.session, hold.token)), { signal })
+      if (change?.type !== 'changed' || segment === undefined) return
+      counters.replicasRemoved++
+      components.log.warn('a replica that did not answer was left out', { segment: keyOf(this.id), node })
+      this.#context.tellAll(this.id, segment)
+    } catch (error) {
+      components.log.warn('a silent replica could not be left out', { segment: keyOf(this.id), node, error: messageOf(error) })
+      await components.clock.sleep(flushRetryMs, signal).catch(() => undefined)
+    }
+  }
+}
+
+export function nearestFirst(nodes: readonly NodeId[], rttMs: (node: NodeId) => number | undefined): NodeId[] {
+  return [...nodes].sort((a, b) => (rttMs(a) ?? Infinity) - (rttMs(b) ?? Infinity) || (a < b ? -1 : 1))
+}
+
+/** What a door may be told. */
+export function deviceError(error: unknown): DeviceError {
+  if (error instanceof DeviceError) return error
+  const code = codeOf(error)
+  if (code === 'NO_SPACE' || code === 'ENOSPC' || code === 'BEHIND') return new DeviceError('NO_SPACE', 'the disk is full', {}, { cause: error })
+  return new DeviceError('IO', messageOf(error), {}, { cause: error })
+}

@@ -1,0 +1,324 @@
+import type { Clock, Log, NodeId, Rpc } from '../../base/index.js'
+import { codeOf, messageOf } from '../../base/index.js'
+import { segmentBlocks } from '../geometry.js'
+import type { BlockRange } from '../geometry.js'
+import type { BlockData, BlockRun, LogEntry, ReplicaDisk, SegmentId, StreamEnd, Version } from '../replica-types.js'
+import type { Cut, Segment } from '../segment.js'
+import { Why } from '../wire/volume.js'
+import type * as wire from '../wire/volume.js'
+import * as codec from './codec.js'
+import { keyOf } from './registers.js'
+import { SharedLock } from './shared-lock.js'
+import { ask, messageContentBytes, serve, verbs } from './verbs.js'
+
+/** Why a replica does not do what it was asked. `FENCED`: the register says more than the asker knows. */
+export type RefusalReason = 'FENCED' | 'GAP' | 'NOT_A_REPLICA' | 'NOT_READY' | 'FULL'
+
+export interface Refused {
+  readonly refused: RefusalReason
+  /** The end of the stream here, for a gap. */
+  readonly end: number
+}
+
+export interface FencedRange extends BlockRange {
+  /** 0: only the configuration is adopted. */
+  readonly token: number
+}
+
+/** Versions asked for at once when copying: few enough that a busy segment is compared piece by piece. */
+const windowBlocks = 2048
+const chunkBlocks = messageContentBytes / 4096
+/** For a copy's questions: as long as a slow link needs for a megabyte. */
+const fetchDeadlineMs = 15_000
+
+interface CopyJob {
+  readonly configuration: number
+  /** Streams have a beginning here: entries can be taken. */
+  ready: boolean
+  done: boolean
+  failed: boolean
+  readonly finished: Promise<void>
+}
+
+export interface ReplicaComponents {
+  readonly disk: ReplicaDisk
+  readonly rpc: Rpc
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * What a node does for segments of which it keeps a copy: takes streams of holders, fences, answers what it has, and
+ * brings itself up to date from another replica. All by word of others: it never reads a register itself, its disk
+ * refuses what is fenced.
+ *
+ * Copying while streams go on: a block that this disk has under a token below the one that held it when the copying
+ * began may be a leftover that was cut while this node was away, so the other replica's word counts for it even if its
+ * version is lower. From that token on both disks have only what live holders streamed, and the newer version counts.
+ */
+export class Replica {
+  readonly #components: ReplicaComponents
+  readonly #jobs = new Map<string, CopyJob>()
+  readonly #locks = new Map<string, SharedLock>()
+  #signal: AbortSignal | undefined
+
+  constructor(components: ReplicaComponents) {
+    this.#components = components
+    const { rpc } = components
+    serve(rpc, verbs.append, (request) => this.#serveAppend(request))
+    serve(rpc, verbs.fence, (request) => this.#serveFence(request))
+    serve(rpc, verbs.fetch, (request) => this.#serveFetch(request))
+    serve(rpc, verbs.copy, (request) => this.#serveCopy(request))
+  }
+
+  start(signal: AbortSignal): void {
+    this.#signal = signal
+  }
+
+  /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
+  async appendOwn(id: SegmentId, entries: readonly LogEntry[]): ReturnType<ReplicaDisk['append']> {
+    const lock = this.#locks.get(keyOf(id))
+    if (lock === undefined) return this.#components.disk.append(id, entries)
+    const entered = lock.enter()
+    if (entered !== undefined) await entered
+    try {
+      return await this.#components.disk.append(id, entries)
+    } finally {
+      lock.leave()
+    }
+  }
+
+  /** Takes entries of a stream as a replica. Answers the stream's end here. */
+  async append(id: SegmentId, token: number, entries: readonly LogEntry[], options: { sync: boolean; settled: number }): Promise<number | Refused> {
+    const { disk } = this.#components
+    if (!(await disk.isWhole(id)) && this.#jobs.get(keyOf(id))?.ready !== true) return { refused: 'NOT_READY', end: 0 }
+    try {
+      if (entries.length > 0) {
+        const refusal = await this.appendOwn(id, entries)
+        if (refusal?.type === 'fenced') return { refused: 'FENCED', end: 0 }
+        if (refusal?.type === 'gap') return { refused: 'GAP', end: refusal.next - 1 }
+      }
+    } catch (error) {
+      if (codeOf(error) === 'NO_SPACE' || codeOf(error) === 'BEHIND') return { refused: 'FULL', end: 0 }
+      throw error
+    }
+    const end = await disk.streamEnd(id, token)
+    if (options.sync) await disk.sync()
+    if (options.settled > 0) await disk.settled(id, token, options.settled)
+    return end
+  }
+
+  /** Durable when it resolves. `create`: the segment was never written; it begins here, empty and whole. */
+  async fence(id: SegmentId, ranges: readonly FencedRange[], configuration: number, options: { cuts?: readonly Cut[]; create?: boolean } = {}): Promise<StreamEnd[] | Refused> {
+    const { disk } = this.#components
+    if (options.create === true && !(await disk.isWhole(id))) {
+      await disk.setWhole(id, true)
+      await disk.sync()
+    }
+    const ends = new Map<number, number>()
+    for (const { start, blocks, token } of ranges) {
+      const answer = await disk.fence(id, { start, blocks, token, configuration, cuts: options.cuts ?? [] })
+      if ('type' in answer) return { refused: 'FENCED', end: 0 }
+      for (const end of answer) ends.set(end.token, Math.max(ends.get(end.token) ?? 0, end.sequence))
+    }
+    if (!(await disk.isWhole(id))) return { refused: 'NOT_A_REPLICA', end: 0 }
+    return [...ends].map(([token, sequence]) => ({ token, sequence }))
+  }
+
+  /** Brings this disk up to date; resolves false while it is still at it. Asked again, it goes on with the same job. */
+  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean }> {
+    const key = keyOf(id)
+    let job = this.#jobs.get(key)
+    if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
+      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, finished: Promise.resolve() }
+      const finished = (options.join ? this.#join(id, from, segment, made) : this.#equalize(id, from, options.ranges, options.cuts)).then(
+        () => { made.done = true },
+        (error: unknown) => {
+          made.failed = true
+          this.#components.log.warn('a segment could not be brought up to date', { segment: keyOf(id), from, error: messageOf(error) })
+        },
+      )
+      job = Object.assign(made, { finished })
+      if (options.join) this.#jobs.set(key, job)
+    }
+    await Promise.race([job.finished, this.#components.clock.sleep(options.waitMs).catch(() => undefined)])
+    return { done: job.done, ready: job.ready }
+  }
+
+  /** No replica any more, or one again from the beginning: what is here does not count. */
+  async leave(id: SegmentId): Promise<void> {
+    this.#jobs.delete(keyOf(id))
+    if (await this.#components.disk.isWhole(id)) await this.#components.disk.setWhole(id, false)
+  }
+
+  joined(id: SegmentId): void {
+    this.#jobs.delete(keyOf(id))
+  }
+
+  async #join(id: SegmentId, from: NodeId, segment: Segment, job: CopyJob): Promise<void> {
+    const { disk } = this.#components
+    await disk.setWhole(id, false)
+    for (const range of rangesWithTokens(segment)) {
+      const fenced = await disk.fence(id, { ...range, configuration: segment.configuration, cuts: [] })
+      if ('type' in fenced) throw new Error('fenced for more than the asker knows')
+    }
+    const tokens = [...new Set(segment.ranges.entries.map((entry) => entry.value.token))]
+    const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens })
+    for (const end of state.ends.map(codec.decodePosition)) await disk.adopt(id, end.token, end.sequence)
+    await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
+    job.ready = true
+    // Whoever held a block when this began has streamed to this node since; what is older is the other's to say.
+    const floor = (block: number): number => segment.ranges.at(block)?.token ?? segment.token + 1
+    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { floor, stale: false }))
+    await disk.sync()
+    await disk.setWhole(id, true)
+    await disk.sync()
+  }
+
+  /** The ends of dead streams, from the replica that has most of them. What is here is a part of that, so the newer counts. */
+  async #equalize(id: SegmentId, from: NodeId, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
+    const { disk } = this.#components
+    const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [] })
+    await this.#withLock(id, async (lock) => {
+      for (const range of ranges) await this.#copyRange(id, from, range, lock, { floor: () => 0, stale: true })
+    })
+    await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
+    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence)
+    await disk.sync()
+  }
+
+  async #copyRange(id: SegmentId, from: NodeId, range: BlockRange, lock: SharedLock, init: { floor: (block: number) => number; stale: boolean }): Promise<void> {
+    const { disk } = this.#components
+    const end = range.start + range.blocks
+    for (let at = range.start; at < end; at += windowBlocks) {
+      const window = { start: at, blocks: Math.min(windowBlocks, end - at) }
+      const theirs = await this.#fetch(from, id, window, { versions: true, stale: init.stale })
+      const wanted = differing(await disk.versions(id, window), theirs.runs.map((run) => codec.decodeRun(run, false)), init.floor)
+      for (const chunk of chunksOf(wanted)) {
+        const { runs } = await this.#fetch(from, id, chunk, { stale: init.stale })
+        const blocks = runs.map((run) => codec.decodeRun(run, true)).filter((run) => run.content !== 'unknown')
+        await lock.alone(async () => {
+          // Streams went on meanwhile: what they brought is compared again.
+          const own = await disk.versions(id, chunk)
+          for (const part of differing(own, blocks, init.floor)) if (needsForget(own, part, init.floor)) await disk.forget(id, part)
+          await disk.install(id, blocks)
+        })
+      }
+    }
+  }
+
+  async #withLock(id: SegmentId, work: (lock: SharedLock) => Promise<void>): Promise<void> {
+    const key = keyOf(id)
+    let lock = this.#locks.get(key)
+    if (lock === undefined) this.#locks.set(key, (lock = new SharedLock()))
+    try {
+      await work(lock)
+    } finally {
+      if (lock.idle) this.#locks.delete(key)
+    }
+  }
+
+  async #fetch(from: NodeId, id: SegmentId, range: BlockRange, options: { versions?: boolean; state?: boolean; stale?: boolean; tokens?: number[] }): Promise<wire.FetchAnswer> {
+    const answer = await ask(this.#components.rpc, from, verbs.fetch, {
+      segment: codec.encodeId(id), range, versions: options.versions ?? false, state: options.state ?? false, stale: options.stale ?? false, tokens: options.tokens ?? [],
+    }, { deadlineMs: fetchDeadlineMs, ...(this.#signal === undefined ? {} : { signal: this.#signal }) })
+    if (answer.refusal !== undefined) throw new Error('the other replica does not have the segment')
+    return answer
+  }
+
+  async #serveAppend(request: wire.AppendRequest): Promise<Partial<wire.AppendAnswer>> {
+    const id = codec.decodeId(request.segment)
+    const token = codec.count(request.token, 'a token')
+    const configuration = codec.count(request.configuration, 'a configuration')
+    const entries = request.entries.map((entry) => codec.decodeEntry(entry, token, configuration))
+    const answer = await this.append(id, token, entries, { sync: request.sync, settled: request.settled })
+    return typeof answer === 'number' ? { end: answer } : { end: answer.end, refusal: encodeRefusal(answer.refused) }
+  }
+
+  async #serveFence(request: wire.FenceRequest): Promise<Partial<wire.FenceAnswer>> {
+    const ranges = request.ranges.map((range) => ({ ...codec.decodeRange(range), token: codec.count(range.token, 'a token') }))
+    const answer = await this.fence(codec.decodeId(request.segment), ranges, request.configuration, { cuts: request.cuts.map(codec.decodePosition), create: request.create })
+    return Array.isArray(answer) ? { ends: answer } : { ends: [], refusal: encodeRefusal(answer.refused) }
+  }
+
+  async #serveFetch(request: wire.FetchRequest): Promise<Partial<wire.FetchAnswer>> {
+    const { disk } = this.#components
+    const id = codec.decodeId(request.segment)
+    const range = codec.decodeRange(request.range)
+    if (!request.versions && range.blocks > chunkBlocks) codec.bad('a range of more bytes than a message has')
+    if (!request.stale && !(await disk.isWhole(id))) return { refusal: encodeRefusal('NOT_A_REPLICA') }
+    // Ends before content: then the content has everything up to them.
+    const ends: StreamEnd[] = []
+    for (const token of request.tokens) ends.push({ token, sequence: await disk.streamEnd(id, token) })
+    const origins = request.state ? (await disk.origins(id)).map(codec.encodeAppliedOrigin) : []
+    const runs = request.versions ? (await disk.versions(id, range)).map((run) => ({ ...run, bytes: noBytes })) : await disk.read(id, range)
+    return { runs: runs.map(codec.encodeRun), ends, origins }
+  }
+
+  async #serveCopy(request: wire.CopyRequest): Promise<Partial<wire.CopyAnswer>> {
+    const id = codec.decodeId(request.segment)
+    const segment = codec.fromWire(codec.there(request.value, 'the register'))
+    // A question every few seconds is cheap, and an answer that is late by them does no harm.
+    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: copyWaitMs })
+  }
+}
+
+/** How long an answer to `copy` waits for the end of the work. */
+const copyWaitMs = 2_000
+const noBytes = new Uint8Array(0)
+
+/** All blocks of a segment, each with the token of its range; 0 where it is free. */
+export function rangesWithTokens(segment: Segment): FencedRange[] {
+  return segment.ranges.within({ start: 0, blocks: segmentBlocks }).map(({ start, blocks, value }) => ({ start, blocks, token: value?.token ?? 0 }))
+}
+
+const whys = { FENCED: Why.FENCED, GAP: Why.GAP, NOT_A_REPLICA: Why.NOT_A_REPLICA, NOT_READY: Why.NOT_READY, FULL: Why.FULL } as const
+
+function encodeRefusal(reason: RefusalReason): wire.Refusal {
+  return { why: whys[reason], token: 0, configuration: 0 }
+}
+
+export function decodeRefusal(refusal: wire.Refusal): RefusalReason {
+  for (const [reason, why] of Object.entries(whys)) if (why === refusal.why) return reason as RefusalReason
+  return codec.bad('a refusal without a reason')
+}
+
+export function compareVersions(a: Version | undefined, b: Version | undefined): number {
+  if (a === undefined || b === undefined) return (a === undefined ? 0 : 1) - (b === undefined ? 0 : 1)
+  return a.token - b.token || a.sequence - b.sequence
+}
+
+/** The parts where the other's content counts and is not what is here. */
+function differing(own: readonly BlockRun[], theirs: readonly (BlockRun | BlockData)[], floor: (block: number) => number): BlockRange[] {
+  const parts: { start: number; blocks: number }[] = []
+  const mine = [...own]
+  for (const run of theirs) {
+    if (run.content === 'unknown') continue
+    for (let block = run.start; block < run.start + run.blocks; block++) {
+      while (mine[0] !== undefined && mine[0].start + mine[0].blocks <= block) mine.shift()
+      const here = mine[0]
+      if (here !== undefined && !isWanted(here, run, floor(block))) continue
+      const last = parts.at(-1)
+      if (last !== undefined && last.start + last.blocks === block) last.blocks++
+      else parts.push({ start: block, blocks: 1 })
+    }
+  }
+  return parts
+}
+
+function isWanted(here: BlockRun, there: BlockRun, floor: number): boolean {
+  const order = compareVersions(there.version, here.version)
+  if (here.content === 'unknown') return true
+  return order > 0 || (order < 0 && (here.version?.token ?? 0) < floor)
+}
+
+/** Whether some block of the part here is newer than what should replace it: `install` would keep it. */
+function needsForget(own: readonly BlockRun[], part: BlockRange, floor: (block: number) => number): boolean {
+  return own.some((run) => run.version !== undefined && run.start < part.start + part.blocks && part.start < run.start + run.blocks && run.version.token < floor(part.start))
+}
+
+function* chunksOf(ranges: readonly BlockRange[]): Generator<BlockRange> {
+  for (const { start, blocks } of ranges) {
+    for (let at = start; at < start + blocks; at += chunkBlocks) yield { start: at, blocks: Math.min(chunkBlocks, start + blocks - at) }
+  }
+}

@@ -1,0 +1,15 @@
+import type { SegmentId } from '../replica-types.js'
+import type { EngineContext } from './context.js'
+import { SegmentHolder } from './holder.js'
+import { Takeover } from './takeover.js'
+
+/** A segment as far as this node has to do with its ranges. */
+export class SegmentPart {
+  readonly holder: SegmentHolder
+  readonly takeover: Takeover
+
+  constructor(context: EngineContext, id: SegmentId) {
+    this.holder = new SegmentHolder(context, id)
+    this.takeover = new Takeover(context, this.holder)
+  }
+}

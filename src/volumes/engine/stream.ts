@@ -1,0 +1,356 @@
+import type { Clock, Log, NodeId, Random, Rpc } from '../../base/index.js'
+import { backoffMs, invariant, messageOf } from '../../base/index.js'
+import type { BlockRange } from '../geometry.js'
+import type { Content, LogEntry, Origin, ReplicaDisk, SegmentId } from '../replica-types.js'
+import type { Segment } from '../segment.js'
+import * as codec from './codec.js'
+import { keyOf } from './registers.js'
+import { decodeRefusal } from './replica.js'
+import type { RefusalReason, Replica } from './replica.js'
+import { ask, messageContentBytes, verbs } from './verbs.js'
+
+/** What a stream's entry is made of; its place in the stream is the stream's business. */
+export interface Piece extends BlockRange {
+  readonly content: Content
+  readonly bytes: Uint8Array
+  readonly origin?: Origin
+}
+
+/** Entries kept in memory for replicas that are close behind; who is further behind is served from the disk. */
+const tailBytesMax = 16 * 1024 * 1024
+/** A slow link needs some seconds for a full message; a replica that is silent is the flush's business before. */
+const appendDeadlineMs = 15_000
+/** From the time of a disk's sync to what a restart of a node takes. */
+const retry = { minMs: 20, maxMs: 1_000 }
+
+export interface StreamComponents {
+  readonly disk: ReplicaDisk
+  readonly replica: Replica
+  readonly rpc: Rpc
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+export interface StreamInit {
+  readonly id: SegmentId
+  readonly token: number
+  readonly self: NodeId
+  /** The end of the stream on this disk. */
+  readonly end: number
+  readonly view: () => Segment | undefined
+  /** Somebody knows a newer value of the register. */
+  readonly outdated: () => Promise<void>
+}
+
+/**
+ * The writes of one holder under one token of one segment: numbered, appended to this node's disk, and sent in order to
+ * each replica, by a sender of its own, so that a slow one does not hold up the others.
+ */
+export class Stream {
+  readonly token: number
+  readonly #components: StreamComponents
+  readonly #init: StreamInit
+  /** Entries after `#tailBase`, in order; those past `#end` are not on the disk yet. */
+  #tail: LogEntry[] = []
+  #tailBase: number
+  #tailBytes = 0
+  /** Up to here it is on this node's disk, and may be sent. */
+  #end: number
+  #next: number
+  #inFlight = 0
+  #broken: Promise<void> | undefined
+  #mend: (() => void) | undefined
+  #settled = 0
+  #unflushedBytes = 0
+  readonly #senders = new Map<NodeId, Sender>()
+  readonly #stop = new AbortController()
+
+  constructor(components: StreamComponents, init: StreamInit) {
+    this.#components = components
+    this.#init = init
+    this.token = init.token
+    this.#end = init.end
+    this.#next = init.end + 1
+    this.#tailBase = init.end
+  }
+
+  /** The last entry that is on this disk. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Every replica has synced up to here. */
+  get settled(): number {
+    return this.#settled
+  }
+
+  get unflushedBytes(): number {
+    return this.#unflushedBytes
+  }
+
+  get stopped(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  /** The token is not this node's any more. */
+  stop(): void {
+    this.#stop.abort()
+    for (const sender of this.#senders.values()) sender.wake()
+  }
+
+  /**
+   * Resolves with the number of the last piece when all are on this disk; `fenced` when the disk takes nothing under this
+   * token or configuration any more. Rejects with the disk's error: then none of them counts.
+   */
+  async append(pieces: readonly Piece[]): Promise<number | 'fenced'> {
+    while (this.#isBroken()) await this.#broken
+    const configuration = this.#init.view()?.configuration ?? 0
+    const entries = pieces.map((piece): LogEntry => ({ ...piece, token: this.token, sequence: this.#next++, configuration }))
+    const last = this.#next - 1
+    this.#inFlight++
+    for (const entry of entries) this.#keep(entry)
+    try {
+      const refusal = await this.#components.replica.appendOwn(this.#init.id, entries)
+      if (refusal === undefined) {
+        if (!this.#isBroken()) {
+          invariant(last >= this.#end, 'entries reach the disk in order')
+          this.#end = last
+          for (const sender of this.#senders.values()) sender.wake()
+        }
+        return last
+      }
+      this.#break()
+      if (refusal.type === 'gap') throw new Error(`the stream has a gap: ${String(refusal.next)} is needed`)
+      return 'fenced'
+    } catch (error) {
+      this.#break()
+      throw error
+    } finally {
+      this.#inFlight--
+      if (this.#isBroken() && this.#inFlight === 0) await this.#repair()
+    }
+  }
+
+  /** What this node's senders should be: one for each other replica, in sync or joining. */
+  adjust(): void {
+    if (this.stopped) return
+    const segment = this.#init.view()
+    const wanted = new Set([...(segment?.replicas ?? []), ...(segment?.joining ?? [])])
+    wanted.delete(this.#init.self)
+    for (const [node, sender] of this.#senders) {
+      if (wanted.has(node)) continue
+      sender.stop()
+      this.#senders.delete(node)
+    }
+    for (const node of wanted) {
+      if (this.#senders.has(node)) continue
+      const sender = new Sender(this.#components, { ...this.#init, node, stream: this, signal: this.#stop.signal })
+      this.#senders.set(node, sender)
+      sender.start()
+    }
+    for (const sender of this.#senders.values()) sender.wake()
+  }
+
+  /** Resolves true when the replica has synced the stream up to `through`; false when the signal aborts first, or it is none. */
+  async synced(node: NodeId, through: number, signal: AbortSignal): Promise<boolean> {
+    return this.#senders.get(node)?.synced(through, signal) ?? false
+  }
+
+  /** A flush covered everything up to here. */
+  settle(through: number, bytes: number): void {
+    this.#settled = Math.max(this.#settled, through)
+    this.#unflushedBytes = Math.max(0, this.#unflushedBytes - bytes)
+    this.trim()
+  }
+
+  /** About a message's worth of entries after `after`, of those that are on the disk. */
+  async batch(after: number): Promise<LogEntry[]> {
+    if (after >= this.#end) return []
+    if (after < this.#tailBase) return this.#components.disk.entries(this.#init.id, this.token, after, messageContentBytes)
+    const batch: LogEntry[] = []
+    let bytes = 0
+    for (let i = after - this.#tailBase; i < this.#tail.length; i++) {
+      const entry = this.#tail[i] as LogEntry
+      bytes += entry.bytes.length
+      if (entry.sequence > this.#end || (batch.length > 0 && bytes > messageContentBytes) || batch.length >= entriesPerMessageMax) break
+      batch.push(entry)
+    }
+    return batch
+  }
+
+  /** Lets go of what no sender needs from memory. */
+  trim(): void {
+    let needed = this.#end
+    for (const sender of this.#senders.values()) needed = Math.min(needed, sender.position)
+    let drop = 0
+    while (drop < this.#tail.length) {
+      const entry = this.#tail[drop] as LogEntry
+      if (entry.sequence > this.#end || (entry.sequence > needed && this.#tailBytes <= tailBytesMax)) break
+      this.#tailBytes -= entry.bytes.length
+      drop++
+    }
+    // In large steps: taking from the front of a long list moves the rest of it.
+    if (drop === this.#tail.length) this.#tail = []
+    else if (drop > 0) this.#tail.splice(0, drop)
+    this.#tailBase += drop
+  }
+
+  #keep(entry: LogEntry): void {
+    this.#tail.push(entry)
+    this.#tailBytes += entry.bytes.length
+    this.#unflushedBytes += entry.bytes.length + entryOverheadBytes
+    if (this.#senders.size === 0 || this.#tailBytes > tailBytesMax) this.trim()
+  }
+
+  #isBroken(): boolean {
+    return this.#broken !== undefined
+  }
+
+  #break(): void {
+    this.#broken ??= new Promise((resolve) => { this.#mend = resolve })
+  }
+
+  /** After an append that failed, once nothing is under way: the disk says where the stream goes on. */
+  async #repair(): Promise<void> {
+    const end = await this.#components.disk.streamEnd(this.#init.id, this.token)
+    if (this.#inFlight > 0) return
+    this.#end = Math.max(this.#end, end)
+    this.#next = this.#end + 1
+    this.#tail = []
+    this.#tailBytes = 0
+    this.#tailBase = this.#end
+    this.#broken = undefined
+    this.#mend?.()
+    for (const sender of this.#senders.values()) sender.wake()
+  }
+}
+
+/** So many small entries fill a message's overhead before its content. */
+const entriesPerMessageMax = 4096
+/** What an entry costs beside its bytes: trims of nothing are not free either. */
+const entryOverheadBytes = 128
+
+interface SenderInit extends StreamInit {
+  readonly node: NodeId
+  readonly stream: Stream
+  readonly signal: AbortSignal
+}
+
+/** Sends one stream to one replica, one message at a time. */
+class Sender {
+  readonly #components: StreamComponents
+  readonly #init: SenderInit
+  /** The replica has everything up to here. */
+  position = 0
+  #synced = 0
+  #wanted = 0
+  #fenced = false
+  #stopped = false
+  #wake: (() => void) | undefined
+  readonly #waiting = new Set<{ through: number; resolve: (done: boolean) => void }>()
+
+  constructor(components: StreamComponents, init: SenderInit) {
+    this.#components = components
+    this.#init = init
+    this.position = init.stream.settled
+  }
+
+  start(): void {
+    this.#run().catch((error: unknown) => {
+      this.#components.log.error('a sender of a volume stopped', { segment: keyOf(this.#init.id), error: messageOf(error) })
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.wake()
+  }
+
+  wake(): void {
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.()
+  }
+
+  async synced(through: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#synced >= through && through > 0) return true
+    if (this.#stopped || signal.aborted) return false
+    this.#wanted = Math.max(this.#wanted, through)
+    return new Promise((resolve) => {
+      const waiter = { through, resolve: (done: boolean) => {
+        this.#waiting.delete(waiter)
+        signal.removeEventListener('abort', onAbort)
+        resolve(done)
+      } }
+      const onAbort = (): void => { waiter.resolve(false) }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.add(waiter)
+      this.wake()
+    })
+  }
+
+  #isOver(): boolean {
+    return this.#stopped || this.#init.signal.aborted
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0
+    while (!this.#isOver()) {
+      if (this.position >= this.#init.stream.end && this.#wanted <= this.#synced) {
+        await new Promise<void>((resolve) => { this.#wake = resolve })
+        continue
+      }
+      const why = await this.#step().catch((error: unknown) => messageOf(error))
+      if (this.#isOver()) break
+      if (why === undefined) {
+        failures = 0
+        continue
+      }
+      if (why === 'FENCED') await this.#init.outdated()
+      await this.#components.clock.sleep(1 + backoffMs(failures++, retry, this.#components.random), this.#init.signal).catch(() => undefined)
+    }
+    for (const waiter of [...this.#waiting]) waiter.resolve(false)
+  }
+
+  /** One message. Undefined: something was achieved. */
+  async #step(): Promise<string | undefined> {
+    const { id, node, stream, signal } = this.#init
+    const segment = this.#init.view()
+    if (segment === undefined) return 'no register'
+    const limits = { deadlineMs: appendDeadlineMs, signal }
+    if (!this.#fenced) {
+      const refused = await this.#fence(segment, limits)
+      if (refused !== undefined) return refused
+    }
+    const entries = await stream.batch(this.position)
+    const sync = this.#wanted > this.#synced
+    const answer = await ask(this.#components.rpc, node, verbs.append, {
+      segment: codec.encodeId(id), token: stream.token, configuration: segment.configuration, entries: entries.map(codec.encodeEntry), sync, settled: stream.settled,
+    }, limits)
+    if (answer.refusal !== undefined) {
+      const why = decodeRefusal(answer.refusal)
+      if (why !== 'GAP') return why
+      this.position = Math.min(answer.end, stream.end)
+      return this.position === 0 && entries[0]?.sequence === 1 ? why : undefined
+    }
+    this.position = Math.min(answer.end, stream.end)
+    if (sync) {
+      this.#synced = Math.max(this.#synced, this.position)
+      for (const waiter of [...this.#waiting]) if (waiter.through <= this.#synced) waiter.resolve(true)
+    }
+    stream.trim()
+    return undefined
+  }
+
+  async #fence(segment: Segment, limits: { deadlineMs: number; signal: AbortSignal }): Promise<RefusalReason | undefined> {
+    const { id, node, stream } = this.#init
+    const ranges = segment.ranges.entries.filter((entry) => entry.value.token === stream.token).map(({ start, blocks }) => ({ start, blocks, token: stream.token }))
+    const answer = await ask(this.#components.rpc, node, verbs.fence, { segment: codec.encodeId(id), ranges, configuration: segment.configuration, cuts: [] }, limits)
+    const why = answer.refusal === undefined ? undefined : decodeRefusal(answer.refusal)
+    // One that joins is not whole yet, but it is fenced.
+    if (why !== undefined && why !== 'NOT_A_REPLICA') return why
+    this.#fenced = true
+    return undefined
+  }
+}

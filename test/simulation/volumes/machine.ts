@@ -1,0 +1,156 @@
+import type { NodeId, Random, Rpc, RpcMethod } from '../../../src/base/index.js'
+import { seededRandom, silentLog } from '../../../src/base/index.js'
+import type { Log } from '../../../src/base/index.js'
+import { createEngine, createReplicaDisk } from '../../../src/volumes/index.js'
+import type { ClosableReplicaDisk, EngineInit, OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
+import type { Engine, MigrationAnswer } from '../../../src/volumes/engine/index.js'
+import { MemoryDatabase, MemorySlice } from '../../unit/volumes/disk-store.js'
+import type { VirtualClock } from '../net-clock.js'
+import { idOf } from '../net-twin.js'
+import type { SimulatedNetwork, SimulatedNode } from '../net-twin.js'
+import { ConsensusTwin } from './register-twin.js'
+import type { RegisterTwin } from './register-twin.js'
+
+export const volumeId = '000102030405060708090a0b0c0d0e0f'
+export const settings = { durability: 'flush', replicas: 2, policy: 'basic' } as const
+
+export interface MachineComponents {
+  readonly clock: VirtualClock
+  readonly network: SimulatedNetwork
+  readonly registers: RegisterTwin
+  readonly random: Random
+  readonly log?: Log
+  /** Watches what a disk is told, for checks. */
+  readonly watch?: (node: NodeId, disk: ReplicaDisk) => ReplicaDisk
+}
+
+export interface MachineInit {
+  readonly number: number
+  readonly replicas: number
+  readonly sizeBytes: number
+  readonly engine: Partial<EngineInit>
+  readonly places: (count: number, not: readonly NodeId[]) => NodeId[]
+  readonly decide?: (asker: NodeId, range: { start: number; blocks: number }) => MigrationAnswer
+  readonly clockErrorMs?: number
+}
+
+/** One machine: a database that outlives its processes, and the process that runs now. */
+export class Machine {
+  readonly id: NodeId
+  readonly database = new MemoryDatabase()
+  readonly node: SimulatedNode
+  engine: Engine | undefined
+  disk: ClosableReplicaDisk | undefined
+  device: OpenDevice | undefined
+  #consensus: ConsensusTwin | undefined
+  #controller = new AbortController()
+  #life = { dead: true }
+  readonly #components: MachineComponents
+  readonly #init: MachineInit
+  readonly #methods = new Map<string, RpcMethod>()
+
+  constructor(components: MachineComponents, init: MachineInit) {
+    this.#components = components
+    this.#init = init
+    this.id = idOf(init.number)
+    this.node = components.network.node(this.id)
+  }
+
+  get up(): boolean {
+    return !this.#life.dead
+  }
+
+  async start(): Promise<void> {
+    const { clock, registers, log = silentLog } = this.#components
+    const life = { dead: false }
+    this.#life = life
+    if (!this.node.up) this.node.restart()
+    const disk = await createReplicaDisk({ log: new MemorySlice(this.database, Buffer.from('log')), meta: new MemorySlice(this.database, Buffer.from('meta')), clock, journal: log })
+    if (isDead(life)) return
+    this.disk = disk
+    const consensus = new ConsensusTwin(registers, this.id, this.#init.clockErrorMs)
+    this.#consensus = consensus
+    consensus.start()
+    this.#controller = new AbortController()
+    const watched = this.#components.watch?.(this.id, disk) ?? disk
+    const engine = createEngine({
+      disk: whileAlive(watched, life), consensus, rpc: this.#rpc(life), bulk: this.node.bulk, connections: this.node,
+      heat: { record: () => undefined },
+      policy: {
+        decide: (question) => this.#init.decide?.(question.asker.node, question) ?? { type: 'stay', explanation: 'never' },
+        ended: () => undefined, arrived: () => undefined,
+      },
+      places: { choose: (_id, count, not) => this.#init.places(count, not), nodes: () => 3 },
+      settingsOf: async () => ({ ...settings, replicas: this.#init.replicas }),
+      regionOf: () => 'r', clock, random: seededRandom(this.#components.random.below(2 ** 31)), log,
+    }, this.#init.engine)
+    this.engine = engine
+    void engine.run(this.#controller.signal).catch(() => undefined)
+    this.device = await engine.open({ ...settings, replicas: this.#init.replicas, id: volumeId, sizeBytes: this.#init.sizeBytes }, {})
+  }
+
+  /** The process dies; `power`: the machine, too, and what it had not synced is lost in part. */
+  crash(power: boolean): void {
+    this.#life.dead = true
+    this.#consensus?.die()
+    this.#consensus = undefined
+    this.engine = undefined
+    this.device = undefined
+    this.#methods.clear()
+    this.node.crash()
+    if (power) this.database.losePower(this.#components.random)
+  }
+
+  async reopen(): Promise<void> {
+    const old = this.device
+    await old?.close().catch(() => undefined)
+    const made = await this.engine?.open({ ...settings, replicas: this.#init.replicas, id: volumeId, sizeBytes: this.#init.sizeBytes }, {})
+    this.device = made
+  }
+
+  #rpc(life: { dead: boolean }): Rpc {
+    return {
+      register: (method) => {
+        if (!this.#registered.has(method.name)) {
+          this.#registered.add(method.name)
+          this.node.rpc.register({ ...method, handle: async (body, context) => {
+            const current = this.#methods.get(method.name)
+            if (current === undefined) return new Promise(() => undefined)
+            return current.handle(body, context)
+          } })
+        }
+        this.#methods.set(method.name, method)
+      },
+      request: async (peer, method, body, options) => {
+        if (life.dead) return new Promise(() => undefined)
+        const answer = await this.node.rpc.request(peer, method, body, options).catch(async (error: unknown) => {
+          if (life.dead) await new Promise(() => undefined)
+          throw error
+        })
+        if (isDead(life)) await new Promise(() => undefined)
+        return answer
+      },
+    }
+  }
+
+  readonly #registered = new Set<string>()
+}
+
+function isDead(life: { readonly dead: boolean }): boolean {
+  return life.dead
+}
+
+/** A dead process's calls to its disk do nothing, and never return. */
+function whileAlive(disk: ReplicaDisk, life: { dead: boolean }): ReplicaDisk {
+  return new Proxy(disk, {
+    get(target, name, receiver) {
+      const found: unknown = Reflect.get(target, name, receiver)
+      if (typeof found !== 'function' || name === 'segments') return found
+      return (...parts: unknown[]) => {
+        if (life.dead) return new Promise(() => undefined)
+        const result: unknown = Reflect.apply(found, target, parts)
+        return Promise.resolve(result).then((value) => (life.dead ? new Promise(() => undefined) : value), (error: unknown) => (life.dead ? new Promise(() => undefined) : Promise.reject(error)))
+      }
+    },
+  })
+}
