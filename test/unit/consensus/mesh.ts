@@ -49,8 +49,8 @@ export class TestMesh {
   readonly #timing: Partial<Timing>
   #first: ConfigRecord | undefined
 
-  constructor(timing = timingShort) {
-    this.#timing = timing
+  constructor(init = timing) {
+    this.#timing = init
   }
 
   async add(): Promise<TestNode> {
