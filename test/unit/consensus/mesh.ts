@@ -8,7 +8,7 @@ import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
 /** Short terms, so that expiry can be waited for. */
-export const timingShort: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 150, tryMs: 300 }
+export const timing: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 150, tryMs: 300 }
 
 export class TestMemoryFile implements MemoryFile {
   sequence: number | undefined
@@ -49,7 +49,7 @@ export class TestMesh {
   readonly #timing: Partial<Timing>
   #first: ConfigRecord | undefined
 
-  constructor(init = timing) {
+  constructor(init: Partial<Timing> = timing) {
     this.#timing = init
   }
 
