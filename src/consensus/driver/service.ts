@@ -1,4 +1,4 @@
-import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc } from '../../base/index.js'
+import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc, Signer } from '../../base/index.js'
 import { Emitter, messageOf } from '../../base/index.js'
 import { hashOfSnapshot } from '../seals.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
@@ -8,7 +8,7 @@ import type { ConfigRecord, ConfigSeals } from '../config.js'
 import { extendChain } from '../config.js'
 import { Synced } from '../durable.js'
 import type { AfterSync } from '../durable.js'
-import type { HandOffWish, Reply, Request } from '../messages.js'
+import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
 import type { LossReason, NodeEffect } from '../node.js'
 import type { OperationEnd, Running } from '../operations.js'
@@ -24,6 +24,8 @@ import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
 import { Voter } from '../voter/voter.js'
 import type { MemoryFile } from './memory-file.js'
+import type { RecoveryReport } from './recovery.js'
+import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
 import { Transport } from './transport.js'
 import { VoterDisk } from './voter-disk.js'
 
@@ -109,6 +111,10 @@ export class Consensus {
         replies: (replies) => { this.#input((node, now) => { for (const reply of replies) node.receive(reply, now) }) },
         peer: (from, message) => { this.#input((_node, now) => { this.#operations?.receivePeer(from, message, now) }) },
       },
+    })
+    components.rpc.register({
+      name: 'lease.token-max', requestBytesMax: 0, responseBytesMax: tokenMaxBytes, inFlightMax: 1,
+      handle: async () => encodeTokenMax(this.#node?.holdings.tokenMax() ?? 0),
     })
   }
 
@@ -282,22 +288,20 @@ export class Consensus {
 
   /** Under which incarnations the stores of these nodes answer; those that do not answer within a try are left out. */
   async probe(nodes: readonly NodeId[], options: CallLimits = {}): Promise<VoterId[]> {
-    return this.#promise<VoterId[]>(options, (_operations, settle) => {
-      const node = this.#node
-      if (node === undefined) throw noSession()
-      const found: VoterId[] = []
-      const asked = node.ask(nodes.map((one) => ({ node: one, incarnation: '' })), { kind: 'probe' }, (voter) => {
-        found.push(voter)
-        if (found.length === nodes.length) end()
-      })
-      const timer = node.after(this.#timing.tryMs, () => { end() })
-      const end = (): void => {
-        asked.cancel()
-        timer.cancel()
-        settle(found)
-      }
-      return { cancel: end }
-    })
+    return this.#poll(nodes.map((node) => ({ node, incarnation: '' })), { kind: 'probe' }, (_reply, voter) => voter, options)
+  }
+
+  /** The majority of the voters is lost for good: see `recovery.ts`. Throws NOT_RECONFIGURED if it is not. */
+  async recover(authority: Signer, options: CallLimits & { force: boolean }): Promise<RecoveryReport> {
+    const node = this.#node
+    if (node === undefined) throw noSession()
+    const { connections, rpc } = this.#components
+    const self = { node: node.session.node, incarnation: node.session.incarnation }
+    return recover({
+      self, chain: node.chain, rpc, peers: connections.connected(), tokenMax: node.holdings.tokenMax(),
+      poll: async (voters, body, pick) => this.#poll(voters, body, pick, options),
+      learn: (record) => { this.#input((found) => { found.learn([record]) }) },
+    }, authority, options)
   }
 
   /** Changes who votes. Throws NOT_RECONFIGURED (nothing was sealed) or SEALED (it was, and others will finish). */
@@ -536,6 +540,28 @@ export class Consensus {
 
   #giveUp(error: Error): void {
     for (const one of [...this.#waiting]) one(error)
+  }
+
+  /** Asks these stores once; what those answer that answer within a try. */
+  async #poll<T>(voters: readonly VoterId[], body: RequestBody, pick: (reply: ReplyBody, voter: VoterId) => T | undefined, options: CallLimits = {}): Promise<T[]> {
+    return this.#promise<T[]>(options, (_operations, settle) => {
+      const node = this.#node
+      if (node === undefined) throw noSession()
+      const found: T[] = []
+      let heard = 0
+      const asked = node.ask(voters, body, (voter, reply) => {
+        const picked = pick(reply, voter)
+        if (picked !== undefined) found.push(picked)
+        if (++heard === voters.length) end()
+      })
+      const timer = node.after(voters.length === 0 ? 0 : this.#timing.tryMs, () => { end() })
+      const end = (): void => {
+        asked.cancel()
+        timer.cancel()
+        settle(found)
+      }
+      return { cancel: end }
+    })
   }
 
   #ops(): Operations {

@@ -9,6 +9,8 @@ export interface GovernorComponents {
   readonly heat: Pick<Heat, 'at' | 'rttMs' | 'forget'>
   readonly clock: Clock
   readonly log: Log
+  /** Hears of every move that was made or tried, when it is over. */
+  readonly told?: (note: MigrationNote, outcome: 'moved' | 'failed') => void
 }
 
 interface Move extends BlockRange {
@@ -86,6 +88,7 @@ export class Governor implements MigrationGovernor {
     else this.#failed++
     // A failed one rests too: what failed now would fail again in a moment, and writers had to wait for it.
     this.#rest(past, move.range)
+    this.#components.told?.({ ...move.range, volume: question.volume, segment: question.segment, at: this.#components.clock.wallMs(), decision: move }, outcome)
   }
 
   arrived(volume: string, segment: number, range: BlockRange): void {

@@ -3,7 +3,7 @@ import { CommonError, createSigner, silentLog, systemClock, systemRandom } from 
 import { Consensus } from '../../../src/consensus/driver/service.js'
 import type { MemoryFile } from '../../../src/consensus/driver/memory-file.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
-import type { Timing } from '../../../src/consensus/clocks.js'
+import type { Readings, Timing } from '../../../src/consensus/clocks.js'
 import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
@@ -44,6 +44,8 @@ export class TestMesh {
   answers: ((from: NodeId, to: NodeId, answer: Uint8Array) => Uint8Array) | undefined
   /** Requests by method. */
   readonly sent = new Map<string, number>()
+  /** What somebody has set the clock to. */
+  wallOffsetMs = 0
   readonly #methods = new Map<NodeId, Map<string, RpcMethod>>()
   readonly #authority = createSigner(new Uint8Array(32).fill(99))
   readonly #timing: Partial<Timing>
@@ -85,7 +87,10 @@ export class TestMesh {
     node.rpc = rpc
     node.connections = connections
     const controller = new AbortController()
-    const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() + (this.wallSkewMs.get(node.id) ?? 0) })
+    const readings = (): Readings => {
+      const now = this.readings()
+      return { ...now, wallMs: now.wallMs + (this.wallSkewMs.get(node.id) ?? 0) }
+    }
     node.consensus = new Consensus(
       { store: node.store, memoryFile: node.memoryFile, rpc, connections, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(node.signer, this.#authority.nodeId) },
       { clockKind: 'sleep-blind', readings, chain: this.#first === undefined ? [] : [this.#first], timing: this.#timing },
@@ -96,6 +101,10 @@ export class TestMesh {
       this.#methods.delete(node.id)
       await running
     }
+  }
+
+  readings(): Readings {
+    return { hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() + this.wallOffsetMs }
   }
 
   async stopAll(): Promise<void> {
