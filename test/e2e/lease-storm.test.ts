@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
-import { demandOneAtATime, FencedCounters, storm } from './lease-storm.js'
+import { demandOneAtATime, FencedCounters } from './lease-storm.js'
 import type { Belief } from './lease-storm.js'
 
-/** One node stopped and another killed at the same time, once; `npm run soak -- --processes --minutes 10` for longer. */
-const shortMs = 1
-
-describe('leases, with five processes that are killed and stopped', function () {
-  this.timeout(300_000)
-
+/** What `npm run soak -- --processes` goes by while it kills and stops five processes. */
+describe('leases, with five processes that are killed and stopped', () => {
   it('the checks can fail', () => {
     const store = new FencedCounters()
     assert.equal(store.read('s', 1, 'a'), 0)
@@ -19,12 +15,5 @@ describe('leases, with five processes that are killed and stopped', function () 
     const belief = (token: number, fromMs: number, untilMs: number, scope = 's'): Belief => ({ scope, token, client: `c${String(token)}`, fromMs, untilMs })
     demandOneAtATime([belief(1, 0, 10), belief(2, 10, 20), belief(3, 5, 8, 't')])
     assert.throws(() => { demandOneAtATime([belief(1, 0, 30), belief(2, 5, 6), belief(3, 29, 40)]) }, /could rely on it/)
-  })
-
-  it('no two hold one lease, no increment is lost, and whoever slept on a lease knows that it is gone', async () => {
-    const result = await storm({ forMs: shortMs })
-    console.log(`      ${JSON.stringify(result)}`)
-    assert.ok(result.kills > 0 && result.stops > 0 && result.sleepersAsked > 0)
-    assert.ok(result.increments > 5, `${String(result.increments)} increments`)
   })
 })
