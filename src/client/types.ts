@@ -321,6 +321,16 @@ export interface VotersInfo {
   voters: { peerId: string; name: string; region: string; up: boolean }[]
 }
 
+export interface VotersRecovered {
+  /** Of the configuration, as it was or as it is now. */
+  epoch: number
+  lost: string[]
+  /** Voters that are left. */
+  reached: string[]
+  /** All tokens from here on are higher; 0 where nothing was done. */
+  floor: number
+}
+
 /** A virtual disk. */
 export interface VolumeInfo {
   name: string

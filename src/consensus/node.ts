@@ -283,7 +283,9 @@ export class Node implements Context {
     this.#finishTimer?.cancel()
     this.#finishTimer = undefined
     this.#round = 0
-    if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
+    // The authority's word that a majority is lost: what was held by that one's word is over, for everybody.
+    if (added.some(({ proof }) => proof.kind === 'authority') && this.#phase !== 'starting') this.#restart()
+    else if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
   }
 
   reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'copyMs' | 'ended'>): void {

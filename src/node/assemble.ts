@@ -172,7 +172,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
 
   const leases = new LeasePart(
     { store, membership, net, signer, clock, random, log },
-    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock) },
+    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock), config },
   )
   leases.start(lifecycle)
   const volumes = await VolumePart.open({ store, membership, net, consensus: leases.consensus, noteRange: async (entry) => leases.noteRange(entry), replication, clock, random, log }, { config })

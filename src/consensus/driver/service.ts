@@ -1,14 +1,13 @@
-import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc } from '../../base/index.js'
+import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc, Signer } from '../../base/index.js'
 import { Emitter, messageOf } from '../../base/index.js'
 import { hashOfSnapshot } from '../seals.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
-import { scopeBytesMax } from '../codec.js'
 import type { ConfigRecord, ConfigSeals } from '../config.js'
 import { extendChain } from '../config.js'
 import { Synced } from '../durable.js'
 import type { AfterSync } from '../durable.js'
-import type { HandOffWish, Reply, Request } from '../messages.js'
+import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
 import type { LossReason, NodeEffect } from '../node.js'
 import type { OperationEnd, Running } from '../operations.js'
@@ -23,6 +22,9 @@ import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
 import { Voter } from '../voter/voter.js'
 import type { MemoryFile } from './memory-file.js'
+import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
+import type { RecoveryReport } from './recovery.js'
+import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
 import { Transport } from './transport.js'
 import { VoterDisk } from './voter-disk.js'
 
@@ -107,6 +109,10 @@ export class Consensus {
         replies: (replies) => { this.#input((node, now) => { for (const reply of replies) node.receive(reply, now) }) },
         peer: (from, message) => { this.#input((_node, now) => { this.#operations?.receivePeer(from, message, now) }) },
       },
+    })
+    components.rpc.register({
+      name: 'lease.token-max', requestBytesMax: 0, responseBytesMax: tokenMaxBytes, inFlightMax: 1,
+      handle: async () => encodeTokenMax(this.#node?.holdings.tokenMax() ?? 0),
     })
   }
 
@@ -275,22 +281,20 @@ export class Consensus {
 
   /** Under which incarnations the stores of these nodes answer; those that do not answer within a try are left out. */
   async probe(nodes: readonly NodeId[], options: CallLimits = {}): Promise<VoterId[]> {
-    return this.#promise<VoterId[]>(options, (_operations, settle) => {
-      const node = this.#node
-      if (node === undefined) throw noSession()
-      const found: VoterId[] = []
-      const asked = node.ask(nodes.map((one) => ({ node: one, incarnation: '' })), { kind: 'probe' }, (voter) => {
-        found.push(voter)
-        if (found.length === nodes.length) end()
-      })
-      const timer = node.after(this.#timing.tryMs, () => { end() })
-      const end = (): void => {
-        asked.cancel()
-        timer.cancel()
-        settle(found)
-      }
-      return { cancel: end }
-    })
+    return this.#poll(nodes.map((node) => ({ node, incarnation: '' })), { kind: 'probe' }, (_reply, voter) => voter, options)
+  }
+
+  /** The majority of the voters is lost for good: see `recovery.ts`. Throws NOT_RECONFIGURED if it is not. */
+  async recover(authority: Signer, options: CallLimits & { force: boolean }): Promise<RecoveryReport> {
+    const node = this.#node
+    if (node === undefined) throw noSession()
+    const { connections, rpc } = this.#components
+    const self = { node: node.session.node, incarnation: node.session.incarnation }
+    return recover({
+      self, chain: node.chain, rpc, peers: connections.connected(), tokenMax: node.holdings.tokenMax(),
+      poll: async (voters, body, pick) => this.#poll(voters, body, pick, options),
+      learn: (record) => { this.#input((found) => { found.learn([record]) }) },
+    }, authority, options)
   }
 
   /** Changes who votes. Throws NOT_RECONFIGURED (nothing was sealed) or SEALED (it was, and others will finish). */
@@ -506,6 +510,28 @@ export class Consensus {
     this.#failing.abort(storeFailed(error))
   }
 
+  /** Asks these stores once; what those answer that answer within a try. */
+  async #poll<T>(voters: readonly VoterId[], body: RequestBody, pick: (reply: ReplyBody, voter: VoterId) => T | undefined, options: CallLimits = {}): Promise<T[]> {
+    return this.#promise<T[]>(options, (_operations, settle) => {
+      const node = this.#node
+      if (node === undefined) throw noSession()
+      const found: T[] = []
+      let heard = 0
+      const asked = node.ask(voters, body, (voter, reply) => {
+        const picked = pick(reply, voter)
+        if (picked !== undefined) found.push(picked)
+        if (++heard === voters.length) end()
+      })
+      const timer = node.after(voters.length === 0 ? 0 : this.#timing.tryMs, () => { end() })
+      const end = (): void => {
+        asked.cancel()
+        timer.cancel()
+        settle(found)
+      }
+      return { cancel: end }
+    })
+  }
+
   #ops(): Operations {
     if (this.#operations === undefined) throw noSession()
     return this.#operations
@@ -546,41 +572,4 @@ export class Consensus {
       })
     })
   }
-}
-
-function storeFailed(error: unknown): ConsensusError {
-  return new ConsensusError('CLOSED', `this node's lease store failed: ${messageOf(error)}`, {}, { cause: error })
-}
-
-function noSession(): ConsensusError {
-  return new ConsensusError('NO_SESSION', 'this node has no session with a majority of voters')
-}
-
-function checkScope(scope: string): void {
-  const size = Buffer.byteLength(scope)
-  if (size === 0 || size > scopeBytesMax) throw new ConsensusError('BAD_INPUT', `a scope has 1 to ${String(scopeBytesMax)} bytes`, { bytes: size })
-}
-
-function granted(end: OperationEnd, scope: string): Value {
-  if (end.kind !== 'granted') throw errorOf(end, scope)
-  return end.value
-}
-
-function errorOf(end: OperationEnd | { kind: 'failed'; why: string; unknown: boolean }, scope: string): ConsensusError {
-  switch (end.kind) {
-    case 'held': return new ConsensusError('HELD', `${scope} is held`, { scope, ...holderOf(end.value) })
-    case 'alive': return new ConsensusError('HOLDER_ALIVE', `the holder of ${scope} is alive`, { scope, ...holderOf(end.value) })
-    case 'gone': return new ConsensusError('NOT_HOLDER', `${scope} is not held as was meant`, { scope, ...holderOf(end.value) })
-    case 'lapsed': return new ConsensusError('STALE_TOKEN', `the grant of ${scope} was taken back before it was used`, { scope, token: end.value.token })
-    case 'refused': return new ConsensusError('HAND_OFF_REFUSED', `the holder of ${scope} keeps it: ${end.reason}`, { scope, reason: end.reason })
-    case 'failed': {
-      const code = end.why === 'no-session' ? 'NO_SESSION' : end.why === 'cancelled' ? 'CANCELLED' : end.why === 'promised' ? 'CONTENDED' : 'NO_QUORUM'
-      return new ConsensusError(code, `${scope}: ${end.why}${end.unknown ? ', and it is not known whether it happened' : ''}`, { scope, why: end.why, unknown: end.unknown })
-    }
-    default: return new ConsensusError('NO_QUORUM', `${scope}: unexpected end ${end.kind}`, { scope })
-  }
-}
-
-function holderOf(value: Value | undefined): { holder: string | null; token: number } {
-  return { holder: value?.holder?.node ?? null, token: value?.token ?? 0 }
 }

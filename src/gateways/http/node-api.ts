@@ -1,6 +1,6 @@
 import type {
   CreateVolume, ExportVolume, VolumeDetails, VolumeExport, VolumeHeat, VolumeInfo, VolumeLeaseInfo,
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
   NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
@@ -42,6 +42,7 @@ export interface NodeLeases {
   steal(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
   /** `leaseId`: whole, or a beginning that only one lease has. */
   renew(leaseId: string, ttlMs: number | undefined, options: Signalled): Promise<LeaseInfo>
+  upgrade(leaseId: string, options: Signalled): Promise<LeaseInfo>
   release(leaseId: string, options: Signalled): Promise<LeaseInfo>
   get(leaseId: string, options: Signalled): Promise<LeaseInfo>
   list(filter: { scope?: string; agent?: string }, options: Signalled): Promise<LeaseInfo[]>
@@ -51,6 +52,7 @@ export interface NodeLeases {
   settings(options: Signalled): Promise<LeaseSettings>
   setSettings(changes: Readonly<Record<string, unknown>>, options: Signalled): Promise<LeaseSettings>
   voters(options: Signalled): Promise<VotersInfo>
+  recoverVoters(options: { force: boolean } & Signalled): Promise<VotersRecovered>
   setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
 }
 

@@ -52,6 +52,7 @@ export const bodies = {
   // Which there are, and within what limits, is said by whoever keeps them.
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] }, minProperties: 1, maxProperties: 64 },
   voters: { ...record({ target: { type: ['integer', 'null'] }, voters: { ...listOf(name), minItems: 1, maxItems: 5 } }), minProperties: 1, maxProperties: 1 },
+  recoverVoters: record({ force: flag }, ['force']),
   quota: { ...record({ maxBytes: bytes, reservedBytes: bytes, minFreeDiskBytes: bytes, shareExcess: flag }), minProperties: 1 },
   evict: record({ bytes, dryRun: flag }, ['bytes']),
   rebalance: record({ dryRun: flag }),
@@ -143,6 +144,7 @@ export const answers = {
   released: answer({ released: count }),
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] } },
   voters: answer({ epoch: count, target: count, voters: listOf(answer({ peerId: text, name: text, region: text, up: flag })) }),
+  votersRecovered: answer({ epoch: count, lost: listOf(text), reached: listOf(text), floor: count }),
   status: answer({
     peerId: text, meshId: text, name: text, region: text, segment: text, addresses: listOf(text), apiUrl: orNull(text), peers: count,
     state: { type: 'string', enum: ['ready', 'starting', 'stopping', 'degraded'] }, problems: listOf(text), storage, blobs: count,

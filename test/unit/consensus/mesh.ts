@@ -3,7 +3,7 @@ import { CommonError, createSigner, silentLog, systemClock, systemRandom } from 
 import { Consensus } from '../../../src/consensus/driver/service.js'
 import type { MemoryFile } from '../../../src/consensus/driver/memory-file.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
-import type { Timing } from '../../../src/consensus/clocks.js'
+import type { Readings, Timing } from '../../../src/consensus/clocks.js'
 import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
@@ -38,6 +38,8 @@ export interface TestNode {
 export class TestMesh {
   readonly nodes: TestNode[] = []
   readonly cuts = new Set<string>()
+  /** What somebody has set the clock to. */
+  wallOffsetMs = 0
   readonly #methods = new Map<NodeId, Map<string, RpcMethod>>()
   readonly #authority = createSigner(new Uint8Array(32).fill(99))
   #first: ConfigRecord | undefined
@@ -74,7 +76,7 @@ export class TestMesh {
     node.rpc = rpc
     node.connections = connections
     const controller = new AbortController()
-    const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
+    const readings = (): Readings => this.readings()
     node.consensus = new Consensus(
       { store: node.store, memoryFile: node.memoryFile, rpc, connections, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(node.signer, this.#authority.nodeId) },
       { clockKind: 'sleep-blind', readings, chain: this.#first === undefined ? [] : [this.#first], timing },
@@ -85,6 +87,10 @@ export class TestMesh {
       this.#methods.delete(node.id)
       await running
     }
+  }
+
+  readings(): Readings {
+    return { hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() + this.wallOffsetMs }
   }
 
   async stopAll(): Promise<void> {
