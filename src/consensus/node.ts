@@ -17,7 +17,7 @@ import type { SessionId, VoterId } from './types.js'
 import { sameSession, sameVoter, storeKey } from './types.js'
 import type { Accepted, Value } from './value.js'
 import type { Snapshot } from './snapshot.js'
-import { Reconfiguration } from './rounds/reconfigure.js'
+import { copyMs, Reconfiguration } from './rounds/reconfigure.js'
 import type { ReconfigureEnd, ReconfigureInit } from './rounds/reconfigure.js'
 
 /** What is to be done for the node by whoever runs it, in this order. */
@@ -426,7 +426,7 @@ export class Node implements Context {
     this.#finishTimer = this.after(this.random.float() * finishWaitMsMax, () => {
       this.#finishTimer = undefined
       if (this.config.number !== number || this.#phase === 'starting' || this.#phase === 'persisting') return
-      this.reconfigure({ wanted: { members }, mayDrop: () => false, copyMs: () => 0, ended: () => undefined })
+      this.reconfigure({ wanted: { members }, mayDrop: () => false, copyMs, ended: () => undefined })
     })
   }
 
