@@ -7,7 +7,7 @@ import { unpackFolder, packFolder } from './tar.js'
 import type { FolderEntry, FolderSource } from './tar.js'
 import { collect, encodePath, Transport } from './transport.js'
 import type {
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   CreateVolume, ExportVolume, VolumeDetails, VolumeExport, VolumeHeat, VolumeInfo, VolumeLeaseInfo,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, PlacementInfo, Priority,
   PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
@@ -182,6 +182,11 @@ export class MeshClient {
     return this.#transport.json({ method: 'PATCH', path: `/api/v1/files/${encodePath(path)}`, json: change, signal: options?.signal })
   }
 
+  /** Keeps content at this node by its CID, fetching what is not here; `false` lets it go. */
+  async pinContent(cid: string, pinned: boolean, options?: RequestOptions): Promise<{ changed: number }> {
+    return this.#transport.json({ method: pinned ? 'PUT' : 'DELETE', path: `/api/v1/pins/${encodeURIComponent(cid)}`, signal: options?.signal })
+  }
+
   async pins(options?: RequestOptions): Promise<ListEntry[]> {
     return this.#get('/api/v1/pins', options)
   }
@@ -196,7 +201,7 @@ export class MeshClient {
   }
 
   /** In force at once, and written to config.toml. Below what is used, the node lets go of the rest politely. */
-  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean }> {
+  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }> {
     return this.#transport.json({ method: 'PATCH', path: '/api/v1/quota', json: change, signal: options?.signal })
   }
 
@@ -267,6 +272,11 @@ export class MeshClient {
     return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/renew`, json: ttlMs === undefined ? {} : { ttlMs }, signal: options?.signal })
   }
 
+  /** shared -> exclusive, for the only reader there is. Rejects with HELD. */
+  async upgradeLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/upgrade`, json: {}, signal: options?.signal })
+  }
+
   async releaseLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
     return this.#transport.json({ method: 'DELETE', path: `/api/v1/leases/${encodeURIComponent(leaseId)}`, signal: options?.signal })
   }
@@ -310,6 +320,11 @@ export class MeshClient {
   /** How many there should be (null: by the number of nodes), or exactly who. */
   async setVoters(wanted: { target: number | null } | { voters: string[] }, options?: RequestOptions): Promise<VotersInfo> {
     return this.#transport.json({ method: 'PUT', path: '/api/v1/voters', json: wanted, signal: options?.signal })
+  }
+
+  /** A majority of the voters is lost for good. Without `force` it only tells which. On the node with the authority's key. */
+  async recoverVoters(options: { force: boolean } & RequestOptions): Promise<VotersRecovered> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/voters/recover', json: { force: options.force }, signal: options.signal })
   }
 
   /** Thin: costs nothing until it is written. Rejects with EXISTS, BAD_NAME, BAD_SIZE. */

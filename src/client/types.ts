@@ -321,6 +321,16 @@ export interface VotersInfo {
   voters: { peerId: string; name: string; region: string; up: boolean }[]
 }
 
+export interface VotersRecovered {
+  /** Of the configuration, as it was or as it is now. */
+  epoch: number
+  lost: string[]
+  /** Voters that are left. */
+  reached: string[]
+  /** All tokens from here on are higher; 0 where nothing was done. */
+  floor: number
+}
+
 /** A virtual disk. */
 export interface VolumeInfo {
   name: string
@@ -404,6 +414,22 @@ export interface VolumeHeat {
   /** Null: not within the window. */
   lastWrite: number | null
   regions: Record<string, { writes: number; latencyMs: number }>
+  /** The last word of this node on where the range should be, if it was asked: it holds or held it. */
+  decision?: VolumeDecision | null
+}
+
+export interface VolumeDecision {
+  /** Unix ms. */
+  at: number
+  type: 'stay' | 'move'
+  /** Why it stays; null if it moves. */
+  reason: string | null
+  /** The region it moves to. */
+  to: string | null
+  /** One sentence. */
+  explanation: string
+  /** What it was decided on: counts, ms, bytes. */
+  figures: Record<string, unknown>
 }
 
 /** One server-sent event: `event:` is `type`, `data:` the rest as JSON. */

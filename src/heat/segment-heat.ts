@@ -59,6 +59,12 @@ export class SegmentHeat {
     return range === undefined || range.start > block ? undefined : this.#view(range, nowMs)
   }
 
+  /** Blocks from `block` on that are in no range, up to `blocksMax`. */
+  unused(block: number, blocksMax: number): number {
+    const next = this.#ranges[this.#firstEndingAfter(block)]
+    return next === undefined ? blocksMax : Math.min(blocksMax, Math.max(0, next.start - block))
+  }
+
   all(nowMs: number): RangeHeat[] {
     this.#sweep(nowMs)
     return this.#ranges.map((range) => this.#view(range, nowMs))

@@ -188,6 +188,7 @@ export class NodeService implements NodeApi {
       background: store.background(),
       freeBytes: disk.freeBytes(),
       provideLagMs: net.provideLagMs(),
+      leaseTrouble: this.#components.leases.trouble(),
       nowMs: clock.wallMs(),
     })
   }

@@ -60,9 +60,9 @@ export class ContributionApi implements NodeContribution {
     }
   }
 
-  async setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }> {
-    const { persisted } = this.#components.contribution.set(change)
-    return { ...(await this.quota()), persisted }
+  async setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }> {
+    const { persisted, overriddenBy } = this.#components.contribution.set(change)
+    return { ...(await this.quota()), persisted, overriddenBy }
   }
 
   async evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult> {

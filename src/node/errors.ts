@@ -12,6 +12,8 @@ export type NodeCode =
   | 'ALREADY_MEMBER'
   /** The home has no mesh yet. */
   | 'NO_MESH'
+  /** Only who has the authority's key may. */
+  | 'NOT_ADMIN'
   | 'PORT_IN_USE'
   | 'BAD_ADDRESS'
   /** The volume is exported there already: fact `uri`. */

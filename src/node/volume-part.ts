@@ -14,7 +14,7 @@ import type { VolumeEngine } from '../volumes/index.js'
 import type { Config } from './config/index.js'
 import { replicationSettings } from './contribution.js'
 import type { Lifecycle } from './lifecycle.js'
-import { heatSettings, migrationSettings } from './migration-settings.js'
+import { heatSettings, migrationSettings, withDecisions } from './migration-settings.js'
 import { NodeVolumes } from './node-volumes.js'
 import { SegmentPlacement } from './segment-places.js'
 import { VolumeExports } from './volume-exports.js'
@@ -24,6 +24,8 @@ export interface VolumePartComponents {
   readonly membership: Membership
   readonly net: Net
   readonly consensus: Consensus
+  /** For the history of leases. Never rejects. */
+  readonly noteRange: (entry: { scope: string; reason: string; error?: string }) => Promise<void>
   readonly replication: Replication
   readonly clock: Clock
   readonly random: Random
@@ -67,10 +69,21 @@ export class VolumePart {
     this.#closeDisk = async () => disk.close()
     this.#runDisk = async (signal) => disk.run(signal)
     this.#heat = createHeat({ gossip: net.gossip, connections: net, clock, random, log, regionOf }, { segmentBlocks, settings: heatSettings(config) })
+    const governor = createGovernor(
+      {
+        heat: this.#heat, clock, log,
+        told: ({ volume, segment, start, blocks, decision }, outcome) => void components.noteRange({
+          scope: `segment:${volume}/${String(segment)}`,
+          reason: `blocks ${String(start)} to ${String(start + blocks - 1)}: ${decision.explanation}`,
+          ...(outcome === 'failed' ? { error: 'the hand-off failed' } : {}),
+        }),
+      },
+      migrationSettings(config),
+    )
     this.#engine = createEngine(
       {
         disk, consensus, rpc: net.rpc, bulk: net.bulk, connections: net, heat: this.#heat, regionOf, clock, random, log: log.child('volumes'),
-        policy: createGovernor({ heat: this.#heat, clock, log }, migrationSettings(config)),
+        policy: governor,
         places: new SegmentPlacement(
           { membership, replication, quota: async () => replication.quota() },
           { self: net.self, placement: replicationSettings(config).placement },
@@ -90,7 +103,7 @@ export class VolumePart {
     this.api = new NodeVolumes({
       volumes: this.#service, exports: this.#exports, consensus, clock, stopping: this.#stopping.signal,
       nameOf: (node) => membership.member(node)?.name ?? '',
-      heatOf: (id): readonly VolumeHeat[] => this.#heat.of(id).map((entry) => ({ ...entry, regions: { ...entry.regions } })),
+      heatOf: (id): readonly VolumeHeat[] => withDecisions(this.#heat.of(id), governor.notes(id)),
     })
   }
 

@@ -259,7 +259,8 @@ class LevelStore implements Store {
       await this.#transactions.seal()
     } finally {
       // Also on a full disk: what could not be written is found by the next start.
-      if (this.#appendLogIsOpen) await appended.close()
+      // Also when nobody asked for it: LevelDB opens a database by itself soon after it is made, and locks its folder.
+      await appended.close()
       await blocks.close()
       await meta.close()
     }

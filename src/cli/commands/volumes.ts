@@ -104,10 +104,11 @@ export function volumeCommands(register: Register): void {
   register('volume heat <name>', 'which blocks are used, from where, and how slowly', none, async (context, [name = '']) => {
     const heat = await context.client().volumeHeat(name, { signal: context.signal })
     context.print(heat, () => heat.length === 0 ? '' : table(
-      ['START', 'BLOCKS', 'WRITES', 'READS', 'LAST WRITE', 'BY REGION'],
+      ['START', 'BLOCKS', 'WRITES', 'READS', 'LAST WRITE', 'BY REGION', 'WHERE IT BELONGS'],
       heat.map((range) => [
         range.start, range.blocks, Math.round(range.writes), Math.round(range.reads), range.lastWrite === null ? '' : ago(range.lastWrite),
         Object.entries(range.regions).map(([region, { writes, latencyMs }]) => `${clean(region)} ${String(Math.round(writes))} at ${latencyMs.toFixed(1)} ms`).join(', '),
+        clean(range.decision?.explanation ?? ''),
       ]),
     ))
   })

@@ -1,6 +1,6 @@
 import type {
   CreateVolume, ExportVolume, VolumeDetails, VolumeExport, VolumeHeat, VolumeInfo, VolumeLeaseInfo,
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
   NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
@@ -26,6 +26,8 @@ export interface NodeFiles {
   stat(target: string, options: Signalled): Promise<FileInfo>
   list(path: string, options: { recursive: boolean }): AsyncIterable<ListEntry>
   pins(): AsyncIterable<ListEntry>
+  /** By CID, at this node alone: fetches what is not here, and keeps it though no file refers to it. */
+  pinContent(cid: string, pinned: boolean, options: Signalled): Promise<{ changed: number }>
   remove(path: string, options: { recursive: boolean }): Promise<{ removed: number }>
   move(from: string, to: string): Promise<{ moved: number }>
   update(path: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }>
@@ -40,6 +42,7 @@ export interface NodeLeases {
   steal(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
   /** `leaseId`: whole, or a beginning that only one lease has. */
   renew(leaseId: string, ttlMs: number | undefined, options: Signalled): Promise<LeaseInfo>
+  upgrade(leaseId: string, options: Signalled): Promise<LeaseInfo>
   release(leaseId: string, options: Signalled): Promise<LeaseInfo>
   get(leaseId: string, options: Signalled): Promise<LeaseInfo>
   list(filter: { scope?: string; agent?: string }, options: Signalled): Promise<LeaseInfo[]>
@@ -49,6 +52,7 @@ export interface NodeLeases {
   settings(options: Signalled): Promise<LeaseSettings>
   setSettings(changes: Readonly<Record<string, unknown>>, options: Signalled): Promise<LeaseSettings>
   voters(options: Signalled): Promise<VotersInfo>
+  recoverVoters(options: { force: boolean } & Signalled): Promise<VotersRecovered>
   setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
 }
 
@@ -82,7 +86,7 @@ export interface NodeVolumes {
 export interface NodeContribution {
   explain(target: string): Promise<PlacementInfo>
   quota(): Promise<QuotaInfo>
-  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }>
+  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }>
   evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult>
   rebalance(options: { dryRun: boolean }): Promise<ActionPlan>
   pause(): void

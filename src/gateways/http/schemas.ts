@@ -15,6 +15,8 @@ const record = (properties: Record<string, JsonSchema>, required: readonly strin
 })
 const answer = (properties: Record<string, JsonSchema>): JsonSchema => ({ type: 'object', properties, required: Object.keys(properties) })
 
+const withOptional = (schema: JsonSchema, properties: Record<string, JsonSchema>): JsonSchema => ({ ...schema, properties: { ...(schema.properties as Record<string, JsonSchema>), ...properties } })
+
 export const prioritySchema: JsonSchema = { type: 'string', enum: ['critical', 'high', 'normal', 'low', 'expendable'] }
 /** More copies than this of one file is a typing error in any mesh we can imagine. */
 export const replicasMax = 1000
@@ -50,6 +52,7 @@ export const bodies = {
   // Which there are, and within what limits, is said by whoever keeps them.
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] }, minProperties: 1, maxProperties: 64 },
   voters: { ...record({ target: { type: ['integer', 'null'] }, voters: { ...listOf(name), minItems: 1, maxItems: 5 } }), minProperties: 1, maxProperties: 1 },
+  recoverVoters: record({ force: flag }, ['force']),
   quota: { ...record({ maxBytes: bytes, reservedBytes: bytes, minFreeDiskBytes: bytes, shareExcess: flag }), minProperties: 1 },
   evict: record({ bytes, dryRun: flag }, ['bytes']),
   rebalance: record({ dryRun: flag }),
@@ -125,9 +128,13 @@ export const answers = {
   volumeDetails: answer({ ...volumeFields, openOn: listOf(answer({ peerId: text, name: text })) }),
   volumeExport,
   volumeLeases: listOf(answer({ start: count, blocks: count, holder: text, region: text, token: count })),
-  volumeHeat: listOf(answer({
+  volumeHeat: listOf(withOptional(answer({
     start: count, blocks: count, writes: { type: 'number' }, reads: { type: 'number' }, lastWrite: orNull(moment),
     regions: { type: 'object', additionalProperties: answer({ writes: { type: 'number' }, latencyMs: { type: 'number' } }) },
+  }), {
+    decision: orNull(answer({
+      at: moment, type: { type: 'string', enum: ['stay', 'move'] }, reason: orNull(text), to: orNull(text), explanation: text, figures: { type: 'object', additionalProperties: true },
+    })),
   })),
   ended: answer({ ended: count }),
   lease,
@@ -137,6 +144,7 @@ export const answers = {
   released: answer({ released: count }),
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] } },
   voters: answer({ epoch: count, target: count, voters: listOf(answer({ peerId: text, name: text, region: text, up: flag })) }),
+  votersRecovered: answer({ epoch: count, lost: listOf(text), reached: listOf(text), floor: count }),
   status: answer({
     peerId: text, meshId: text, name: text, region: text, segment: text, addresses: listOf(text), apiUrl: orNull(text), peers: count,
     state: { type: 'string', enum: ['ready', 'starting', 'stopping', 'degraded'] }, problems: listOf(text), storage, blobs: count,
@@ -163,7 +171,7 @@ export const answers = {
   changed: answer({ changed: count }),
   done: answer({ ok: flag }),
   quota: answer(quotaFields),
-  quotaSet: answer({ ...quotaFields, persisted: flag }),
+  quotaSet: answer({ ...quotaFields, persisted: flag, overriddenBy: listOf(text) }),
   plan: answer({ actions, bytes: count }),
   evicted: answer({
     actions, bytes: count, dryRun: flag, freedBytes: count, shortBytes: count, refused: count, kept: { type: 'object', additionalProperties: count },

@@ -43,6 +43,7 @@ export const settings = {
   'storage.replication.default_factor': setting(integer(1, 1000), 3, 'Copies of a file of normal priority, where the mesh has room.'),
   'storage.replication.high_priority_factor': setting(integer(1, 1000), 5, 'Copies of a critical file.'),
   'storage.replication.min_factor': setting(integer(1, 1000), 2, 'Copies below which nothing is evicted and repair is urgent.'),
+  'storage.replication.background_rate': setting(size, 128 * 2 ** 20, 'Bytes a second, at most, that this node copies in the background. Copies of new files and of what is in danger do not count.'),
   'storage.replication.grace': setting(duration, 24 * hourMs, 'How long a silent node counts as if it were coming back.'),
 
   'storage.placement.strategy': setting(choice('weighted', 'random'), 'weighted', 'How the nodes for a file are chosen.'),

@@ -89,6 +89,10 @@ describe('three regions, 200 ms apart', function () {
     }
     assert.match(york.log, /a range moves.*moves to sydney: \d+ slow writes? from there/)
     assert.match(york.log, /SLOW ON PURPOSE/)
+    const decided = (await york.json<HeatLine[]>('volume', 'heat', 'vm')).find(({ start }) => start === document.start)?.decision
+    assert.equal(decided?.to, 'sydney', decided?.explanation)
+    const history = await york.json<{ reason: string; scope: string }[]>('lease', 'history')
+    assert.ok(history.some(({ scope, reason }) => scope.startsWith('segment:') && /^blocks 8000 to 8015: moves to sydney/.test(reason)))
   })
 })
 

@@ -22,6 +22,7 @@ export interface HeatLine {
   reads: number
   lastWrite: number | null
   regions: Record<string, { writes: number; latencyMs: number }>
+  decision: { to: string | null; explanation: string } | null
 }
 
 /** A mesh of three regions on one machine, whose bytes to each other are late. */

@@ -52,7 +52,7 @@ class FakeNode {
         quota: async () => ({ maxBytes: this.maxBytes }) as never,
         setQuota: async ({ maxBytes }) => {
           this.maxBytes = maxBytes ?? this.maxBytes
-          return { maxBytes: this.maxBytes, persisted: true } as never
+          return { maxBytes: this.maxBytes, persisted: true, overriddenBy: [] } as never
         },
         evict: async ({ bytes, dryRun }) => ({ actions: [], bytes: 0, dryRun, freedBytes: 0, shortBytes: bytes, refused: 0, kept: {} }),
         rebalance: async () => ({ actions: [], bytes: 0 }),
@@ -119,6 +119,7 @@ class FakeNode {
         pins: async function* () {
           // None.
         },
+        pinContent: async () => ({ changed: 1 }),
         remove: async (path) => {
           if (!this.store.delete(path)) throw missing(path)
           return { removed: 1 }
