@@ -1,0 +1,345 @@
+import type { NodeId, Random } from '../../../src/base/index.js'
+import { seededRandom, shuffled, silentLog } from '../../../src/base/index.js'
+import type { Log } from '../../../src/base/index.js'
+import { decodeSegment } from '../../../src/volumes/engine/codec.js'
+import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
+import type { OpenDevice } from '../../../src/volumes/index.js'
+import { VirtualClock } from '../net-clock.js'
+import { SimulatedNetwork } from '../net-twin.js'
+import { History, Violation } from './history.js'
+import type { CellWrite } from './history.js'
+import { Machine, volumeId } from './machine.js'
+import { RegisterTwin } from './register-twin.js'
+
+/** What one seed is made of; each part may be forced. */
+export interface Weather {
+  readonly machines: number
+  readonly replicas: number
+  readonly crashes: boolean
+  /** Crashes lose what was not synced. */
+  readonly power: boolean
+  readonly partitions: boolean
+  /** Nodes that cannot reach the voters, and so lose their session. */
+  readonly deafness: boolean
+  readonly handOffs: boolean
+  readonly answersLost: boolean
+  /** Clocks out of bounds: holders believe in a session that is over. Then only what is flushed is promised. */
+  readonly clockErrorMs: number
+  readonly delayMaxMs: number
+  readonly faultMs: number
+  readonly activeMs: number
+}
+
+export interface SimulationResult {
+  readonly violation: Error | undefined
+  readonly steps: number
+  readonly simulatedMs: number
+  readonly operations: number
+  readonly counters: Record<string, number>
+}
+
+const blocks = 6
+const half = blockBytes / 2
+const cells = blocks * 2
+const id = { volume: volumeId, segment: 0 }
+
+function weatherOf(random: Random, forced: Partial<Weather>): Weather {
+  const yes = (share: number): boolean => random.float() < share
+  return {
+    machines: 3 + random.below(2), replicas: 1 + random.below(3), crashes: yes(0.7), power: yes(0.6), partitions: yes(0.6), deafness: yes(0.4),
+    handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 12_000 + random.below(20_000),
+    ...forced,
+  }
+}
+
+/** Runs one seed to its end: a storm, then peace, in which everything must come right. */
+export async function simulate(seed: number, forced: Partial<Weather> = {}, log: Log = silentLog): Promise<SimulationResult> {
+  const random = seededRandom(seed)
+  const weather = weatherOf(random, forced)
+  const world = new Storm(random, weather, log)
+  let violation: Error | undefined
+  try {
+    await world.run()
+  } catch (error) {
+    violation = error instanceof Error ? error : new Error(String(error))
+  }
+  return { violation, steps: world.clock.steps, simulatedMs: world.clock.monotonicMs(), operations: world.history.operations, counters: world.counters }
+}
+
+/** Counts what it does. */
+class CountingClock extends VirtualClock {
+  steps = 0
+  override setTimer(ms: number, run: () => void): () => void {
+    return super.setTimer(ms, () => {
+      this.steps++
+      run()
+    })
+  }
+}
+
+class Storm {
+  readonly clock = new CountingClock()
+  readonly history = new History(cells)
+  readonly counters: Record<string, number> = {}
+  readonly #random: Random
+  readonly #weather: Weather
+  readonly #network: SimulatedNetwork
+  readonly #registers: RegisterTwin
+  readonly #machines: Machine[] = []
+  #failure: Error | undefined
+  #values = 0
+  #calm = false
+  #clientLives = 0
+  #lastCuts = 0
+
+  constructor(random: Random, weather: Weather, log: Log) {
+    this.#random = random
+    this.#weather = weather
+    const { clock } = this
+    this.#network = new SimulatedNetwork({ clock, random, log }, { delayMs: [1, weather.delayMaxMs], noticeMs: 800, redialMs: 300 })
+    this.#registers = new RegisterTwin(clock, random, [1, weather.delayMaxMs])
+    this.#registers.onChosen = (_scope, value) => {
+      const segment = decodeSegment(value.payload)
+      if (segment.cuts.length > this.#lastCuts) this.history.lost(clock.monotonicMs())
+      this.#lastCuts = segment.cuts.length
+    }
+    if (weather.answersLost) this.#registers.answersLostRatio = 0.05
+    for (let number = 0; number < weather.machines; number++) {
+      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, random, log }, {
+        number, replicas: weather.replicas, sizeBytes: segmentBytes,
+        engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
+        places: (count, not) => shuffled(this.#machines.filter((machine) => machine.up && !not.includes(machine.id)), random).map((machine) => machine.id).slice(0, count),
+        decide: (asker, range) => (weather.handOffs && random.float() < 0.2
+          ? { type: 'move', range: { start: range.start, blocks: range.blocks }, to: { node: asker, region: 'r' }, explanation: 'chance' }
+          : { type: 'stay', explanation: 'chance' }),
+        clockErrorMs: weather.clockErrorMs,
+      }))
+    }
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this
+    const weather = this.#weather
+    for (const machine of this.#machines) await clock.outcome(machine.start())
+    await clock.advance(200)
+    for (const machine of this.#machines) for (let i = 0; i < 2; i++) void this.#client(machine)
+    void this.#faults()
+    const endMs = clock.monotonicMs() + weather.activeMs
+    while (clock.monotonicMs() < endMs) {
+      await clock.advance(500)
+      this.#check()
+    }
+    await this.#peace()
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Everything heals, and must come right: all can flush, and all read the same. */
+  async #peace(): Promise<void> {
+    const { clock } = this
+    this.#calm = true
+    this.#network.heal()
+    this.#registers.deaf.clear()
+    this.#registers.answersLostRatio = 0
+    await clock.advance(100)
+    for (const machine of this.#machines) if (!machine.up) await clock.outcome(machine.start())
+    await clock.advance(45_000)
+    this.#check()
+    for (const machine of this.#machines) {
+      if (machine.device?.failed !== undefined) await clock.outcome(machine.reopen())
+      await this.#flush(machine, machine.device, this.#clientOf(machine))
+      this.#check()
+    }
+    const views: string[] = []
+    for (const machine of this.#machines) {
+      const startedMs = clock.monotonicMs()
+      const bytes = await this.#must(machine.device?.read(0, blocks * blockBytes), 'read in peace')
+      const seen = valuesOf(bytes)
+      for (const [cell, value] of seen.entries()) this.history.read(cell, value, startedMs, clock.monotonicMs())
+      views.push(seen.join(' '))
+    }
+    if (new Set(views).size > 1) throw new Violation(`machines read different things in peace: ${views.join(' | ')}`)
+    const value = this.#registers.registers.get(`segment:${volumeId}/0`)?.value
+    if (value !== undefined) {
+      const segment = decodeSegment(value.payload)
+      for (const machine of this.#machines) {
+        if (!segment.replicas.includes(machine.id)) continue
+        const bytes = Buffer.concat((await clock.outcome(machine.disk!.read(id, { start: 0, blocks }))).map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes))))
+        const seen = valuesOf(bytes).join(' ')
+        if (seen !== views[0]) throw new Violation(`a replica in sync has ${seen}, and what is read is ${views[0] ?? ''}`)
+      }
+    }
+    for (const machine of this.#machines) for (const [name, count] of Object.entries(machine.engine?.figures() ?? {})) this.#count(name, count)
+  }
+
+  async #must<T>(promise: Promise<T> | undefined, what: string): Promise<T> {
+    if (promise === undefined) throw new Violation(`${what}: no device`)
+    try {
+      return await this.clock.outcome(promise, 120_000)
+    } catch (error) {
+      throw new Violation(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  #count(name: string, by = 1): void {
+    this.counters[name] = (this.counters[name] ?? 0) + by
+  }
+
+  // ---- clients ------------------------------------------------------------------------------------------------------
+
+  readonly #lives = new Map<OpenDevice, string>()
+
+  /** Whoever opened the device: it loses its unflushed writes with the process, or when the device fails. */
+  #clientOf(machine: Machine): string {
+    const { device } = machine
+    if (device === undefined) return ''
+    let life = this.#lives.get(device)
+    if (life === undefined) this.#lives.set(device, (life = `client-${++this.#clientLives}`))
+    return life
+  }
+
+  async #client(machine: Machine): Promise<void> {
+    const random = seededRandom(this.#random.below(2 ** 31))
+    while (!this.#calm) {
+      await this.clock.sleep(random.float() * 400)
+      const { device } = machine
+      if (device === undefined || !machine.up || this.#isCalm()) continue
+      const client = this.#clientOf(machine)
+      if (device.failed !== undefined) {
+        this.history.ended(client, this.clock.monotonicMs())
+        await machine.reopen()
+        continue
+      }
+      const what = random.float()
+      if (what < 0.45) await this.#write(machine, device, client, random)
+      else if (what < 0.8) await this.#read(device, random)
+      else await this.#flush(machine, device, client)
+    }
+  }
+
+  #isCalm(): boolean {
+    return this.#calm
+  }
+
+  async #write(machine: Machine, device: OpenDevice, client: string, random: Random): Promise<void> {
+    const first = random.below(cells)
+    const count = Math.min(cells - first, random.below(4) === 0 ? 1 + random.below(5) : 2 - (first % 2))
+    const value = ++this.#values
+    const writes: CellWrite[] = []
+    const bytes = Buffer.alloc(count * half)
+    for (let i = 0; i < count; i++) {
+      const cellValue = value * 16 + i
+      bytes.fill(0, i * half, (i + 1) * half)
+      bytes.writeUInt32LE(cellValue, i * half)
+      bytes.writeUInt32LE(cellValue, (i + 1) * half - 4)
+      writes.push(this.history.invoke(first + i, cellValue, client, this.clock.monotonicMs()))
+    }
+    try {
+      await device.write(first * half, bytes)
+      if (machine.device !== device || device.failed !== undefined) return
+      for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
+    } catch {
+      this.#count('writes failed')
+    }
+  }
+
+  async #read(device: OpenDevice, random: Random): Promise<void> {
+    const first = random.below(cells)
+    const count = 1 + random.below(cells - first)
+    const startedMs = this.clock.monotonicMs()
+    try {
+      const seen = valuesOf(await device.read(first * half, count * half))
+      if (this.#weather.clockErrorMs > 0) return
+      for (const [i, value] of seen.entries()) this.history.read(first + i, value, startedMs, this.clock.monotonicMs())
+    } catch (error) {
+      if (error instanceof Violation) this.#failure ??= error
+      else this.#count('reads failed')
+    }
+  }
+
+  async #flush(machine: Machine, device: OpenDevice | undefined, client: string): Promise<void> {
+    const covered = this.history.unflushed(client)
+    try {
+      if (this.#calm) await this.#must(device?.flush(), 'flush in peace')
+      else await device?.flush()
+      if (machine.device === device) this.history.flushed(covered, this.clock.monotonicMs())
+    } catch (error) {
+      if (this.#calm && device?.failed === undefined) this.#failure ??= error as Error
+      this.#count('flushes failed')
+    }
+  }
+
+  // ---- faults -------------------------------------------------------------------------------------------------------
+
+  async #faults(): Promise<void> {
+    const { clock } = this
+    const random = this.#random
+    const weather = this.#weather
+    while (!this.#isCalm()) {
+      await clock.sleep(random.float() * weather.faultMs)
+      if (this.#isCalm()) return
+      const machine = this.#machines[random.below(this.#machines.length)] as Machine
+      switch (random.below(5)) {
+        case 0:
+          if (weather.crashes && machine.up) this.#crash(machine)
+          break
+        case 1:
+          if (weather.partitions) this.#partition()
+          break
+        case 2:
+          if (weather.deafness) {
+            this.#count('deaf')
+            this.#registers.deaf.add(machine.id)
+            clock.setTimer(random.float() * 12_000, () => this.#registers.deaf.delete(machine.id))
+          }
+          break
+        case 3:
+          if (weather.handOffs && machine.up) {
+            const to = this.#machines[random.below(this.#machines.length)] as Machine
+            const start = random.below(blocks)
+            void machine.engine?.handOver(id, { start, blocks: 1 + random.below(blocks - start) }, to.id)
+          }
+          break
+        default:
+          this.#network.heal()
+      }
+    }
+  }
+
+  #crash(machine: Machine): void {
+    const { clock } = this
+    const power = this.#weather.power && this.#random.float() < 0.5
+    this.#count(power ? 'power losses' : 'kills')
+    this.history.ended(this.#clientOf(machine), clock.monotonicMs())
+    machine.crash(power)
+    clock.setTimer(this.#random.float() * 15_000, () => {
+      if (!machine.up && !this.#isCalm()) void machine.start()
+    })
+  }
+
+  #partition(): void {
+    this.#count('partitions')
+    const order: NodeId[] = shuffled(this.#machines, this.#random).map((machine) => machine.id)
+    if (this.#random.below(3) === 0) {
+      const [a, b] = order as [NodeId, NodeId]
+      this.#network.block(a, b)
+      if (this.#random.below(2) === 0) this.#network.block(b, a)
+      return
+    }
+    const at = 1 + this.#random.below(order.length - 1)
+    this.#network.partition([order.slice(0, at), order.slice(at)])
+  }
+}
+
+/** The cells' values; a torn one reads as -1, which nobody wrote. */
+function valuesOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const values = []
+  for (let at = 0; at < bytes.length; at += half) {
+    const value = view.getUint32(at, true)
+    values.push(view.getUint32(at + half - 4, true) === value ? value : -1)
+  }
+  return values
+}
