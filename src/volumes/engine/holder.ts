@@ -8,7 +8,7 @@ import { removeReplica, sameSession } from '../segment.js'
 import type { Segment, Session } from '../segment.js'
 import { DeviceError } from '../types.js'
 import * as codec from './codec.js'
-import { blocksOf, bytesOfRuns, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
+import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
 import { covers, RangeLock } from './range-lock.js'
@@ -232,10 +232,12 @@ export class SegmentHolder {
 
   async #readHeld(range: BlockRange, hold: Hold): Promise<BlockData[]> {
     const { disk } = this.#context.components
+    // Blocks that nobody ever wrote have no version to keep them under: they are told of, and asked for again next time.
+    let never = new RangeMap<boolean>((a, b) => a === b)
     for (;;) {
       let missing: BlockRange[]
       try {
-        const runs = await disk.read(this.id, range)
+        const runs = (await disk.read(this.id, range)).flatMap((run) => (run.content !== 'unknown' ? [run] : never.within(run).map(({ start, blocks, value }): BlockData => ({ start, blocks, version: undefined, content: value === true ? 'hole' : 'unknown', bytes: noBytes }))))
         missing = unknownOf(runs)
         if (missing.length === 0) return runs
       } catch (error) {
@@ -246,8 +248,9 @@ export class SegmentHolder {
       if (!this.#isValid(hold)) throw new DeviceError('IO', 'the right to read these blocks went while they were fetched')
       for (const part of missing) {
         for (let at = 0; at < part.blocks; at += pieceBlocksMax) {
-          const chunk = { start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }
-          await disk.install(this.id, await this.#fromReplica(chunk, false))
+          const found = await this.#fromReplica({ start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }, false)
+          for (const run of found) if (run.version === undefined) never = never.with(run, true)
+          await disk.install(this.id, found.filter((run) => run.version !== undefined))
         }
       }
     }

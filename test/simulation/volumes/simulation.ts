@@ -47,7 +47,7 @@ function weatherOf(random: Random, forced: Partial<Weather>): Weather {
   const yes = (share: number): boolean => random.float() < share
   return {
     machines: 3 + random.below(2), replicas: 1 + random.below(3), crashes: yes(0.7), power: yes(0.6), partitions: yes(0.6), deafness: yes(0.4),
-    handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 12_000 + random.below(20_000),
+    handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 8_000 + random.below(16_000),
     ...forced,
   }
 }
@@ -87,6 +87,7 @@ class Storm {
   readonly #registers: RegisterTwin
   readonly #machines: Machine[] = []
   #failure: Error | undefined
+  readonly #log: Log
   #values = 0
   #calm = false
   #clientLives = 0
@@ -102,7 +103,9 @@ class Storm {
       const segment = decodeSegment(value.payload)
       if (segment.cuts.length > this.#lastCuts) this.history.lost(clock.monotonicMs())
       this.#lastCuts = segment.cuts.length
+      if (log !== silentLog) log.info(`${clock.monotonicMs().toFixed(0)} chosen v${segment.version} t${segment.token} c${segment.configuration} in sync ${segment.replicas.map((node) => this.#name(node)).join(' ')} joining ${segment.joining.map((node) => this.#name(node)).join(' ')} ranges ${segment.ranges.entries.map((entry) => `${entry.start}+${entry.blocks}:${this.#name(entry.value.session.node)}.${entry.value.session.epoch}/t${entry.value.token}${entry.value.unsettled.length > 0 ? `!${entry.value.unsettled.join(',')}` : ''}`).join(' ')} cuts ${segment.cuts.map((cut) => `${cut.token}:${cut.sequence}`).join(' ')}`)
     }
+    this.#log = log
     if (weather.answersLost) this.#registers.answersLostRatio = 0.05
     for (let number = 0; number < weather.machines; number++) {
       this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, random, log }, {
@@ -132,6 +135,14 @@ class Storm {
     await this.#peace()
   }
 
+  #name(node: NodeId): string {
+    return 'ABCDEFGH'[this.#machines.findIndex((machine) => machine.id === node)] ?? '?'
+  }
+
+  #tell(machine: Machine, what: string): void {
+    if (this.#log !== silentLog) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} ${this.#name(machine.id)} ${what}`)
+  }
+
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure
   }
@@ -145,7 +156,7 @@ class Storm {
     this.#registers.answersLostRatio = 0
     await clock.advance(100)
     for (const machine of this.#machines) if (!machine.up) await clock.outcome(machine.start())
-    await clock.advance(45_000)
+    await clock.advance(12_000)
     this.#check()
     for (const machine of this.#machines) {
       if (machine.device?.failed !== undefined) await clock.outcome(machine.reopen())
@@ -177,7 +188,7 @@ class Storm {
   async #must<T>(promise: Promise<T> | undefined, what: string): Promise<T> {
     if (promise === undefined) throw new Violation(`${what}: no device`)
     try {
-      return await this.clock.outcome(promise, 120_000)
+      return await this.clock.outcome(promise, 60_000)
     } catch (error) {
       throw new Violation(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
     }
@@ -240,6 +251,7 @@ class Storm {
       await device.write(first * half, bytes)
       if (machine.device !== device || device.failed !== undefined) return
       for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
+      this.#tell(machine, `wrote ${value * 16} to cells ${first}+${count}`)
     } catch {
       this.#count('writes failed')
     }
@@ -264,7 +276,9 @@ class Storm {
     try {
       if (this.#calm) await this.#must(device?.flush(), 'flush in peace')
       else await device?.flush()
-      if (machine.device === device) this.history.flushed(covered, this.clock.monotonicMs())
+      if (machine.device !== device) return
+      this.history.flushed(covered, this.clock.monotonicMs())
+      this.#tell(machine, `flushed ${covered.map((write) => write.value).join(' ')}`)
     } catch (error) {
       if (this.#calm && device?.failed === undefined) this.#failure ??= error as Error
       this.#count('flushes failed')
@@ -291,6 +305,7 @@ class Storm {
         case 2:
           if (weather.deafness) {
             this.#count('deaf')
+            this.#tell(machine, 'does not reach the voters')
             this.#registers.deaf.add(machine.id)
             clock.setTimer(random.float() * 12_000, () => this.#registers.deaf.delete(machine.id))
           }
@@ -314,13 +329,17 @@ class Storm {
     this.#count(power ? 'power losses' : 'kills')
     this.history.ended(this.#clientOf(machine), clock.monotonicMs())
     machine.crash(power)
+    this.#tell(machine, power ? 'lost power' : 'was killed')
     clock.setTimer(this.#random.float() * 15_000, () => {
-      if (!machine.up && !this.#isCalm()) void machine.start()
+      if (machine.up || this.#isCalm()) return
+      this.#tell(machine, 'starts')
+      void machine.start()
     })
   }
 
   #partition(): void {
     this.#count('partitions')
+    this.#log.info(`${this.clock.monotonicMs().toFixed(0)} partition`)
     const order: NodeId[] = shuffled(this.#machines, this.#random).map((machine) => machine.id)
     if (this.#random.below(3) === 0) {
       const [a, b] = order as [NodeId, NodeId]
