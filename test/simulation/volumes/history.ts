@@ -97,13 +97,17 @@ export class History {
     this.#reads[cell]?.push(read)
   }
 
-  /** What was seen, and then seen gone, does not come back, unless its client may have sent it again. */
+  /** What was seen, and then something older in its place, does not come back, unless its client may have sent it again. */
   #noReturn(cell: number, read: CellRead, lastMs: number): void {
     const reads = this.#reads[cell] ?? []
+    const from = this.#byValue.get(read.value)
+    if (from === undefined) return
     for (let i = reads.length - 1; i >= 0; i--) {
       const between = reads[i] as CellRead
       if (between.value === read.value || between.endedMs > read.invokedMs) continue
       if (lastMs >= between.invokedMs) return
+      const older = this.#byValue.get(between.value)
+      if (older !== undefined && older.endMs >= from.invokedMs) continue
       if (reads.slice(0, i).some((before) => before.value === read.value && before.endedMs < between.invokedMs)) {
         throw new Violation(`cell ${cell} reads ${read.value} at ${read.invokedMs.toFixed(0)} again, after it was gone at ${between.invokedMs.toFixed(0)}`)
       }

@@ -273,14 +273,15 @@ class Storm {
 
   async #flush(machine: Machine, device: OpenDevice | undefined, client: string): Promise<void> {
     const covered = this.history.unflushed(client)
+    const inPeace = this.#calm
     try {
-      if (this.#calm) await this.#must(device?.flush(), 'flush in peace')
+      if (inPeace) await this.#must(device?.flush(), 'flush in peace')
       else await device?.flush()
       if (machine.device !== device) return
       this.history.flushed(covered, this.clock.monotonicMs())
       this.#tell(machine, `flushed ${covered.map((write) => write.value).join(' ')}`)
     } catch (error) {
-      if (this.#calm && device?.failed === undefined) this.#failure ??= error as Error
+      if (inPeace && device?.failed === undefined) this.#failure ??= error as Error
       this.#count('flushes failed')
     }
   }
