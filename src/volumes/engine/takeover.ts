@@ -196,7 +196,7 @@ export class Takeover {
 
   /** `fresh`: what this disk has of the range is known to be no older than the hold. */
   async #begin(token: number, session: Session, options: { fresh: boolean }): Promise<void> {
-    const { components, registers, self, signal } = this.#context
+    const { components, registers, replica, self, signal } = this.#context
     let segment = registers.view(this.#id)
     if (segment?.joining.includes(self) === true) {
       // What is here of these blocks may be older than the hold, or not be here yet: it begins to join anew afterwards.
@@ -205,8 +205,11 @@ export class Takeover {
     }
     const mine = segment?.ranges.entries.filter((entry) => entry.value.token === token && sameSession(entry.value.session, session)) ?? []
     if (segment === undefined || mine.length === 0) return
+    // Whatever its disk says: who is not among the replicas does not have everything.
+    const isReplica = segment.replicas.includes(self)
+    if (!isReplica) await replica.leave(this.#id)
     const isOffered = mine.every((entry) => this.#offered.within(entry).every((part) => part.value === true))
-    if (!options.fresh && !isOffered && !(await components.disk.isWhole(this.#id))) {
+    if (!options.fresh && !isOffered && !(isReplica && (await components.disk.isWhole(this.#id)))) {
       // Left over from an earlier hold: others have written since.
       for (const entry of mine) await components.disk.forget(this.#id, entry)
       await this.#fetchOrigins(segment, signal)

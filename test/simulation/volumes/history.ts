@@ -71,6 +71,11 @@ export class History {
     for (const write of this.#writes.flat()) if (write.client === client && write.endMs === Infinity) write.endMs = nowMs + stragglerMs
   }
 
+  /** What a flush covered, or was there from the beginning. */
+  isFlushed(value: number): boolean {
+    return value === 0 || (this.#byValue.get(value)?.flushedMs ?? Infinity) < Infinity
+  }
+
   lost(nowMs: number): void {
     this.#losses.push(nowMs)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { simulate } from './simulation.js'
 
 /** Fewer than there are worth running: `npm run soak:volumes` has as many as wanted. */
-const seeds = Number(process.env.VOLUME_SEEDS ?? 30)
+const seeds = Number(process.env.VOLUME_SEEDS ?? 24)
 
 describe('simulation: volumes', () => {
   it('whatever dies, is cut off or moves: what was flushed stays, nobody reads what was overtaken, and all comes right', async function () {
