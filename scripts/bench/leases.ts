@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { readApiFile } from '../../src/client/index.js'
 import { eventually, World } from '../../test/e2e/harness.js'
 import type { TestNode } from '../../test/e2e/harness.js'
-import { EtcdClient, EtcdCluster, etcdFile, EtcdGateway, postJson } from './leases/etcd.js'
+import { EtcdClient, EtcdCluster, etcdFile, EtcdGateway, callJson } from './leases/etcd.js'
 
 const option = (name: string, otherwise: string): string => {
   const at = process.argv.findIndex((argument) => argument === `--${name}` || argument.startsWith(`--${name}=`))
@@ -375,8 +375,8 @@ async function api(): Promise<void> {
     const both = async (i: number, scope: string): Promise<void> => {
       const door = doors[i]
       if (door === undefined) return
-      const { leaseId } = await postJson(agent, door.url, '/api/v1/leases', { scope, agent: 'bench', ttlMs: 60_000 }, door.headers)
-      await postJson(agent, door.url, `/api/v1/leases/${String(leaseId)}/release`, {}, door.headers)
+      const { leaseId } = await callJson(agent, door.url, 'POST', '/api/v1/leases', { scope, agent: 'bench', ttlMs: 60_000 }, door.headers)
+      await callJson(agent, door.url, 'DELETE', `/api/v1/leases/${String(leaseId)}`, undefined, door.headers)
     }
     const gateways = cluster === undefined ? [] : cluster.urls.map((url) => new EtcdGateway(url))
     const leases = await Promise.all(gateways.map(async (gateway) => gateway.grant(600)))

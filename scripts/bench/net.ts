@@ -181,8 +181,16 @@ async function main(): Promise<void> {
   const speeds = { raw: [] as number[], net: [] as number[], down: [] as number[] }
   for (let i = 0; i < 3; i++) {
     speeds.raw.push(await rawBulk(raw, rawAddress))
+    if (argument('only') === 'raw') continue
     speeds.net.push(await netBulk(net, peer))
     speeds.down.push(await netBulkDown(net, peer))
+  }
+  if (argument('only') === 'raw') {
+    report('bulk, raw libp2p TLS stream', quantile(speeds.raw, 0.5), 'MiB/s')
+    await net.stop()
+    await raw.stop()
+    for (const child of children) child.kill('SIGKILL')
+    return
   }
   report('bulk, this node sends', quantile(speeds.net, 0.5), 'MiB/s', { 'raw libp2p TLS stream': quantile(speeds.raw, 0.5) })
   report('bulk, this node receives', quantile(speeds.down, 0.5), 'MiB/s', { 'raw libp2p TLS stream': quantile(speeds.raw, 0.5) })

@@ -1,4 +1,5 @@
 import { encode, prepare } from '@ipld/dag-pb'
+import './unixfs-sizes.js'
 import { UnixFS } from 'ipfs-unixfs'
 import { cidOfDigest, dagPbCode } from './cids.js'
 import type { BlobProfile } from './settings.js'

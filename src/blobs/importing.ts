@@ -1,3 +1,4 @@
+import './unixfs-sizes.js'
 import { importer, type BufferImporter, type InProgressImportResult } from 'ipfs-unixfs-importer'
 import { balanced, type FileLayout } from 'ipfs-unixfs-importer/layout'
 import type { CID } from 'multiformats/cid'

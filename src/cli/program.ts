@@ -14,6 +14,7 @@ import { meshCommands } from './commands/mesh.js'
 import { putCommand } from './commands/put.js'
 import { runUnderLeaseCommand } from './commands/run-under-lease.js'
 import { startCommand } from './commands/start.js'
+import { volumeCommands } from './commands/volumes.js'
 import { voterCommands } from './commands/voters.js'
 import { createContext, explained, withCommonOptions } from './context.js'
 import type { CommonOptions, Streams } from './context.js'
@@ -74,6 +75,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
   leaseCommands(register)
   runUnderLeaseCommand(register)
   voterCommands(register)
+  volumeCommands(register)
   contributionCommands(register)
   configCommands(register)
   doctorCommand(register)
@@ -112,6 +114,7 @@ const groupSummaries: Record<string, string> = {
   config: 'settings',
   lease: 'who may: locks with a time limit and a token',
   voters: 'which nodes decide who has what',
+  volume: 'virtual disks, used over NBD',
 }
 
 function group(parent: Command, name: string): Command {

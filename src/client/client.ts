@@ -7,7 +7,8 @@ import { unpackFolder, packFolder } from './tar.js'
 import type { FolderEntry, FolderSource } from './tar.js'
 import { collect, encodePath, Transport } from './transport.js'
 import type {
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
+  CreateVolume, ExportVolume, VolumeDetails, VolumeExport, VolumeHeat, VolumeInfo, VolumeLeaseInfo,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeStatus, Peer, PlacementInfo, Priority,
   PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from './types.js'
@@ -181,6 +182,11 @@ export class MeshClient {
     return this.#transport.json({ method: 'PATCH', path: `/api/v1/files/${encodePath(path)}`, json: change, signal: options?.signal })
   }
 
+  /** Keeps content at this node by its CID, fetching what is not here; `false` lets it go. */
+  async pinContent(cid: string, pinned: boolean, options?: RequestOptions): Promise<{ changed: number }> {
+    return this.#transport.json({ method: pinned ? 'PUT' : 'DELETE', path: `/api/v1/pins/${encodeURIComponent(cid)}`, signal: options?.signal })
+  }
+
   async pins(options?: RequestOptions): Promise<ListEntry[]> {
     return this.#get('/api/v1/pins', options)
   }
@@ -195,7 +201,7 @@ export class MeshClient {
   }
 
   /** In force at once, and written to config.toml. Below what is used, the node lets go of the rest politely. */
-  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean }> {
+  async setQuota(change: QuotaChange, options?: RequestOptions): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }> {
     return this.#transport.json({ method: 'PATCH', path: '/api/v1/quota', json: change, signal: options?.signal })
   }
 
@@ -266,6 +272,11 @@ export class MeshClient {
     return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/renew`, json: ttlMs === undefined ? {} : { ttlMs }, signal: options?.signal })
   }
 
+  /** shared -> exclusive, for the only reader there is. Rejects with HELD. */
+  async upgradeLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
+    return this.#transport.json({ method: 'POST', path: `/api/v1/leases/${encodeURIComponent(leaseId)}/upgrade`, json: {}, signal: options?.signal })
+  }
+
   async releaseLease(leaseId: string, options?: RequestOptions): Promise<LeaseInfo> {
     return this.#transport.json({ method: 'DELETE', path: `/api/v1/leases/${encodeURIComponent(leaseId)}`, signal: options?.signal })
   }
@@ -311,6 +322,69 @@ export class MeshClient {
     return this.#transport.json({ method: 'PUT', path: '/api/v1/voters', json: wanted, signal: options?.signal })
   }
 
+  /** A majority of the voters is lost for good. Without `force` it only tells which. On the node with the authority's key. */
+  async recoverVoters(options: { force: boolean } & RequestOptions): Promise<VotersRecovered> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/voters/recover', json: { force: options.force }, signal: options.signal })
+  }
+
+  /** Thin: costs nothing until it is written. Rejects with EXISTS, BAD_NAME, BAD_SIZE. */
+  async createVolume(name: string, volume: CreateVolume, options?: RequestOptions): Promise<VolumeInfo> {
+    return this.#transport.json({ method: 'POST', path: '/api/v1/volumes', json: { name, ...volume }, signal: options?.signal })
+  }
+
+  async volumes(options?: RequestOptions): Promise<VolumeInfo[]> {
+    return this.#get('/api/v1/volumes', options)
+  }
+
+  async volume(name: string, options?: RequestOptions): Promise<VolumeDetails> {
+    return this.#get(volumePath(name), options)
+  }
+
+  /** Grows only. */
+  async resizeVolume(name: string, sizeBytes: number, options?: RequestOptions): Promise<VolumeInfo> {
+    return this.#transport.json({ method: 'PATCH', path: volumePath(name), json: { sizeBytes }, signal: options?.signal })
+  }
+
+  /** Its content is gone for good. Rejects with IN_USE while any node has it open. */
+  async removeVolume(name: string, options?: RequestOptions): Promise<void> {
+    await this.#transport.json({ method: 'DELETE', path: volumePath(name), signal: options?.signal })
+  }
+
+  /** Until `unexport`; also after the node was started again. */
+  async exportVolume(name: string, wish: ExportVolume = {}, options?: RequestOptions): Promise<VolumeExport> {
+    return this.#transport.json({ method: 'POST', path: `${volumePath(name)}/exports`, json: { ...wish, detached: true }, signal: options?.signal })
+  }
+
+  /**
+   * For as long as the answer is read: first the export, then its state whenever that changes. It ends with the signal,
+   * with this process, or with an error that says why the node ended it.
+   */
+  async *holdExport(name: string, wish: ExportVolume = {}, options: RequestOptions = {}): AsyncIterable<VolumeExport> {
+    const response = await this.#transport.call({
+      method: 'POST', path: `${volumePath(name)}/exports`, json: { ...wish, detached: false }, headers: { accept: 'application/x-ndjson' },
+      signal: options.signal, timeoutMs: 0,
+    })
+    for await (const line of linesOf(bodyOf(response, options.signal))) {
+      const value = JSON.parse(line) as VolumeExport | { error: { code: string; message: string } } | { alive: true }
+      if ('error' in value) throw new ClientError(value.error.code, value.error.message)
+      if (!('alive' in value)) yield value
+    }
+  }
+
+  /** Lets what clients have under way finish, flushes, and disconnects them. Without an ID: all exports of the volume at this node. */
+  async unexportVolume(name: string, exportId?: string, options?: RequestOptions): Promise<{ ended: number }> {
+    const path = `${volumePath(name)}/exports${exportId === undefined ? '' : `/${encodeURIComponent(exportId)}`}`
+    return this.#transport.json({ method: 'DELETE', path, signal: options?.signal })
+  }
+
+  async volumeLeases(name: string, options?: RequestOptions): Promise<VolumeLeaseInfo[]> {
+    return this.#get(`${volumePath(name)}/leases`, options)
+  }
+
+  async volumeHeat(name: string, options?: RequestOptions): Promise<VolumeHeat[]> {
+    return this.#get(`${volumePath(name)}/heat`, options)
+  }
+
   /** What happens at the node from now on, until the signal aborts or the node stops. */
   async *events(options: RequestOptions = {}): AsyncIterable<NodeEvent> {
     const response = await this.#transport.call({
@@ -343,6 +417,10 @@ export class MeshClient {
   async #get<T>(path: string, options: RequestOptions | undefined): Promise<T> {
     return this.#transport.json<T>({ method: 'GET', path, signal: options?.signal })
   }
+}
+
+function volumePath(name: string): string {
+  return `/api/v1/volumes/${encodeURIComponent(name)}`
 }
 
 function queryOf(fields: Record<string, string | undefined>): string {

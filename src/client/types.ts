@@ -321,6 +321,117 @@ export interface VotersInfo {
   voters: { peerId: string; name: string; region: string; up: boolean }[]
 }
 
+export interface VotersRecovered {
+  /** Of the configuration, as it was or as it is now. */
+  epoch: number
+  lost: string[]
+  /** Voters that are left. */
+  reached: string[]
+  /** All tokens from here on are higher; 0 where nothing was done. */
+  floor: number
+}
+
+/** A virtual disk. */
+export interface VolumeInfo {
+  name: string
+  /** 32 hex digits: a volume that is removed and made again is another. */
+  id: string
+  sizeBytes: number
+  blockSize: number
+  segments: number
+  /** `writethrough`: every write is on all copies before it is acknowledged. */
+  durability: 'flush' | 'writethrough'
+  /** Copies wanted of each segment. */
+  replicas: number
+  policy: 'adaptive' | 'basic'
+  /** Written and not trimmed, on this node. */
+  usedBytes: number
+  /** Of this node. */
+  exports: VolumeExport[]
+}
+
+/** With `stat` only. */
+export interface VolumeDetails extends VolumeInfo {
+  /** Nodes that have it open, as far as the mesh knows: one that died may stand here until somebody wants the volume removed. */
+  openOn: { peerId: string; name: string }[]
+}
+
+/** A volume that clients of NBD can use at this node. */
+export interface VolumeExport {
+  /** Names it to `unexport`. */
+  exportId: string
+  volume: string
+  /** What `nbdinfo`, `nbdcopy` and `qemu-img` take. */
+  uri: string
+  /** The socket's path, or null. */
+  unix: string | null
+  /** HOST:PORT, or null. */
+  tcp: string | null
+  readOnly: boolean
+  /** Reads may come from any copy, and be behind. */
+  staleReads: boolean
+  /** Stays when whoever asked for it goes, and comes back when the node is started again. */
+  detached: boolean
+  /** Clients now. */
+  connections: number
+  /** False while it waits for the volume: after a start, until the node is back in its mesh. */
+  ready: boolean
+}
+
+export interface CreateVolume {
+  sizeBytes: number
+  durability?: 'flush' | 'writethrough'
+  replicas?: number
+  policy?: 'adaptive' | 'basic'
+}
+
+export interface ExportVolume {
+  /** Path of a Unix socket to make, absolute. */
+  unix?: string
+  /** HOST:PORT; port 0 takes any free one [127.0.0.1:10809, if `unix` is not given either]. */
+  tcp?: string
+  readOnly?: boolean
+  staleReads?: boolean
+}
+
+export interface VolumeLeaseInfo {
+  /** In blocks of the volume. */
+  start: number
+  blocks: number
+  /** The node that writes there without asking anybody. */
+  holder: string
+  region: string
+  token: number
+}
+
+export interface VolumeHeat {
+  /** In blocks of the volume. */
+  start: number
+  blocks: number
+  /** Within the window that the policy looks at. */
+  writes: number
+  reads: number
+  /** Null: not within the window. */
+  lastWrite: number | null
+  regions: Record<string, { writes: number; latencyMs: number }>
+  /** The last word of this node on where the range should be, if it was asked: it holds or held it. */
+  decision?: VolumeDecision | null
+}
+
+export interface VolumeDecision {
+  /** Unix ms. */
+  at: number
+  type: 'stay' | 'move'
+  /** Why it stays; null if it moves. */
+  reason: string | null
+  /** The region it moves to. */
+  to: string | null
+  /** One sentence. */
+  explanation: string
+  /** What it was decided on: counts, ms, bytes. */
+  figures: Record<string, unknown>
+}
+
 /** One server-sent event: `event:` is `type`, `data:` the rest as JSON. */
 export type NodeEvent =
   | { type: 'file'; path: string; cid: string | null; size: number; deleted: boolean; local: boolean }

@@ -12,13 +12,28 @@ export interface Frame {
   readonly requests: readonly Request[]
   readonly replies: readonly Reply[]
   readonly peers: readonly PeerMessage[]
+  /** Instead of all the others: the frame is too large for one message and is to be fetched. */
+  readonly parcel?: Parcel
+}
+
+/** A frame that its sender keeps for a while, to be fetched in pieces. */
+export interface Parcel {
+  /** 32 hex digits, random. */
+  readonly id: string
+  readonly bytes: number
+  /** SHA-256 of the whole, 64 hex digits. */
+  readonly hash: string
 }
 
 /** More is split over several frames: one synced batch of so many changes takes about 10 ms. */
 export const frameMessagesMax = 512
 
 export function encodeFrame(frame: Frame): Uint8Array {
-  return wire.Frame.encode({ requests: frame.requests.map(requestToWire), replies: frame.replies.map(replyToWire), peers: frame.peers.map(peerToWire) })
+  const { parcel } = frame
+  return wire.Frame.encode({
+    requests: frame.requests.map(requestToWire), replies: frame.replies.map(replyToWire), peers: frame.peers.map(peerToWire),
+    ...(parcel === undefined ? {} : { parcel: { id: hexToWire(parcel.id), bytes: parcel.bytes, hash: hexToWire(parcel.hash) } }),
+  })
 }
 
 /** Throws BAD_MESSAGE, and nothing else. */
@@ -26,8 +41,14 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   return decoding(() => {
     const limits = { requests: frameMessagesMax, replies: frameMessagesMax, peers: frameMessagesMax }
     const frame = wire.Frame.decode(bytes, { limits })
-    return { requests: frame.requests.map(requestFromWire), replies: frame.replies.map(replyFromWire), peers: frame.peers.map(peerFromWire) }
+    const content = { requests: frame.requests.map(requestFromWire), replies: frame.replies.map(replyFromWire), peers: frame.peers.map(peerFromWire) }
+    return frame.parcel === undefined ? content : { ...content, parcel: parcelFromWire(frame.parcel) }
   })
+}
+
+function parcelFromWire({ id, bytes, hash }: wire.Parcel): Parcel {
+  if (hash.length !== 32 || bytes === 0) bad('a parcel of nothing')
+  return { id: hexFromWire(id, 'parcel id'), bytes, hash: Buffer.from(hash).toString('hex') }
 }
 
 type Fields<T> = Partial<Omit<T, 'kind'>>

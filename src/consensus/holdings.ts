@@ -31,6 +31,14 @@ export class Holdings {
     return this.#held.size
   }
 
+  /** The highest that this node has held or given up in this epoch; 0: none. */
+  tokenMax(): number {
+    let highest = 0
+    for (const { value } of this.#held.values()) highest = Math.max(highest, value.token)
+    for (const token of this.#relinquished.values()) highest = Math.max(highest, token)
+    return highest
+  }
+
   relinquished(scope: string): number {
     return this.#relinquished.get(scope) ?? 0
   }

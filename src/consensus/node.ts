@@ -17,7 +17,7 @@ import type { SessionId, VoterId } from './types.js'
 import { sameSession, sameVoter, storeKey } from './types.js'
 import type { Accepted, Value } from './value.js'
 import type { Snapshot } from './snapshot.js'
-import { Reconfiguration } from './rounds/reconfigure.js'
+import { copyMs, Reconfiguration } from './rounds/reconfigure.js'
 import type { ReconfigureEnd, ReconfigureInit } from './rounds/reconfigure.js'
 
 /** What is to be done for the node by whoever runs it, in this order. */
@@ -283,7 +283,9 @@ export class Node implements Context {
     this.#finishTimer?.cancel()
     this.#finishTimer = undefined
     this.#round = 0
-    if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
+    // The authority's word that a majority is lost: what was held by that one's word is over, for everybody.
+    if (added.some(({ proof }) => proof.kind === 'authority') && this.#phase !== 'starting') this.#restart()
+    else if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
   }
 
   reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'copyMs' | 'ended'>): void {
@@ -424,7 +426,7 @@ export class Node implements Context {
     this.#finishTimer = this.after(this.random.float() * finishWaitMsMax, () => {
       this.#finishTimer = undefined
       if (this.config.number !== number || this.#phase === 'starting' || this.#phase === 'persisting') return
-      this.reconfigure({ wanted: { members }, mayDrop: () => false, copyMs: () => 0, ended: () => undefined })
+      this.reconfigure({ wanted: { members }, mayDrop: () => false, copyMs, ended: () => undefined })
     })
   }
 

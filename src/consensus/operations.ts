@@ -239,6 +239,7 @@ export class Operations {
     const revocation: Revocation = { scope, target, token }
     return this.#inLane(scope, ended, (end) => {
       let current: { cancel(): void } | undefined
+      let over = false
       const takeIt = (): void => {
         const { session } = node
         const why = options.unsafe === true ? 'unsafe' : 'revoked'
@@ -249,6 +250,8 @@ export class Operations {
         })
       }
       const wait = (): void => {
+        // A read that is cancelled says so by ending: that must not start what was cancelled anew, for nobody.
+        if (over) return
         current = node.after(clearEveryMs, () => {
           current = new Poll(node, {
             body: { kind: 'cleared', revocation },
@@ -284,6 +287,7 @@ export class Operations {
       }
       record()
       return { cancel: () => {
+        over = true
         current?.cancel()
         end({ kind: 'failed', why: 'cancelled', unknown: true })
       } }

@@ -91,6 +91,10 @@ export class MeshHeat implements Heat {
     return range === undefined ? undefined : this.#withTold(volume, segment, range)
   }
 
+  unused(volume: string, segment: number, block: number, blocksMax: number): number {
+    return this.#history.unused(volume, segment, block, blocksMax)
+  }
+
   of(volume: string): HeatEntry[] {
     const contributions: Contribution[] = []
     const told = new Map(this.#told(volume).map(({ node, ranges }) => [node, ranges]))

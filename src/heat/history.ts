@@ -50,6 +50,10 @@ export class HeatHistory {
     return this.#segments.get(keyOf(volume, segment))?.heat.at(block, this.#clock.monotonicMs())
   }
 
+  unused(volume: string, segment: number, block: number, blocksMax: number): number {
+    return this.#segments.get(keyOf(volume, segment))?.heat.unused(block, blocksMax) ?? blocksMax
+  }
+
   /** Ranges used within the window, in order; of all volumes if none is named. Sweeps what the window has left behind. */
   *all(volume?: string): Generator<{ volume: string; segment: number; range: RangeHeat }> {
     const kept = [...this.#segments.values()].filter((one) => volume === undefined || one.volume === volume)

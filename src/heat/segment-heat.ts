@@ -42,7 +42,6 @@ export class SegmentHeat {
     const end = access.start + access.blocks
     if (!this.#isShaped(access, end, nowMs) && !this.#stretch(access, end, nowMs)) {
       this.#shape(access, end, nowMs)
-      this.#tidy(nowMs)
     }
     for (let i = this.#firstEndingAfter(access.start); i < this.#ranges.length; i++) {
       const range = this.#ranges[i] as Range
@@ -50,12 +49,20 @@ export class SegmentHeat {
       this.#tally(range, access.place, nowMs).add(nowMs, this.#settings.windowMs, access)
       if (access.kind === 'write') range.lastWrite = hlc
     }
+    // After the access is counted, or what it made would look unused.
+    this.#tidy(nowMs)
     return this.#ranges.length - before
   }
 
   at(block: number, nowMs: number): RangeHeat | undefined {
     const range = this.#ranges[this.#firstEndingAfter(block)]
     return range === undefined || range.start > block ? undefined : this.#view(range, nowMs)
+  }
+
+  /** Blocks from `block` on that are in no range, up to `blocksMax`. */
+  unused(block: number, blocksMax: number): number {
+    const next = this.#ranges[this.#firstEndingAfter(block)]
+    return next === undefined ? blocksMax : Math.min(blocksMax, Math.max(0, next.start - block))
   }
 
   all(nowMs: number): RangeHeat[] {

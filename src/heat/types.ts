@@ -76,6 +76,8 @@ export interface Heat {
   record(access: Access): void
   /** The range that holds a block, if it was used within the window. */
   at(volume: string, segment: number, block: number): RangeHeat | undefined
+  /** How many blocks from `block` on nobody used through this node lately, up to `blocksMax`. */
+  unused(volume: string, segment: number, block: number, blocksMax: number): number
   /** All of a volume, with what other nodes tell, in order. */
   of(volume: string): HeatEntry[]
   /** The volume is gone. */

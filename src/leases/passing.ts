@@ -58,14 +58,16 @@ export class Passing {
     return Math.max(book.drainMs(entry), lender.outstandingMs(entry.name))
   }
 
-  /** Whose turn it is. Wishes for a token that is over say nothing. */
+  /**
+   * Whose turn it is. A wish counts under whatever token it was told: where agents of this node take turns quickly, every
+   * wish names a token that is over by now, and who waits elsewhere would never be first.
+   */
   next(entry: Scope): InLine | undefined {
     const { book, consensus } = this.#components
-    const token = consensus.holding(entry.name)?.token
-    const counts = ({ wish }: InLine): boolean => wish === undefined || wish.token === token
-    const first = entry.line.first(book.now(), counts)
-    if (first?.wish !== undefined || entry.turns < this.#init.turnsMax) return first
-    return entry.line.first(book.now(), (waiter) => waiter.wish !== undefined && counts(waiter)) ?? first
+    const isHeld = consensus.holding(entry.name) !== undefined
+    const first = entry.line.first(book.now(), ({ wish }) => wish === undefined || isHeld)
+    if (first?.wish !== undefined || !isHeld || entry.turns < this.#init.turnsMax) return first
+    return entry.line.first(book.now(), ({ wish }) => wish !== undefined) ?? first
   }
 
   /** After anything that may have freed the scope. */
@@ -189,7 +191,7 @@ export class Passing {
     try {
       if (next?.wish !== undefined && consensus.freeze(entry.name, token)) {
         entry.line.remove(next.key)
-        await consensus.handOff(next.wish, next.wish.reason)
+        await consensus.handOff({ ...next.wish, token }, next.wish.reason)
         lender.passed(entry.name)
         entry.wanted.clear()
         entry.turns = 0

@@ -4,7 +4,7 @@ import { asNodeId } from '../base/index.js'
 import type { BlobService } from '../blobs/index.js'
 import type { Catalog } from '../catalog/index.js'
 import type { DoctorCheck, InviteInfo, MemberInfo, NodeEvent, NodeState, NodeStatus, Peer } from '../client/index.js'
-import type { NodeApi, NodeContribution, NodeFigures, NodeFiles, NodeLeases } from '../gateways/http/index.js'
+import type { NodeApi, NodeContribution, NodeFigures, NodeFiles, NodeLeases, NodeVolumes } from '../gateways/http/index.js'
 import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
 import type { Replication } from '../replication/index.js'
@@ -16,6 +16,7 @@ import type { LeasePart } from './lease-part.js'
 import type { DiskSpace } from './disk.js'
 import { examineRunning } from './doctor.js'
 import type { Tallies } from './figures.js'
+import type { VolumePart } from './volume-part.js'
 
 export interface NodeServiceComponents {
   membership: Membership
@@ -25,6 +26,7 @@ export interface NodeServiceComponents {
   catalog: Catalog
   files: NodeFiles
   leases: LeasePart
+  volumes: VolumePart
   contributionApi: NodeContribution
   contribution: Contribution
   replication: Replication
@@ -48,6 +50,7 @@ export class NodeService implements NodeApi {
   readonly files: NodeFiles
   readonly leases: NodeLeases
   readonly contribution: NodeContribution
+  readonly volumes: NodeVolumes
   readonly #components: NodeServiceComponents
   readonly #init: NodeServiceInit
   readonly #events = new Emitter<{ event: NodeEvent }>()
@@ -62,6 +65,7 @@ export class NodeService implements NodeApi {
     this.files = components.files
     this.leases = components.leases.api
     this.contribution = components.contributionApi
+    this.volumes = components.volumes.api
     this.#startedMs = components.clock.monotonicMs()
     this.#watch()
   }
@@ -77,6 +81,7 @@ export class NodeService implements NodeApi {
   stopping(): void {
     // Whoever waits for a lease would hold up the stop.
     this.#components.leases.endWaits()
+    this.#components.volumes.endWaits()
     this.#become('stopping')
   }
 
@@ -183,6 +188,7 @@ export class NodeService implements NodeApi {
       background: store.background(),
       freeBytes: disk.freeBytes(),
       provideLagMs: net.provideLagMs(),
+      leaseTrouble: this.#components.leases.trouble(),
       nowMs: clock.wallMs(),
     })
   }
@@ -212,6 +218,7 @@ export class NodeService implements NodeApi {
       uptimeSeconds: (clock.monotonicMs() - this.#startedMs) / 1000,
       ready: this.#state === 'ready',
       leases: this.#components.leases.figures(),
+      volumes: this.#components.volumes.figures(),
     }
   }
 
@@ -287,6 +294,7 @@ export class NodeService implements NodeApi {
     }
     const leaseTrouble = this.#components.leases.trouble()
     if (leaseTrouble !== undefined) problems.push({ text: leaseTrouble, grave: false })
+    for (const text of this.#components.volumes.problems()) problems.push({ text, grave: false })
     for (const text of replicationProblems(replication, others.length)) problems.push({ text, grave: false })
     const resting = power.reason()
     if (resting !== undefined) problems.push({ text: resting, grave: false })

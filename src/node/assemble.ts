@@ -14,7 +14,7 @@ import type { Store } from '../store/index.js'
 import { openStore } from '../store/index.js'
 import { NodeService } from './api.js'
 import { splitHostPort } from './config/index.js'
-import type { Config } from './config/index.js'
+import type { Config, LoadedConfig } from './config/index.js'
 import { ContributionApi } from './contribution-api.js'
 import { Contribution, garbageTimes, replicationSettings } from './contribution.js'
 import { DiskSpace } from './disk.js'
@@ -30,11 +30,13 @@ import { releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
 import { LeasePart } from './lease-part.js'
 import { Lifecycle } from './lifecycle.js'
+import { Activity } from './activity.js'
 import { ApiFiles } from './node-files.js'
 import { PowerWatch } from './power.js'
 import { segmentOf } from './segment.js'
 import { testDelay } from './test-delay.js'
 import { packageVersion } from './version.js'
+import { VolumePart } from './volume-part.js'
 import { codeOf, messageOf } from '../base/index.js'
 import { meshOf } from '../membership/index.js'
 
@@ -47,6 +49,8 @@ export interface NodeComponents {
 export interface NodeInit {
   home: Home
   config: Config
+  /** Where the settings come from. */
+  origins: LoadedConfig['origins']
   /** Joins this mesh if the home belongs to none. */
   joinToken?: string | undefined
   /** Words for the operator. */
@@ -115,6 +119,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.add('network', async () => net.stop())
   const blobs = createBlobs({ blocks: store.blocks, meta: store.meta('blobs'), bulk: net.bulk, routing: net.routing, connections: net, clock, random, log })
   const catalog = await openCatalog({ meta: store.meta('catalog'), signer, clock, random, log, isMember: (writer) => membership.member(writer) !== undefined })
+  const activity = new Activity({ clock })
   const power = new PowerWatch({ clock }, { power: config['node.power'], metered: config['node.metered'] })
   const files = createFiles(
     {
@@ -136,12 +141,13 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       freeDisk: async () => disk.freeBytes(),
       reclaim: async (signal) => store.reclaim(signal),
       mayRepair: () => power.mayRepair(),
+      isBusy: () => activity.isBusy,
       isKept: async (cid) => files.isNeeded(cid),
       mayBeWanted: async (cid, signal) => files.mayBeWanted(cid, signal),
     },
     replicationSettings(config),
   )
-  const contribution = new Contribution({ replication, store, disk, log }, { home, config })
+  const contribution = new Contribution({ replication, store, disk, log }, { home, config, origins: init.origins })
   await startListening(net)
 
   const failed = (error: unknown): void => {
@@ -166,17 +172,19 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
 
   const leases = new LeasePart(
     { store, membership, net, signer, clock, random, log },
-    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock) },
+    { home, name: config['node.name'], clockStepMs: await clockStepMs(clock), config },
   )
   leases.start(lifecycle)
+  const volumes = await VolumePart.open({ store, membership, net, consensus: leases.consensus, noteRange: async (entry) => leases.noteRange(entry), replication, clock, random, log }, { config })
+  volumes.start(lifecycle)
 
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length
   const tallies = new Tallies({ catalog, blobs, clock, self: net.self, copiesOf: (cid) => replication.copiesAtHand(cid).length })
   const service = new NodeService(
     {
-      membership, net, store, blobs, catalog, leases, disk, clock, replication, contribution, power,
-      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp, writerUnder: async (leaseId, options) => leases.api.writerUnder(leaseId, options) }),
-      contributionApi: new ContributionApi({ replication, contribution, membership, tallies }, { config }),
+      membership, net, store, blobs, catalog, leases, volumes, disk, clock, replication, contribution, power,
+      files: new ApiFiles({ self: net.self, files, catalog, blobs, replication, activity, intake: new Intake({ replication }), folders: new FolderNames({ catalog, blobs }), clock, nodesUp, writerUnder: async (leaseId, options) => leases.api.writerUnder(leaseId, options) }),
+      contributionApi: new ContributionApi({ replication, contribution, membership, tallies, volumes }, { config }),
       tallies,
     },
     { config, version: packageVersion(), home: home.path },

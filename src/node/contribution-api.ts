@@ -7,12 +7,14 @@ import type { Plan } from '../storage-policy/index.js'
 import type { Config } from './config/index.js'
 import type { Contribution } from './contribution.js'
 import type { Tallies } from './figures.js'
+import type { VolumePart } from './volume-part.js'
 
 export interface ContributionApiComponents {
   replication: Replication
   contribution: Contribution
   membership: Membership
   tallies: Tallies
+  volumes: Pick<VolumePart, 'drain'>
 }
 
 /** What the API does with what this node gives, as calls of `replication`. */
@@ -58,9 +60,9 @@ export class ContributionApi implements NodeContribution {
     }
   }
 
-  async setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }> {
-    const { persisted } = this.#components.contribution.set(change)
-    return { ...(await this.quota()), persisted }
+  async setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }> {
+    const { persisted, overriddenBy } = this.#components.contribution.set(change)
+    return { ...(await this.quota()), persisted, overriddenBy }
   }
 
   async evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult> {
@@ -86,13 +88,19 @@ export class ContributionApi implements NodeContribution {
 
   /** One at a time: who asks again while it goes on waits for the same end. */
   async drain(signal: AbortSignal): Promise<DrainResult> {
-    this.#draining ??= this.#components.replication
-      .drain(signal)
-      .then(({ moved, remaining, problems }) => ({ moved, remaining, problems: [...problems] }))
-      .finally(() => {
-        this.#draining = undefined
-      })
+    this.#draining ??= this.#drain(signal).finally(() => {
+      this.#draining = undefined
+    })
     return this.#draining
+  }
+
+  async #drain(signal: AbortSignal): Promise<DrainResult> {
+    const { replication, volumes } = this.#components
+    // Blobs first: from then on this node takes nothing, and is no place for a segment either.
+    const { moved, remaining, problems } = await replication.drain(signal)
+    const segments = await volumes.drain(signal)
+    const told = segments.remaining === 0 ? [] : [`${String(segments.remaining)} segments of volumes have no other node to go to`]
+    return { moved, remaining: remaining + segments.remaining, problems: [...problems, ...told] }
   }
 
   async forget(peerId: string): Promise<void> {

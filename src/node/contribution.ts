@@ -7,8 +7,8 @@ import type { Replication, ReplicationSettings } from '../replication/index.js'
 import type { QuotaSettings } from '../storage-policy/index.js'
 import { factorDefaults, placementDefaults, placementStrategies, rebalanceDefaults } from '../storage-policy/index.js'
 import type { Store } from '../store/index.js'
-import { configTemplate, editConfig } from './config/index.js'
-import type { Config, SettingName } from './config/index.js'
+import { aheadOfFile, configTemplate, editConfig } from './config/index.js'
+import type { Config, LoadedConfig, SettingName } from './config/index.js'
 import type { DiskSpace } from './disk.js'
 import type { Home } from './home.js'
 import { writePrivately } from './private-file.js'
@@ -40,7 +40,7 @@ export function garbageTimes(config: Config): { garbageDelayMs: number; garbageI
 }
 
 /** What the settings say, in the words of the rooms that act on it. */
-export function replicationSettings(config: Config): Partial<ReplicationSettings> {
+export function replicationSettings(config: Config): Partial<ReplicationSettings> & Pick<ReplicationSettings, 'placement'> {
   const graceMs = config['storage.replication.grace']
   const { capacityWeight, diversityWeight, reliabilityWeight } =
     config['storage.placement.strategy'] === 'random'
@@ -65,6 +65,7 @@ export function replicationSettings(config: Config): Partial<ReplicationSettings
     autoEvict: config['storage.auto_evict'],
     removedAfterMs: Math.min(replicationDefaults.removedAfterMs, config['storage.keep_removed']),
     sweepIntervalMs: Math.max(sweepMsMin, Math.min(sweepMsMax, graceMs / sweepsPerGrace)),
+    backgroundBytesPerSecond: config['storage.replication.background_rate'],
     balanceIntervalMs: config['storage.eviction.rebalance_interval'],
   }
 }
@@ -94,11 +95,13 @@ export class Contribution {
   readonly #home: Home
   /** What `writeBufferBytes` of the store was made from: it stays until the next start. */
   readonly #startBytes: number
+  readonly #origins: LoadedConfig['origins']
   #quota: QuotaSettings
 
-  constructor(components: { replication: Replication; store: Store; disk: DiskSpace; log: Log }, init: { home: Home; config: Config }) {
+  constructor(components: { replication: Replication; store: Store; disk: DiskSpace; log: Log }, init: { home: Home; config: Config; origins: LoadedConfig['origins'] }) {
     this.#components = components
     this.#home = init.home
+    this.#origins = init.origins
     this.#startBytes = init.config['storage.max_storage']
     this.#quota = quotaOf(init.config)
   }
@@ -107,8 +110,11 @@ export class Contribution {
     return this.#quota
   }
 
-  /** In force when it returns; and written down. Throws BAD_INPUT, and then nothing has changed. */
-  set(change: QuotaChange): { persisted: boolean } {
+  /**
+   * In force when it returns; and written down. `overriddenBy`: flags and variables of this start that come before what
+   * was written, if the next start has them too. Throws BAD_INPUT, and then nothing has changed.
+   */
+  set(change: QuotaChange): { persisted: boolean; overriddenBy: string[] } {
     const { replication, store, disk, log } = this.#components
     const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as QuotaChange
     const merged = { ...this.#quota, ...given }
@@ -121,12 +127,13 @@ export class Contribution {
     // The store goes down to the new limit at once; what is above it already is let go of, politely, by replication.
     store.limit(quota.maxBytes)
     disk.leave(quota.minFreeDiskBytes)
+    const overriddenBy = Object.keys(given).flatMap((field) => aheadOfFile(settingOfField[field as keyof QuotaChange], this.#origins) ?? [])
     try {
       this.#persist(given)
-      return { persisted: true }
+      return { persisted: true, overriddenBy }
     } catch (error) {
       log.warn('the new quota is in force, but could not be written to the settings', { error: messageOf(error) })
-      return { persisted: false }
+      return { persisted: false, overriddenBy }
     }
   }
 

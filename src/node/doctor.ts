@@ -112,6 +112,8 @@ export interface RunningFacts {
   background: BackgroundStatus
   freeBytes: number
   provideLagMs: number
+  /** Why leases do not work, in words. */
+  leaseTrouble: string | undefined
   nowMs: number
 }
 
@@ -130,6 +132,9 @@ export function examineRunning(facts: RunningFacts): DoctorCheck[] {
     : connected === 0
       ? { name: 'members', state: 'failed', message: `none of ${String(members.length)} members is connected`, advice: 'check that one of their addresses can be reached from here (firewall, router)' }
       : { name: 'members', state: 'ok', message: `${String(connected)} of ${String(members.length)} connected` })
+  checks.push(facts.leaseTrouble === undefined
+    ? { name: 'leases', state: 'ok', message: 'this node takes part' }
+    : { name: 'leases', state: 'warning', message: facts.leaseTrouble, advice: 'files work without; for leases do as it says, or see the log' })
   const versions = new Set(members.filter((member) => member.version !== '').map((member) => member.version))
   if (versions.size > 1) checks.push({ name: 'versions', state: 'warning', message: `members run ${[...versions].join(', ')}`, advice: 'bring all to the newest' })
   checks.push(usage.totalBytes < config['storage.max_storage'] * 0.95

@@ -12,8 +12,12 @@ export type NodeCode =
   | 'ALREADY_MEMBER'
   /** The home has no mesh yet. */
   | 'NO_MESH'
+  /** Only who has the authority's key may. */
+  | 'NOT_ADMIN'
   | 'PORT_IN_USE'
   | 'BAD_ADDRESS'
+  /** The volume is exported there already: fact `uri`. */
+  | 'EXISTS'
 
 export class NodeError extends CodedError<NodeCode> {
   constructor(code: NodeCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {

@@ -1,16 +1,19 @@
-import { Emitter, HlcClock, messageOf } from '../base/index.js'
+import { createSigner, Emitter, HlcClock, messageOf } from '../base/index.js'
 import type { Clock, Log, Random, Signer } from '../base/index.js'
 import type { LeaseState, NodeEvent } from '../client/index.js'
-import { createConsensus, createSeals, decodeConfigRecord, SlottedMemoryFile, VoterKeeper } from '../consensus/index.js'
-import type { ConfigRecord, Consensus, VoterCandidate } from '../consensus/index.js'
+import { createConsensus, createSeals, decodeConfigRecord, foundVoters, SlottedMemoryFile, VoterKeeper } from '../consensus/index.js'
+import type { ConfigRecord, Consensus, RecoveryReport, VoterCandidate } from '../consensus/index.js'
 import type { NodeFigures } from '../gateways/http/index.js'
-import { createLeases, isReserved } from '../leases/index.js'
-import type { LeaseService } from '../leases/index.js'
+import { createGovernor, createLeases, isReserved } from '../leases/index.js'
+import type { LeaseService, LeaseServiceInit } from '../leases/index.js'
 import { authorityOf } from '../membership/index.js'
 import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
 import type { Store } from '../store/index.js'
+import type { Config } from './config/index.js'
+import { NodeError } from './errors.js'
 import type { Home } from './home.js'
+import { readKey } from './keys.js'
 import { clockKind, readClocks } from './lease-clocks.js'
 import type { Lifecycle } from './lifecycle.js'
 import { NodeLeases } from './node-leases.js'
@@ -30,6 +33,25 @@ export interface LeasePartInit {
   /** What an agent is called that does not say. */
   name: string
   clockStepMs: number
+  config: Config
+}
+
+/** This node's settings as the leases' room takes them. What is set for the mesh (`lease config set`) goes before. */
+function leaseSettings(config: Config): Pick<LeaseServiceInit, 'governor' | 'starvationMs' | 'turnsMax' | 'defaults'> {
+  const starvationMs = config['fairness.starvation_timeout_ms']
+  return {
+    starvationMs,
+    turnsMax: config['fairness.max_consecutive_ownership'],
+    governor: createGovernor({
+      starvationMs, cooldownMs: config['lease_optimization.steal_cooldown_ms'], improvementRatioMin: config['lease_optimization.min_improvement_ratio'],
+    }),
+    defaults: {
+      default_ttl_seconds: config['lease.default_ttl_seconds'], max_renewals: config['lease.max_renewals'],
+      acquisition_timeout_ms: config['lease.acquisition_timeout_ms'], cleanup_interval_seconds: config['lease.cleanup_interval_seconds'],
+      auto_expire_enabled: config['lease.auto_expire_enabled'], blocking_mode_enabled: config['lease.blocking_mode_enabled'],
+      keep_history: config['lease.keep_history'], history_retention_days: config['lease.history_retention_days'],
+    },
+  }
 }
 
 /** A look costs one round trip; a mesh should not stay with one voter for long after its third node came. */
@@ -50,10 +72,12 @@ export class LeasePart {
   readonly #events = new Emitter<{ event: NodeEvent }>()
   readonly #chain: ConfigRecord[] = []
   readonly #stopping = new AbortController()
+  readonly #name: string
   #trouble: string | undefined
 
   constructor(components: LeasePartComponents, init: LeasePartInit) {
     this.#components = components
+    this.#name = init.name
     const { store, membership, net, signer, clock, random, log } = components
     const readings = (): ReturnType<typeof readClocks> => readClocks(clock)
     this.#consensus = createConsensus(
@@ -69,7 +93,7 @@ export class LeasePart {
     )
     this.#service = createLeases(
       { consensus: this.#consensus, store: store.meta('lease-history'), rpc: net.rpc, connections: net, hlc: new HlcClock(clock), clock, random, log },
-      { self: net.self, readings, clockKind, timing: { quantumMs: init.clockStepMs }, isMine: (scope) => !isReserved(scope) },
+      { self: net.self, readings, clockKind, timing: { quantumMs: init.clockStepMs }, isMine: (scope) => !isReserved(scope), ...leaseSettings(init.config) },
     )
     this.#service.on('transition', (transition) => {
       const { from, to, ...rest } = transition
@@ -79,7 +103,7 @@ export class LeasePart {
       this.#events.emit('event', { type: 'voters', epoch: config.number, voters: config.members.map(({ node }) => node) })
     })
     this.api = new NodeLeases(
-      { service: this.#service, consensus: this.#consensus, keeper: this.#keeper, membership, clock, stopping: this.#stopping.signal },
+      { service: this.#service, consensus: this.#consensus, keeper: this.#keeper, membership, clock, recover: async (options) => this.#recover(init.home, options), stopping: this.#stopping.signal },
       { self: net.self, agent: init.name },
     )
   }
@@ -109,6 +133,17 @@ export class LeasePart {
     return this.#consensus
   }
 
+  /** Ranges of volumes are leases too: what becomes of them stands in the same history. Never rejects. */
+  async noteRange(entry: { scope: string; reason: string; error?: string }): Promise<void> {
+    if (!this.#service.settings.current.keep_history) return
+    const { scope, error } = entry
+    try {
+      await this.#service.history.add({ ...entry, leaseId: scope, agent: this.#name, from: 'active', to: error === undefined ? 'released' : 'active', token: 0 })
+    } catch (failure) {
+      this.#components.log.debug('a move of a range is not in the history', { scope, error: messageOf(failure) })
+    }
+  }
+
   voters(): string[] {
     return this.#consensus.config?.members.map(({ node }) => node) ?? []
   }
@@ -127,6 +162,17 @@ export class LeasePart {
     return this.#events.on('event', listener)
   }
 
+  /** Throws NOT_ADMIN, NOT_RECONFIGURED. A mesh that never had voters gets its first. */
+  async #recover(home: Home, options: { force: boolean; signal: AbortSignal }): Promise<RecoveryReport> {
+    const { membership, store, random, net } = this.#components
+    const seed = readKey('authority', home.authorityFile)
+    if (seed === undefined) throw new NodeError('NOT_ADMIN', `only the node that has ${home.authorityFile} can say who votes after a majority is lost`, {})
+    const authority = createSigner(seed)
+    if (membership.genesis() !== undefined) return this.#consensus.recover(authority, options)
+    if (options.force) await membership.setGenesis(await foundVoters({ store: store.meta('lease-registers'), random, authority }, { self: net.self }))
+    return { epoch: 0, lost: [], reached: [], floor: 0 }
+  }
+
   async #runConsensus(signal: AbortSignal): Promise<void> {
     const { membership, clock } = this.#components
     for (;;) {
@@ -135,7 +181,7 @@ export class LeasePart {
         this.#chain.push(decodeConfigRecord(genesis))
         break
       }
-      if (membership.members().length > 0) this.#trouble = 'leases do not work yet: the mesh\'s first voters are not known here (a mesh made by a version without leases has none)'
+      if (membership.members().length > 0) this.#trouble = 'leases do not work yet: the mesh\'s first voters are not known here. A node that has just joined hears of them from others within seconds of being connected; a mesh made by a version without leases has none, and needs `mesh-node voters recover --force` once, on the node with authority.key'
       await clock.sleep(genesisAgainMs, signal)
     }
     this.#trouble = undefined

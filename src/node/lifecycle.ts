@@ -24,7 +24,7 @@ export class Lifecycle {
   }
 
   /** A part that runs until it is told to stop. If it ends by itself, or fails, `failed` hears of it. */
-  run(name: string, work: (signal: AbortSignal) => Promise<unknown>, failed: (error: unknown) => void): void {
+  run(name: string, work: (signal: AbortSignal) => Promise<unknown>, failed: (error: unknown) => void, deadlineMs = partMs): void {
     const controller = new AbortController()
     const running = work(controller.signal).then(
       () => undefined,
@@ -38,7 +38,7 @@ export class Lifecycle {
     this.add(name, async () => {
       controller.abort(new Error(`${name} is stopping`))
       await running
-    })
+    }, deadlineMs)
   }
 
   async stop(): Promise<void> {

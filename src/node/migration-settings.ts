@@ -1,6 +1,8 @@
-import type { HeatSettings } from '../heat/index.js'
+import type { VolumeHeat } from '../client/index.js'
+import type { HeatEntry, HeatSettings } from '../heat/index.js'
 import { defaultHeatSettings } from '../heat/index.js'
-import type { MigrationSettings, Step } from '../volumes/index.js'
+import { segmentBlocks } from '../volumes/index.js'
+import type { MigrationNote, MigrationSettings, Step } from '../volumes/index.js'
 import { readStep } from './config/index.js'
 import type { Config } from './config/index.js'
 
@@ -32,6 +34,20 @@ export function migrationSettings(config: Config): MigrationSettings {
     bytesPerSecond: Math.max(1, config['volumes.migration.move_rate']),
     windowMs: config['lease_optimization.history_window_secs'] * 1000,
   }
+}
+
+/** Each range with the newest decision about any of its blocks. `notes`: newest first, as a governor tells them. */
+export function withDecisions(entries: readonly HeatEntry[], notes: readonly MigrationNote[]): VolumeHeat[] {
+  return entries.map((entry) => {
+    const note = notes.find(({ segment, start, blocks }) => segment * segmentBlocks + start < entry.start + entry.blocks && entry.start < segment * segmentBlocks + start + blocks)
+    const shown = { ...entry, regions: { ...entry.regions } }
+    if (note === undefined) return { ...shown, decision: null }
+    const { type, explanation, figures } = note.decision
+    return {
+      ...shown,
+      decision: { at: note.at, type, reason: note.decision.type === 'stay' ? note.decision.reason : null, to: note.decision.type === 'move' ? note.decision.to.region : null, explanation, figures: { ...figures } },
+    }
+  })
 }
 
 function stepsOf(items: readonly string[]): Step[] {

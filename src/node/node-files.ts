@@ -10,6 +10,7 @@ import type {
 } from '../client/index.js'
 import type { NodeFiles, OpenContent, Signalled } from '../gateways/http/index.js'
 import type { ReplicaCount, Replication } from '../replication/index.js'
+import type { Activity } from './activity.js'
 import type { FolderNames } from './folder-names.js'
 import type { Intake } from './intake.js'
 
@@ -20,6 +21,8 @@ export interface NodeFilesComponents {
   blobs: BlobService
   replication: Replication
   intake: Intake
+  /** Told while somebody puts or reads. */
+  activity: Activity
   folders: FolderNames
   clock: Clock
   /** Members that are up now, this node included: more copies than that there cannot be. */
@@ -49,9 +52,10 @@ export class ApiFiles implements NodeFiles {
   }
 
   async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult> {
-    const { clock, files, intake, self } = this.#components
+    const { activity, clock, files, intake, self } = this.#components
     const startedMs = clock.monotonicMs()
-    const put = await intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, await this.#putOptions(options)))
+    const put = await activity.during(async () =>
+      intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, await this.#putOptions(options))))
     const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
     return {
       cid: put.cid,
@@ -65,7 +69,7 @@ export class ApiFiles implements NodeFiles {
   }
 
   async putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult> {
-    const { catalog, clock, files, folders, self, intake } = this.#components
+    const { activity, catalog, clock, files, folders, self, intake } = this.#components
     const startedMs = clock.monotonicMs()
     const base = normalizeFolder(path)
     const wasThere = base === '/' || (await catalog.isFolder(base))
@@ -74,7 +78,7 @@ export class ApiFiles implements NodeFiles {
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    for await (const item of files.putFolder(path, itemsOf(entries, intake, options.signal), await this.#putOptions(options))) {
+    for await (const item of activity.while(files.putFolder(path, itemsOf(entries, intake, options.signal), await this.#putOptions(options)))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
@@ -116,7 +120,7 @@ export class ApiFiles implements NodeFiles {
   }
 
   async open(target: string, options: Signalled): Promise<OpenContent> {
-    const { blobs, files, self } = this.#components
+    const { activity, blobs, files, self } = this.#components
     const { cid, record } = await files.resolve(await this.#reference(target))
     const folder = record === undefined ? await this.#folderOf(cid, options.signal) : undefined
     if (folder !== undefined) throw new CatalogError('IS_FOLDER', `that is the folder ${folder}: say where it should go with -o FOLDER`, { cid: cid.toString(), path: folder })
@@ -125,7 +129,8 @@ export class ApiFiles implements NodeFiles {
     return {
       size,
       cid: cid.toString(),
-      read: (range, signal) => this.#told(cid, range === undefined, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) })),
+      read: (range, signal) => activity.while(
+        this.#told(cid, range === undefined, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }))),
     }
   }
 
@@ -189,6 +194,39 @@ export class ApiFiles implements NodeFiles {
       changed = Math.max(changed, 1)
     }
     return { changed }
+  }
+
+  async pinContent(target: string, pinned: boolean, options: Signalled): Promise<{ changed: number }> {
+    const { files, replication } = this.#components
+    const reference = await this.#reference(target)
+    if (reference.startsWith('/')) return this.update(reference, { pinned })
+    const wasPinned = await files.isPinned(reference)
+    // First of all, so that nothing of it goes while the rest is fetched.
+    await files.pin(reference, pinned, signalled(options))
+    if (!pinned) return { changed: Number(wasPinned) }
+    try {
+      await this.#bring(CID.parse(reference), options.signal)
+    } catch (error) {
+      if (!wasPinned) await files.pin(reference, false)
+      throw error
+    }
+    replication.heldChanged()
+    return { changed: Number(!wasPinned) }
+  }
+
+  /** All blobs of it here, after room was made for them. */
+  async #bring(cid: CID, signal: AbortSignal | undefined): Promise<void> {
+    const { blobs, replication } = this.#components
+    const missing = []
+    for (const ref of await blobs.blobsOf(cid, signalled({ signal }))) if ((await blobs.held(ref.cid)) === undefined) missing.push(ref)
+    if (missing.length === 0) return
+    const { size } = await blobs.describe(cid, signalled({ signal }))
+    const room = await replication.reserve(size, signal)
+    try {
+      for (const ref of missing) await blobs.fetch(ref, signalled({ signal }))
+    } finally {
+      await room.release()
+    }
   }
 
   async exportCar(target: string, options: Signalled): Promise<AsyncIterable<Uint8Array>> {

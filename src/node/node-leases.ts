@@ -1,7 +1,7 @@
 import { asNodeId, codeOf, CommonError, raceAbort } from '../base/index.js'
 import type { Clock, NodeId } from '../base/index.js'
-import type { AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo } from '../client/index.js'
-import type { Consensus, VoterKeeper } from '../consensus/index.js'
+import type { AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered } from '../client/index.js'
+import type { Consensus, RecoveryReport, VoterKeeper } from '../consensus/index.js'
 import type { NodeLeases as Api, Signalled } from '../gateways/http/index.js'
 import { LeaseError } from '../leases/index.js'
 import type { AcquireOptions, LeaseService, LeaseSettings as Settings } from '../leases/index.js'
@@ -13,6 +13,8 @@ export interface NodeLeasesComponents {
   keeper: VoterKeeper
   membership: Membership
   clock: Clock
+  /** By the authority's key, where it is. */
+  recover: (options: { force: boolean; signal: AbortSignal }) => Promise<RecoveryReport>
   /** Aborts when the node begins to stop. */
   stopping: AbortSignal
 }
@@ -55,6 +57,11 @@ export class NodeLeases implements Api {
 
   async renew(leaseId: string, ttlMs: number | undefined, { signal }: Signalled): Promise<LeaseInfo> {
     return this.#components.service.renew(await this.#ownId(leaseId, signal), ttlMs)
+  }
+
+  async upgrade(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
+    const id = await this.#ownId(leaseId, signal)
+    return this.#bounded(signal, 0, async (ends) => this.#components.service.upgrade(id, { signal: ends }))
   }
 
   async release(leaseId: string, { signal }: Signalled): Promise<LeaseInfo> {
@@ -109,6 +116,11 @@ export class NodeLeases implements Api {
     // Answers without a session, too: who votes is what one wants to know when leases do not work.
     const { epoch, target, voters } = await this.#bounded(signal, 0, async (ends) => keeper.list(ends), 0)
     return { epoch, target, voters: voters.map(({ peerId, region, up }) => ({ peerId, name: membership.member(peerId)?.name ?? '', region, up })) }
+  }
+
+  async recoverVoters({ force, signal }: { force: boolean } & Signalled): Promise<VotersRecovered> {
+    const { epoch, lost, reached, floor } = await this.#bounded(signal, 0, async (ends) => this.#components.recover({ force, signal: ends }), 0)
+    return { epoch, lost: [...lost], reached: [...reached], floor }
   }
 
   async setVoters(wanted: { target: number | null } | { voters: readonly string[] }, { signal }: Signalled): Promise<VotersInfo> {

@@ -28,7 +28,7 @@ export interface RunInit {
 /** Runs a node until the signal aborts, somebody asks it over the API to stop, or a part of it fails (then it throws). */
 export async function runNode(init: RunInit): Promise<void> {
   const home = homeAt(init.home)
-  const { config, warnings } = loadConfig({ file: home.configFile, environment: process.env, flags: init.flags })
+  const { config, origins, warnings } = loadConfig({ file: home.configFile, environment: process.env, flags: init.flags })
   prepareHome(home)
   for (const warning of warnings) init.say(`warning: ${warning}`)
   for (const file of [home.identityFile, home.authorityFile]) {
@@ -54,6 +54,7 @@ export async function runNode(init: RunInit): Promise<void> {
   const node = await startNode({ log }, {
     home,
     config,
+    origins,
     joinToken: init.joinToken,
     say: init.say,
     onStop: (error) => {

@@ -10,6 +10,7 @@ import type { DropOutcome } from './dropper.js'
 import type { Holders } from './holders.js'
 import type { Inventory } from './inventory.js'
 import type { MeshNews } from './mesh-news.js'
+import type { SteppingBack } from './stepping-back.js'
 import { cidBytes, decode } from './messages.js'
 import type { ReplicationComponents } from './types.js'
 import { ReplicationError } from './types.js'
@@ -24,6 +25,7 @@ export interface CarrierComponents {
   readonly inventory: Inventory
   readonly holders: Holders
   readonly news: MeshNews
+  readonly steppingBack: SteppingBack
 }
 
 export interface CarrierInit {
@@ -85,7 +87,7 @@ export class Carrier {
       if (to !== null) {
         if (this.targetsOf(cid).includes(to)) return false
         const target = to
-        await this.#whileOnItsWay(cid, target, () => this.#line.run(() => this.#copy(action, target, options.balance === true, signal), signal))
+        await this.#whileOnItsWay(cid, target, () => this.#line.run(() => this.#copyInTurn(action, target, options.balance === true, signal), signal))
       }
       if (action.kind !== 'copy') {
         if (this.#leaving.has(cid)) return false
@@ -117,6 +119,10 @@ export class Carrier {
       targets.delete(to)
       if (targets.size === 0) this.#inFlight.delete(cid)
     }
+  }
+
+  async #copyInTurn(action: Action, to: NodeId, balance: boolean, signal: AbortSignal): Promise<void> {
+    await this.#components.steppingBack.run(action.bytes, () => this.#copy(action, to, balance, signal), signal)
   }
 
   async #copy(action: Action, to: NodeId, balance: boolean, signal: AbortSignal): Promise<void> {

@@ -22,6 +22,7 @@ import { checkSettings } from './settings.js'
 import { Space } from './space.js'
 import { Shedding } from './shedding.js'
 import { SpotCheck } from './spot-check.js'
+import { SteppingBack } from './stepping-back.js'
 import { Stock } from './stock.js'
 import { Target } from './target.js'
 import { Trust } from './trust.js'
@@ -125,8 +126,9 @@ export class ReplicationRoom implements Replication {
       },
       { self: this.#self, settings: () => this.#settings, draining: () => this.#draining },
     )
+    const steppingBack = new SteppingBack({ isBusy: () => components.isBusy?.() === true })
     this.#target = new Target(
-      { blobs, clock, log, inventory, space: this.#space },
+      { blobs, clock, log, inventory, space: this.#space, steppingBack },
       {
         self: this.#self,
         storesMax: settings.storesMax,
@@ -161,7 +163,7 @@ export class ReplicationRoom implements Replication {
       },
     )
     this.#carrier = new Carrier(
-      { blobs, rpc, clock, random, log, inventory, holders, news: this.#news },
+      { blobs, rpc, clock, random, log, inventory, holders, news: this.#news, steppingBack },
       {
         self: this.#self,
         copiesMax: settings.copiesMax,
@@ -270,7 +272,7 @@ export class ReplicationRoom implements Replication {
         for (const cid of this.#stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) this.#rounds.take(cid)
         this.#catalogChanges.wake()
       }),
-      membership.on('changed', () => this.#rounds.wake()),
+      membership.on('changed', () => this.#rounds.membersChanged()),
       membership.on('revoked', (peer) => {
         this.#book.forget(peer)
         this.#holders.gone(peer)
@@ -300,7 +302,7 @@ export class ReplicationRoom implements Replication {
   resume(): void {
     this.#paused = false
     this.#herald.soon()
-    this.#rounds.wake()
+    this.#rounds.rescan()
   }
 
   configure(settings: Partial<ReplicationSettings>): void {

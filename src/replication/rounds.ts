@@ -1,9 +1,11 @@
 /**
  * When what is looked at, and what comes of it: rounds that plan and start, and never wait for what they have started.
  *
- * A round looks at the blobs that something has happened to; every `sweepIntervalMs`, and when asked for, at all of them.
- * What happens within a moment is planned together. What a round starts runs on by itself, bounded by the carrier; when it
- * is done, its blob is looked at again.
+ * A round looks at the blobs that something has happened to; when nodes come and go, at all of them; every
+ * `sweepIntervalMs`, and when asked for, at the disk as well. What happens within a moment is planned together. What a
+ * round starts runs on by itself, bounded by the carrier; when it is done, its blob is looked at again. What a plan had no
+ * room for is the backlog: the next rounds take from it as fast as the carrier gets done, so that a thousand blobs of a
+ * dead node are not copied in portions, one a sweep.
  */
 import type { Clock, Log, NodeId } from '../base/index.js'
 import { messageOf } from '../base/index.js'
@@ -45,6 +47,10 @@ export interface RoundsInit {
   readonly counted: () => void
 }
 
+/** The next of the backlog is planned when no more than this many copies wait: enough that the carrier never idles. */
+const waitingMin = 64
+/** How often the backlog is looked at while only the budget of bytes keeps it from going on. */
+const backlogMs = 250
 /** What happens within this time is planned together. */
 const gatherMs = 20
 /** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
@@ -58,7 +64,12 @@ export class Rounds {
   readonly #tending: Pauses
   /** Blobs to look at in the next round. */
   #dirty = new Set<string>()
+  /** What is to be repaired and had no room in a plan yet, rarest first. */
+  #backlog: string[] = []
+  #all = false
   #rescan = false
+  /** Who is up, as of the last change. */
+  #present = ''
   #startedAtMs = 0
   /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
   readonly #left = new Map<string, number>()
@@ -87,6 +98,14 @@ export class Rounds {
   changed(cids: readonly string[]): void {
     for (const cid of cids) this.#dirty.add(cid)
     if (cids.length > 0) this.wake()
+  }
+
+  /** Members have changed: everything is to be looked at if one has come or gone. */
+  membersChanged(): void {
+    const present = this.#components.membership.members().map(({ peerId, state }) => `${peerId} ${state}`).sort().join()
+    if (present !== this.#present) this.#all = true
+    this.#present = present
+    this.wake()
   }
 
   /** Everything is to be looked at, the disk included. */
@@ -127,7 +146,10 @@ export class Rounds {
         log.error('planning failed', { error: messageOf(error) })
         problems.note('round', `planning failed: ${messageOf(error)}`)
       }
-      if (this.#dirty.size === 0 && !this.#rescan) await this.#tending.wait(this.#init.settings().sweepIntervalMs, signal)
+      if (this.#dirty.size === 0 && !this.#rescan && !this.#all && !this.#mayGoOn()) {
+        const { sweepIntervalMs } = this.#init.settings()
+        await this.#tending.wait(this.#backlog.length === 0 ? sweepIntervalMs : Math.min(backlogMs, sweepIntervalMs), signal)
+      }
       try {
         await clock.sleep(gatherMs, signal)
       } catch {
@@ -148,11 +170,14 @@ export class Rounds {
     const nowMs = clock.monotonicMs()
     const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= settings.sweepIntervalMs
     if (sweep) await this.#takeStock(signal)
+    const everything = sweep || this.#all
+    if (this.#mayGoOn()) for (const cid of this.#backlog.splice(0, settings.rebalance.actionsMax)) this.#dirty.add(cid)
     const looked = [...this.#dirty]
     this.#dirty = new Set()
-    const views = sweep ? await all.all() : await all.of(looked)
+    this.#all = false
+    const views = everything ? await all.all() : await all.of(looked)
     const mesh = news.mesh()
-    this.#watch(views, mesh, sweep)
+    this.#watch(views, mesh, everything)
     if (sweep) {
       this.#lastSweepMs = nowMs
       if (await stock.dropOrphans(signal)) this.#rescan = true
@@ -161,8 +186,11 @@ export class Rounds {
     const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
     const budget = this.#refillBudget(nowMs)
     for (const [cid, untilMs] of this.#left) if (untilMs <= nowMs) this.#left.delete(cid)
-    const mine = views.filter((view) => !this.#left.has(view.cid))
-    const { actions } = planRebalance(this.#init.self, mine, mesh, this.policy(budget), clock.wallMs())
+    const isUp = (node: NodeId): boolean => mesh.get(node)?.view.state === 'up'
+    // Whose holders come and go is everybody's business: the one that it was left to may be among them.
+    const mine = views.filter((view) => !this.#left.has(view.cid) || !view.holders.every(isUp))
+    const { actions, left } = planRebalance(this.#init.self, mine, mesh, this.policy(budget), clock.wallMs())
+    this.#backlog = everything ? [...left] : [...new Set([...left, ...this.#backlog])]
     const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
     // Until a look finds nothing more to move.
     if (balancing && !actions.some((action) => action.kind === 'move')) this.#balanceAtMs = nowMs + settings.balanceIntervalMs
@@ -174,6 +202,11 @@ export class Rounds {
       void carrier.carry(action, signal, { balance: action.kind === 'move' })
     }
     if (sweep && !settling) void this.#relieve(views, signal)
+  }
+
+  /** There is more to plan, and room to carry it. */
+  #mayGoOn(): boolean {
+    return this.#backlog.length > 0 && !this.#init.isResting() && this.#refillBudget(this.#components.clock.monotonicMs()) > 0 && this.#components.carrier.queued <= waitingMin
   }
 
   /** Brings what is remembered in line with the disk, the ledger and the members. */

@@ -15,6 +15,7 @@ import { saltValue } from './fingerprint.js'
 import type { HeldEntry, Inventory } from './inventory.js'
 import { decode, decodeCid } from './messages.js'
 import type { Space } from './space.js'
+import type { SteppingBack } from './stepping-back.js'
 import type { ReplicationComponents } from './types.js'
 import { ReplicationError } from './types.js'
 import type { Want } from './wants.js'
@@ -26,6 +27,7 @@ export interface TargetComponents {
   readonly log: Log
   readonly inventory: Inventory
   readonly space: Space
+  readonly steppingBack: SteppingBack
 }
 
 export interface TargetInit {
@@ -109,7 +111,7 @@ export class Target {
     if (job === undefined) {
       const closed = this.#init.closed()
       const stop = new AbortController()
-      const done = this.#line.run(() => this.#store(cid, root, request, from, closed, stop.signal), stop.signal).finally(() => {
+      const done = this.#line.run(() => this.#storeInTurn(cid, root, request, from, closed, stop.signal), stop.signal).finally(() => {
         this.#running.delete(name)
       })
       job = { done, callers: 0, stop }
@@ -127,6 +129,10 @@ export class Target {
     } finally {
       signal.removeEventListener('abort', leave)
     }
+  }
+
+  async #storeInTurn(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
+    return this.#components.steppingBack.run(request.bytes, () => this.#store(cid, root, request, from, closed, signal), signal)
   }
 
   async #store(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {

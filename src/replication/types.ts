@@ -47,6 +47,8 @@ export interface ReplicationComponents {
   mayBeWanted?(cid: string, signal: AbortSignal): Promise<boolean>
   /** Whether background repair may run: false on a low battery or a metered network. Asked before each round. */
   mayRepair?(): boolean
+  /** Whether somebody is putting or reading at this node at this moment: copying steps back. */
+  isBusy?(): boolean
 }
 
 export interface ReplicationSettings {

@@ -19,7 +19,7 @@ export type { NodeScore, Placement, PlacementExplanation, PlacementRequest } fro
 export * from './priorities.js'
 export * from './quota.js'
 export { planDrain, planRebalance, planRelief, standingOf, takesMove, victimOf } from './rebalance.js'
-export type { RebalancePolicy, Standing } from './rebalance.js'
+export type { RebalancePlan, RebalancePolicy, Standing } from './rebalance.js'
 export * from './settings.js'
 export { storageCost } from './storage-cost.js'
 export * from './types.js'

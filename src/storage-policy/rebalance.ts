@@ -81,8 +81,13 @@ export function standingOf(blob: BlobView, mesh: MeshView, policy: RebalancePoli
   return { live, counted, minimum, missing, urgent: urgent && missing > 0, surplus: Math.max(0, live - blob.wanted), actor: actor?.view.node }
 }
 
+/** `left`: what this node has to repair, too, and the plan had no room for (actions, background bytes); rarest first. */
+export interface RebalancePlan extends Plan {
+  readonly left: readonly string[]
+}
+
 /** What `self` has to do about the blobs it holds. `mesh` is used up: its nodes remember what the plan gave them. */
-export function planRebalance(self: NodeId, blobs: Iterable<BlobView>, mesh: MeshView, policy: RebalancePolicy, nowMs: number): Plan {
+export function planRebalance(self: NodeId, blobs: Iterable<BlobView>, mesh: MeshView, policy: RebalancePolicy, nowMs: number): RebalancePlan {
   const repairs: { blob: BlobView; standing: Standing }[] = []
   const actions: Action[] = []
   const movable: BlobView[] = []
@@ -111,14 +116,19 @@ export function planRebalance(self: NodeId, blobs: Iterable<BlobView>, mesh: Mes
   const budget = { bytes: policy.rebalance.backgroundBytesMax }
   const repairing = mesh.get(self)?.view.repairing ?? true
   const copies: Action[] = []
+  const left: string[] = []
   for (const { blob, standing } of repairs) {
-    if (copies.length >= policy.rebalance.actionsMax) break
-    if (!standing.urgent && blob.fresh !== true && !repairing) continue
+    const isBackground = !standing.urgent && blob.fresh !== true
+    if (isBackground && !repairing) continue
+    if (copies.length >= policy.rebalance.actionsMax || (isBackground && budget.bytes <= 0)) {
+      left.push(blob.cid)
+      continue
+    }
     copies.push(...copiesOf(self, blob, standing, mesh, policy, budget))
   }
   actions.unshift(...copies)
   if (repairing && repairs.length === 0) actions.push(...movesOf(self, movable, mesh, policy, budget))
-  return planOf(actions.slice(0, policy.rebalance.actionsMax))
+  return { ...planOf(actions.slice(0, policy.rebalance.actionsMax)), left }
 }
 
 /** The owner must hold it, is there, and does not: it was away when the file was put, or has lost it. */

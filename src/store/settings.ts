@@ -5,7 +5,7 @@ export interface StoreLimits {
   limitBytes: number
   /**
    * LevelDB's write buffer for blocks, and the size of its tables. Up to two are in memory while blocks stream in. Large
-   * ones make few tables (a TB is 32,000 of them at 32 MiB). Left out: 32 MiB, or a 32nd of the limit if that is less.
+   * ones make few tables (a TB is 64,000 of them at 16 MiB). Left out: 16 MiB, or a 32nd of the limit if that is less.
    */
   writeBufferBytes: number
   /** Read bytes that may stay mapped into memory: they count as resident. */
@@ -27,7 +27,7 @@ export interface StoreLimits {
 
 /** Smaller and each block of 1 MiB is a table of its own; larger and two buffers do not fit into a small machine. */
 const writeBufferBytesMin = 4 * mebibyte
-const writeBufferBytesMax = 32 * mebibyte
+const writeBufferBytesMax = 16 * mebibyte
 const limitShareOfBuffer = 32
 
 export function storeLimits(given: Partial<StoreLimits>): StoreLimits {
@@ -36,8 +36,8 @@ export function storeLimits(given: Partial<StoreLimits>): StoreLimits {
   return {
     limitBytes,
     writeBufferBytes: Math.min(writeBufferBytesMax, Math.max(writeBufferBytesMin, share)),
-    // Buffers of 64 MiB took a node over 300 MiB resident while a large file streamed through it (312 putting, 429 getting,
-    // against 252 and 243 with 32), and this is what else counts as resident;
+    // Buffers of 64 MiB took a node over 300 MiB resident while a large file streamed through it (312 putting, 429 getting),
+    // 32 to its edge (304); 16 are as fast. This is what else counts as resident;
     // when the disk is slow to open the database anew, it may be twice this for a moment.
     mappedBytesMax: 64 * mebibyte,
     // Eight blocks of 1 MiB keep the disk busy while the next are hashed; more only wait.

@@ -170,7 +170,7 @@ export class EtcdGateway {
   }
 
   async #post(path: string, body: object): Promise<Record<string, unknown>> {
-    return postJson(this.#agent, this.#url, path, body, {})
+    return callJson(this.#agent, this.#url, 'POST', path, body, {})
   }
 
   async grant(ttlSeconds: number): Promise<string> {
@@ -195,12 +195,12 @@ export class EtcdGateway {
   }
 }
 
-export async function postJson(agent: Agent, url: URL, path: string, body: object, headers: Record<string, string>): Promise<Record<string, unknown>> {
-  const text = JSON.stringify(body)
+export async function callJson(agent: Agent, url: URL, method: 'POST' | 'DELETE', path: string, body: object | undefined, headers: Record<string, string>): Promise<Record<string, unknown>> {
+  const text = body === undefined ? '' : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const call = httpRequest({
-      agent, host: url.hostname, port: url.port, path, method: 'POST',
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers },
+      agent, host: url.hostname, port: url.port, path, method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }), ...headers },
     }, (response) => {
       const parts: Buffer[] = []
       response.on('data', (part: Buffer) => parts.push(part))

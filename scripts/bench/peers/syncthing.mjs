@@ -1,5 +1,6 @@
 // Syncthing between two instances on this machine: node syncthing.mjs HOME
-// stdin: {bytes} or {files, fileBytes}; stdout: what it took from "there are new files" to "the other side has them all".
+// stdin: {bytes} or {files, fileBytes}; stdout: what it took from "there are new files" to "the other side has them all";
+// with `known: true` from when the one side has them indexed and the other side is let at them.
 // Nothing leaves the machine: discovery, relays, NAT traversal and reports are off, both listen on 127.0.0.1.
 import { execFileSync, spawn } from 'node:child_process'
 import { createWriteStream, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
@@ -84,8 +85,13 @@ for await (const order of heard()) {
     writeFileSync(join(a.folder, `small${round}`, String(i)), [...contentOf(order.fileBytes, i + 2)][0])
     bytes += order.fileBytes
   }
+  if (order.known === true) {
+    await b.call('PATCH', 'config/folders/bench', { paused: true })
+    await a.call('POST', 'db/scan?folder=bench')
+  }
   const start = performance.now()
-  await a.call('POST', 'db/scan?folder=bench')
+  if (order.known === true) await b.call('PATCH', 'config/folders/bench', { paused: false })
+  else await a.call('POST', 'db/scan?folder=bench')
   const wanted = (await a.call('GET', 'db/status?folder=bench')).globalBytes
   await until(async () => {
     const status = await b.call('GET', 'db/status?folder=bench')

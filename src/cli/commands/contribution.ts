@@ -41,6 +41,7 @@ export function contributionCommands(register: Register): void {
     if (Object.keys(change).length === 0) throw new CliError('USAGE', 'say what to change: a size such as 50GB, or one of the options')
     const quota = await context.client().setQuota(change, { signal: context.signal })
     context.print(quota, () => quotaInWords(quota))
+    for (const source of quota.overriddenBy) context.say(`this start had ${source}, which comes before config.toml: if the next start has it too, that counts again`)
     if (!quota.persisted) context.say('it holds until the node stops: config.toml could not be written')
     if (quota.overBytes > 0) context.say(`${formatSize(quota.overBytes)} more than that are here; they go as other nodes take them over`)
   })

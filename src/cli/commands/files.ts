@@ -1,5 +1,6 @@
 import { formatSize } from '../../base/index.js'
 import type { FileInfo, ListEntry } from '../../client/index.js'
+import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
 import type { Register } from '../register.js'
 import { ago, clean, table } from '../table.js'
@@ -91,11 +92,11 @@ export function fileCommands(register: Register): void {
     if (error !== undefined) throw error
   })
 
-  register('pin add <path>', 'never evict it', none, async (context, [path = '']) => {
-    context.print(await context.client().update(path, { pinned: true }, { signal: context.signal }), () => '')
+  register('pin add <what>', 'a path: never evict it, on any node; a CID: keep it on this node, though no file has it', none, async (context, [what = '']) => {
+    context.print(await setPin(context, what, true), () => '')
   })
-  register('pin rm <path>', 'let it be evicted like anything else', none, async (context, [path = '']) => {
-    context.print(await context.client().update(path, { pinned: false }, { signal: context.signal }), () => '')
+  register('pin rm <what>', 'let a path or a CID be evicted like anything else', none, async (context, [what = '']) => {
+    context.print(await setPin(context, what, false), () => '')
   })
   register('pin ls', 'what is pinned', none, async (context) => {
     const entries = await context.client().pins({ signal: context.signal })
@@ -150,4 +151,10 @@ function described(info: FileInfo): string {
     ['token', info.token === '0' ? null : info.token],
   ]
   return rows.filter((row): row is [string, string] => row[1] !== null).map(([name, value]) => `${name.padEnd(10)}${name === 'holders' ? value : clean(value)}`).join('\n')
+}
+
+/** A path begins with a slash; anything else is a CID, or the beginning of one. */
+async function setPin(context: Context, what: string, pinned: boolean): Promise<{ changed: number }> {
+  const { signal } = context
+  return what.startsWith('/') ? context.client().update(what, { pinned }, { signal }) : context.client().pinContent(what, pinned, { signal })
 }

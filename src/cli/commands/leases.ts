@@ -60,6 +60,11 @@ export function leaseCommands(register: Register): void {
     context.print(lease, () => described(lease))
   })
 
+  register('lease upgrade <id>', 'make a shared lease an exclusive one, if nobody else reads', none, async (context, [id = '']) => {
+    const lease = await context.client().upgradeLease(id, { signal: context.signal })
+    context.print(lease, () => described(lease))
+  })
+
   register('lease release <id>', 'give it back', none, async (context, [id = '']) => {
     const lease = await context.client().releaseLease(id, { signal: context.signal })
     context.print(lease, () => '')

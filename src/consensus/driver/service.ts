@@ -1,20 +1,20 @@
-import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc } from '../../base/index.js'
+import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc, Signer } from '../../base/index.js'
 import { Emitter, messageOf } from '../../base/index.js'
 import { hashOfSnapshot } from '../seals.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
-import { scopeBytesMax } from '../codec.js'
 import type { ConfigRecord, ConfigSeals } from '../config.js'
 import { extendChain } from '../config.js'
 import { Synced } from '../durable.js'
 import type { AfterSync } from '../durable.js'
-import type { HandOffWish, Reply, Request } from '../messages.js'
+import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
 import type { LossReason, NodeEffect } from '../node.js'
 import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
+import { copyMs } from '../rounds/reconfigure.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
 import { isMemoryLost } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
@@ -23,6 +23,9 @@ import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
 import { Voter } from '../voter/voter.js'
 import type { MemoryFile } from './memory-file.js'
+import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
+import type { RecoveryReport } from './recovery.js'
+import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
 import { Transport } from './transport.js'
 import { VoterDisk } from './voter-disk.js'
 
@@ -88,10 +91,11 @@ export class Consensus {
   #syncMs = 0
   #startingAnew = false
   #cancelWake: (() => void) | undefined
-  #signal: AbortSignal | undefined
   #failed: unknown
   /** Ends whoever waits here when the disk fails: operations under way, and `run` itself. */
   readonly #failing = new AbortController()
+  /** Calls under way: one list of our own, since a signal with thousands of listeners complains. */
+  readonly #waiting = new Set<(error: Error) => void>()
   #lastSession: SessionId | undefined
   readonly counters = { operations: 0, granted: 0, lost: 0, contended: 0, noQuorum: 0, batches: 0, batchChanges: 0 }
 
@@ -108,6 +112,10 @@ export class Consensus {
         peer: (from, message) => { this.#input((_node, now) => { this.#operations?.receivePeer(from, message, now) }) },
       },
     })
+    components.rpc.register({
+      name: 'lease.token-max', requestBytesMax: 0, responseBytesMax: tokenMaxBytes, inFlightMax: 1,
+      handle: async () => encodeTokenMax(this.#node?.holdings.tokenMax() ?? 0),
+    })
   }
 
   on<Name extends keyof ConsensusEvents>(name: Name, listener: (event: ConsensusEvents[Name]) => void): () => void {
@@ -117,7 +125,7 @@ export class Consensus {
   /** Runs until the signal aborts. Resolves when the last batch is on disk. Rejects if the disk fails: then nothing is promised any more. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#boot()
-    this.#signal = signal
+    signal.addEventListener('abort', () => { this.#giveUp(new ConsensusError('CLOSED', 'this node is stopping')) }, { once: true })
     this.#transport.start(signal)
     this.#input((node, now) => { node.start(now) })
     await new Promise<void>((resolve) => {
@@ -151,6 +159,11 @@ export class Consensus {
 
   get registers(): number {
     return this.#voter?.registers ?? 0
+  }
+
+  /** Of `registers`, those that are free and carry nothing. Looks at each of them. */
+  countFree(): number {
+    return this.#voter?.countFree() ?? 0
   }
 
   get isReconfiguring(): boolean {
@@ -275,22 +288,20 @@ export class Consensus {
 
   /** Under which incarnations the stores of these nodes answer; those that do not answer within a try are left out. */
   async probe(nodes: readonly NodeId[], options: CallLimits = {}): Promise<VoterId[]> {
-    return this.#promise<VoterId[]>(options, (_operations, settle) => {
-      const node = this.#node
-      if (node === undefined) throw noSession()
-      const found: VoterId[] = []
-      const asked = node.ask(nodes.map((one) => ({ node: one, incarnation: '' })), { kind: 'probe' }, (voter) => {
-        found.push(voter)
-        if (found.length === nodes.length) end()
-      })
-      const timer = node.after(this.#timing.tryMs, () => { end() })
-      const end = (): void => {
-        asked.cancel()
-        timer.cancel()
-        settle(found)
-      }
-      return { cancel: end }
-    })
+    return this.#poll(nodes.map((node) => ({ node, incarnation: '' })), { kind: 'probe' }, (_reply, voter) => voter, options)
+  }
+
+  /** The majority of the voters is lost for good: see `recovery.ts`. Throws NOT_RECONFIGURED if it is not. */
+  async recover(authority: Signer, options: CallLimits & { force: boolean }): Promise<RecoveryReport> {
+    const node = this.#node
+    if (node === undefined) throw noSession()
+    const { connections, rpc } = this.#components
+    const self = { node: node.session.node, incarnation: node.session.incarnation }
+    return recover({
+      self, chain: node.chain, rpc, peers: connections.connected(), tokenMax: node.holdings.tokenMax(),
+      poll: async (voters, body, pick) => this.#poll(voters, body, pick, options),
+      learn: (record) => { this.#input((found) => { found.learn([record]) }) },
+    }, authority, options)
   }
 
   /** Changes who votes. Throws NOT_RECONFIGURED (nothing was sealed) or SEALED (it was, and others will finish). */
@@ -301,8 +312,7 @@ export class Consensus {
       if (node === undefined || !node.isReady) throw noSession()
       node.reconfigure({
         wanted: { nodes }, mayDrop: (scope, accepted) => options.mayDrop?.(scope, accepted.value) ?? false,
-        // Measured: encoding, hashing and syncing a register costs about 10 µs a voter.
-        copyMs: (registers) => registers * 0.02,
+        copyMs,
         ended: (end: ReconfigureEnd) => {
           if (end.kind === 'active') settle(end.config)
           else fail(new ConsensusError(end.sealed ? 'SEALED' : 'NOT_RECONFIGURED', `the voters were not changed: ${end.why}`, { why: end.why }))
@@ -426,9 +436,16 @@ export class Consensus {
       // Not awaited: the refusals still have to leave.
       this.#startAnew().catch((error: unknown) => { this.#fail(error) })
     }
+    this.#shareChain(voter)
     this.#release()
-    this.#writing ??= this.#write(voter).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#writing = undefined })
+    this.#writing ??= this.#write(voter)
     return Promise.all(replies)
+  }
+
+  /** What the voter was told of the configurations its node knows, too: it may be cut off from all others who do. */
+  #shareChain(voter: Voter): void {
+    const head = voter.chain[voter.chain.length - 1]
+    if (head !== undefined && head.number > (this.#node?.config.number ?? head.number)) this.#input((node) => { node.learn(voter.chain) })
   }
 
   /**
@@ -436,27 +453,41 @@ export class Consensus {
    * way to the database: the file only ever says less than the database has, which is the side that may be wrong.
    */
   async #write(voter: Voter): Promise<void> {
-    // Frames of the same turn get into the first batch, too.
-    await Promise.resolve()
-    for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
-      const startedMs = this.#components.clock.monotonicMs()
-      await this.#disk.write(batch)
-      this.#written = batch.sequence
-      this.counters.batches++
-      this.counters.batchChanges += batch.changes.length
-      this.#noting ??= this.#note(startedMs).catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#noting = undefined })
+    try {
+      // Frames of the same turn get into the first batch, too.
+      await Promise.resolve()
+      for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
+        const startedMs = this.#components.clock.monotonicMs()
+        await this.#disk.write(batch)
+        this.#written = batch.sequence
+        this.counters.batches++
+        this.counters.batchChanges += batch.changes.length
+        this.#noting ??= this.#note(startedMs)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      // In the very turn in which it was seen that there is no more: what came later would find nobody to write it.
+      this.#writing = undefined
     }
   }
 
+  /** To be called when something is written that the second file does not know of. */
   async #note(startedMs: number): Promise<void> {
-    while (this.#synced < this.#written) {
-      const sequence = this.#written
-      await this.#components.memoryFile.put(sequence)
-      this.#synced = sequence
-      this.#release()
+    try {
+      while (this.#synced < this.#written) {
+        const sequence = this.#written
+        await this.#components.memoryFile.put(sequence)
+        this.#synced = sequence
+        this.#release()
+      }
+      // Smoothed: one slow sync is no reason to wait longer for the next hour.
+      this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#noting = undefined
     }
-    // Smoothed: one slow sync is no reason to wait longer for the next hour.
-    this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
   }
 
   /** Lets all replies go whose state is on disk. */
@@ -503,7 +534,34 @@ export class Consensus {
     this.#failed = error
     this.#components.log.error('the lease store failed', { error: messageOf(error) })
     for (const { reject } of this.#held.splice(0)) reject(storeFailed(error))
+    this.#giveUp(storeFailed(error))
     this.#failing.abort(storeFailed(error))
+  }
+
+  #giveUp(error: Error): void {
+    for (const one of [...this.#waiting]) one(error)
+  }
+
+  /** Asks these stores once; what those answer that answer within a try. */
+  async #poll<T>(voters: readonly VoterId[], body: RequestBody, pick: (reply: ReplyBody, voter: VoterId) => T | undefined, options: CallLimits = {}): Promise<T[]> {
+    return this.#promise<T[]>(options, (_operations, settle) => {
+      const node = this.#node
+      if (node === undefined) throw noSession()
+      const found: T[] = []
+      let heard = 0
+      const asked = node.ask(voters, body, (voter, reply) => {
+        const picked = pick(reply, voter)
+        if (picked !== undefined) found.push(picked)
+        if (++heard === voters.length) end()
+      })
+      const timer = node.after(voters.length === 0 ? 0 : this.#timing.tryMs, () => { end() })
+      const end = (): void => {
+        asked.cancel()
+        timer.cancel()
+        settle(found)
+      }
+      return { cancel: end }
+    })
   }
 
   #ops(): Operations {
@@ -526,15 +584,12 @@ export class Consensus {
     return new Promise<T>((resolve, reject) => {
       let running: Running | undefined
       const onAbort = (): void => { this.#input(() => { running?.cancel() }) }
-      const onStop = (): void => { finish(); reject(new ConsensusError('CLOSED', 'this node is stopping')) }
-      const onFail = (): void => { finish(); reject(storeFailed(this.#failed)) }
+      const giveUp = (error: Error): void => { finish(); reject(error) }
       const finish = (): void => {
         signal?.removeEventListener('abort', onAbort)
-        this.#signal?.removeEventListener('abort', onStop)
-        this.#failing.signal.removeEventListener('abort', onFail)
+        this.#waiting.delete(giveUp)
       }
-      this.#signal?.addEventListener('abort', onStop, { once: true })
-      this.#failing.signal.addEventListener('abort', onFail, { once: true })
+      this.#waiting.add(giveUp)
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#input(() => {
         try {
@@ -546,41 +601,4 @@ export class Consensus {
       })
     })
   }
-}
-
-function storeFailed(error: unknown): ConsensusError {
-  return new ConsensusError('CLOSED', `this node's lease store failed: ${messageOf(error)}`, {}, { cause: error })
-}
-
-function noSession(): ConsensusError {
-  return new ConsensusError('NO_SESSION', 'this node has no session with a majority of voters')
-}
-
-function checkScope(scope: string): void {
-  const size = Buffer.byteLength(scope)
-  if (size === 0 || size > scopeBytesMax) throw new ConsensusError('BAD_INPUT', `a scope has 1 to ${String(scopeBytesMax)} bytes`, { bytes: size })
-}
-
-function granted(end: OperationEnd, scope: string): Value {
-  if (end.kind !== 'granted') throw errorOf(end, scope)
-  return end.value
-}
-
-function errorOf(end: OperationEnd | { kind: 'failed'; why: string; unknown: boolean }, scope: string): ConsensusError {
-  switch (end.kind) {
-    case 'held': return new ConsensusError('HELD', `${scope} is held`, { scope, ...holderOf(end.value) })
-    case 'alive': return new ConsensusError('HOLDER_ALIVE', `the holder of ${scope} is alive`, { scope, ...holderOf(end.value) })
-    case 'gone': return new ConsensusError('NOT_HOLDER', `${scope} is not held as was meant`, { scope, ...holderOf(end.value) })
-    case 'lapsed': return new ConsensusError('STALE_TOKEN', `the grant of ${scope} was taken back before it was used`, { scope, token: end.value.token })
-    case 'refused': return new ConsensusError('HAND_OFF_REFUSED', `the holder of ${scope} keeps it: ${end.reason}`, { scope, reason: end.reason })
-    case 'failed': {
-      const code = end.why === 'no-session' ? 'NO_SESSION' : end.why === 'cancelled' ? 'CANCELLED' : end.why === 'promised' ? 'CONTENDED' : 'NO_QUORUM'
-      return new ConsensusError(code, `${scope}: ${end.why}${end.unknown ? ', and it is not known whether it happened' : ''}`, { scope, why: end.why, unknown: end.unknown })
-    }
-    default: return new ConsensusError('NO_QUORUM', `${scope}: unexpected end ${end.kind}`, { scope })
-  }
-}
-
-function holderOf(value: Value | undefined): { holder: string | null; token: number } {
-  return { holder: value?.holder?.node ?? null, token: value?.token ?? 0 }
 }

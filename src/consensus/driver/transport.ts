@@ -1,15 +1,19 @@
-import type { Clock, Log, NodeId, Rpc, RpcMethod } from '../../base/index.js'
+import type { Clock, Log, NodeId, Random, Rpc, RpcMethod } from '../../base/index.js'
 import { CommonError, messageOf } from '../../base/index.js'
 import type { Frame } from '../frames.js'
 import { decodeFrame, encodeFrame, frameMessagesMax } from '../frames.js'
 import type { PeerMessage, Reply, Request } from '../messages.js'
+import { ConsensusError } from '../types.js'
+import { Parcels } from './parcels.js'
 
-/** What the mesh's rpc carries at most. Snapshots travel in one frame, too: some 10⁴ scopes. */
+/** What the mesh's rpc carries at most. A larger frame (a snapshot of some 10⁴ scopes) goes as a parcel. */
 const frameBytesMax = 2 * 1024 * 1024
 /** Frames of one peer that are served at once: each waits for at most two syncs. */
 const framesInFlightMax = 64
 /** Longer than any try: a late answer is worth nothing. */
 const frameDeadlineMs = 5000
+/** A frame that carries or asks for a snapshot: fetched in pieces, decoded, and on disk before the answer. */
+const snapshotDeadlineMs = 60_000
 /** Messages that wait for one peer. More, and the oldest are dropped, as a network would. */
 const queueMax = 4096
 
@@ -35,19 +39,22 @@ export class Transport {
   readonly #log: Log
   readonly #self: NodeId
   readonly #handlers: TransportHandlers
+  readonly #parcels: Parcels
   readonly #outboxes = new Map<NodeId, Outbox>()
   #signal: AbortSignal | undefined
 
-  constructor(components: { rpc: Rpc; clock: Clock; log: Log }, init: { self: NodeId; handlers: TransportHandlers }) {
+  constructor(components: { rpc: Rpc; clock: Clock; random: Random; log: Log }, init: { self: NodeId; handlers: TransportHandlers }) {
     this.#rpc = components.rpc
     this.#log = components.log
     this.#self = init.self
     this.#handlers = init.handlers
+    this.#parcels = new Parcels(components)
     this.#rpc.register(this.#method())
   }
 
   start(signal: AbortSignal): void {
     this.#signal = signal
+    signal.addEventListener('abort', () => { this.#parcels.stop() }, { once: true })
   }
 
   request(to: NodeId, request: Request): void {
@@ -79,11 +86,15 @@ export class Transport {
 
   #flush(to: NodeId, outbox: Outbox): void {
     if (this.#signal === undefined || this.#signal.aborted) return
-    while (outbox.requests.length > 0 || outbox.peers.length > 0) {
-      const requests = outbox.requests.splice(0, frameMessagesMax)
+    // On their own: no renewal should wait until megabytes are copied.
+    const large = outbox.requests.filter(hasSnapshot)
+    const small = outbox.requests.filter((request) => !hasSnapshot(request))
+    while (small.length > 0 || outbox.peers.length > 0) {
+      const requests = small.splice(0, frameMessagesMax)
       const peers = outbox.peers.splice(0, frameMessagesMax)
-      void (to === this.#self ? this.#toSelf(requests, peers) : this.#send(to, { requests, replies: [], peers }))
+      void (to === this.#self ? this.#toSelf(requests, peers) : this.#send(to, { requests, replies: [], peers }, frameDeadlineMs))
     }
+    for (const request of large) void (to === this.#self ? this.#toSelf([request], []) : this.#send(to, { requests: [request], replies: [], peers: [] }, snapshotDeadlineMs))
     this.#outboxes.delete(to)
   }
 
@@ -95,27 +106,47 @@ export class Transport {
     })
   }
 
-  async #send(to: NodeId, frame: Frame): Promise<void> {
+  async #send(to: NodeId, frame: Frame, deadlineMs: number): Promise<void> {
+    const signal = this.#signal
+    if (signal === undefined) return
     try {
-      const answer = await this.#rpc.request(to, 'lease.frame', encodeFrame(frame), { deadlineMs: frameDeadlineMs, ...(this.#signal === undefined ? {} : { signal: this.#signal }) })
-      this.#handlers.replies(decodeFrame(answer).replies)
+      const answer = await this.#rpc.request(to, 'lease.frame', this.#packed(to, frame), { deadlineMs, signal })
+      const { replies } = await this.#unpacked(to, answer, signal)
+      this.#handlers.replies(replies)
     } catch (error) {
       this.#log.debug('a lease frame was not answered', { to, error: messageOf(error) })
     }
   }
 
+  #packed(to: NodeId, frame: Frame): Uint8Array {
+    const bytes = encodeFrame(frame)
+    return bytes.length <= frameBytesMax ? bytes : encodeFrame({ requests: [], replies: [], peers: [], parcel: this.#parcels.offer(to, bytes) })
+  }
+
+  async #unpacked(from: NodeId, bytes: Uint8Array, signal: AbortSignal): Promise<Frame> {
+    const frame = decodeFrame(bytes)
+    if (frame.parcel === undefined) return frame
+    const content = decodeFrame(await this.#parcels.fetch(from, frame.parcel, signal))
+    if (content.parcel !== undefined) throw new ConsensusError('BAD_MESSAGE', 'a parcel within a parcel')
+    return content
+  }
+
   #method(): RpcMethod {
     return {
       name: 'lease.frame', requestBytesMax: frameBytesMax, responseBytesMax: frameBytesMax, inFlightMax: framesInFlightMax,
-      handle: async (body, { from }) => {
-        const frame = decodeFrame(body)
+      handle: async (body, { from, signal }) => {
+        const frame = await this.#unpacked(from, body, signal)
         if (this.#signal === undefined) throw new CommonError('UNAVAILABLE', 'this node is starting')
         // Nobody speaks under another's name; replies come only where they were asked for.
         if (frame.requests.some(({ sender }) => sender.node !== from)) throw new CommonError('FORBIDDEN', 'a request under another node\'s name')
         for (const message of frame.peers) this.#handlers.peer(from, message)
         const replies = frame.requests.length === 0 ? [] : await this.#handlers.requests(frame.requests)
-        return encodeFrame({ requests: [], replies, peers: [] })
+        return this.#packed(from, { requests: [], replies, peers: [] })
       },
     }
   }
+}
+
+function hasSnapshot({ body }: Request): boolean {
+  return body.kind === 'stage' || body.kind === 'snapshot' || body.kind === 'fetch' || (body.kind === 'activate' && body.snapshot !== undefined)
 }

@@ -25,8 +25,11 @@ import * as wire from '../wire/lease.js'
  *   r:SCOPE    RegisterRecord
  *   s:NODE/INCARNATION   SessionEntry
  *   x:KEY      RevocationEntry
- *   g:HASH     Snapshot, staged or started from
+ *   g:HASH/N   Snapshot, staged or started from: its Nth piece of 1 MiB, N in six digits
  */
+/** Of a snapshot in one value: LevelDB copies values at each of its levels, and the store takes 4 MiB at most. */
+const pieceBytes = 1024 * 1024
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const key = (name: string): Uint8Array => encoder.encode(name)
@@ -79,7 +82,7 @@ export class VoterDisk {
       registers: await this.#all('r:', (name, bytes): readonly [string, Register] => [name, registerFromDisk(bytes)]),
       sessions: await this.#all('s:', (name, bytes): readonly [string, SessionRecord] => [name, sessionFromDisk(bytes)]),
       revocations: await this.#all('x:', (_name, bytes) => revocationFromDisk(bytes)),
-      staged: await this.#all('g:', (name, bytes): readonly [string, Snapshot] => [name, decoding(() => snapshotFromWire(wire.Snapshot.decode(bytes)))]),
+      staged: await this.#staged(),
     }
   }
 
@@ -103,21 +106,41 @@ export class VoterDisk {
       case 'voter': this.#put(operations, 'v', encodeRecord(change.record)); return
       case 'chain': this.#put(operations, 'c', encodeChain(change.records)); return
       case 'staged':
-        if (change.snapshot === undefined) this.#delete(operations, `g:${change.hash}`)
-        else this.#put(operations, `g:${change.hash}`, wire.Snapshot.encode(snapshotToWire(change.snapshot)))
+        if (change.snapshot === undefined) await this.#deleteAll(operations, `g:${change.hash}/`, `g:${change.hash}0`)
+        else {
+          const bytes = wire.Snapshot.encode(snapshotToWire(change.snapshot))
+          for (let piece = 0; piece * pieceBytes < bytes.length || piece === 0; piece++) {
+            this.#put(operations, `g:${change.hash}/${String(piece).padStart(6, '0')}`, bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes))
+          }
+        }
         return
       case 'replace': await this.#replace(operations, change.snapshot)
     }
   }
 
   async #replace(operations: Map<string, WriteOperation>, snapshot: Snapshot): Promise<void> {
-    for (const prefix of ['r:', 's:', 'x:']) {
-      for (const name of operations.keys()) if (name.startsWith(prefix)) operations.delete(name)
-      for await (const [one] of this.#store.entries(range(prefix))) this.#delete(operations, decoder.decode(one))
-    }
+    for (const prefix of ['r:', 's:', 'x:']) await this.#deleteAll(operations, prefix, `${prefix.slice(0, -1)};`)
     for (const [scope, accepted] of snapshot.registers) this.#put(operations, `r:${scope}`, encodeRegister({ promised: accepted.ballot, accepted }))
     for (const [store, record] of snapshot.sessions) this.#put(operations, `s:${store}`, encodeSession(record))
     for (const record of snapshot.revocations) this.#put(operations, `x:${revocationKey(record.revocation)}`, encodeRevocation(record))
+  }
+
+  /** All keys from `prefix` to below `end`, on disk or on their way there in this very batch. */
+  async #deleteAll(operations: Map<string, WriteOperation>, prefix: string, end: string): Promise<void> {
+    for (const name of operations.keys()) if (name.startsWith(prefix)) operations.delete(name)
+    for await (const [one] of this.#store.entries({ gte: key(prefix), lt: key(end) })) this.#delete(operations, decoder.decode(one))
+  }
+
+  /** The pieces of each come in their order. */
+  async #staged(): Promise<(readonly [string, Snapshot])[]> {
+    const pieces = new Map<string, Uint8Array[]>()
+    for await (const [one, bytes] of this.#store.entries(range('g:'))) {
+      const hash = decoder.decode(one).slice(2).split('/')[0] ?? ''
+      const found = pieces.get(hash)
+      if (found === undefined) pieces.set(hash, [bytes])
+      else found.push(bytes)
+    }
+    return [...pieces].map(([hash, parts]) => [hash, decoding(() => snapshotFromWire(wire.Snapshot.decode(Buffer.concat(parts))))])
   }
 
   #put(operations: Map<string, WriteOperation>, name: string, value: Uint8Array): void {

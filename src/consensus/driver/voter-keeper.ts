@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock, Log, NodeId, Random } from '../../base/index.js'
 import { messageOf } from '../../base/index.js'
+import type { ConfigRecord } from '../config.js'
 import { voterCounts, voterTarget } from '../quorum.js'
 import { ConsensusError } from '../types.js'
 import type { VoterId } from '../types.js'
@@ -23,6 +24,11 @@ export interface VoterKeeperInit {
   readonly everyMs?: number
   /** How long a voter may be silent before it is replaced. 10 min: a reboot or an update is no reason. */
   readonly graceMs?: number
+  /**
+   * With so many registers, more than half of them free, the free ones are dropped. 4,000: some 1 MB, copied within half
+   * a second, long before copying would take longer than a change of voters may.
+   */
+  readonly crowdedAt?: number
 }
 
 export interface VoterList {
@@ -33,6 +39,9 @@ export interface VoterList {
   readonly fixed: number | undefined
   readonly voters: readonly { readonly peerId: NodeId; readonly region: string; readonly up: boolean }[]
 }
+
+/** It stops everybody for as long as a change of voters does; and if it was given up, the reason may pass. */
+const compactEveryMs = 600_000
 
 /** The register that holds what `voters set` was told: decimal text; empty for "choose yourselves". */
 const settingScope = 'mesh:voters'
@@ -45,10 +54,11 @@ const settingScope = 'mesh:voters'
 export class VoterKeeper {
   readonly #components: VoterKeeperComponents
   readonly #init: Required<VoterKeeperInit>
+  #compactAgainMs = -Infinity
 
   constructor(components: VoterKeeperComponents, init: VoterKeeperInit) {
     this.#components = components
-    this.#init = { everyMs: 15_000, graceMs: 600_000, ...init }
+    this.#init = { everyMs: 15_000, graceMs: 600_000, crowdedAt: 4000, ...init }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -71,6 +81,7 @@ export class VoterKeeper {
     const config = consensus.config
     if (config === undefined || consensus.session === undefined || consensus.isReconfiguring) return false
     const candidates = this.#components.candidates()
+    if (this.#isCrowded(config, candidates)) return this.#compact(config, signal)
     if (!this.#isMyTurn(config.number, candidates)) return false
     const current = config.members.map(({ node }) => node)
     const planned = planVoters(current, candidates, { target: await this.#fixed(signal), graceMs: this.#init.graceMs })
@@ -78,6 +89,25 @@ export class VoterKeeper {
     if (wanted === undefined) return false
     log.info('changing the voters', { from: current, to: wanted })
     await consensus.reconfigure(wanted, signal === undefined ? {} : { signal })
+    return true
+  }
+
+  /** Only voters can tell, so the turn goes round among them. */
+  #isCrowded(config: ConfigRecord, candidates: readonly VoterCandidate[]): boolean {
+    const { consensus, clock } = this.#components
+    const { crowdedAt, self } = this.#init
+    if (consensus.votesIn !== config.number || consensus.registers < crowdedAt || clock.monotonicMs() < this.#compactAgainMs) return false
+    const members = new Set(config.members.map(({ node }) => node))
+    if (!members.has(self) || !this.#isMyTurn(config.number, candidates.filter(({ node }) => members.has(node)))) return false
+    return consensus.countFree() * 2 > consensus.registers
+  }
+
+  /** Released scopes leave a register each. A change to the same voters drops them, and tokens go on above the highest dropped. */
+  async #compact(config: ConfigRecord, signal: AbortSignal | undefined): Promise<boolean> {
+    const { consensus, log, clock } = this.#components
+    this.#compactAgainMs = clock.monotonicMs() + compactEveryMs
+    log.info('dropping free registers', { registers: consensus.registers })
+    await consensus.reconfigure(config.members.map(({ node }) => node), { ...(signal === undefined ? {} : { signal }), mayDrop: () => true })
     return true
   }
 

@@ -40,6 +40,9 @@ export type ReconfigureEnd =
   | { readonly kind: 'active'; readonly config: number }
   | { readonly kind: 'given-up'; readonly why: 'unreachable' | 'too-slow' | 'sealed' | 'cancelled' | 'timeout'; readonly sealed: boolean }
 
+/** What encoding, hashing, sending and syncing a register costs, in all, on machines of today (see `bench -- leases`). */
+export const copyMs = (registers: number): number => registers * 0.1
+
 /** Tries of the phases after sealing. Others finish what is left, so this need not be for ever. */
 const phaseTriesMax = 24
 
@@ -50,6 +53,10 @@ export class Reconfiguration {
   #asked: Asked[] = []
   #timer: Appointment | undefined
   #tries = 0
+  /** As many as anybody has told of: how long a copy of them may take. */
+  #registers = 0
+  /** Who has the snapshot already. */
+  readonly #staged = new Set<string>()
   #sealed = false
   #activating = false
   #over = false
@@ -83,20 +90,19 @@ export class Reconfiguration {
     const targets = [...new Set([...this.#from.members.map((member) => member.node), ...nodes])].map((node) => ({ node, incarnation: '' }))
     const found = new Map<string, VoterId>()
     let current = 0
-    let registers = 0
     const majority = majorityOf(this.#from.members.length)
     const judge = (): void => {
       if (current < majority || !nodes.every((node) => found.has(node))) return
       // A probe is one round trip; sealing, reading, the decree's two, staging and activating are six and the copies.
       const slowest = context.now.hrtimeMs - started
-      if (slowest * 6 + this.#init.copyMs(registers) > budgetMs) this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
+      if (slowest * 6 + this.#init.copyMs(this.#registers) > budgetMs) this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
       else this.#seal(nodes.flatMap((node) => found.get(node) ?? []))
     }
     this.#phase(targets, { kind: 'probe' }, (voter, reply) => {
       if (reply.kind !== 'probed' || found.has(voter.node)) return
       found.set(voter.node, voter)
       if (this.#from.members.some((member) => sameVoter(member, voter))) current++
-      registers = Math.max(registers, reply.registers)
+      this.#registers = Math.max(this.#registers, reply.registers)
       judge()
     })
     this.#timer = context.after(budgetMs / 2, () => {
@@ -118,6 +124,7 @@ export class Reconfiguration {
   #read(members: readonly VoterId[]): void {
     this.#gather({ kind: 'snapshot' }, (reply) => (reply.kind === 'snapshot' ? reply.snapshot : undefined), (parts) => {
       const snapshot = mergeSnapshots(parts, this.#init.mayDrop)
+      this.#registers = Math.max(this.#registers, ...parts.map((part) => part.registers.length))
       this.#prepare({ members, hash: this.#init.hashOf(snapshot) }, snapshot)
     }, () => {
       this.#later(() => {
@@ -158,7 +165,13 @@ export class Reconfiguration {
   }
 
   #stage(ballot: Ballot, decree: Decree, snapshot: Snapshot): void {
-    this.#gather({ kind: 'stage', hash: decree.hash, snapshot }, (reply) => (reply.kind === 'done' ? true : undefined), () => {
+    this.#staged.clear()
+    const staged = (reply: ReplyBody, voter: VoterId): true | undefined => {
+      if (reply.kind !== 'done') return undefined
+      this.#staged.add(storeKey(voter))
+      return true
+    }
+    this.#gather({ kind: 'stage', hash: decree.hash, snapshot }, staged, () => {
       this.#accept(ballot, decree, snapshot)
     }, () => {
       this.#later(() => {
@@ -189,10 +202,12 @@ export class Reconfiguration {
     // The old voters that are left out learn that they are; their staged copies stay, for members that come late.
     const body = (voter: VoterId): RequestBody => {
       const known = { kind: 'activate', chain } as const
-      return old.some((other) => sameVoter(other, voter)) ? known : { ...known, snapshot }
+      return old.some((other) => sameVoter(other, voter)) || this.#staged.has(storeKey(voter)) ? known : { ...known, snapshot }
     }
     const attempt = (): void => {
       this.#phase([...record.members, ...old], body, (voter, reply) => {
+        // It had the snapshot and has it no more: the next attempt brings it along.
+        if (reply.kind === 'refused') this.#staged.delete(storeKey(voter))
         if (reply.kind !== 'activated' || reply.config < record.number) return
         active.add(storeKey(voter))
         if (active.size >= majorityOf(record.members.length)) this.#end({ kind: 'active', config: record.number })
@@ -231,8 +246,10 @@ export class Reconfiguration {
     this.#timer = this.#context.after(random.float() * timing.backoffMs * 2 ** Math.min(this.#tries, 8), run)
   }
 
+  /** Waits longer with every try, as far as there is something to copy: a slow link must not be sent the same ever again. */
   #retry(run: () => void): void {
-    this.#timer = this.#context.after(this.#context.timing.tryMs, () => {
+    const copyingMs = this.#init.copyMs(this.#registers) * 2 ** Math.min(this.#tries, 6)
+    this.#timer = this.#context.after(this.#context.timing.tryMs + copyingMs, () => {
       if (++this.#tries > phaseTriesMax) this.#end({ kind: 'given-up', why: 'timeout', sealed: this.#sealed })
       else run()
     })

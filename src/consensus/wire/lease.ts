@@ -15,6 +15,7 @@ export interface Frame {
   requests: Request[]
   replies: Reply[]
   peers: Peer[]
+  parcel?: Parcel
 }
 
 export namespace Frame {
@@ -46,6 +47,11 @@ export namespace Frame {
             w.uint32(26)
             Peer.codec().encode(value, w)
           }
+        }
+
+        if (obj.parcel != null) {
+          w.uint32(34)
+          Parcel.codec().encode(obj.parcel, w)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -94,6 +100,12 @@ export namespace Frame {
               }))
               break
             }
+            case 4: {
+              obj.parcel = Parcel.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.parcel ?? {}
+              })
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -114,6 +126,88 @@ export namespace Frame {
 
   export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Frame>): Frame => {
     return decodeMessage(buf, Frame.codec(), opts)
+  }
+}
+
+export interface Parcel {
+  id: Uint8Array
+  bytes: number
+  hash: Uint8Array
+}
+
+export namespace Parcel {
+  let _codec: Codec<Parcel>
+
+  export const codec = (): Codec<Parcel> => {
+    if (_codec == null) {
+      _codec = message<Parcel>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.id != null && obj.id.byteLength > 0)) {
+          w.uint32(10)
+          w.bytes(obj.id)
+        }
+
+        if ((obj.bytes != null && obj.bytes !== 0)) {
+          w.uint32(16)
+          w.uint32(obj.bytes)
+        }
+
+        if ((obj.hash != null && obj.hash.byteLength > 0)) {
+          w.uint32(26)
+          w.bytes(obj.hash)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          id: uint8ArrayAlloc(0),
+          bytes: 0,
+          hash: uint8ArrayAlloc(0)
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.id = reader.bytes()
+              break
+            }
+            case 2: {
+              obj.bytes = reader.uint32()
+              break
+            }
+            case 3: {
+              obj.hash = reader.bytes()
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<Parcel>): Uint8Array => {
+    return encodeMessage(obj, Parcel.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Parcel>): Parcel => {
+    return decodeMessage(buf, Parcel.codec(), opts)
   }
 }
 

@@ -82,6 +82,16 @@ export class Metrics {
       const total = new Counter({ name: 'mesh_node_lease_events_total', help: 'What happened to leases at this node.', labelNames: ['event'], registers: [registry] })
       for (const [event, value] of Object.entries(counts)) total.inc({ event }, value)
     }
+    if (figures.volumes !== undefined) {
+      const { exports, connections, counters } = figures.volumes
+      gauge('volume_exports', 'Volumes that clients can reach here over NBD.', exports)
+      gauge('volume_connections', 'NBD connections.', connections)
+      for (const [name, value] of Object.entries(counters)) {
+        // What is counted is named by the data path: `bytesWritten` is mesh_node_volume_bytes_written_total.
+        const text = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+        new Counter({ name: `mesh_node_volume_${text}_total`, help: 'Counted by the data path of volumes since the node started.', registers: [registry] }).inc(value)
+      }
+    }
     gauge('provide_lag_seconds', 'How late the oldest due provider record is.', figures.provideLagSeconds)
     const { replication } = figures
     gauge('blobs_under_replicated', 'Blobs held here that have fewer copies than wanted.', replication.underReplicated)

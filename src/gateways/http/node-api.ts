@@ -1,5 +1,6 @@
 import type {
-  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo,
+  CreateVolume, ExportVolume, VolumeDetails, VolumeExport, VolumeHeat, VolumeInfo, VolumeLeaseInfo,
+  AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   ActionPlan, DoctorCheck, DrainResult, EvictionResult, FileInfo, FolderEntry, InviteInfo, ListEntry, MemberInfo, NodeEvent, NodeState,
   NodeStatus, Peer, PlacementInfo, Priority, PutFolderResult, PutOptions, PutResult, QuotaChange, QuotaInfo, VerifyResult,
 } from '../../client/index.js'
@@ -25,6 +26,8 @@ export interface NodeFiles {
   stat(target: string, options: Signalled): Promise<FileInfo>
   list(path: string, options: { recursive: boolean }): AsyncIterable<ListEntry>
   pins(): AsyncIterable<ListEntry>
+  /** By CID, at this node alone: fetches what is not here, and keeps it though no file refers to it. */
+  pinContent(cid: string, pinned: boolean, options: Signalled): Promise<{ changed: number }>
   remove(path: string, options: { recursive: boolean }): Promise<{ removed: number }>
   move(from: string, to: string): Promise<{ moved: number }>
   update(path: string, change: { priority?: Priority; replicas?: number; pinned?: boolean }): Promise<{ changed: number }>
@@ -39,6 +42,7 @@ export interface NodeLeases {
   steal(scope: string, options: AcquireLease & Signalled): Promise<LeaseInfo>
   /** `leaseId`: whole, or a beginning that only one lease has. */
   renew(leaseId: string, ttlMs: number | undefined, options: Signalled): Promise<LeaseInfo>
+  upgrade(leaseId: string, options: Signalled): Promise<LeaseInfo>
   release(leaseId: string, options: Signalled): Promise<LeaseInfo>
   get(leaseId: string, options: Signalled): Promise<LeaseInfo>
   list(filter: { scope?: string; agent?: string }, options: Signalled): Promise<LeaseInfo[]>
@@ -48,14 +52,41 @@ export interface NodeLeases {
   settings(options: Signalled): Promise<LeaseSettings>
   setSettings(changes: Readonly<Record<string, unknown>>, options: Signalled): Promise<LeaseSettings>
   voters(options: Signalled): Promise<VotersInfo>
+  recoverVoters(options: { force: boolean } & Signalled): Promise<VotersRecovered>
   setVoters(wanted: { target: number | null } | { voters: readonly string[] }, options: Signalled): Promise<VotersInfo>
+}
+
+/** An export that lasts as long as whoever asked for it. */
+export interface HeldExport {
+  state(): VolumeExport
+  /** Calls back when `state` would answer something else. */
+  onChange(listener: () => void): () => void
+  /** Aborts when the node ends it; the reason says why. */
+  readonly ended: AbortSignal
+  close(): Promise<void>
+}
+
+/** Virtual disks. */
+export interface NodeVolumes {
+  create(name: string, volume: CreateVolume, options: Signalled): Promise<VolumeInfo>
+  list(options: Signalled): Promise<VolumeInfo[]>
+  stat(name: string, options: Signalled): Promise<VolumeDetails>
+  resize(name: string, sizeBytes: number, options: Signalled): Promise<VolumeInfo>
+  remove(name: string, options: Signalled): Promise<void>
+  leases(name: string, options: Signalled): Promise<VolumeLeaseInfo[]>
+  heat(name: string, options: Signalled): Promise<VolumeHeat[]>
+  /** Until `unexport`. */
+  exportDetached(name: string, wish: ExportVolume, options: Signalled): Promise<VolumeExport>
+  /** Until `close`. */
+  exportHeld(name: string, wish: ExportVolume, options: Signalled): Promise<HeldExport>
+  unexport(name: string, exportId: string | undefined): Promise<{ ended: number }>
 }
 
 /** What is given to the mesh, and where copies are. */
 export interface NodeContribution {
   explain(target: string): Promise<PlacementInfo>
   quota(): Promise<QuotaInfo>
-  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean }>
+  setQuota(change: QuotaChange): Promise<QuotaInfo & { persisted: boolean; overriddenBy: string[] }>
   evict(options: { bytes: number; dryRun: boolean } & Signalled): Promise<EvictionResult>
   rebalance(options: { dryRun: boolean }): Promise<ActionPlan>
   pause(): void
@@ -91,6 +122,8 @@ export interface NodeFigures {
   }
   uptimeSeconds: number
   ready: boolean
+  /** Counters of the volumes' data path, by name in camelCase; each becomes a metric of its own. */
+  volumes?: { exports: number; connections: number; counters: Readonly<Record<string, number>> }
   leases?: { held: number; acquired: number; waits: number; conflicts: number; timeouts: number; renewals: number; expired: number; revoked: number; released: number; handedOver: number; contended: number; noQuorum: number }
 }
 
@@ -99,6 +132,7 @@ export interface NodeApi {
   readonly files: NodeFiles
   readonly leases: NodeLeases
   readonly contribution: NodeContribution
+  readonly volumes: NodeVolumes
   state(): NodeState
   status(): Promise<NodeStatus>
   peers(): Promise<Peer[]>

@@ -15,6 +15,8 @@ const record = (properties: Record<string, JsonSchema>, required: readonly strin
 })
 const answer = (properties: Record<string, JsonSchema>): JsonSchema => ({ type: 'object', properties, required: Object.keys(properties) })
 
+const withOptional = (schema: JsonSchema, properties: Record<string, JsonSchema>): JsonSchema => ({ ...schema, properties: { ...(schema.properties as Record<string, JsonSchema>), ...properties } })
+
 export const prioritySchema: JsonSchema = { type: 'string', enum: ['critical', 'high', 'normal', 'low', 'expendable'] }
 /** More copies than this of one file is a typing error in any mesh we can imagine. */
 export const replicasMax = 1000
@@ -30,6 +32,9 @@ const name: JsonSchema = { type: 'string', minLength: 1, maxLength: textBytesMax
 const bytes: JsonSchema = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER }
 
 const flagText: JsonSchema = { type: 'string', enum: ['true', 'false'] }
+
+const durability: JsonSchema = { type: 'string', enum: ['flush', 'writethrough'] }
+const volumePolicy: JsonSchema = { type: 'string', enum: ['adaptive', 'basic'] }
 
 export const bodies = {
   invite: record({ expiresMs: { type: 'integer', minimum: 1000, maximum: expiresMsMax } }, ['expiresMs']),
@@ -47,10 +52,15 @@ export const bodies = {
   // Which there are, and within what limits, is said by whoever keeps them.
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] }, minProperties: 1, maxProperties: 64 },
   voters: { ...record({ target: { type: ['integer', 'null'] }, voters: { ...listOf(name), minItems: 1, maxItems: 5 } }), minProperties: 1, maxProperties: 1 },
+  recoverVoters: record({ force: flag }, ['force']),
   quota: { ...record({ maxBytes: bytes, reservedBytes: bytes, minFreeDiskBytes: bytes, shareExcess: flag }), minProperties: 1 },
   evict: record({ bytes, dryRun: flag }, ['bytes']),
   rebalance: record({ dryRun: flag }),
   forget: record({ peerId: name }, ['peerId']),
+  volume: record({ name, sizeBytes: { type: 'number' }, durability, replicas: { type: 'integer' }, policy: volumePolicy }, ['name', 'sizeBytes']),
+  // Which sizes there may be is said by whoever keeps volumes.
+  volumeResize: record({ sizeBytes: { type: 'number' } }, ['sizeBytes']),
+  volumeExport: record({ unix: name, tcp: name, readOnly: flag, staleReads: flag, detached: flag }, ['detached']),
 } satisfies Record<string, JsonSchema>
 
 export const queries = {
@@ -105,7 +115,28 @@ const lease = {
   }),
 }
 
+const volumeExport = answer({
+  exportId: text, volume: text, uri: text, unix: orNull(text), tcp: orNull(text), readOnly: flag, staleReads: flag, detached: flag, connections: count, ready: flag,
+})
+const volumeFields = {
+  name: text, id: text, sizeBytes: count, blockSize: count, segments: count, durability, replicas: count, policy: volumePolicy, usedBytes: count, exports: listOf(volumeExport),
+} satisfies Record<string, JsonSchema>
+
 export const answers = {
+  volume: answer(volumeFields),
+  volumes: listOf(answer(volumeFields)),
+  volumeDetails: answer({ ...volumeFields, openOn: listOf(answer({ peerId: text, name: text })) }),
+  volumeExport,
+  volumeLeases: listOf(answer({ start: count, blocks: count, holder: text, region: text, token: count })),
+  volumeHeat: listOf(withOptional(answer({
+    start: count, blocks: count, writes: { type: 'number' }, reads: { type: 'number' }, lastWrite: orNull(moment),
+    regions: { type: 'object', additionalProperties: answer({ writes: { type: 'number' }, latencyMs: { type: 'number' } }) },
+  }), {
+    decision: orNull(answer({
+      at: moment, type: { type: 'string', enum: ['stay', 'move'] }, reason: orNull(text), to: orNull(text), explanation: text, figures: { type: 'object', additionalProperties: true },
+    })),
+  })),
+  ended: answer({ ended: count }),
   lease,
   leases: listOf(lease),
   leaseLocked: answer({ scope: text, locked: flag, lease: orNull(lease) }),
@@ -113,6 +144,7 @@ export const answers = {
   released: answer({ released: count }),
   leaseSettings: { type: 'object', additionalProperties: { type: ['number', 'boolean'] } },
   voters: answer({ epoch: count, target: count, voters: listOf(answer({ peerId: text, name: text, region: text, up: flag })) }),
+  votersRecovered: answer({ epoch: count, lost: listOf(text), reached: listOf(text), floor: count }),
   status: answer({
     peerId: text, meshId: text, name: text, region: text, segment: text, addresses: listOf(text), apiUrl: orNull(text), peers: count,
     state: { type: 'string', enum: ['ready', 'starting', 'stopping', 'degraded'] }, problems: listOf(text), storage, blobs: count,
@@ -139,7 +171,7 @@ export const answers = {
   changed: answer({ changed: count }),
   done: answer({ ok: flag }),
   quota: answer(quotaFields),
-  quotaSet: answer({ ...quotaFields, persisted: flag }),
+  quotaSet: answer({ ...quotaFields, persisted: flag, overriddenBy: listOf(text) }),
   plan: answer({ actions, bytes: count }),
   evicted: answer({
     actions, bytes: count, dryRun: flag, freedBytes: count, shortBytes: count, refused: count, kept: { type: 'object', additionalProperties: count },

@@ -15,6 +15,7 @@ import { folderRoutes } from './routes/folders.js'
 import { leaseRoutes } from './routes/leases.js'
 import { contributionRoutes } from './routes/contribution.js'
 import { nodeRoutes } from './routes/node.js'
+import { volumeRoutes } from './routes/volumes.js'
 import { webRoutes } from './routes/web.js'
 import { answers, bodies, queries } from './schemas.js'
 import { Tickets } from './tickets.js'
@@ -153,6 +154,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
   webRoutes(server)
   nodeRoutes(server, node)
   leaseRoutes(server, node)
+  volumeRoutes(server, { volumes: node.volumes, clock, closing: closing.signal })
   contentRoutes(server, node)
   contributionRoutes(server, node.contribution)
   eventRoutes(server, { node, clock, closing: closing.signal })

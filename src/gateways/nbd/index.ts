@@ -10,6 +10,6 @@
  * await server.stop()
  */
 export { NbdServer } from './server.js'
-export type { NbdAddress, NbdServerComponents, NbdServerInit } from './server.js'
+export type { DeviceSource, NbdAddress, NbdServerComponents, NbdServerInit } from './server.js'
 export { negotiate, payloadBytesMax } from './negotiation.js'
 export type { Exports } from './negotiation.js'

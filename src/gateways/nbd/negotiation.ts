@@ -11,7 +11,7 @@ export interface Exports {
   /** Names that LIST shows. */
   names(): string[]
   /** Opens the export; undefined if there is none of that name. `''` is the default export: the only one, if it is. */
-  find(name: string): { name: string; device: BlockDevice } | undefined
+  find(name: string): Promise<{ name: string; device: BlockDevice } | undefined>
 }
 
 export interface Negotiated {
@@ -59,7 +59,7 @@ export async function negotiate(reader: ByteReader, send: (bytes: Buffer) => voi
     if (data === undefined) return undefined
     switch (chosen) {
       case option.exportName: {
-        const found = exports.find(data.toString('utf8'))
+        const found = await exports.find(data.toString('utf8'))
         // This option has no error reply: closing is what the protocol asks for.
         if (found === undefined) return undefined
         const answer = Buffer.alloc(noZeroes ? 10 : 134)
@@ -92,7 +92,7 @@ export async function negotiate(reader: ByteReader, send: (bytes: Buffer) => voi
           send(optionReply(chosen, reply.invalid))
           break
         }
-        const found = exports.find(asked.name)
+        const found = await exports.find(asked.name)
         if (found === undefined) {
           send(optionReply(chosen, reply.unknown, Buffer.from(`no volume of the name "${asked.name.slice(0, 255)}" is exported here`)))
           break
@@ -109,7 +109,7 @@ export async function negotiate(reader: ByteReader, send: (bytes: Buffer) => voi
           send(optionReply(chosen, reply.invalid))
           break
         }
-        const found = exports.find(asked.name)
+        const found = await exports.find(asked.name)
         if (found === undefined) {
           send(optionReply(chosen, reply.unknown))
           break

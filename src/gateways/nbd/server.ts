@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { chmod, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { CommonError, codeOf, messageOf, silentLog } from '../../base/index.js'
 import type { Clock, Log } from '../../base/index.js'
 import type { BlockDevice } from '../../volumes/index.js'
@@ -27,6 +27,9 @@ export interface NbdServerInit extends Partial<TransmissionInit> {
 /** Where a listener listens: a TCP address (port 0: any), or the path of a Unix socket. */
 export type NbdAddress = { host: string; port: number } | { path: string }
 
+/** What a new connection to an export uses. Rejects while there is nothing: the client is told that there is no such export. */
+export type DeviceSource = () => Promise<BlockDevice>
+
 const defaults = { inFlightMax: 128, inFlightBytesMax: 64 * 1024 * 1024, connectionsMax: 256, negotiationMs: 10_000, stopMs: 10_000 }
 
 /** An NBD server with any number of exports and listeners; every export can be reached through every listener. */
@@ -34,7 +37,7 @@ export class NbdServer implements Exports {
   readonly #clock: Clock
   readonly #log: Log
   readonly #init: typeof defaults
-  readonly #devices = new Map<string, BlockDevice>()
+  readonly #devices = new Map<string, DeviceSource>()
   readonly #listeners = new Map<string, Server>()
   readonly #connections = new Map<Socket, { name: string | undefined; stop: () => void }>()
   #stopping = false
@@ -49,11 +52,17 @@ export class NbdServer implements Exports {
     return [...this.#devices.keys()]
   }
 
-  find(name: string): { name: string; device: BlockDevice } | undefined {
+  async find(name: string): Promise<{ name: string; device: BlockDevice } | undefined> {
     // The empty name is the default export: it means something only while there is no choice.
     const known = name === '' && this.#devices.size === 1 ? [...this.#devices.keys()][0] : name
-    const device = known === undefined ? undefined : this.#devices.get(known)
-    return device === undefined || known === undefined ? undefined : { name: known, device }
+    const source = known === undefined ? undefined : this.#devices.get(known)
+    if (source === undefined || known === undefined) return undefined
+    try {
+      return { name: known, device: await source() }
+    } catch (error) {
+      this.#log.warn('an export cannot be used now', { export: known, reason: messageOf(error) })
+      return undefined
+    }
   }
 
   /** Connections that use the export now. */
@@ -61,8 +70,9 @@ export class NbdServer implements Exports {
     return [...this.#connections.values()].filter((connection) => connection.name === name).length
   }
 
-  add(name: string, device: BlockDevice): void {
-    this.#devices.set(name, device)
+  /** `device`: itself, or how each new connection gets at it. */
+  add(name: string, device: BlockDevice | DeviceSource): void {
+    this.#devices.set(name, typeof device === 'function' ? device : async () => device)
   }
 
   /** New connections do not find it; those that use it are closed when what runs has been answered. */
@@ -88,12 +98,17 @@ export class NbdServer implements Exports {
         const why = codeOf(error) === 'EADDRINUSE' ? 'something else listens there' : error.message
         reject(new CommonError('UNAVAILABLE', `NBD cannot listen on ${text}: ${why}`, { address: text }, { cause: error }))
       })
-      if ('path' in address) server.listen(address.path, resolve)
-      else server.listen(address.port, address.host, resolve)
+      if ('path' in address) {
+        // The disk is its owner's: from its first moment on, others on this machine cannot open the socket.
+        const umask = process.umask(0o177)
+        try {
+          server.listen(address.path, resolve)
+        } finally {
+          process.umask(umask)
+        }
+      } else server.listen(address.port, address.host, resolve)
     })
     if ('path' in address) {
-      // The disk is its owner's: others on this machine must not open the socket.
-      await chmod(address.path, 0o600)
       const uri = `nbd+unix:///?socket=${address.path}`
       this.#listeners.set(uri, server)
       return { uri, port: undefined }

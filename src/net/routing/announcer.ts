@@ -161,14 +161,18 @@ export class Announcer {
       this.#wake = undefined
       return
     }
-    // Not a listener on `signal`: it may have aborted while the schedule was read, and would never call one.
-    const awake = new AbortController()
+    const controller = new AbortController()
+    const onAbort = (): void => controller.abort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    // It may have aborted while the schedule was read, and calls no listener twice.
+    if (signal.aborted) onAbort()
     // An hour at most: wall clocks are set, and due times are in wall time.
     const ms = Math.min(3_600_000, ...waits.map((wait) => Math.max(10, wait)))
     try {
-      await Promise.race([notified, clock.sleep(ms, AbortSignal.any([signal, awake.signal])).catch(() => undefined)])
+      await Promise.race([notified, clock.sleep(ms, controller.signal).catch(() => undefined)])
     } finally {
-      awake.abort()
+      signal.removeEventListener('abort', onAbort)
+      controller.abort()
       this.#wake = undefined
     }
   }

@@ -33,7 +33,6 @@ export async function* lateBy(source: Sending, clock: Clock, delayMs: () => numb
   const isReading = (): boolean => state === 'reading'
 
   const read = async (): Promise<void> => {
-    let lastMs = 0
     try {
       while (isReading()) {
         if (bytes >= bytesMax) {
@@ -42,9 +41,8 @@ export async function* lateBy(source: Sending, clock: Clock, delayMs: () => numb
         }
         const result = await iterator.next()
         if (result.done === true) break
-        // A delay that shrinks must not let a later chunk overtake.
-        lastMs = Math.max(lastMs, clock.monotonicMs() + delayMs())
-        underWay.push({ atMs: lastMs, chunk: result.value })
+        // One whose delay has shrunk meanwhile still waits for those before it: only the first of the queue leaves.
+        underWay.push({ atMs: clock.monotonicMs() + delayMs(), chunk: result.value })
         bytes += result.value.byteLength
         wakeWriter?.()
       }

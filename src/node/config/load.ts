@@ -89,6 +89,12 @@ export function fromText(name: SettingName, typed: string | readonly string[], o
   return value
 }
 
+/** Where a setting's value comes from that `config.toml` cannot change: a flag or a variable, as typed; undefined if none. */
+export function aheadOfFile(name: SettingName, origins: ReadonlyMap<SettingName, Origin>): string | undefined {
+  const origin = origins.get(name)
+  return origin === 'flag' ? `--${flagName(name)}` : origin === 'environment' ? environmentName(name) : undefined
+}
+
 function flagName(name: SettingName): string {
   const last = name.slice(name.lastIndexOf('.') + 1)
   return name === 'api.listen' ? 'api' : last.replaceAll('_', '-')

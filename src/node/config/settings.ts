@@ -43,6 +43,7 @@ export const settings = {
   'storage.replication.default_factor': setting(integer(1, 1000), 3, 'Copies of a file of normal priority, where the mesh has room.'),
   'storage.replication.high_priority_factor': setting(integer(1, 1000), 5, 'Copies of a critical file.'),
   'storage.replication.min_factor': setting(integer(1, 1000), 2, 'Copies below which nothing is evicted and repair is urgent.'),
+  'storage.replication.background_rate': setting(size, 128 * 2 ** 20, 'Bytes a second, at most, that this node copies in the background. Copies of new files and of what is in danger do not count.'),
   'storage.replication.grace': setting(duration, 24 * hourMs, 'How long a silent node counts as if it were coming back.'),
 
   'storage.placement.strategy': setting(choice('weighted', 'random'), 'weighted', 'How the nodes for a file are chosen.'),
@@ -77,6 +78,10 @@ export const settings = {
   'migration.migration_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long to rest after a move. Also known as lease_optimization.steal_cooldown_ms.'),
   'migration.max_concurrent_migrations': setting(integer(1, 100_000), 100, 'Moves at once.'),
   'migration.predictive_migration': setting(flag, true, 'Move data along with predicted leases.'),
+
+  'volumes.replicas': setting(integer(1, 16), 3, 'Copies of a new volume, where the mesh has as many nodes.'),
+  'volumes.nbd_listen': setting(hostPort, '127.0.0.1:10809', 'Where volumes are exported if nobody says: an address of this machine. Port 0 takes any free one.'),
+  'volumes.nbd_remote': setting(flag, false, 'Whether volumes may be exported to other machines. NBD has neither password nor encryption here: whoever reaches the port has the disk.'),
 
   'volumes.migration.adaptive_slow_writes': setting(steps, ['50:1', '10:2', '5:3', '2:5', '0:10'], 'One writer, policy adaptive: from FACTOR times slower than local on, a range moves after WRITES slow writes.'),
   'volumes.migration.basic_slow_writes': setting(steps, ['5:5', '0:10'], 'The same for policy basic, below 10 times; from 10 times on see migration.slow_write_threshold.'),
@@ -115,6 +120,7 @@ export const sections: Record<string, string> = {
   lease_optimization: 'When the right to write moves.',
   fairness: 'So that nobody waits for ever.',
   migration: 'When data follows.',
+  volumes: 'Virtual disks.',
   'volumes.migration': 'When ranges of volumes move: the finer points.',
   api: 'The API and the web page.',
   log: 'What it says while it runs.',

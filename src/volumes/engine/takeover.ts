@@ -216,7 +216,8 @@ export class Takeover {
     }
     for (const entry of mine) this.#offered = this.#offered.with(entry, undefined)
     await this.#holder.begin(token, session)
-    for (const entry of mine) components.policy.arrived(this.#id.volume, this.#id.segment, { start: entry.start, blocks: entry.blocks })
+    // Only what came by a hand-off rests: a first claim, or taking back what was ours, is no move.
+    if (isOffered) for (const entry of mine) components.policy.arrived(this.#id.volume, this.#id.segment, { start: entry.start, blocks: entry.blocks })
   }
 
   // ---- recovery -----------------------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import type { MigrationSettings } from './settings.js'
 import type { MigrationCounters, MigrationDecision, MigrationGovernor, MigrationNote, MigrationQuestion, MigrationView, StayReason } from './types.js'
 
 export interface GovernorComponents {
-  readonly heat: Pick<Heat, 'at' | 'rttMs' | 'forget'>
+  readonly heat: Pick<Heat, 'at' | 'unused' | 'rttMs' | 'forget'>
   readonly clock: Clock
   readonly log: Log
+  /** Hears of every move that was made or tried, when it is over. */
+  readonly told?: (note: MigrationNote, outcome: 'moved' | 'failed') => void
 }
 
 interface Move extends BlockRange {
@@ -40,6 +42,8 @@ const movesMax = 64
 const waitsMax = 64
 const notesPerVolumeMax = 32
 const volumesMax = 256
+/** So many accesses side by side, of which the last one asks, are a run. */
+const runAccesses = 4
 /** Stays that keep waiting what would be better served elsewhere. */
 const waiting: ReadonlySet<StayReason> = new Set(['HYSTERESIS', 'COOLDOWN', 'TOO_MANY_MOVES'])
 
@@ -70,7 +74,7 @@ export class Governor implements MigrationGovernor {
   decide(question: MigrationQuestion): MigrationDecision {
     this.#asked++
     const past = this.#past(question.volume, question.segment)
-    const range = this.#rangeOf(question)
+    const range = this.#rangeOf(question, past)
     const decision = past.going.size > 0 && [...past.going].some((move) => move.type === 'move' && overlap(move.range, range))
       ? ({ type: 'stay', reason: 'MOVING', explanation: 'it is on its way already', figures: {} } as const)
       : decideMigration(this.#view(question, range, past), this.#settings)
@@ -86,6 +90,7 @@ export class Governor implements MigrationGovernor {
     else this.#failed++
     // A failed one rests too: what failed now would fail again in a moment, and writers had to wait for it.
     this.#rest(past, move.range)
+    this.#components.told?.({ ...move.range, volume: question.volume, segment: question.segment, at: this.#components.clock.wallMs(), decision: move }, outcome)
   }
 
   arrived(volume: string, segment: number, range: BlockRange): void {
@@ -106,12 +111,23 @@ export class Governor implements MigrationGovernor {
     return [...(this.#notes.get(volume) ?? [])].reverse()
   }
 
-  /** The blocks with the same writers around the access, as far as they are held here; the access itself if nothing is known. */
-  #rangeOf(question: MigrationQuestion): BlockRange {
-    const { held } = question
-    const hot = this.#components.heat.at(question.volume, question.segment, question.start) ?? question
+  /**
+   * The blocks with the same writers around the access, as far as they are held here; the access itself if nothing is
+   * known. Of a run (many accesses, each where the one before ended) as many unused blocks ahead come along as lie behind,
+   * else every access would find itself at the holder's again, and cut the segment into pieces.
+   */
+  #rangeOf(question: MigrationQuestion, past: SegmentPast): BlockRange {
+    const { held, volume, segment } = question
+    const { heat } = this.#components
+    const hot = heat.at(volume, segment, question.start) ?? question
+    const hotEnd = hot.start + hot.blocks
+    // What went before is not seen here any more: there are local writes where it went.
+    let runStart = hot.start
+    for (const move of [...past.moves].sort((a, b) => b.start - a.start)) if (move.start + move.blocks === runStart) runStart = move.start
+    const isRun = question.start + question.blocks === hotEnd && hotEnd - runStart >= runAccesses * question.blocks
+    const ahead = isRun ? heat.unused(volume, segment, hotEnd, hotEnd - runStart) : 0
     const start = Math.max(hot.start, held.start)
-    const end = Math.min(hot.start + hot.blocks, held.start + held.blocks)
+    const end = Math.min(hotEnd + ahead, held.start + held.blocks)
     return end > start ? { start, blocks: end - start } : { start: question.start, blocks: question.blocks }
   }
 
@@ -147,7 +163,7 @@ export class Governor implements MigrationGovernor {
       this.#moving++
       past.lastReason = undefined
       this.#components.log.info('a range moves', { ...facts, to: decision.to.node })
-      this.#note(question, decision)
+      this.#note(question, range, decision)
       return
     }
     if (waiting.has(decision.reason)) {
@@ -159,12 +175,12 @@ export class Governor implements MigrationGovernor {
     if (decision.reason === past.lastReason) return
     past.lastReason = decision.reason
     this.#components.log.debug('a range stays', { ...facts, reason: decision.reason })
-    this.#note(question, decision)
+    this.#note(question, range, decision)
   }
 
-  #note(question: MigrationQuestion, decision: MigrationDecision): void {
+  #note(question: MigrationQuestion, range: BlockRange, decision: MigrationDecision): void {
     const notes = this.#notes.get(question.volume) ?? []
-    notes.push({ volume: question.volume, segment: question.segment, at: this.#components.clock.wallMs(), decision })
+    notes.push({ volume: question.volume, segment: question.segment, start: range.start, blocks: range.blocks, at: this.#components.clock.wallMs(), decision })
     if (notes.length > notesPerVolumeMax) notes.shift()
     this.#notes.delete(question.volume)
     this.#notes.set(question.volume, notes)

@@ -89,8 +89,8 @@ export interface MigrationCounters {
   readonly moving: number
 }
 
-/** A decision of the last few, for people. */
-export interface MigrationNote {
+/** A decision of the last few, for people, and the blocks that it was about. */
+export interface MigrationNote extends BlockRange {
   readonly volume: string
   readonly segment: number
   /** Unix ms. */

@@ -1,4 +1,4 @@
-import type { Clock, Connections, Log, Random, Rpc } from '../../base/index.js'
+import type { Clock, Connections, Log, NodeId, Random, Rpc } from '../../base/index.js'
 import { codeOf, messageOf } from '../../base/index.js'
 import type { SessionId } from '../../consensus/index.js'
 import type { OpenDevice, OpenOptions, VolumeEngine, VolumeIdentity } from '../engine-types.js'
@@ -57,6 +57,8 @@ export class VolumeService implements Volumes {
   readonly #lanes = new Map<string, Promise<unknown>>()
   readonly #missingSinceMs = new Map<string, number>()
   readonly #toClose = new Map<string, Held>()
+  /** One at a time, whoever asks. */
+  #listing: Promise<unknown> | undefined
   #reopen = false
   #wake: (() => void) | undefined
 
@@ -73,8 +75,12 @@ export class VolumeService implements Volumes {
     })
   }
 
-  /** Of a volume that somebody opened, listed or looked up here; undefined if nobody did yet. */
-  known(id: string): VolumeIdentity | undefined {
+  /** What a holder that did not open the volume itself goes by; may be a minute old. Undefined for a volume that is no more. */
+  async settingsOf(id: string, signal?: AbortSignal): Promise<VolumeIdentity | undefined> {
+    const known = this.#known.get(id)
+    if (known !== undefined) return known.record
+    this.#listing ??= this.list(signal).finally(() => { this.#listing = undefined })
+    await this.#listing
     return this.#known.get(id)?.record
   }
 
@@ -95,7 +101,7 @@ export class VolumeService implements Volumes {
   }
 
   /** Nodes whose sessions have it open, or had: the voters decide which of them are over only when it matters. */
-  async openOn(name: string, signal?: AbortSignal): Promise<string[]> {
+  async openOn(name: string, signal?: AbortSignal): Promise<NodeId[]> {
     return (await this.#components.registry.get(name, signal)).openings.map(({ node }) => node)
   }
 

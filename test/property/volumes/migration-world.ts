@@ -111,7 +111,7 @@ export class MigrationWorld {
   }
 
   /** One write; what it waited, ms, a hand-off that follows it included. */
-  write(writer: number, range = { start: 0, blocks: 8 }, bytes = 64 * 1024): MigrationDecision | undefined {
+  write(writer: number, range = { start: 0, blocks: 8 }, bytes = 64 * 1024, held = { start: 0, blocks: 16_384 }): MigrationDecision | undefined {
     const { place } = this.site(writer)
     const remote = writer !== this.holder
     const latencyMs = this.costMs(writer, this.holder)
@@ -123,7 +123,7 @@ export class MigrationWorld {
     const holder = this.site(this.holder)
     holder.heat.record(access)
     const question = {
-      volume, segment: 0, ...range, policy: this.#policy, holder: holder.place, asker: place, held: { start: 0, blocks: 16_384 }, bytesToMove: () => bytes,
+      volume, segment: 0, ...range, policy: this.#policy, holder: holder.place, asker: place, held, bytesToMove: () => bytes,
       others: this.sites.map((site) => site.place),
     }
     const decision = holder.governor.decide(question)

@@ -79,6 +79,24 @@ describe('migration: whole runs of the policy', function () {
     }
   })
 
+  it('a long run from afar takes few moves, and leaves alone what the holder uses', () => {
+    const world = new MigrationWorld({ rtts: pair(200) })
+    for (let i = 0; i < 50; i++) world.write(0, { start: 9000, blocks: 100 })
+    // The world has one holder for all blocks: what moved is kept here, and is always all that lies before.
+    const moved: { start: number; blocks: number }[] = []
+    let remote = 0
+    for (let start = 0; start < 8192; start += 16) {
+      if (moved.some((one) => one.start <= start && start < one.start + one.blocks)) continue
+      remote++
+      const decision = world.write(1, { start, blocks: 16 }, 0, { start, blocks: 16_384 - start })
+      world.holder = 0
+      if (decision?.type === 'move') moved.push(decision.range)
+    }
+    console.log(`      a run of 512 writes: ${String(remote)} of them slow, ${String(moved.length)} moves`)
+    assert.ok(remote <= 40 && moved.length <= 20)
+    assert.ok(moved.every((one) => one.start + one.blocks <= 9000))
+  })
+
   it('goes to a third place between the writers when that is better for all', async () => {
     // Two far ends and a middle: a — 200 — c, b in between at 60 each (as the crow does not fly).
     const world = new MigrationWorld({ rtts: [[0, 60, 200], [60, 0, 60], [200, 60, 0]] })

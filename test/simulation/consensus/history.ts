@@ -49,6 +49,41 @@ export class History {
     }
   }
 
+  /**
+   * This history with one lie in it, `count` times each of four kinds; which of them the checker did not notice. For
+   * histories in which it found nothing: that it says so must mean something.
+   */
+  undetectedLies(count: number, below: (limit: number) => number): string[] {
+    const undetected: string[] = []
+    const scopes = [...this.#scopes].map(([scope, { writes, reads }]) => {
+      const known = [...writes.values()].filter(({ beganMs, endedMs }) => beganMs !== Infinity && endedMs !== Infinity)
+      return { scope, writes: [...writes.values()], reads: reads.filter((read) => read.op !== ''), known: known.sort((a, b) => rank(a.version) - rank(b.version)) }
+    }).filter(({ known }) => known.length > 1)
+    for (let i = 0; i < count && scopes.length > 0; i++) {
+      const chosen = scopes[below(scopes.length)]
+      if (chosen === undefined) continue
+      const { scope, writes, reads, known } = chosen
+      const at = below(known.length - 1)
+      const [write, next] = [known[at], known[at + 1]]
+      if (write === undefined || next === undefined) continue
+      const lies: Record<string, [Write[], Read[]]> = {
+        'a value seen after the next one was acknowledged': [writes, [...reads, { ...write, beganMs: next.endedMs + 1, endedMs: next.endedMs + 2 }]],
+        'a value seen before anybody proposed it': [writes, [...reads, { ...write, beganMs: write.beganMs - 2, endedMs: write.beganMs - 1 }]],
+        'one token for two': [[...writes, { ...write, op: 'somebody else' }], reads],
+        'a write that took effect before the one it followed': [writes.map((one) => (one === next ? { ...one, beganMs: write.beganMs - 2, endedMs: write.beganMs - 1 } : one)), reads],
+      }
+      for (const [what, [lyingWrites, lyingReads]] of Object.entries(lies)) {
+        try {
+          checkLinearizable(scope, lyingWrites, lyingReads)
+          undetected.push(`${scope}, token ${String(write.version.token)}: ${what}`)
+        } catch {
+          // As it should be.
+        }
+      }
+    }
+    return undetected
+  }
+
   #of(scope: string): ScopeHistory {
     let history = this.#scopes.get(scope)
     if (history === undefined) this.#scopes.set(scope, (history = { writes: new Map(), reads: [] }))

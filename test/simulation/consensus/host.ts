@@ -201,6 +201,11 @@ export class Host {
     if (process === undefined) return
     this.inProcess(process, () => {
       const reply = process.voter.handle(request, this.readings)
+      const { chain } = process.voter
+      if ((chain[chain.length - 1]?.number ?? 0) > process.node.config.number) {
+        process.node.at(this.readings)
+        process.node.learn(chain)
+      }
       process.held.push({ reply, request, to: from, toStart: request.nonce.start })
       // What tells of nothing that is not on disk yet may leave at once.
       this.#release(process, new Synced(this.disk.sequence))

@@ -47,6 +47,8 @@ export interface Weather {
   readonly clones: boolean
   readonly reconfigures: boolean
   readonly wallJumps: boolean
+  /** How long the faults last, in virtual ms, sleeps not counted. */
+  readonly faultsMs: number
 }
 
 function weather(world: World): Weather {
@@ -68,11 +70,11 @@ function weather(world: World): Weather {
     clones: world.chance(0.08),
     reconfigures: world.chance(0.35),
     wallJumps: world.chance(0.3),
+    // Several times D_v.
+    faultsMs: 26_000,
   }
 }
 
-/** How long the faults last, in virtual ms, sleeps not counted: several times D_v. */
-const faultsMs = 26_000
 /** Within this after the last fault everybody must have held every scope once. Three turns of D_v, revocations and duels. */
 const progressMs = 90_000
 
@@ -86,7 +88,7 @@ export class Simulation implements HostHooks {
   readonly #clients = new Map<Process, Client>()
   readonly #checks: Checks
   readonly #store = new FencedStore()
-  readonly #history = new History()
+  readonly history = new History()
   readonly #scopes: string[]
   readonly #counters: ClientCounters = { granted: 0, writes: 0, handed: 0, stolen: 0, revoked: 0 }
   readonly #timing: Timing
@@ -94,7 +96,7 @@ export class Simulation implements HostHooks {
   /** Stores that will turn out to have lost memory at their next start. */
   readonly #lost = new Set<string>()
   #faulty = true
-  #faultsUntilMs = faultsMs
+  #faultsUntilMs: number
   /** While everybody sleeps nothing happens to anybody. */
   #quietUntilMs = 0
 
@@ -103,6 +105,7 @@ export class Simulation implements HostHooks {
     this.#seed = seed
     const world = (this.world = new World(seed))
     this.#weather = { ...weather(world), ...forced }
+    this.#faultsUntilMs = this.#weather.faultsMs
     this.#network = new Network(world, this.#weather)
     this.#timing = { ...timingDefaults, tryMs: world.pick([300, 1000]) }
     this.#scopes = Array.from({ length: this.#weather.scopes }, (_, i) => `s${i}`)
@@ -125,14 +128,14 @@ export class Simulation implements HostHooks {
       while (this.world.nowMs < this.#faultsUntilMs) this.world.run(this.#faultsUntilMs)
       this.#heal()
       this.#demandProgress()
-      this.#history.check(this.#checks.compacted)
+      this.history.check(this.#checks.compacted)
     } catch (error) {
       // Assertions in the production code are findings, too.
       violation = error instanceof Violation ? error : new Violation('assert', error instanceof Error ? error.stack ?? error.message : String(error))
     }
     return {
       seed: this.#seed, steps: this.world.steps, simulatedMs: this.world.nowMs,
-      operations: this.#history.operations, choices: this.#checks.choices, configs: this.#checks.newest.number,
+      operations: this.history.operations, choices: this.#checks.choices, configs: this.#checks.newest.number,
       counters: this.#counters, violation,
     }
   }
@@ -145,7 +148,7 @@ export class Simulation implements HostHooks {
 
   started(host: Host, process: Process): void {
     const client = new Client(
-      { world: this.world, network: this.#network, store: this.#store, history: this.#history, host, process, counters: this.#counters },
+      { world: this.world, network: this.#network, store: this.#store, history: this.history, host, process, counters: this.#counters },
       { scopes: this.#scopes, thinkMs: this.#weather.thinkMs, generosity: 0.7, clocksInBounds: () => this.#weather.clocksInBounds && this.#cloned.size === 0 },
     )
     this.#clients.set(process, client)
@@ -153,7 +156,7 @@ export class Simulation implements HostHooks {
   }
 
   asked(_host: Host, request: Parameters<HostHooks['asked']>[1]): void {
-    if (request.body.kind === 'accept') this.#history.proposed(request.body.value.op, this.world.nowMs)
+    if (request.body.kind === 'accept') this.history.proposed(request.body.value.op, this.world.nowMs)
   }
 
   synced(...args: Parameters<HostHooks['synced']>): void {
@@ -222,7 +225,7 @@ export class Simulation implements HostHooks {
     if (w.clones) faults.push(() => { this.#clone() })
     if (w.reconfigures) faults.push(() => { this.#reconfigure() }, () => { this.#reconfigure() })
     if (w.wallJumps) faults.push(() => { world.pick(this.#hosts).clocks.jumpWall(world.between(-86_400_000, 86_400_000)) })
-    if (w.suspends && world.nowMs < faultsMs && world.chance(0.02)) {
+    if (w.suspends && world.nowMs < this.#weather.faultsMs && world.chance(0.02)) {
       this.#nightfall()
       return
     }

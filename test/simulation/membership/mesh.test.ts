@@ -99,6 +99,35 @@ describe('membership: a mesh in simulated time', function () {
     assert.equal(mesh.verdicts.reject, 0)
   })
 
+  it('with a removed member goes who was a member by its word alone, also where it is connected', async () => {
+    const { mesh, world, nodes } = await meshOf(2)
+    const [founder, voucher] = nodes as [SimulatedNode, SimulatedNode]
+    await world.clock.advance(15_000)
+    const homes = [world.home(), world.home()]
+    for (const home of homes) await joinMesh(home, (await founder.service.invite({ expiresMs: hourMs, addresses: [voucher.address] })).token)
+    await founder.stop()
+    // One of them meets the voucher in time; the other comes when that one's invite is over, and has the voucher's word alone.
+    const early = await mesh.start(homes[0]!, 'early')
+    await world.clock.advance(20_000)
+    await early.stop()
+    const late = await mesh.start(homes[1]!, 'late')
+    await world.clock.advance(20_000)
+    await late.stop()
+    await world.clock.advance(2 * hourMs)
+    await early.start()
+    await late.start()
+    await world.clock.advance(20_000)
+    assert.ok(early.peers.has(late.id) && early.service.isMember(late.id))
+    await founder.service.remove(voucher.id)
+    const known = founder.service.roster.revocation(voucher.id)
+    assert.ok(known !== undefined)
+    await early.service.takeRevocation(known)
+    await world.clock.advance(1000)
+    assert.ok(!early.service.isMember(late.id))
+    assert.ok(!early.peers.has(late.id), 'cut, though its connection was good')
+    await Promise.all([voucher, early, late].map(async (node) => node.stop()))
+  })
+
   it('silence makes suspect and then gone, not before its time; a sign of life brings back', async () => {
     const { world, nodes } = await meshOf(4)
     await world.clock.advance(60_000)

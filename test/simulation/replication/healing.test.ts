@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Priority } from '../../../src/catalog/index.js'
+import { replicationDefaults } from '../../../src/replication/index.js'
 import { Mesh } from './mesh.js'
 
 const mib = 2 ** 20
@@ -24,6 +25,28 @@ describe('replication: a mesh over twins', function () {
     await mesh.clock.advance(60_000)
     for (const other of mesh.hosts) assert.equal((await mesh.clock.outcome(other.replication.replicasOf(path))).have, 3)
     assert.equal(mesh.copies(cid).length, 3)
+    await mesh.end()
+  })
+
+  it('copies all that a dead node had in one go, and not in portions, one a sweep', async () => {
+    // Ten plans' worth, with the ten seconds between sweeps that a node has whose grace is a day.
+    const mesh = new Mesh({ seed: 3, nodes: 2, maxBytes: 10_000 * mib, graceMs: 60_000, settings: {
+      sweepIntervalMs: 10_000,
+      rebalance: { ...replicationDefaults.rebalance, graceMs: 3_000, urgentAfterMs: 3_000, actionsMax: 20 },
+    } })
+    mesh.world.bytesPerSecond = 1e9
+    await mesh.clock.advance(20_000)
+    const [a, b] = [mesh.hosts[0]!, mesh.hosts[1]!]
+    const files = Array.from({ length: 200 }, () => mesh.put(a, { bytes: mib, replicas: 2 }))
+    const all = (copies: number) => (): boolean => files.every(({ cid }) => mesh.copies(cid).length >= copies)
+    await mesh.until(all(2), 5_000, 'second copies')
+    const c = mesh.add()
+    await mesh.clock.advance(30_000)
+    mesh.kill(b)
+    await mesh.until(() => c.disk.held.size > 0, 120_000, 'the first copy')
+    const started = mesh.clock.monotonicMs()
+    await mesh.until(() => c.disk.held.size >= files.length, 5_000, 'the last copy')
+    console.log(`      200 blobs, 20 to a plan, copied in ${String(Math.round(mesh.clock.monotonicMs() - started))} virtual ms`)
     await mesh.end()
   })
 

@@ -101,7 +101,7 @@ export interface BlobWorld {
   readonly sizes: Map<string, number>
   /** For files of several blobs. */
   readonly parts: Map<string, string[]>
-  readonly bytesPerSecond: number
+  bytesPerSecond: number
   /** Who says it has stored, and has not. */
   readonly liars: Set<NodeId>
 }

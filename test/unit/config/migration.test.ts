@@ -7,7 +7,7 @@ import type { NodeId } from '../../../src/base/index.js'
 import { defaultHeatSettings } from '../../../src/heat/index.js'
 import { ConfigError, loadConfig } from '../../../src/node/config/index.js'
 import type { Config } from '../../../src/node/config/index.js'
-import { heatSettings, migrationSettings } from '../../../src/node/migration-settings.js'
+import { heatSettings, migrationSettings, withDecisions } from '../../../src/node/migration-settings.js'
 import { testDelay } from '../../../src/node/test-delay.js'
 import { defaultMigrationSettings } from '../../../src/volumes/index.js'
 
@@ -40,6 +40,14 @@ describe('config: when ranges move, and long links for tests', () => {
     assert.equal(settings.bytesPerSecond, 1e6)
     assert.throws(() => load('[migration]\nmigration_cooldown_ms = 1\n[lease_optimization]\nsteal_cooldown_ms = 2'), ConfigError)
     for (const bad of ['50', '50:0', ':1', '50:1:1', '-1:2', 'x:1']) assert.throws(() => load(`[volumes.migration]\nadaptive_slow_writes = ["${bad}"]`), ConfigError, bad)
+  })
+
+  it('shows each range with the newest decision about it', () => {
+    const entry = { start: 16_384 + 100, blocks: 50, writes: 1, reads: 0, lastWrite: null, regions: {} }
+    const note = (at: number, segment: number, start: number) => ({ volume: 'v', segment, start, blocks: 10, at, decision: { type: 'stay' as const, reason: 'COOLDOWN' as const, explanation: `at ${String(at)}`, figures: { restMs: 5 } } })
+    const [first, second] = withDecisions([entry, { ...entry, start: 0 }], [note(9, 0, 120), note(8, 1, 90), note(7, 1, 145), note(6, 1, 100)])
+    assert.deepEqual(first?.decision, { at: 7, type: 'stay', reason: 'COOLDOWN', to: null, explanation: 'at 7', figures: { restMs: 5 } })
+    assert.equal(second?.decision, null)
   })
 
   it('refuses a delay unless the environment allows it, by name, and one that cannot be read', () => {

@@ -3,11 +3,12 @@ import { codeOf } from '../../../src/base/index.js'
 import { VoterKeeper } from '../../../src/consensus/driver/voter-keeper.js'
 import type { VoterCandidate } from '../../../src/consensus/driver/voter-plan.js'
 import { systemClock, systemRandom, silentLog } from '../../../src/base/index.js'
+import type { Rpc } from '../../../src/base/index.js'
+import { Parcels } from '../../../src/consensus/driver/parcels.js'
 import { TestMesh, until } from './mesh.js'
 import type { TestNode } from './mesh.js'
 
-async function meshOf(count: number): Promise<[TestMesh, TestNode[]]> {
-  const mesh = new TestMesh()
+async function meshOf(count: number, mesh = new TestMesh()): Promise<[TestMesh, TestNode[]]> {
   for (let i = 0; i < count; i++) await mesh.add()
   for (const node of mesh.nodes) await until(() => node.consensus.session !== undefined)
   return [mesh, mesh.nodes]
@@ -125,5 +126,145 @@ describe('consensus driver', () => {
     const waiting = b!.consensus.askFor('s', held, new Uint8Array(0), { signal: controller.signal })
     controller.abort()
     assert.equal(await code(waiting), 'CANCELLED')
+  })
+
+  it('a revocation that is cancelled takes nothing, however far it had come', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
+    const scopes = Array.from({ length: 24 }, (_, i) => `s${i}`)
+    const held = await Promise.all(scopes.map(async (scope) => a!.consensus.acquire(scope)))
+    // It cannot acknowledge, so the revocations look again and again, until the session is over.
+    for (const other of [b, c]) made.cuts.add(`${a!.id}>${other!.id}`).add(`${other!.id}>${a!.id}`)
+    const codes = await Promise.all(scopes.map(async (scope, i) => {
+      const controller = new AbortController()
+      setTimeout(() => { controller.abort() }, i * 20)
+      return code(b!.consensus.revoke(scope, held[i]!, { to: 'me', signal: controller.signal }))
+    }))
+    assert.deepEqual(new Set(codes), new Set(['CANCELLED']))
+    // One that nobody cancels, behind them: when it has come to its end, so would they have.
+    const last = await b!.consensus.revoke('s0', held[0]!, { to: 'me' })
+    assert.equal(last.token, 2)
+    await until(async () => (await b!.consensus.read('s1')) !== undefined)
+    assert.deepEqual(b!.consensus.held(), ['s0'])
+  })
+
+  it('brings snapshots to new voters that no message could carry, and keeps them over a restart', async () => {
+    const [made, [a, b, c]] = await meshOf(3, new TestMesh({ tryMs: 2000 }))
+    mesh = made
+    const payload = new Uint8Array(6500).fill(7)
+    await Promise.all(Array.from({ length: 800 }, async (_, i) => a!.consensus.acquire(`s/${i}`, { payload })))
+    await until(async () => (await a!.consensus.reconfigure([a!.id, b!.id, c!.id]).catch(() => 0)) === 1)
+    assert.ok((made.sent.get('lease.parcel') ?? 0) >= 2 * 5)
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
+    assert.equal(c!.consensus.registers, 800)
+    // From three to three others' store: the snapshot comes from voters that were started anew and read it from their disks.
+    await b!.stop()
+    made.start(b!)
+    await until(() => b!.consensus.session !== undefined)
+    assert.equal(b!.consensus.registers, 800)
+    const found = await b!.consensus.read('s/799')
+    assert.deepEqual(found?.payload, payload)
+    assert.equal(found.token, 1)
+    // The staged copy is in pieces that the store takes, and goes when the next one is there.
+    const staged = async (): Promise<number[]> => {
+      const sizes: number[] = []
+      for await (const [key, value] of b!.store.entries({ gte: Buffer.from('g:'), lt: Buffer.from('g;') })) if (key.length > 0) sizes.push(value.length)
+      return sizes
+    }
+    const before = await staged()
+    assert.ok(before.length > 4 && before.every((size) => size <= 2 ** 20))
+    await until(async () => (await a!.consensus.reconfigure([a!.id, b!.id, c!.id]).catch(() => 0)) > 1, 15_000)
+    await until(() => b!.consensus.votesIn > 1)
+    assert.equal((await staged()).length, before.length)
+  })
+
+  it('a frame that is not what its name says counts for nothing', async () => {
+    const [made, [a, b]] = await meshOf(2)
+    mesh = made
+    const kept = Buffer.from('not what was promised')
+    const rpcOf = (node: TestNode): Rpc => ({ register: () => undefined, request: async (peer, method, body, options) => made.send(node.id, peer, method, body, options) })
+    const parcels = new Parcels({ rpc: { ...rpcOf(a!), register: (method) => { made.register(a!.id, method) } }, clock: systemClock, random: systemRandom })
+    const offered = parcels.offer(b!.id, kept)
+    const other = new Parcels({ rpc: rpcOf(b!), clock: systemClock, random: systemRandom })
+    const { signal } = new AbortController()
+    assert.deepEqual(Buffer.from(await other.fetch(a!.id, offered, signal)), kept)
+    assert.equal(await code(other.fetch(a!.id, { ...offered, hash: '00'.repeat(32) }, signal)), 'BAD_MESSAGE')
+    assert.equal(await code(other.fetch(a!.id, { ...offered, bytes: offered.bytes - 1 }, signal)), 'BAD_MESSAGE')
+    assert.equal(await code(other.fetch(a!.id, { ...offered, bytes: offered.bytes + 1 }, signal)), 'BAD_MESSAGE')
+    assert.equal(await code(other.fetch(a!.id, { ...offered, id: '11'.repeat(16) }, signal)), 'BAD_MESSAGE')
+    assert.equal(await code(other.fetch(a!.id, { ...offered, bytes: 2 ** 31 }, signal)), 'BAD_MESSAGE')
+    // It was offered to b and to nobody else.
+    const stranger = new Parcels({ rpc: rpcOf(a!), clock: systemClock, random: systemRandom })
+    assert.equal(await code(stranger.fetch(a!.id, offered, signal)), 'BAD_MESSAGE')
+    for (const body of [new Uint8Array(0), new Uint8Array(19)]) assert.equal(await code(made.send(b!.id, a!.id, 'lease.parcel', body, { deadlineMs: 1000 })), 'BAD_MESSAGE')
+    parcels.stop()
+    assert.equal(await code(other.fetch(a!.id, offered, signal)), 'BAD_MESSAGE')
+  })
+
+  it('a clock that is set back a day, then forward two, takes nobody\'s lease and gives none away', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
+    const held = await b!.consensus.acquire('s')
+    made.wallSkewMs.set(b!.id, -86_400_000)
+    made.wallSkewMs.set(c!.id, -86_400_000)
+    await until(() => b!.consensus.mayAct('s') === 1)
+    assert.equal(await code(a!.consensus.stealDead('s', held)), 'HOLDER_ALIVE')
+    // Forward: the holder may doubt itself until its next renewals are answered; voters do not, and nobody else gets it.
+    made.wallSkewMs.set(b!.id, 86_400_000)
+    made.wallSkewMs.set(c!.id, 86_400_000)
+    assert.equal(b!.consensus.mayAct('s'), undefined)
+    assert.equal(await code(a!.consensus.stealDead('s', held)), 'HOLDER_ALIVE')
+    await until(() => b!.consensus.mayAct('s') === 1)
+    assert.equal(await code(a!.consensus.acquire('s')), 'HELD')
+    await b!.consensus.release('s', 1)
+    assert.equal((await c!.consensus.acquire('s')).token, 2)
+  })
+
+  it('a voter that answers with another\'s frames, or with old ones, is not believed', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1 && node!.consensus.config?.number === 1))
+    const first = await a!.consensus.acquire('s')
+    // What b says is what c said before, to others; and c cannot be reached. So nothing has a majority any more.
+    let last: Uint8Array | undefined
+    made.answers = (from, to, answer) => {
+      if (from === c!.id) last = answer
+      return from === b!.id && to === a!.id && last !== undefined ? last : answer
+    }
+    await until(() => last !== undefined)
+    made.cuts.add(`${a!.id}>${c!.id}`)
+    assert.equal(await code(a!.consensus.acquire('t', { signal: AbortSignal.timeout(1000) })), 'CANCELLED')
+    await until(() => a!.consensus.mayAct('s') === undefined)
+    made.answers = undefined
+    made.cuts.clear()
+    await until(async () => (await code(a!.consensus.acquire('t'))) === undefined, 15_000)
+    assert.ok(((await c!.consensus.read('s'))?.token ?? 0) >= first.token)
+  })
+
+  it('drops free registers when they are many, keeps held ones, and never gives a token twice', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    await until(async () => (await a!.consensus.reconfigure([a!.id, b!.id, c!.id]).catch(() => 0)) === 1)
+    await until(() => made.nodes.every((node) => node.consensus.votesIn === 1))
+    for (let turn = 0; turn < 3; turn++) {
+      for (let i = 0; i < 10; i++) await b!.consensus.release(`free/${i}`, (await b!.consensus.acquire(`free/${i}`)).token)
+    }
+    const held = await b!.consensus.acquire('held')
+    const candidates = (): VoterCandidate[] => made.nodes.map((node) => ({ node: node.id, up: true, silentMs: 0, reliability: 1, region: '', segment: '' }))
+    const keepers = (crowdedAt: number): VoterKeeper[] => made.nodes.map((node) => new VoterKeeper({ consensus: node.consensus, clock: systemClock, random: systemRandom, log: silentLog, candidates }, { self: node.id, crowdedAt }))
+    for (const keeper of keepers(12)) assert.equal(await keeper.look(), false)
+    await until(async () => {
+      for (const keeper of keepers(11)) await keeper.look().catch(() => false)
+      return made.nodes.every((node) => node.consensus.votesIn === 2)
+    })
+    assert.deepEqual(made.nodes.map((node) => node.consensus.registers), [1, 1, 1])
+    assert.equal(b!.consensus.mayAct('held'), held.token)
+    assert.ok((await c!.consensus.acquire('free/0')).token > 3)
+    assert.ok((await c!.consensus.acquire('never seen')).token > 3)
   })
 })

@@ -3,7 +3,7 @@ import { CommonError, createSigner, silentLog, systemClock, systemRandom } from 
 import { Consensus } from '../../../src/consensus/driver/service.js'
 import type { MemoryFile } from '../../../src/consensus/driver/memory-file.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
-import type { Timing } from '../../../src/consensus/clocks.js'
+import type { Readings, Timing } from '../../../src/consensus/clocks.js'
 import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
@@ -38,9 +38,22 @@ export interface TestNode {
 export class TestMesh {
   readonly nodes: TestNode[] = []
   readonly cuts = new Set<string>()
+  /** How far a node's wall clock is off. */
+  readonly wallSkewMs = new Map<NodeId, number>()
+  /** What arrives instead of an answer. */
+  answers: ((from: NodeId, to: NodeId, answer: Uint8Array) => Uint8Array) | undefined
+  /** Requests by method. */
+  readonly sent = new Map<string, number>()
+  /** What somebody has set the clock to. */
+  wallOffsetMs = 0
   readonly #methods = new Map<NodeId, Map<string, RpcMethod>>()
   readonly #authority = createSigner(new Uint8Array(32).fill(99))
+  readonly #timing: Partial<Timing>
   #first: ConfigRecord | undefined
+
+  constructor(init: Partial<Timing> = timing) {
+    this.#timing = init
+  }
 
   async add(): Promise<TestNode> {
     const signer = createSigner(new Uint8Array(32).fill(this.nodes.length + 1))
@@ -74,10 +87,13 @@ export class TestMesh {
     node.rpc = rpc
     node.connections = connections
     const controller = new AbortController()
-    const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
+    const readings = (): Readings => {
+      const now = this.readings()
+      return { ...now, wallMs: now.wallMs + (this.wallSkewMs.get(node.id) ?? 0) }
+    }
     node.consensus = new Consensus(
       { store: node.store, memoryFile: node.memoryFile, rpc, connections, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(node.signer, this.#authority.nodeId) },
-      { clockKind: 'sleep-blind', readings, chain: this.#first === undefined ? [] : [this.#first], timing },
+      { clockKind: 'sleep-blind', readings, chain: this.#first === undefined ? [] : [this.#first], timing: this.#timing },
     )
     const running = node.consensus.run(controller.signal)
     node.stop = async () => {
@@ -85,6 +101,10 @@ export class TestMesh {
       this.#methods.delete(node.id)
       await running
     }
+  }
+
+  readings(): Readings {
+    return { hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() + this.wallOffsetMs }
   }
 
   async stopAll(): Promise<void> {
@@ -95,9 +115,21 @@ export class TestMesh {
     await new Promise((resolve) => { setImmediate(resolve) })
     const method = this.#methods.get(to)?.get(name)
     if (method === undefined || this.cuts.has(`${from}>${to}`)) throw new CommonError('UNAVAILABLE', 'no way there')
+    if (body.length > method.requestBytesMax) throw new CommonError('BAD_INPUT', 'a request that the network does not carry')
+    this.sent.set(name, (this.sent.get(name) ?? 0) + 1)
     const answer = await method.handle(body, { from, signal: options.signal ?? new AbortController().signal })
+    if (answer.length > method.responseBytesMax) throw new CommonError('BAD_INPUT', 'an answer that the network does not carry')
     if (this.cuts.has(`${to}>${from}`) || !this.#methods.has(to)) throw new CommonError('UNAVAILABLE', 'no way back')
-    return answer
+    return this.answers?.(to, from, answer) ?? answer
+  }
+
+  /** For parts that are tested by themselves. */
+  async send(from: NodeId, to: NodeId, name: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    return this.#deliver(from, to, name, body, options)
+  }
+
+  register(node: NodeId, method: RpcMethod): void {
+    this.#methods.get(node)?.set(method.name, method)
   }
 }
 

@@ -108,6 +108,17 @@ describe('heat: the picture of a volume', () => {
     assert.deepEqual(world.site(0).heat.of('ff'.repeat(16)), [])
   })
 
+  it('tells a new holder what the last one wrote by itself, by its share of the blocks, and while it is news', async () => {
+    const world = new MigrationWorld({ rtts: [[0, 200], [200, 0]], regions: ['new-york', 'sydney'], settings: { maxConcurrentMigrations: 0 } })
+    for (let i = 0; i < 40; i++) world.write(0, { start: 0, blocks: 32 })
+    for (let i = 0; i < 3; i++) world.write(1, { start: 16, blocks: 16 })
+    const known = (): (number | string)[][] | undefined => world.site(1).heat.at(volume, 0, 20)?.places.map(({ place: { region }, writes, slowWrites }) => [region, Math.round(writes), slowWrites])
+    assert.deepEqual(known(), [['sydney', 3, 3]])
+    await world.pass(20_000)
+    // New York tells of its 40 as they are cut at the document: half of them.
+    assert.deepEqual(known(), [['new-york', 20, 0], ['sydney', 3, 3]])
+  })
+
   it('is cut at everybody\'s boundaries, and joined where the same regions write', () => {
     const one = { reads: 0, lastWriteMs: 5, latencyMs: 2 }
     assert.deepEqual(

@@ -31,6 +31,7 @@ class FakeNode {
     const put = (path: string, size: number) => ({ cid: `cid-of-${String(size)}`, size, path, priority: 'normal' as const, blobs: 1, replicas: { wanted: 1, have: 1, holders: [] }, elapsedMs: 1 })
     return {
       leases: {} as NodeApi['leases'],
+      volumes: {} as NodeApi['volumes'],
       state: () => this.current,
       status: async () => ({ name: 'fake' }) as never,
       peers: async () => [],
@@ -51,7 +52,7 @@ class FakeNode {
         quota: async () => ({ maxBytes: this.maxBytes }) as never,
         setQuota: async ({ maxBytes }) => {
           this.maxBytes = maxBytes ?? this.maxBytes
-          return { maxBytes: this.maxBytes, persisted: true } as never
+          return { maxBytes: this.maxBytes, persisted: true, overriddenBy: [] } as never
         },
         evict: async ({ bytes, dryRun }) => ({ actions: [], bytes: 0, dryRun, freedBytes: 0, shortBytes: bytes, refused: 0, kept: {} }),
         rebalance: async () => ({ actions: [], bytes: 0 }),
@@ -118,6 +119,7 @@ class FakeNode {
         pins: async function* () {
           // None.
         },
+        pinContent: async () => ({ changed: 1 }),
         remove: async (path) => {
           if (!this.store.delete(path)) throw missing(path)
           return { removed: 1 }
@@ -375,6 +377,30 @@ describe('HTTP door', () => {
       for await (const result of client.verify()) results.push(result.cid)
     }, { code: 'UNAVAILABLE' })
     assert.deepEqual(results, ['a'])
+  })
+
+  it('has places for 64 listeners; one more is told so, and finds one when somebody has gone', async () => {
+    const { hostname, port } = new URL(gateway.url)
+    const listen = async (): Promise<{ status: number; body: string; close: () => void }> =>
+      new Promise((resolve, reject) => {
+        const asking = request({ hostname, port, path: '/api/v1/events', headers: { authorization: `Bearer ${token}` } }, (response) => {
+          response.on('error', () => undefined)
+          const status = response.statusCode ?? 0
+          response.once('data', (chunk: Buffer) => { resolve({ status, body: chunk.toString(), close: () => asking.destroy() }) })
+        })
+        asking.on('error', reject)
+        asking.end()
+      })
+    const listening = await Promise.all(Array.from({ length: 64 }, listen))
+    assert.ok(listening.every(({ status }) => status === 200))
+    const refused = await listen()
+    assert.equal(refused.status, 503)
+    assert.equal((JSON.parse(refused.body) as { code: string }).code, 'OVERLOADED')
+    listening.pop()?.close()
+    let again = await listen()
+    for (let i = 0; i < 100 && again.status !== 200; i++) again = await listen()
+    assert.equal(again.status, 200)
+    for (const { close } of [...listening, again]) close()
   })
 
   it('sends events as they happen', async () => {

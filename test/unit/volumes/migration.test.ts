@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'mocha'
 import { silentLog } from '../../../src/base/index.js'
+import type { Clock } from '../../../src/base/index.js'
 import type { PlaceHeat, RangeHeat } from '../../../src/heat/index.js'
 import { createGovernor, decideMigration, defaultMigrationSettings } from '../../../src/volumes/migration/index.js'
 import type { MigrationQuestion, MigrationView } from '../../../src/volumes/migration/index.js'
@@ -101,9 +102,9 @@ describe('migration: one decision', () => {
 describe('migration: the governor', () => {
   const range: RangeHeat = { start: 90, blocks: 30, writes: 5, reads: 0, lastWrite: undefined, places: [heatOf(sydney, 5, 200)] }
   const question: MigrationQuestion = { volume, segment: 3, start: 100, blocks: 4, policy: 'adaptive', holder: york, asker: sydney, held: { start: 95, blocks: 1000 }, bytesToMove: () => 0 }
-  const world = (places = range.places): { governor: ReturnType<typeof createGovernor>; clock: { nowMs: number } } => {
-    const clock = { nowMs: 0, wallMs: () => 1e12, monotonicMs: () => clock.nowMs, setTimer: () => () => undefined, sleep: async () => undefined }
-    return { clock, governor: createGovernor({ heat: { at: () => ({ ...range, places }), rttMs: () => 200, forget: () => undefined }, clock, log: silentLog }, { maxConcurrentMigrations: 1 }) }
+  const world = (places = range.places): { governor: ReturnType<typeof createGovernor>; clock: Clock & { nowMs: number } } => {
+    const clock: Clock & { nowMs: number } = { nowMs: 0, wallMs: () => 1e12, monotonicMs: () => clock.nowMs, setTimer: () => () => undefined, sleep: async () => undefined }
+    return { clock, governor: createGovernor({ heat: { at: () => ({ ...range, places }), unused: () => 0, rttMs: () => 200, forget: () => undefined }, clock, log: silentLog }, { maxConcurrentMigrations: 1 }) }
   }
 
   it('moves the blocks in use, within what is held, once', () => {
@@ -139,10 +140,25 @@ describe('migration: the governor', () => {
     assert.equal(arrived.governor.decide(question).type, 'move')
   })
 
+  it('takes as much ahead of a run as lies behind it, as far as it is unused and held, and nothing ahead of a document', () => {
+    const clock = world().clock
+    const range = (start: number, blocks: number, unused: number, heldBlocks = 1000): unknown => {
+      const hot = { start: 100, blocks: 40, writes: 5, reads: 0, lastWrite: undefined, places: [heatOf(sydney, 5, 200)] }
+      const governor = createGovernor({ heat: { at: () => hot, unused: (_volume, _segment, block, most) => (block === 140 ? Math.min(unused, most) : 0), rttMs: () => 200, forget: () => undefined }, clock, log: silentLog })
+      const move = governor.decide({ ...question, start, blocks, held: { start: 90, blocks: heldBlocks } })
+      return move.type === 'move' ? [move.range.start, move.range.blocks] : move
+    }
+    assert.deepEqual(range(130, 10, 1000), [100, 80])
+    assert.deepEqual(range(130, 10, 7), [100, 47])
+    assert.deepEqual(range(130, 10, 1000, 60), [100, 50])
+    assert.deepEqual(range(120, 10, 1000), [100, 40], 'in the middle of it')
+    assert.deepEqual(range(100, 40, 1000), [100, 40], 'all of it at once')
+  })
+
   it('keeps the last decisions of a volume for people, each change once', () => {
     const { governor } = world([heatOf(sydney, 1, 200)])
     for (let i = 0; i < 100; i++) governor.decide(question)
-    assert.deepEqual(governor.notes(volume).map(({ at, segment, decision }) => [at, segment, decision.type]), [[1e12, 3, 'stay']])
+    assert.deepEqual(governor.notes(volume).map(({ at, segment, start, blocks, decision }) => [at, segment, start, blocks, decision.type]), [[1e12, 3, 95, 25, 'stay']])
     governor.forget(volume)
     assert.deepEqual(governor.notes(volume), [])
   })

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../../base/index.js'
 import type { NodeEvent } from '../../../client/index.js'
@@ -15,6 +16,8 @@ const heartbeatMs = 15_000
 /** Server-sent events (HTML standard, section 9.2). */
 export function eventRoutes(server: FastifyInstance, components: { node: NodeApi; clock: Clock; closing: AbortSignal }): void {
   let listeners = 0
+  // One for each stream of events: not the leak that Node warns of at ten.
+  setMaxListeners(0, components.closing)
   server.get('/api/v1/events', {
     schema: {
       summary: 'What happens at this node, as it happens', description: 'Events: file, peer, replicas, progress, lease, voters, state. `data` is JSON.',
@@ -23,6 +26,8 @@ export function eventRoutes(server: FastifyInstance, components: { node: NodeApi
   }, async (_request, reply) => {
     if (components.closing.aborted) throw new HttpError('STOPPING', 'the node is stopping')
     if (listeners >= listenersMax) throw new HttpError('OVERLOADED', `${String(listenersMax)} listeners are connected already`, { listenersMax })
+    // Gone already: it would never say so again, and its place be taken for good.
+    if (reply.raw.destroyed) return
     listeners++
     reply.hijack()
     const response = reply.raw

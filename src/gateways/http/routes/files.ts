@@ -78,6 +78,14 @@ export function fileRoutes(server: FastifyInstance, components: FileRoutesCompon
     void reply.type('application/json')
     return primed(jsonArray(node.files.pins()))
   })
+
+  server.put<{ Params: { cid: string } }>('/api/v1/pins/:cid', {
+    schema: { summary: 'Keep content at this node, by CID; what is not here is fetched', response: { 200: answers.changed } },
+  }, async (request, reply) => node.files.pinContent(request.params.cid, true, { signal: signalOf(reply) }))
+
+  server.delete<{ Params: { cid: string } }>('/api/v1/pins/:cid', {
+    schema: { summary: 'Content pinned by CID may go', response: { 200: answers.changed } },
+  }, async (request, reply) => node.files.pinContent(request.params.cid, false, { signal: signalOf(reply) }))
 }
 
 /** Apart from the rest, since here a JSON body is a document and not a file's content. */

@@ -70,6 +70,10 @@ export function leaseRoutes(server: FastifyInstance, node: NodeApi): void {
     schema: { summary: 'Give a lease of this node a fresh TTL', body: bodies.renew, response: { 200: answers.lease } },
   }, async (request, reply) => leases.renew(request.params.leaseId, request.body.ttlMs, { signal: signalOf(reply) }))
 
+  server.post<{ Params: { leaseId: string } }>('/api/v1/leases/:leaseId/upgrade', {
+    schema: { summary: 'Make a shared lease of this node an exclusive one, if nobody else reads', body: bodies.empty, response: { 200: answers.lease } },
+  }, async (request, reply) => leases.upgrade(request.params.leaseId, { signal: signalOf(reply) }))
+
   server.delete<{ Params: { leaseId: string } }>('/api/v1/leases/:leaseId', {
     schema: { summary: 'Release a lease of this node', querystring: queries.none, response: { 200: answers.lease } },
   }, async (request, reply) => leases.release(request.params.leaseId, { signal: signalOf(reply) }))
@@ -81,4 +85,8 @@ export function leaseRoutes(server: FastifyInstance, node: NodeApi): void {
   server.put<{ Body: { target: number | null } | { voters: string[] } }>('/api/v1/voters', {
     schema: { summary: 'Set how many voters there should be (null: by the number of nodes), or exactly who', body: bodies.voters, response: { 200: answers.voters } },
   }, async (request, reply) => leases.setVoters(request.body, { signal: signalOf(reply) }))
+
+  server.post<{ Body: { force: boolean } }>('/api/v1/voters/recover', {
+    schema: { summary: 'A majority of the voters is lost for good: vote here alone, from what is left', body: bodies.recoverVoters, response: { 200: answers.votersRecovered } },
+  }, async (request, reply) => leases.recoverVoters({ ...request.body, signal: signalOf(reply) }))
 }

@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LeaseInfo } from '../../src/client/index.js'
+import { eventually, World } from './harness.js'
+import type { TestNode } from './harness.js'
+
+/**
+ * Five real nodes, clients at each of them that count under leases, and somebody who kills and stops nodes. What must
+ * hold, whatever happens: what an outside store accepts comes in the order of tokens, one client a token; no increment
+ * that the store has accepted is lost; no two clients are told at one time that a lease is theirs; and a node that was
+ * stopped for longer than its session does not vouch for a lease in the very first answer that it gives.
+ */
+export interface StormInit {
+  /** How long nodes are killed and stopped, ms. */
+  readonly forMs: number
+  readonly say?: (line: string) => void
+}
+
+export interface StormResult {
+  readonly increments: number
+  readonly refusedByStore: number
+  readonly kills: number
+  readonly stops: number
+  readonly leases: number
+  /** Of nodes that slept on a lease: how often they were asked first thing, and said no. */
+  readonly sleepersAsked: number
+  /** From healing until every node had counted again, and every counter had been counted on, ms. */
+  readonly recoveredMs: number
+}
+
+const counters = ['count/a', 'count/b', 'count/c']
+const workersPerNode = 2
+/** Voters keep a silent node's session for 6 s: after this its leases may be another's. */
+const sleepMs = 7_500
+/** A request to a node that is stopped must not hold its worker for ever. */
+const patienceMs = 20_000
+/** Two terms of a session, a start on a busy machine, and the queue of waiters before it. */
+const recoveryMsMax = 60_000
+
+/** What an outside system does that has never heard of sessions: it compares tokens, and nothing else. */
+export class FencedCounters {
+  readonly #counters = new Map<string, { value: number; fence: number; client: string }>()
+  refused = 0
+  accepted = 0
+
+  /** Undefined: a higher token was here before. */
+  read(scope: string, token: number, client: string): number | undefined {
+    const counter = this.#of(scope)
+    if (token < counter.fence) {
+      this.refused++
+      return undefined
+    }
+    assert.ok(token > counter.fence || counter.client === client, `${scope}: token ${String(token)} is ${counter.client}'s and ${client}'s`)
+    counter.fence = token
+    counter.client = client
+    return counter.value
+  }
+
+  /** False: a higher token was here before. */
+  write(scope: string, token: number, client: string, value: number): boolean {
+    const counter = this.#of(scope)
+    if (token < counter.fence) {
+      this.refused++
+      return false
+    }
+    assert.equal(client, counter.client, `${scope}: written under token ${String(token)} by one who never read under it`)
+    // The token alone must do it: a writer that gets through has seen what was there.
+    assert.equal(value, counter.value + 1, `${scope}: an increment was lost under token ${String(token)}`)
+    counter.value = value
+    this.accepted++
+    return true
+  }
+
+  sum(): number {
+    return [...this.#counters.values()].reduce((sum, { value }) => sum + value, 0)
+  }
+
+  #of(scope: string): { value: number; fence: number; client: string } {
+    let counter = this.#counters.get(scope)
+    if (counter === undefined) this.#counters.set(scope, (counter = { value: 0, fence: 0, client: '' }))
+    return counter
+  }
+}
+
+/** When somebody was told that a lease was theirs: from the answer to the end that the answer itself named. */
+export interface Belief {
+  readonly scope: string
+  readonly token: number
+  readonly client: string
+  readonly fromMs: number
+  untilMs: number
+}
+
+/** Throws if two of them were told so at one time. All moments are of one clock, this process's. */
+export function demandOneAtATime(beliefs: readonly Belief[]): void {
+  const sorted = beliefs.filter(({ fromMs, untilMs }) => untilMs > fromMs).sort((a, b) => (a.scope === b.scope ? a.fromMs - b.fromMs : a.scope < b.scope ? -1 : 1))
+  let longest: Belief | undefined
+  for (const belief of sorted) {
+    if (longest?.scope === belief.scope) {
+      assert.ok(belief.fromMs >= longest.untilMs || belief.token === longest.token,
+        `${belief.scope}: ${longest.client} (token ${String(longest.token)}) could rely on it until ${longest.untilMs.toFixed(1)}, ${belief.client} (token ${String(belief.token)}) from ${belief.fromMs.toFixed(1)}`)
+    }
+    if (longest?.scope !== belief.scope || belief.untilMs > longest.untilMs) longest = belief
+  }
+}
+
+class Worker {
+  readonly #node: TestNode
+  readonly #name: string
+  readonly #store: FencedCounters
+  readonly #beliefs: Belief[]
+  /** What it holds now, for whoever stops its node. */
+  held: LeaseInfo | undefined
+  /** By counter: increments of this worker that the store took. */
+  readonly done = new Map<string, number>()
+  leases = 0
+
+  constructor(components: { node: TestNode; store: FencedCounters; beliefs: Belief[] }, name: string) {
+    this.#node = components.node
+    this.#store = components.store
+    this.#beliefs = components.beliefs
+    this.#name = name
+  }
+
+  get node(): TestNode {
+    return this.#node
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#once(counters[randomInt(counters.length)] ?? '')
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error
+        // The node is down, asleep, or without its voters.
+        await delay(100)
+      }
+    }
+  }
+
+  async #once(scope: string): Promise<void> {
+    const client = this.#node.client()
+    const lease = await client.acquireLease(scope, { agent: this.#name, ttlMs: 30_000, waitMs: 10_000 }, { signal: AbortSignal.timeout(patienceMs) })
+    this.leases++
+    this.held = lease
+    // Counted from the sending, an answer to a request that stood in line says nothing any more; so ask once again.
+    const sentMs = performance.now()
+    const renewed = await client.renewLease(lease.leaseId, undefined, { signal: AbortSignal.timeout(patienceMs) }).catch(() => undefined)
+    const belief: Belief = { scope, token: lease.token, client: this.#name, fromMs: performance.now(), untilMs: sentMs + (renewed?.expiresInMs ?? 0) }
+    this.#beliefs.push(belief)
+    try {
+      const value = this.#store.read(scope, lease.token, this.#name)
+      if (value === undefined) return
+      // Now and then long, as with a writer that was stopped in between; and whether or not the lease still counts: the
+      // store must manage by the token alone.
+      await delay(randomInt(10) === 0 ? randomInt(1000) : randomInt(10))
+      if (this.#store.write(scope, lease.token, this.#name, value + 1)) this.done.set(scope, (this.done.get(scope) ?? 0) + 1)
+    } finally {
+      this.held = undefined
+      belief.untilMs = Math.min(belief.untilMs, performance.now())
+      await client.releaseLease(lease.leaseId, { signal: AbortSignal.timeout(patienceMs) })
+    }
+  }
+}
+
+export async function storm(init: StormInit): Promise<StormResult> {
+  const say = init.say ?? (() => undefined)
+  const world = new World()
+  const store = new FencedCounters()
+  const beliefs: Belief[] = []
+  const stopping = new AbortController()
+  const result = { kills: 0, stops: 0, sleepersAsked: 0 }
+  try {
+    const first = await world.start('a', { args: await listenArgs() })
+    const mesh = [first, ...(await Promise.all(['b', 'c', 'd', 'e'].map(async (name) => world.join(name, first, { args: await listenArgs() }))))]
+    const voters = await Promise.all(mesh.map(async (node) => (await node.status()).peerId))
+    // Refused while another change is under way, or a node has no session yet.
+    await eventually(async () => (await first.client().setVoters({ voters })).voters.length === voters.length, 'five voters', 90_000)
+    say('five nodes, five voters')
+    const workers = mesh.flatMap((node) => Array.from({ length: workersPerNode }, (_, i) => new Worker({ node, store, beliefs }, `${node.name}${String(i)}`)))
+    const working = workers.map(async (worker) => worker.run(stopping.signal))
+    const failing = Promise.race(working)
+
+    const endMs = performance.now() + init.forMs
+    while (performance.now() < endMs) {
+      await Promise.race([failing, delay(300 + randomInt(700))])
+      // Whoever holds something is the more interesting victim; two of five may be away at once.
+      const holders = workers.filter((worker) => worker.held !== undefined)
+      const victim = holders[randomInt(Math.max(1, holders.length))] ?? workers[randomInt(workers.length)]
+      const other = workers[randomInt(workers.length)]
+      if (victim === undefined || other === undefined) continue
+      if (result.stops <= result.kills) {
+        const killed = other.node === victim.node ? undefined : other.node
+        await Promise.race([failing, Promise.all([sleep(victim, result, store), killed === undefined ? undefined : killAndStart(killed, result)])])
+      } else await Promise.race([failing, killAndStart(victim.node, result)])
+      say(`${String(result.kills)} kills, ${String(result.stops)} stops, ${String(store.accepted)} increments`)
+    }
+
+    const healedMs = performance.now()
+    const before = new Map(workers.map((worker) => [worker, new Map(worker.done)]))
+    await Promise.race([failing, eventually(() => {
+      const counted = (worker: Worker, scope: string): boolean => (worker.done.get(scope) ?? 0) > (before.get(worker)?.get(scope) ?? 0)
+      return mesh.every((node) => workers.some((worker) => worker.node === node && counters.some((scope) => counted(worker, scope)))) &&
+        counters.every((scope) => workers.some((worker) => counted(worker, scope)))
+    }, 'every node to count again, and every counter to be counted on', recoveryMsMax)])
+    const recoveredMs = performance.now() - healedMs
+    stopping.abort()
+    await Promise.all(working)
+    demandOneAtATime(beliefs)
+    assert.equal(store.sum(), store.accepted, 'an increment was lost')
+    assert.equal(workers.reduce((sum, worker) => sum + [...worker.done.values()].reduce((all, one) => all + one, 0), 0), store.accepted)
+    return { ...result, increments: store.accepted, refusedByStore: store.refused, leases: workers.reduce((sum, { leases }) => sum + leases, 0), recoveredMs }
+  } finally {
+    stopping.abort()
+    await world.close()
+  }
+}
+
+async function killAndStart(node: TestNode, result: { kills: number }): Promise<void> {
+  result.kills++
+  await node.kill()
+  await node.start()
+}
+
+/**
+ * Stops a worker's node for longer than its session. While it is stopped it is asked for the lease; the question lies in
+ * its socket and is what it answers first when it wakes, before it has heard from any voter.
+ */
+async function sleep(victim: Worker, result: { stops: number; sleepersAsked: number }, store: FencedCounters): Promise<void> {
+  const { node } = victim
+  const { pid } = node
+  result.stops++
+  // In one turn, so that it still holds what it is asked for in its sleep.
+  for (const untilMs = performance.now() + sleepMs; victim.held === undefined && performance.now() < untilMs;) await delay(1)
+  const { held } = victim
+  node.signal('SIGSTOP')
+  const stoppedMs = performance.now()
+  const asking = held === undefined ? undefined : node.client().renewLease(held.leaseId, undefined, { signal: AbortSignal.timeout(patienceMs) }).then(
+    (answer) => ({ answer }),
+    (error: unknown) => ({ error: error as { code?: string } }),
+  )
+  try {
+    await delay(sleepMs)
+  } finally {
+    // It may have been killed meanwhile, and started anew: then there is nobody to wake.
+    if (node.isRunning && node.pid === pid) node.signal('SIGCONT')
+  }
+  if (asking === undefined || held === undefined) return
+  const heard = await asking
+  result.sleepersAsked++
+  if ('answer' in heard) {
+    assert.fail(`${node.name} slept for ${(performance.now() - stoppedMs).toFixed(0)} ms and still vouched for ${held.scope} under token ${String(heard.answer.token)} (for ${String(heard.answer.expiresInMs)} ms; ${String(store.accepted)} increments)`)
+  }
+}
+
+/** A port that stays the same over restarts, below those that the system gives to outgoing connections. */
+async function listenArgs(): Promise<string[]> {
+  for (;;) {
+    const server = createServer()
+    try {
+      await once(server.listen(20_000 + randomInt(10_000), '127.0.0.1'), 'listening')
+    } catch {
+      continue
+    }
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    return ['--listen', `/ip4/127.0.0.1/tcp/${String(port)}`]
+  }
+}
