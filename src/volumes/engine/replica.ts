@@ -321,7 +321,8 @@ function differing(own: readonly BlockRun[], theirs: readonly (BlockRun | BlockD
 
 function isWanted(here: BlockRun, there: BlockRun, floor: number): boolean {
   const order = compareVersions(there.version, here.version)
-  if (here.content === 'unknown') return true
+  // Of a block that was never written there is nothing to copy: not to have it is the same, once this disk is whole.
+  if (here.content === 'unknown') return there.version !== undefined
   return order > 0 || (order < 0 && (here.version?.token ?? 0) < floor)
 }
 
