@@ -179,7 +179,7 @@ export class NodeService implements NodeApi {
 
   async doctor(): Promise<DoctorCheck[]> {
     const { net, membership, store, disk, clock, contribution } = this.#components
-    return examineRunning({
+    const checks = examineRunning({
       config: { ...this.#init.config, 'storage.max_storage': contribution.quota.maxBytes },
       addresses: net.addresses(),
       members: membership.members().filter((member) => member.peerId !== net.self && !member.revoked),
@@ -191,6 +191,7 @@ export class NodeService implements NodeApi {
       leaseTrouble: this.#components.leases.trouble(),
       nowMs: clock.wallMs(),
     })
+    return [...checks, this.#components.volumes.check()]
   }
 
   async figures(): Promise<NodeFigures> {

@@ -14,7 +14,7 @@ import type { Config } from './config/index.js'
 import { NodeError } from './errors.js'
 import type { Home } from './home.js'
 import { readKey } from './keys.js'
-import { clockKind, readClocks } from './lease-clocks.js'
+import { clockKind, clockReader } from './lease-clocks.js'
 import type { Lifecycle } from './lifecycle.js'
 import { NodeLeases } from './node-leases.js'
 
@@ -79,7 +79,7 @@ export class LeasePart {
     this.#components = components
     this.#name = init.name
     const { store, membership, net, signer, clock, random, log } = components
-    const readings = (): ReturnType<typeof readClocks> => readClocks(clock)
+    const readings = clockReader(clock)
     this.#consensus = createConsensus(
       {
         store: store.meta('lease-registers'), memoryFile: new SlottedMemoryFile({ path: init.home.voterFile }), rpc: net.rpc, connections: net, clock, random, log,

@@ -6,7 +6,7 @@ import type { Clock, KeyValue, Log, Random } from '../base/index.js'
 import type { ExportVolume, VolumeExport } from '../client/index.js'
 import type { HeldExport } from '../gateways/http/index.js'
 import { NbdServer } from '../gateways/nbd/index.js'
-import type { NbdAddress } from '../gateways/nbd/index.js'
+import type { Latencies, NbdAddress } from '../gateways/nbd/index.js'
 import type { BlockDevice, OpenVolume, VolumeService } from '../volumes/index.js'
 import { splitHostPort } from './config/index.js'
 import { NodeError } from './errors.js'
@@ -18,6 +18,7 @@ export interface VolumeExportsComponents {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly latencies?: Latencies
 }
 
 export interface VolumeExportsInit {
@@ -318,8 +319,8 @@ export class VolumeExports {
   }
 
   async #listen(key: string, { unix, tcp }: { unix: string | null; tcp: string | null }): Promise<Endpoint> {
-    const { clock, log } = this.#components
-    const server = new NbdServer({ clock, log: log.child('nbd') })
+    const { clock, log, latencies } = this.#components
+    const server = new NbdServer({ clock, log: log.child('nbd'), ...(latencies === undefined ? {} : { latencies }) })
     const split = splitHostPort(tcp ?? '') ?? { host: '', port: 0 }
     const address: NbdAddress = unix === null ? split : { path: unix }
     if (unix !== null) await this.#clearSocket(unix)

@@ -1,8 +1,9 @@
 import { messageOf } from '../base/index.js'
 import type { Clock, Log, NodeId, Random } from '../base/index.js'
-import type { VolumeHeat } from '../client/index.js'
+import type { DoctorCheck, VolumeHeat } from '../client/index.js'
 import type { Consensus } from '../consensus/index.js'
 import type { NodeFigures } from '../gateways/http/index.js'
+import { Latencies, latencyBoundsMs } from '../gateways/nbd/index.js'
 import { createHeat } from '../heat/index.js'
 import type { Heat } from '../heat/index.js'
 import type { Membership } from '../membership/index.js'
@@ -48,6 +49,7 @@ export class VolumePart {
   readonly #engine: VolumeEngine
   readonly #service: VolumeService
   readonly #exports: VolumeExports
+  readonly #latencies = new Latencies()
   readonly #heat: Heat
   readonly #closeDisk: () => Promise<void>
   readonly #runDisk: (signal: AbortSignal) => Promise<void>
@@ -97,7 +99,7 @@ export class VolumePart {
       { defaults: { durability: 'flush', replicas: config['volumes.replicas'], policy: 'adaptive' } },
     )
     this.#exports = new VolumeExports(
-      { volumes: this.#service, store: store.meta('settings').slice('exports/'), clock, random, log },
+      { volumes: this.#service, store: store.meta('settings').slice('exports/'), clock, random, log, latencies: this.#latencies },
       { listen: config['volumes.nbd_listen'], remote: config['volumes.nbd_remote'] },
     )
     this.api = new NodeVolumes({
@@ -135,8 +137,20 @@ export class VolumePart {
     return [...(this.#trouble === undefined ? [] : [this.#trouble]), ...this.#exports.problems()]
   }
 
+  /** For `doctor`. */
+  check(): DoctorCheck {
+    const [problem] = this.problems()
+    if (problem !== undefined) return { name: 'volumes', state: 'warning', message: problem, advice: 'the log says more; `mesh-node volume stat NAME` shows an export' }
+    const { count, connections } = this.#exports
+    return { name: 'volumes', state: 'ok', message: count === 0 ? 'none is exported here' : `${String(count)} exported here, ${String(connections)} connections` }
+  }
+
   figures(): NonNullable<NodeFigures['volumes']> {
-    return { exports: this.#exports.count, connections: this.#exports.connections, counters: this.#engine.figures() }
+    const latencies = (['read', 'write', 'flush'] as const).map((kind) => ({ kind, ...this.#latencies.of(kind) }))
+    return {
+      exports: this.#exports.count, connections: this.#exports.connections, counters: this.#engine.figures(),
+      latencies: latencies.map(({ kind, counts, count, sumMs }) => ({ kind, boundsMs: latencyBoundsMs, counts, count, sumMs })),
+    }
   }
 
   /** Segments that had to stay, for want of another node that takes them. */

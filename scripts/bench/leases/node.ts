@@ -9,7 +9,7 @@ import type { Consensus } from '../../../src/consensus/index.js'
 import { createLeases } from '../../../src/leases/index.js'
 import type { LeaseService } from '../../../src/leases/index.js'
 import '../../../src/net/node20.js'
-import { clockKind, readClocks } from '../../../src/node/lease-clocks.js'
+import { clockKind, clockReader } from '../../../src/node/lease-clocks.js'
 import { openStore } from '../../../src/store/index.js'
 import { FakeMesh, seedOf, startNode } from '../../../test/unit/net/fixture.js'
 
@@ -25,7 +25,7 @@ const net = await startNode(mesh, number, { meta: store.meta('network') })
 const voters = store.meta('lease-registers')
 let consensus: Consensus
 let leases: LeaseService
-const readings = () => readClocks(systemClock)
+const readings = clockReader(systemClock)
 const frames = { count: 0, bytes: 0 }
 
 type Order = { id: number; name: keyof typeof orders; args: Record<string, unknown> }

@@ -83,7 +83,18 @@ export class Metrics {
       for (const [event, value] of Object.entries(counts)) total.inc({ event }, value)
     }
     if (figures.volumes !== undefined) {
-      const { exports, connections, counters } = figures.volumes
+      const { exports, connections, counters, latencies } = figures.volumes
+      // A histogram by its parts, since this library's own can only be filled by observing.
+      const bucket = new Counter({ name: 'mesh_node_nbd_request_seconds_bucket', help: 'Requests of NBD clients by the time they took inside the node.', labelNames: ['kind', 'le'], registers: [registry] })
+      const total = new Counter({ name: 'mesh_node_nbd_request_seconds_count', help: 'All of them.', labelNames: ['kind'], registers: [registry] })
+      const seconds = new Counter({ name: 'mesh_node_nbd_request_seconds_sum', help: 'Time they took together.', labelNames: ['kind'], registers: [registry] })
+      for (const { kind, boundsMs, counts, count, sumMs } of latencies) {
+        let sum = 0
+        for (const [i, bound] of boundsMs.entries()) bucket.inc({ kind, le: String(bound / 1000) }, sum += counts[i] ?? 0)
+        bucket.inc({ kind, le: '+Inf' }, count)
+        total.inc({ kind }, count)
+        seconds.inc({ kind }, sumMs / 1000)
+      }
       gauge('volume_exports', 'Volumes that clients can reach here over NBD.', exports)
       gauge('volume_connections', 'NBD connections.', connections)
       for (const [name, value] of Object.entries(counters)) {

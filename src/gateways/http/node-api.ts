@@ -123,7 +123,13 @@ export interface NodeFigures {
   uptimeSeconds: number
   ready: boolean
   /** Counters of the volumes' data path, by name in camelCase; each becomes a metric of its own. */
-  volumes?: { exports: number; connections: number; counters: Readonly<Record<string, number>> }
+  volumes?: {
+    exports: number
+    connections: number
+    counters: Readonly<Record<string, number>>
+    /** Of requests of NBD clients: `counts` has one entry a bound, and one for what took longer than the last. */
+    latencies: { kind: string; boundsMs: readonly number[]; counts: readonly number[]; count: number; sumMs: number }[]
+  }
   leases?: { held: number; acquired: number; waits: number; conflicts: number; timeouts: number; renewals: number; expired: number; revoked: number; released: number; handedOver: number; contended: number; noQuorum: number }
 }
 

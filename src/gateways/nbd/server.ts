@@ -5,6 +5,7 @@ import { CommonError, codeOf, messageOf, silentLog } from '../../base/index.js'
 import type { Clock, Log } from '../../base/index.js'
 import type { BlockDevice } from '../../volumes/index.js'
 import { ByteReader } from './byte-reader.js'
+import { Latencies } from './latencies.js'
 import { negotiate } from './negotiation.js'
 import type { Exports } from './negotiation.js'
 import { Transmission } from './transmission.js'
@@ -13,6 +14,8 @@ import type { TransmissionInit } from './transmission.js'
 export interface NbdServerComponents {
   clock: Clock
   log?: Log
+  /** Shared by servers that are counted together. */
+  latencies?: Latencies
 }
 
 export interface NbdServerInit extends Partial<TransmissionInit> {
@@ -36,6 +39,7 @@ const defaults = { inFlightMax: 128, inFlightBytesMax: 64 * 1024 * 1024, connect
 export class NbdServer implements Exports {
   readonly #clock: Clock
   readonly #log: Log
+  readonly #latencies: Latencies
   readonly #init: typeof defaults
   readonly #devices = new Map<string, DeviceSource>()
   readonly #listeners = new Map<string, Server>()
@@ -45,6 +49,7 @@ export class NbdServer implements Exports {
   constructor(components: NbdServerComponents, init: NbdServerInit = {}) {
     this.#clock = components.clock
     this.#log = components.log ?? silentLog
+    this.#latencies = components.latencies ?? new Latencies()
     this.#init = { ...defaults, ...init }
   }
 
@@ -166,7 +171,7 @@ export class NbdServer implements Exports {
       return
     }
     connection.name = negotiated.name
-    const transmission = new Transmission({ reader, sink: new SocketSink(socket), log: this.#log }, negotiated, this.#init)
+    const transmission = new Transmission({ reader, sink: new SocketSink(socket), log: this.#log, clock: this.#clock, latencies: this.#latencies }, negotiated, this.#init)
     const running = transmission.run()
     connection.stop = () => { transmission.stop() }
     await running

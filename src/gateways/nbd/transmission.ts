@@ -1,6 +1,7 @@
 import { codeOf, messageOf } from '../../base/index.js'
-import type { Log } from '../../base/index.js'
+import type { Clock, Log } from '../../base/index.js'
 import type { ByteReader } from './byte-reader.js'
+import type { Latencies, TimedKind } from './latencies.js'
 import { payloadBytesMax } from './negotiation.js'
 import type { Negotiated } from './negotiation.js'
 import { allocation, chunk, chunkHeader, command, commandFlag, errno, errorChunk, parseRequest, requestBytes, simpleReply } from './wire.js'
@@ -38,13 +39,17 @@ export class Transmission {
   readonly #negotiated: Negotiated
   readonly #init: TransmissionInit
   readonly #log: Log
+  readonly #clock: Clock
+  readonly #latencies: Latencies
   readonly #running = new Set<Promise<void>>()
   #runningBytes = 0
 
-  constructor(components: { reader: ByteReader; sink: ReplySink; log: Log }, negotiated: Negotiated, init: TransmissionInit) {
+  constructor(components: { reader: ByteReader; sink: ReplySink; log: Log; clock: Clock; latencies: Latencies }, negotiated: Negotiated, init: TransmissionInit) {
     this.#reader = components.reader
     this.#sink = components.sink
     this.#log = components.log
+    this.#clock = components.clock
+    this.#latencies = components.latencies
     this.#negotiated = negotiated
     this.#init = init
   }
@@ -89,8 +94,11 @@ export class Transmission {
 
   async #answer(request: Request, payload: Buffer | undefined): Promise<void> {
     let reply: readonly Uint8Array[]
+    const kind = timed[request.command]
+    const startedMs = kind === undefined ? 0 : this.#clock.monotonicMs()
     try {
       reply = await this.#perform(request, payload)
+      if (kind !== undefined) this.#latencies.record(kind, this.#clock.monotonicMs() - startedMs)
     } catch (error) {
       const [code, message] = errnoOf(error)
       if (code === errno.EIO) this.#log.warn('a request failed', { export: this.#negotiated.name, command: request.command, reason: message })
@@ -182,6 +190,8 @@ export class Transmission {
     return [chunked ? errorChunk(request.cookie, code, message) : simpleReply(request.cookie, code)]
   }
 }
+
+const timed: Readonly<Record<number, TimedKind | undefined>> = { [command.read]: 'read', [command.write]: 'write', [command.flush]: 'flush' }
 
 const flagsAllowed: Record<number, number | undefined> = {
   [command.read]: commandFlag.dontFragment | commandFlag.fua,

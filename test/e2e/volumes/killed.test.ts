@@ -82,7 +82,7 @@ describe('the node that writes a volume is killed', function () {
     next.close()
   })
 
-  it('comes back as a replica, and what it wrote last and nobody flushed does not', async () => {
+  it('comes back, and reads through its own export what the next holder wrote', async () => {
     const [a, b] = nodes as [TestNode, TestNode]
     await a.start()
     const holders = async (): Promise<Set<string>> => new Set((await b.json<{ holder: string }[]>('volume', 'leases', 'vm')).map(({ holder }) => holder))
