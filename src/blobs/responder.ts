@@ -70,8 +70,10 @@ export class Responder {
     const signal = AbortSignal.any([outer, stop.signal])
     const queue = new WantQueue()
     signal.addEventListener('abort', () => queue.end(), { once: true })
-    const sending = this.#send(stream, queue, signal).catch((error: unknown) => {
+    const sending = this.#send(stream, queue, signal, (error) => stop.abort(error)).catch((error: unknown) => {
       stop.abort(error)
+      // A requester that says nothing would hold the stream, and what is on its way to it, for as long as it likes.
+      stream.abort(error instanceof Error ? error : new Error('ended'))
       throw error
     })
     sending.catch(() => undefined)
@@ -95,7 +97,7 @@ export class Responder {
   }
 
   /** While one batch is on its way the next is read, or the line would be idle for as long as the disk takes. */
-  async #send(stream: ByteStream, queue: WantQueue, signal: AbortSignal): Promise<void> {
+  async #send(stream: ByteStream, queue: WantQueue, signal: AbortSignal, onFailed: (error: unknown) => void): Promise<void> {
     let batchSize = batchBlocksFirst
     let sending: Promise<void> = Promise.resolve()
     try {
@@ -117,8 +119,8 @@ export class Responder {
         sending = this.#sendBatch(stream, batch, signal).finally(() => {
           this.#budget.release(batchBytes)
         })
-        // Awaited with the next batch, or at the end.
-        sending.catch(() => undefined)
+        // Awaited with the next batch, or at the end; the next want may never come.
+        sending.catch(onFailed)
       }
     } finally {
       await sending

@@ -62,7 +62,7 @@ export class LogWatch {
   /**
    * To be called after each write, before the next one. True if that write, or part of it, went into a new log: the log
    * that was the current one has grown by less than the values that were written. (What LevelDB adds, 7 bytes in 32 KiB
-   * and the keys, is far less than any one value of a write that consists of several.)
+   * and the keys, is far less than any one value of a write that consists of several; an empty value leaves a key.)
    * fstat is called synchronously: it takes two microseconds, the way through the thread pool fifty.
    */
   async wrote(valueBytes = 1): Promise<boolean> {
@@ -72,7 +72,7 @@ export class LogWatch {
       const { size } = fstatSync(current.handle.fd)
       const grownBytes = size - current.size
       current.size = size
-      if (grownBytes >= valueBytes) return false
+      if (grownBytes >= Math.max(1, valueBytes)) return false
     }
     // The log before the last one is in a table by now, or LevelDB would not have changed logs again.
     const settled = this.#older

@@ -129,20 +129,37 @@ function watch(stream: Stream, outgoing: FairQueue): void {
 
 /** Yamux's number for a stream that both sides know. */
 const established = 3
+/** What every sender takes a window for until it is told otherwise. */
+const knownWindowBytes = 256 * 1024
 
 /**
  * Yamux gives back the window with every chunk that is read: sixteen small messages a mebibyte, each a record of TLS and
  * a call of the kernel on both sides. Half a window at a time is enough (as TCP does it, RFC 9293 §3.8.6.2.2): the other
- * half keeps the sender busy meanwhile. Where this yamux has other insides, it does as it likes.
+ * half keeps the sender busy meanwhile.
+ *
+ * And it gives back all that has arrived, also what waits unread: a reader that takes a piece now and then would be sent
+ * a whole window for each. Only what was read is given back here, so that never more than a window waits. Where this
+ * yamux has other insides, it does as it likes.
  */
 function updateByHalves(stream: Stream): void {
   const update: unknown = Reflect.get(stream, 'sendWindowUpdate')
-  if (typeof update !== 'function') return
+  const readableLength: unknown = Reflect.get(stream, 'sourceReadableLength')
+  if (typeof update !== 'function' || typeof readableLength !== 'function') return
+  const atStart: unknown = Reflect.get(stream, 'recvWindowCapacity')
+  if (typeof atStart === 'number') Reflect.set(stream, 'recvWindowCapacity', Math.min(atStart, knownWindowBytes))
   Reflect.set(stream, 'sendWindowUpdate', () => {
     const window: unknown = Reflect.get(stream, 'recvWindow')
     const left: unknown = Reflect.get(stream, 'recvWindowCapacity')
-    if (Reflect.get(stream, 'state') === established && typeof window === 'number' && typeof left === 'number' && left > window / 2) return
+    const unread: unknown = Reflect.apply(readableLength, stream, [])
+    if (typeof window !== 'number' || typeof left !== 'number' || typeof unread !== 'number') {
+      Reflect.apply(update, stream, [])
+      return
+    }
+    if (Reflect.get(stream, 'state') === established && left + unread > window / 2) return
+    // Yamux sends what is missing in this, and fills it up.
+    Reflect.set(stream, 'recvWindowCapacity', left + unread)
     Reflect.apply(update, stream, [])
+    Reflect.set(stream, 'recvWindowCapacity', Number(Reflect.get(stream, 'recvWindowCapacity')) - unread)
   })
 }
 

@@ -62,6 +62,8 @@ class NativeTls implements ConnectionEncrypter {
     const socket = socketOf(connection)
     if (socket === undefined) return undefined
     await written(socket)
+    // Node wraps a socket that is gone in a stream of which nothing is ever heard.
+    if (socket.destroyed) throw new NetError('UNAVAILABLE', 'the other side hung up before the handshake')
     // What was left of the protocol negotiation in the socket's own buffer is taken over by TLS; but not by a timer.
     socket.setTimeout(0)
     let muxer: StreamMuxerFactory | undefined

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Limiter } from '../../base/index.js'
 import type { Clock } from '../../base/index.js'
 import type { OpenDevice, OpenOptions } from '../engine-types.js'
@@ -157,6 +158,8 @@ export class VolumeDevice implements OpenDevice {
 
   async #withDeadline<T>(work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController()
+    // A request over many segments waits in many places.
+    setMaxListeners(0, controller.signal)
     const cancel = this.#components.clock.setTimer(this.#init.operationDeadlineMs, () => { controller.abort(new DeviceError('IO', 'not done in time')) })
     try {
       return await work(controller.signal)

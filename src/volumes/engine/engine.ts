@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { forEachLimit, messageOf } from '../../base/index.js'
 import type { NodeId } from '../../base/index.js'
 import type { OpenDevice, OpenOptions, VolumeEngine, VolumeFigures, VolumeIdentity } from '../engine-types.js'
@@ -48,6 +49,8 @@ export class Engine implements VolumeEngine {
     const registers = new Registers({ consensus: components.consensus }, { changed: (change) => { this.#changed(change) } })
     this.#context = new EngineContext(components, { ...engineDefaults, ...init }, { registers, replica })
     this.#context.signal = this.#controller.signal
+    // Every request in flight listens to it; they are bounded elsewhere.
+    setMaxListeners(0, this.#controller.signal)
     replica.start(this.#controller.signal)
     this.#client = Buffer.from(components.random.bytes(16)).toString('hex')
     this.#keeper = new ReplicaKeeper(this.#context)

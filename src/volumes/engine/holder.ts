@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { codeOf, messageOf } from '../../base/index.js'
 import type { NodeId } from '../../base/index.js'
 import { blockBytes } from '../geometry.js'
@@ -8,7 +9,7 @@ import { removeReplica, sameSession } from '../segment.js'
 import type { Segment, Session } from '../segment.js'
 import { DeviceError } from '../types.js'
 import * as codec from './codec.js'
-import { blocksOf, bytesOfRuns, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
+import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
 import { covers, RangeLock } from './range-lock.js'
@@ -50,7 +51,7 @@ export class SegmentHolder {
   /** The highest token that this node gave up, by block: a grant of it or a lower one is void, wherever it is seen. */
   #relinquished = new RangeMap<number>((a, b) => a === b)
   /** By client: the places of the writes of its last request. */
-  readonly #answers = new Map<string, Map<number, Version>>()
+  readonly #answers = new Map<string, { sequence: number; range: BlockRange; version: Version }[]>()
 
   constructor(context: EngineContext, id: SegmentId) {
     this.#context = context
@@ -155,7 +156,7 @@ export class SegmentHolder {
           continue
         }
         const version = { token: hold.token, sequence: last }
-        if (origin !== undefined) this.#remember(origin, version)
+        if (origin !== undefined) this.#remember(range, origin, version)
         return this.#told(range, hold, version)
       }
     } catch (error) {
@@ -173,24 +174,24 @@ export class SegmentHolder {
   /** Where a write stands that was applied before, by this holder or one before it. */
   async #applied(range: BlockRange, hold: Hold, origin: Origin): Promise<Version | undefined> {
     const { disk } = this.#context.components
-    const known = this.#answers.get(origin.client)?.get(origin.sequence)
-    if (known !== undefined) return known
+    // One write of a client may have become two when the range was divided: is it this part that was applied?
+    const known = this.#answers.get(origin.client)?.find((answer) => answer.sequence === origin.sequence && covers(answer.range, range))
+    if (known !== undefined) return known.version
     const highest = await disk.applied(this.id, origin.client)
     if (highest < origin.sequence) return undefined
     if (highest === origin.sequence) {
-      // One write of the client may have become two when the range was divided: is it this part that was applied?
-      const applied = (await disk.origins(this.id)).find((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
-      if (applied !== undefined && !covers(applied, range)) return undefined
+      const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
+      if (applied.length > 0 && !applied.some((one) => covers(one, range))) return undefined
     }
     // Applied under an earlier token: then every replica has it.
     return { token: hold.token, sequence: 0 }
   }
 
-  #remember(origin: Origin, version: Version): void {
-    let answers = this.#answers.get(origin.client)
-    if (answers === undefined) this.#answers.set(origin.client, (answers = new Map<number, Version>()))
-    answers.set(origin.sequence, version)
-    if (answers.size > answersMax) answers.delete(answers.keys().next().value ?? 0)
+  #remember(range: BlockRange, { client, sequence }: Origin, version: Version): void {
+    let answers = this.#answers.get(client)
+    if (answers === undefined) this.#answers.set(client, (answers = []))
+    answers.push({ sequence, range, version })
+    if (answers.length > answersMax) answers.splice(0, answersMax / 2)
   }
 
   async #partial(write: SegmentWrite, hold: Hold): Promise<ReadonlyMap<number, Uint8Array>> {
@@ -232,10 +233,12 @@ export class SegmentHolder {
 
   async #readHeld(range: BlockRange, hold: Hold): Promise<BlockData[]> {
     const { disk } = this.#context.components
+    // Blocks that nobody ever wrote have no version to keep them under: they are told of, and asked for again next time.
+    let never = new RangeMap<boolean>((a, b) => a === b)
     for (;;) {
       let missing: BlockRange[]
       try {
-        const runs = await disk.read(this.id, range)
+        const runs = (await disk.read(this.id, range)).flatMap((run) => (run.content !== 'unknown' ? [run] : never.within(run).map(({ start, blocks, value }): BlockData => ({ start, blocks, version: undefined, content: value === true ? 'hole' : 'unknown', bytes: noBytes }))))
         missing = unknownOf(runs)
         if (missing.length === 0) return runs
       } catch (error) {
@@ -246,8 +249,9 @@ export class SegmentHolder {
       if (!this.#isValid(hold)) throw new DeviceError('IO', 'the right to read these blocks went while they were fetched')
       for (const part of missing) {
         for (let at = 0; at < part.blocks; at += pieceBlocksMax) {
-          const chunk = { start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }
-          await disk.install(this.id, await this.#fromReplica(chunk, false))
+          const found = await this.#fromReplica({ start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }, false)
+          for (const run of found) if (run.version === undefined) never = never.with(run, true)
+          await disk.install(this.id, found.filter((run) => run.version !== undefined))
         }
       }
     }
@@ -313,6 +317,7 @@ export class SegmentHolder {
     const others = [...segment.replicas, ...segment.joining].filter((node) => node !== self)
     if (others.length === 0) return { all: true, silent: [] }
     const stop = new AbortController()
+    setMaxListeners(0, stop.signal)
     const onAbort = (): void => { stop.abort() }
     deadline.addEventListener('abort', onAbort, { once: true })
     const cancel = components.clock.setTimer(init.replicaDeadlineMs, onAbort)

@@ -37,6 +37,8 @@ interface CopyJob {
   ready: boolean
   done: boolean
   failed: boolean
+  /** What it would end in does not count any more. */
+  cancelled: boolean
   readonly finished: Promise<void>
 }
 
@@ -130,7 +132,9 @@ export class Replica {
     const key = keyOf(id)
     let job = this.#jobs.get(key)
     if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
-      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, finished: Promise.resolve() }
+      // One copy at a time: an older one must not declare the disk whole after this one began anew.
+      if (options.join && job !== undefined) await this.#cancel(key, job)
+      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, cancelled: false, finished: Promise.resolve() }
       const finished = (options.join ? this.#join(id, from, segment, made) : this.#equalize(id, from, options.ranges, options.cuts)).then(
         () => { made.done = true },
         (error: unknown) => {
@@ -147,12 +151,19 @@ export class Replica {
 
   /** No replica any more, or one again from the beginning: what is here does not count. */
   async leave(id: SegmentId): Promise<void> {
-    this.#jobs.delete(keyOf(id))
+    const job = this.#jobs.get(keyOf(id))
+    if (job !== undefined) await this.#cancel(keyOf(id), job)
     if (await this.#components.disk.isWhole(id)) await this.#components.disk.setWhole(id, false)
   }
 
   joined(id: SegmentId): void {
     this.#jobs.delete(keyOf(id))
+  }
+
+  async #cancel(key: string, job: CopyJob): Promise<void> {
+    job.cancelled = true
+    if (this.#jobs.get(key) === job) this.#jobs.delete(key)
+    await job.finished
   }
 
   async #join(id: SegmentId, from: NodeId, segment: Segment, job: CopyJob): Promise<void> {
@@ -169,8 +180,9 @@ export class Replica {
     job.ready = true
     // Whoever held a block when this began has streamed to this node since; what is older is the other's to say.
     const floor = (block: number): number => segment.ranges.at(block)?.token ?? segment.token + 1
-    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { floor, stale: false }))
+    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { floor, stale: false, isOver: () => job.cancelled }))
     await disk.sync()
+    if (job.cancelled) throw new Error('given up')
     await disk.setWhole(id, true)
     await disk.sync()
   }
@@ -187,10 +199,11 @@ export class Replica {
     await disk.sync()
   }
 
-  async #copyRange(id: SegmentId, from: NodeId, range: BlockRange, lock: SharedLock, init: { floor: (block: number) => number; stale: boolean }): Promise<void> {
+  async #copyRange(id: SegmentId, from: NodeId, range: BlockRange, lock: SharedLock, init: { floor: (block: number) => number; stale: boolean; isOver?: () => boolean }): Promise<void> {
     const { disk } = this.#components
     const end = range.start + range.blocks
     for (let at = range.start; at < end; at += windowBlocks) {
+      if (init.isOver?.() === true) throw new Error('given up')
       const window = { start: at, blocks: Math.min(windowBlocks, end - at) }
       const theirs = await this.#fetch(from, id, window, { versions: true, stale: init.stale })
       const wanted = differing(await disk.versions(id, window), theirs.runs.map((run) => codec.decodeRun(run, false)), init.floor)
@@ -308,7 +321,8 @@ function differing(own: readonly BlockRun[], theirs: readonly (BlockRun | BlockD
 
 function isWanted(here: BlockRun, there: BlockRun, floor: number): boolean {
   const order = compareVersions(there.version, here.version)
-  if (here.content === 'unknown') return true
+  // Of a block that was never written there is nothing to copy: not to have it is the same, once this disk is whole.
+  if (here.content === 'unknown') return there.version !== undefined
   return order > 0 || (order < 0 && (here.version?.token ?? 0) < floor)
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Clock, Log, NodeId, Random, Rpc } from '../../base/index.js'
 import { backoffMs, invariant, messageOf } from '../../base/index.js'
 import type { BlockRange } from '../geometry.js'
@@ -73,6 +74,8 @@ export class Stream {
     this.#end = init.end
     this.#next = init.end + 1
     this.#tailBase = init.end
+    // One listener for each sender and its request.
+    setMaxListeners(0, this.#stop.signal)
   }
 
   /** The last entry that is on this disk. */

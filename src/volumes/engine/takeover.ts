@@ -184,7 +184,7 @@ export class Takeover {
       const { change } = await registers.change(this.#id, (segment) => (segment === undefined ? undefined : inherit(segment, holding.session, holding.token, mine)), { evict: holding.session, signal: deadline })
       if (change?.type !== 'changed') return
       counters.recoveries++
-      await this.#recover(change.segment.token, mine, deadline)
+      await this.#recover(change.segment.token, mine, deadline, holding.token)
     } else if (holding.unsettled.length > 0) await this.#recover(holding.token, mine, deadline)
     else if (this.#holder.gaveUp(range, holding.token)) {
       // A hand-off whose outcome was not known, and that did not happen. The late word of it may still arrive, so this
@@ -196,7 +196,7 @@ export class Takeover {
 
   /** `fresh`: what this disk has of the range is known to be no older than the hold. */
   async #begin(token: number, session: Session, options: { fresh: boolean }): Promise<void> {
-    const { components, registers, self, signal } = this.#context
+    const { components, registers, replica, self, signal } = this.#context
     let segment = registers.view(this.#id)
     if (segment?.joining.includes(self) === true) {
       // What is here of these blocks may be older than the hold, or not be here yet: it begins to join anew afterwards.
@@ -205,8 +205,11 @@ export class Takeover {
     }
     const mine = segment?.ranges.entries.filter((entry) => entry.value.token === token && sameSession(entry.value.session, session)) ?? []
     if (segment === undefined || mine.length === 0) return
+    // Whatever its disk says: who is not among the replicas does not have everything.
+    const isReplica = segment.replicas.includes(self)
+    if (!isReplica) await replica.leave(this.#id)
     const isOffered = mine.every((entry) => this.#offered.within(entry).every((part) => part.value === true))
-    if (!options.fresh && !isOffered && !(await components.disk.isWhole(this.#id))) {
+    if (!options.fresh && !isOffered && !(isReplica && (await components.disk.isWhole(this.#id)))) {
       // Left over from an earlier hold: others have written since.
       for (const entry of mine) await components.disk.forget(this.#id, entry)
       await this.#fetchOrigins(segment, signal)
@@ -219,8 +222,8 @@ export class Takeover {
 
   // ---- recovery -----------------------------------------------------------------------------------------------------
 
-  /** Until it is served, or another round has taken it away, or the deadline aborts. */
-  async #recover(token: number, mine: Session, deadline: AbortSignal): Promise<void> {
+  /** `ownToken`: the stream that this node itself wrote before. Until it is served, or another round has taken it away, or the deadline aborts. */
+  async #recover(token: number, mine: Session, deadline: AbortSignal, ownToken?: number): Promise<void> {
     const { components, registers } = this.#context
     for (let attempt = 0; !deadline.aborted; attempt++) {
       const segment = registers.view(this.#id)
@@ -231,13 +234,14 @@ export class Takeover {
         await this.#begin(token, mine, { fresh: true })
         return
       }
-      if (await this.#tryRecover(segment, token, mine, entries, unsettled, deadline)) continue
+      if (await this.#tryRecover(segment, token, mine, { ranges: entries, unsettled, ownToken }, deadline)) continue
       await components.clock.sleep(1 + backoffMs(attempt, retry, components.random), deadline).catch(() => undefined)
     }
   }
 
   /** True: something was achieved; look again. */
-  async #tryRecover(segment: Segment, token: number, mine: Session, ranges: readonly BlockRange[], unsettled: readonly number[], deadline: AbortSignal): Promise<boolean> {
+  async #tryRecover(segment: Segment, token: number, mine: Session, dead: { ranges: readonly BlockRange[]; unsettled: readonly number[]; ownToken: number | undefined }, deadline: AbortSignal): Promise<boolean> {
+    const { ranges, unsettled } = dead
     const { components, registers, self } = this.#context
     const fenced = await this.#fenceAll(segment, token, ranges)
     if (fenced.outdated) {
@@ -249,12 +253,13 @@ export class Takeover {
       await this.#leaveOut(fenced.silent, token, mine, deadline)
       return true
     }
-    // This node's own log of what it held before counts even where it keeps no copy: it is the longest there is.
+    // This node's own log of what it held before counts even where it keeps no copy: it may be the longest there is. A log
+    // of somebody else's stream does not: this node may have been left out of the replicas long ago.
     const ends = new Map(fenced.ends)
     const isReplica = segment.replicas.includes(self)
     const own = new Map<number, number>()
     for (const stream of unsettled) own.set(stream, await components.disk.streamEnd(this.#id, stream))
-    const ownLog = !isReplica && [...own.values()].some((end) => end > 0)
+    const ownLog = !isReplica && dead.ownToken !== undefined && (own.get(dead.ownToken) ?? 0) > 0
     if (ownLog) ends.set(self, own)
     const endOf = (node: NodeId, stream: number): number => ends.get(node)?.get(stream) ?? 0
     const cuts: Cut[] = unsettled.map((stream) => ({ token: stream, sequence: Math.max(...[...ends.keys()].map((node) => endOf(node, stream))) }))
@@ -269,7 +274,7 @@ export class Takeover {
       await this.#leaveOut(failed, token, mine, deadline)
       return false
     }
-    if (!isReplica && !ownLog) {
+    if (!isReplica && source !== self) {
       for (const range of ranges) await components.disk.forget(this.#id, range)
       await this.#fetchOrigins({ ...segment, replicas: [source] }, deadline)
     }

@@ -1,11 +1,16 @@
 import '../../../src/net/node20.js'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import type { Connection, ConnectionEncrypter, SecurableStream, SecureConnectionOptions } from '@libp2p/interface'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { Connection, ConnectionEncrypter, MultiaddrConnection, SecurableStream, SecureConnectionOptions, Upgrader } from '@libp2p/interface'
+import { defaultLogger } from '@libp2p/logger'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Libp2p } from 'libp2p'
 import { hasNativeTls, nativeTls } from '../../../src/net/transport/native-tls.js'
@@ -108,4 +113,48 @@ describe('net: TLS on the socket itself', () => {
     await closed
     assert.notEqual(connection.status, 'open')
   })
+
+  it('fails at once when the socket goes while the negotiation is still being written', async () => {
+    const held: Socket[] = []
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.pause()
+      held.push(socket)
+    })
+    await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+    try {
+      const { port } = server.address() as AddressInfo
+      const logger = defaultLogger()
+      const privateKey = await generateKeyPair('Ed25519')
+      const encrypter = nativeTls()({ logger, privateKey, upgrader: { getStreamMuxers: () => new Map() } } as unknown as Parameters<ReturnType<typeof nativeTls>>[0])
+      const transport = tappedTcp({})({ logger })
+      const connected = async (): Promise<MultiaddrConnection> => new Promise((resolve, reject) => {
+        const upgrader = { upgradeOutbound: (made: MultiaddrConnection) => { resolve(made) } } as unknown as Upgrader
+        transport.dial(multiaddr(`/ip4/127.0.0.1/tcp/${String(port)}`), { upgrader, signal: new AbortController().signal }).catch(reject)
+      })
+      // Makes the key, so that nothing else is waited for below.
+      await assert.rejects(encrypter.secureOutbound(await connected(), { signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' })
+      for (const secure of ['secureOutbound', 'secureInbound'] as const) {
+        const connection = await connected()
+        const socket = socketOf(connection)
+        assert.ok(socket !== undefined)
+        // More than the kernel takes where nobody reads.
+        socket.write(new Uint8Array(32 * 2 ** 20))
+        const stop = new AbortController()
+        const refused = assert.rejects(encrypter[secure](connection, { signal: stop.signal }), { message: /hung up before the handshake/ })
+        await turns(8)
+        socket.destroy()
+        await turns(100)
+        stop.abort()
+        await refused
+      }
+    } finally {
+      for (const socket of held) socket.destroy()
+      server.close()
+    }
+  })
 })
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}

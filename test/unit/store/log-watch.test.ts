@@ -61,6 +61,25 @@ describe('store: log watch', () => {
     assert.deepEqual(synced, ['000010.log'])
   })
 
+  it('notices a new log when nothing but a key was written: an empty block', async () => {
+    await write('000003.log')
+    await watch.begin()
+    await write('000004.log')
+    assert.equal(await watch.wrote(0), true)
+    await watch.sync()
+    assert.deepEqual(synced.sort(), ['000003.log', '000004.log'])
+  })
+
+  it('notices that part of a write went into a new log', async () => {
+    await write('000003.log')
+    await watch.begin()
+    await write('000003.log')
+    await write('000004.log')
+    assert.equal(await watch.wrote(2 * 'record'.length), true)
+    await watch.sync()
+    assert.deepEqual(synced.sort(), ['000003.log', '000004.log'])
+  })
+
   it('a sync that begins while the new log is being opened does not stand for the next one', async () => {
     await write('000003.log')
     await watch.begin()

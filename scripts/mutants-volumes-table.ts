@@ -1,0 +1,104 @@
+import type { Weather } from '../test/simulation/volumes/simulation.js'
+
+export interface VolumeMutant {
+  readonly name: string
+  /** In src/volumes/engine. */
+  readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
+  readonly weather?: Partial<Weather>
+}
+
+const deadly: Partial<Weather> = { crashes: true, power: true, partitions: true, deafness: true, clockErrorMs: 0, delayMaxMs: 12, faultMs: 1_500 }
+const moving: Partial<Weather> = { ...deadly, handOffs: true }
+
+export const volumeMutants: readonly VolumeMutant[] = [
+  {
+    name: 'flush acknowledged without the replicas\' sync',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'holder.ts', find: 'return { all: missing.length === 0, silent: stop.signal.aborted ? missing : [] }', replace: 'return { all: true, silent: [] }' }],
+  },
+  {
+    name: 'flush without a sync of the own disk',
+    weather: { ...deadly, replicas: 1 },
+    edits: [{ file: 'holder.ts', find: '    await components.disk.sync()\n    for (;;) {', replace: '    for (;;) {' }],
+  },
+  {
+    name: 'silent replica not left out before the acknowledgement',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'holder.ts', find: '      for (const node of silent) await this.#remove(hold, node)\n', replace: '      if (silent.length > 0) return \'done\'\n' }],
+  },
+  {
+    name: 'replica counted in sync before it has copied',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'replica.ts', find: '    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { floor, stale: false, isOver: () => job.cancelled }))\n', replace: '    void floor\n' }],
+  },
+  {
+    name: 'a returning replica keeps what is newer than what counts',
+    weather: { ...deadly, replicas: 3, machines: 4 },
+    edits: [{ file: 'replica.ts', find: 'return order > 0 || (order < 0 && (here.version?.token ?? 0) < floor)', replace: 'return order > 0' }],
+  },
+  {
+    name: 'recovery without bringing the shorter replicas up',
+    weather: { ...deadly, replicas: 3, machines: 4 },
+    edits: [{ file: 'takeover.ts', find: 'const behind = segment.replicas.filter((node) => !hasAll(node))', replace: 'const behind: NodeId[] = []' }],
+  },
+  {
+    name: 'silent replica kept in a recovery',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'takeover.ts', find: '    if (fenced.silent.length > 0) {', replace: '    if (fenced.silent.length > 99) {' }],
+  },
+  {
+    name: 'leftovers of an earlier hold served',
+    weather: { ...moving, replicas: 1, machines: 4 },
+    edits: [{ file: 'takeover.ts', find: 'for (const entry of mine) await components.disk.forget(this.#id, entry)\n', replace: '' }, { file: 'hand-off.ts', find: 'if (!(await disk.isWhole(id))) await disk.forget(id, range)', replace: '' }],
+  },
+  {
+    name: 'log of somebody else\'s stream counts in a recovery',
+    weather: { ...deadly, replicas: 2, machines: 4 },
+    edits: [{ file: 'takeover.ts', find: 'if (!isReplica && source !== self) {', replace: 'if (!isReplica && own.size === 0) {' }],
+  },
+  {
+    name: 'hand-off without a flush before the proposal',
+    weather: { ...moving, replicas: 2 },
+    edits: [{ file: 'hand-off.ts', find: 'const flushed = withDeadline(components.clock, flushDeadlineMs, signal, (deadline) => holder.flush(hold.token, deadline))', replace: 'const flushed = Promise.resolve(\'done\')' }],
+  },
+  {
+    name: 'hand-off without waiting for what is under way',
+    weather: { ...moving, replicas: 1, delayMaxMs: 150 },
+    edits: [{ file: 'hand-off.ts', find: 'holder.lock.lock(frozen)', replace: '(() => undefined)' }, { file: 'hand-off.ts', find: 'holder.relinquish(range, hold.token)', replace: 'await Promise.resolve()' }],
+  },
+  {
+    name: 'proxied retry applied twice',
+    weather: { ...moving, delayMaxMs: 150 },
+    edits: [{ file: 'holder.ts', find: '          if (applied !== undefined) return this.#told(range, hold, applied)', replace: '          void applied' }],
+  },
+  {
+    name: 'duplicate told by its number alone',
+    weather: { ...moving, crashes: false },
+    edits: [{ file: 'holder.ts', find: 'answer.sequence === origin.sequence && covers(answer.range, range)', replace: 'answer.sequence === origin.sequence' }],
+  },
+  {
+    name: 'lost writes not sent again',
+    weather: { ...deadly, replicas: 2, machines: 4 },
+    edits: [{ file: 'access.ts', find: '      await this.#replay(lost, deadline)', replace: '      void lost' }],
+  },
+  {
+    name: 'lost writes of an own hold kept quiet about',
+    weather: { ...deadly, replicas: 1, machines: 4, faultMs: 900 },
+    edits: [{ file: 'access.ts', find: 'if (fate === \'lost\') this.#fail()', replace: 'if (fate === \'lost\') this.#marks.delete(token)' }],
+  },
+  {
+    name: 'reads without a second look at the hold',
+    weather: { ...moving, replicas: 1, delayMaxMs: 150 },
+    edits: [{ file: 'holder.ts', find: 'return this.holdOf(range) === hold ? runs : undefined\n    } catch', replace: 'return runs\n    } catch' }],
+  },
+  {
+    name: 'validity not asked',
+    weather: { ...deadly, replicas: 1, machines: 4, crashes: false, faultMs: 900 },
+    edits: [{ file: 'context.ts', find: 'return consensus.sessionRemainingMs() > 0 ? consensus.session : undefined', replace: 'return consensus.session' }],
+  },
+  {
+    name: 'an old copy declares a disk whole after it left',
+    weather: { ...deadly, replicas: 2, machines: 4 },
+    edits: [{ file: 'replica.ts', find: '    if (job.cancelled) throw new Error(\'given up\')\n', replace: '' }, { file: 'replica.ts', find: '    if (this.#jobs.get(key) === job) this.#jobs.delete(key)\n    await job.finished', replace: '    if (this.#jobs.get(key) === job) this.#jobs.delete(key)' }, { file: 'replica.ts', find: '    job.cancelled = true\n', replace: '' }],
+  },
+]

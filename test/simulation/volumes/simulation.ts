@@ -1,0 +1,383 @@
+import type { NodeId, Random } from '../../../src/base/index.js'
+import { seededRandom, shuffled, silentLog } from '../../../src/base/index.js'
+import type { Log } from '../../../src/base/index.js'
+import { decodeSegment } from '../../../src/volumes/engine/codec.js'
+import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
+import type { OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
+import { VirtualClock } from '../net-clock.js'
+import { SimulatedNetwork } from '../net-twin.js'
+import { History, Violation } from './history.js'
+import type { CellWrite } from './history.js'
+import { Machine, volumeId } from './machine.js'
+import { RegisterTwin } from './register-twin.js'
+
+/** What one seed is made of; each part may be forced. */
+export interface Weather {
+  readonly machines: number
+  readonly replicas: number
+  readonly crashes: boolean
+  /** Crashes lose what was not synced. */
+  readonly power: boolean
+  readonly partitions: boolean
+  /** Nodes that cannot reach the voters, and so lose their session. */
+  readonly deafness: boolean
+  readonly handOffs: boolean
+  readonly answersLost: boolean
+  /** Clocks out of bounds: holders believe in a session that is over. Then only what is flushed is promised. */
+  readonly clockErrorMs: number
+  readonly delayMaxMs: number
+  readonly faultMs: number
+  readonly activeMs: number
+}
+
+export interface SimulationResult {
+  readonly violation: Error | undefined
+  readonly steps: number
+  readonly simulatedMs: number
+  readonly operations: number
+  readonly counters: Record<string, number>
+}
+
+const blocks = 6
+const half = blockBytes / 2
+const cells = blocks * 2
+const id = { volume: volumeId, segment: 0 }
+
+function weatherOf(random: Random, forced: Partial<Weather>): Weather {
+  const yes = (share: number): boolean => random.float() < share
+  return {
+    machines: 3 + random.below(2), replicas: 1 + random.below(3), crashes: yes(0.7), power: yes(0.6), partitions: yes(0.6), deafness: yes(0.4),
+    handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 8_000 + random.below(16_000),
+    ...forced,
+  }
+}
+
+/** Runs one seed to its end: a storm, then peace, in which everything must come right. */
+export async function simulate(seed: number, forced: Partial<Weather> = {}, log: Log = silentLog): Promise<SimulationResult> {
+  const random = seededRandom(seed)
+  const weather = weatherOf(random, forced)
+  const world = new Storm(random, weather, log)
+  let violation: Error | undefined
+  try {
+    await world.run()
+  } catch (error) {
+    violation = error instanceof Error ? error : new Error(String(error))
+  }
+  return { violation, steps: world.clock.steps, simulatedMs: world.clock.monotonicMs(), operations: world.history.operations, counters: world.counters }
+}
+
+/** Counts what it does. */
+class CountingClock extends VirtualClock {
+  steps = 0
+  override setTimer(ms: number, run: () => void): () => void {
+    return super.setTimer(ms, () => {
+      this.steps++
+      run()
+    })
+  }
+}
+
+class Storm {
+  readonly clock = new CountingClock()
+  readonly history = new History(cells)
+  readonly counters: Record<string, number> = {}
+  readonly #random: Random
+  readonly #weather: Weather
+  readonly #network: SimulatedNetwork
+  readonly #registers: RegisterTwin
+  readonly #machines: Machine[] = []
+  #failure: Error | undefined
+  readonly #log: Log
+  #values = 0
+  #calm = false
+  #clientLives = 0
+  #lastCuts = 0
+
+  constructor(random: Random, weather: Weather, log: Log) {
+    this.#random = random
+    this.#weather = weather
+    const { clock } = this
+    this.#network = new SimulatedNetwork({ clock, random, log }, { delayMs: [1, weather.delayMaxMs], noticeMs: 800, redialMs: 300 })
+    this.#registers = new RegisterTwin(clock, random, [1, weather.delayMaxMs])
+    this.#registers.onChosen = (_scope, value) => {
+      const segment = decodeSegment(value.payload)
+      if (segment.cuts.length > this.#lastCuts) this.history.lost(clock.monotonicMs())
+      this.#lastCuts = segment.cuts.length
+      if (log !== silentLog) log.info(`${clock.monotonicMs().toFixed(0)} chosen v${segment.version} t${segment.token} c${segment.configuration} in sync ${segment.replicas.map((node) => this.#name(node)).join(' ')} joining ${segment.joining.map((node) => this.#name(node)).join(' ')} ranges ${segment.ranges.entries.map((entry) => `${entry.start}+${entry.blocks}:${this.#name(entry.value.session.node)}.${entry.value.session.epoch}/t${entry.value.token}${entry.value.unsettled.length > 0 ? `!${entry.value.unsettled.join(',')}` : ''}`).join(' ')} cuts ${segment.cuts.map((cut) => `${cut.token}:${cut.sequence}`).join(' ')}`)
+    }
+    this.#log = log
+    if (weather.answersLost) this.#registers.answersLostRatio = 0.05
+    for (let number = 0; number < weather.machines; number++) {
+      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, random, log, watch: (node, disk) => this.#watch(node, disk) }, {
+        number, replicas: weather.replicas, sizeBytes: segmentBytes,
+        engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
+        places: (count, not) => shuffled(this.#machines.filter((machine) => machine.up && !not.includes(machine.id)), random).map((machine) => machine.id).slice(0, count),
+        decide: (asker, range) => (weather.handOffs && random.float() < 0.2
+          ? { type: 'move', range: { start: range.start, blocks: range.blocks }, to: { node: asker, region: 'r' }, explanation: 'chance' }
+          : { type: 'stay', explanation: 'chance' }),
+        clockErrorMs: weather.clockErrorMs,
+      }))
+    }
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this
+    const weather = this.#weather
+    for (const machine of this.#machines) await clock.outcome(machine.start())
+    await clock.advance(200)
+    for (const machine of this.#machines) for (let i = 0; i < 2; i++) void this.#client(machine)
+    void this.#faults()
+    const endMs = clock.monotonicMs() + weather.activeMs
+    while (clock.monotonicMs() < endMs) {
+      await clock.advance(500)
+      this.#check()
+    }
+    await this.#peace()
+  }
+
+  #name(node: NodeId): string {
+    return 'ABCDEFGH'[this.#machines.findIndex((machine) => machine.id === node)] ?? '?'
+  }
+
+  /** For people: what reaches the disks. */
+  #watch(node: NodeId, disk: ReplicaDisk): ReplicaDisk {
+    if (this.#log === silentLog) return disk
+    const append: ReplicaDisk['append'] = async (segment, entries) => {
+      const refusal = await disk.append(segment, entries)
+      for (const entry of entries) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} t${entry.token}:${entry.sequence} c${entry.configuration} ${entry.start}+${entry.blocks} [${valuesOf(entry.bytes).join(' ')}] ${entry.origin?.client.slice(0, 4) ?? ''}.${entry.origin?.sequence ?? ''} ${refusal?.type ?? ''}`)
+      return refusal
+    }
+    const install: ReplicaDisk['install'] = async (segment, runs) => {
+      await disk.install(segment, runs)
+      for (const run of runs) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} installs t${run.version?.token ?? 0}:${run.version?.sequence ?? 0} ${run.start}+${run.blocks} [${valuesOf(run.bytes).join(' ')}]`)
+    }
+    return new Proxy(disk, { get: (target, name, receiver): unknown => (name === 'append' ? append : name === 'install' ? install : typeof Reflect.get(target, name, receiver) === 'function' ? (Reflect.get(target, name, receiver) as (...parts: unknown[]) => unknown).bind(target) : Reflect.get(target, name, receiver)) })
+  }
+
+  #tell(machine: Machine, what: string): void {
+    if (this.#log !== silentLog) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} ${this.#name(machine.id)} ${what}`)
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Everything heals, and must come right: all can flush, and all read the same. */
+  async #peace(): Promise<void> {
+    const { clock } = this
+    this.#calm = true
+    this.#network.heal()
+    this.#registers.deaf.clear()
+    this.#registers.answersLostRatio = 0
+    await clock.advance(100)
+    for (const machine of this.#machines) if (!machine.up) await clock.outcome(machine.start())
+    await clock.advance(12_000)
+    this.#check()
+    for (const machine of this.#machines) {
+      if (machine.device?.failed !== undefined) await clock.outcome(machine.reopen())
+      await this.#flush(machine, machine.device, this.#clientOf(machine))
+      this.#check()
+    }
+    const views: string[] = []
+    for (const machine of this.#machines) {
+      const startedMs = clock.monotonicMs()
+      const bytes = await this.#must(machine.device?.read(0, blocks * blockBytes), 'read in peace')
+      const seen = valuesOf(bytes)
+      for (const [cell, value] of seen.entries()) this.history.read(cell, value, startedMs, clock.monotonicMs())
+      views.push(seen.join(' '))
+    }
+    if (new Set(views).size > 1) throw new Violation(`machines read different things in peace: ${views.join(' | ')}`)
+    const value = this.#registers.registers.get(`segment:${volumeId}/0`)?.value
+    if (value !== undefined) {
+      const segment = decodeSegment(value.payload)
+      for (const machine of this.#machines) {
+        if (!segment.replicas.includes(machine.id)) continue
+        const bytes = Buffer.concat((await clock.outcome(machine.disk!.read(id, { start: 0, blocks }))).map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes))))
+        // What its client did not flush before it died need not be everywhere.
+        const flushed = (values: readonly number[]): string => values.map((value) => (this.history.isFlushed(value) ? value : '?')).join(' ')
+        const expected = (views[0] ?? '').split(' ').map(Number)
+        const seen = valuesOf(bytes).map((value, i) => (this.history.isFlushed(expected[i] ?? 0) ? value : expected[i] ?? 0))
+        if (flushed(seen) !== flushed(expected)) throw new Violation(`a replica in sync has ${seen.join(' ')}, and what is read is ${views[0] ?? ''}`)
+      }
+    }
+    for (const machine of this.#machines) for (const [name, count] of Object.entries(machine.engine?.figures() ?? {})) this.#count(name, count)
+  }
+
+  async #must<T>(promise: Promise<T> | undefined, what: string): Promise<T> {
+    if (promise === undefined) throw new Violation(`${what}: no device`)
+    try {
+      return await this.clock.outcome(promise, 60_000)
+    } catch (error) {
+      throw new Violation(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  #count(name: string, by = 1): void {
+    this.counters[name] = (this.counters[name] ?? 0) + by
+  }
+
+  // ---- clients ------------------------------------------------------------------------------------------------------
+
+  readonly #lives = new Map<OpenDevice, string>()
+
+  /** Whoever opened the device: it loses its unflushed writes with the process, or when the device fails. */
+  #clientOf(machine: Machine): string {
+    const { device } = machine
+    if (device === undefined) return ''
+    let life = this.#lives.get(device)
+    if (life === undefined) this.#lives.set(device, (life = `client-${++this.#clientLives}`))
+    return life
+  }
+
+  async #client(machine: Machine): Promise<void> {
+    const random = seededRandom(this.#random.below(2 ** 31))
+    while (!this.#calm) {
+      await this.clock.sleep(random.float() * 400)
+      const { device } = machine
+      if (device === undefined || !machine.up || this.#isCalm()) continue
+      const client = this.#clientOf(machine)
+      if (device.failed !== undefined) {
+        this.history.ended(client, this.clock.monotonicMs())
+        await machine.reopen()
+        continue
+      }
+      const what = random.float()
+      if (what < 0.45) await this.#write(machine, device, client, random)
+      else if (what < 0.8) await this.#read(device, random)
+      else await this.#flush(machine, device, client)
+    }
+  }
+
+  #isCalm(): boolean {
+    return this.#calm
+  }
+
+  async #write(machine: Machine, device: OpenDevice, client: string, random: Random): Promise<void> {
+    const first = random.below(cells)
+    const count = Math.min(cells - first, random.below(4) === 0 ? 1 + random.below(5) : 2 - (first % 2))
+    const value = ++this.#values
+    const writes: CellWrite[] = []
+    const bytes = Buffer.alloc(count * half)
+    for (let i = 0; i < count; i++) {
+      const cellValue = value * 16 + i
+      bytes.fill(0, i * half, (i + 1) * half)
+      bytes.writeUInt32LE(cellValue, i * half)
+      bytes.writeUInt32LE(cellValue, (i + 1) * half - 4)
+      writes.push(this.history.invoke(first + i, cellValue, client, this.clock.monotonicMs()))
+    }
+    try {
+      await device.write(first * half, bytes)
+      if (machine.device !== device || device.failed !== undefined) return
+      for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
+      this.#tell(machine, `wrote ${value * 16} to cells ${first}+${count}`)
+    } catch {
+      this.#count('writes failed')
+    }
+  }
+
+  async #read(device: OpenDevice, random: Random): Promise<void> {
+    const first = random.below(cells)
+    const count = 1 + random.below(cells - first)
+    const startedMs = this.clock.monotonicMs()
+    try {
+      const seen = valuesOf(await device.read(first * half, count * half))
+      if (this.#weather.clockErrorMs > 0) return
+      for (const [i, value] of seen.entries()) this.history.read(first + i, value, startedMs, this.clock.monotonicMs())
+    } catch (error) {
+      if (error instanceof Violation) this.#failure ??= error
+      else this.#count('reads failed')
+    }
+  }
+
+  async #flush(machine: Machine, device: OpenDevice | undefined, client: string): Promise<void> {
+    const covered = this.history.unflushed(client)
+    const inPeace = this.#calm
+    try {
+      if (inPeace) await this.#must(device?.flush(), 'flush in peace')
+      else await device?.flush()
+      if (machine.device !== device) return
+      this.history.flushed(covered, this.clock.monotonicMs())
+      this.#tell(machine, `flushed ${covered.map((write) => write.value).join(' ')}`)
+    } catch (error) {
+      if (inPeace && device?.failed === undefined) this.#failure ??= error as Error
+      this.#count('flushes failed')
+    }
+  }
+
+  // ---- faults -------------------------------------------------------------------------------------------------------
+
+  async #faults(): Promise<void> {
+    const { clock } = this
+    const random = this.#random
+    const weather = this.#weather
+    while (!this.#isCalm()) {
+      await clock.sleep(random.float() * weather.faultMs)
+      if (this.#isCalm()) return
+      const machine = this.#machines[random.below(this.#machines.length)] as Machine
+      switch (random.below(5)) {
+        case 0:
+          if (weather.crashes && machine.up) this.#crash(machine)
+          break
+        case 1:
+          if (weather.partitions) this.#partition()
+          break
+        case 2:
+          if (weather.deafness) {
+            this.#count('deaf')
+            this.#tell(machine, 'does not reach the voters')
+            this.#registers.deaf.add(machine.id)
+            clock.setTimer(random.float() * 12_000, () => this.#registers.deaf.delete(machine.id))
+          }
+          break
+        case 3:
+          if (weather.handOffs && machine.up) {
+            const to = this.#machines[random.below(this.#machines.length)] as Machine
+            const start = random.below(blocks)
+            void machine.engine?.handOver(id, { start, blocks: 1 + random.below(blocks - start) }, to.id)
+          }
+          break
+        default:
+          this.#network.heal()
+      }
+    }
+  }
+
+  #crash(machine: Machine): void {
+    const { clock } = this
+    const power = this.#weather.power && this.#random.float() < 0.5
+    this.#count(power ? 'power losses' : 'kills')
+    this.history.ended(this.#clientOf(machine), clock.monotonicMs())
+    machine.crash(power)
+    this.#tell(machine, power ? 'lost power' : 'was killed')
+    clock.setTimer(this.#random.float() * 15_000, () => {
+      if (machine.up || this.#isCalm()) return
+      this.#tell(machine, 'starts')
+      void machine.start()
+    })
+  }
+
+  #partition(): void {
+    this.#count('partitions')
+    this.#log.info(`${this.clock.monotonicMs().toFixed(0)} partition`)
+    const order: NodeId[] = shuffled(this.#machines, this.#random).map((machine) => machine.id)
+    if (this.#random.below(3) === 0) {
+      const [a, b] = order as [NodeId, NodeId]
+      this.#network.block(a, b)
+      if (this.#random.below(2) === 0) this.#network.block(b, a)
+      return
+    }
+    const at = 1 + this.#random.below(order.length - 1)
+    this.#network.partition([order.slice(0, at), order.slice(at)])
+  }
+}
+
+/** The cells' values; a torn one reads as -1, which nobody wrote. */
+function valuesOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const values = []
+  for (let at = 0; at < bytes.length; at += half) {
+    const value = view.getUint32(at, true)
+    values.push(view.getUint32(at + half - 4, true) === value ? value : -1)
+  }
+  return values
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import type { CID } from 'multiformats/cid'
+import { silentLog } from '../../../src/base/index.js'
+import type { ByteStream, NodeId } from '../../../src/base/index.js'
+import { encodeRequest } from '../../../src/blobs/messages.js'
+import { Responder } from '../../../src/blobs/responder.js'
+import type { BlockStore } from '../../../src/store/index.js'
+import { ManualClock } from '../membership/fixtures.js'
+import { block } from '../store/support.js'
+
+/** A stream whose other side asks, and is silent then until it is hung up on. */
+class SilentPeer implements ByteStream {
+  readonly peer = 'peer' as NodeId
+  readonly aborted: Promise<Error>
+  readonly #requests: Uint8Array[]
+  readonly #send: (pieces: readonly Uint8Array[]) => Promise<void>
+  #hangUp: (error: Error) => void = () => undefined
+
+  constructor(requests: Uint8Array[], send: (pieces: readonly Uint8Array[]) => Promise<void>) {
+    this.#requests = requests
+    this.#send = send
+    this.aborted = new Promise((resolve) => { this.#hangUp = resolve })
+  }
+
+  get received(): AsyncIterable<Uint8Array> {
+    return this.#receive()
+  }
+
+  async *#receive(): AsyncGenerator<Uint8Array> {
+    yield* this.#requests
+    throw await this.aborted
+  }
+
+  async send(bytes: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    await this.#send(bytes instanceof Uint8Array ? [bytes] : bytes)
+  }
+
+  async closeSend(): Promise<void> {
+    await Promise.resolve()
+  }
+
+  abort(error: Error): void {
+    this.#hangUp(error)
+  }
+}
+
+const turns = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+describe('blobs: responder', () => {
+  const responder = (clock: ManualClock): Responder =>
+    new Responder({
+      blocks: { getMany: async (cids: readonly CID[]) => Promise.resolve(cids.map(() => block(1).bytes)) } as unknown as BlockStore,
+      clock,
+      log: silentLog,
+      onServed: () => undefined,
+      onUnreadable: () => undefined,
+    })
+
+  it('hangs up on a requester that takes nothing and says nothing', async () => {
+    const clock = new ManualClock()
+    const peer = new SilentPeer(encodeRequest(0, [block(1).cid], []), async () => new Promise(() => undefined))
+    const served = responder(clock).protocol().handle(peer, new AbortController().signal)
+    await turns(10)
+    await clock.advance(61_000)
+    await turns(10)
+    const outcome = await Promise.race([peer.aborted, turns(10)])
+    assert.ok(outcome instanceof Error, 'the stream is still open')
+    await served
+  })
+
+  it('ends a stream when sending fails, while it waits for the next wants', async () => {
+    const peer = new SilentPeer(encodeRequest(0, [block(1).cid], []), async () => Promise.reject(new Error('broken')))
+    const served = responder(new ManualClock()).protocol().handle(peer, new AbortController().signal)
+    await turns(10)
+    const outcome = await Promise.race([peer.aborted, turns(10)])
+    assert.ok(outcome instanceof Error, 'the stream is still open')
+    assert.equal(outcome.message, 'broken')
+    await served
+  })
+})
