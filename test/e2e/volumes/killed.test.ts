@@ -34,7 +34,7 @@ describe('the node that writes a volume is killed', function () {
   })
 
   it('under fio with flushes: the next holder has all that a flush has acknowledged, and of later writes none in part', async () => {
-    const [a, b] = nodes as [TestNode, TestNode]
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode]
     await a.json('volume', 'create', 'vm', '--size', '64MiB')
     const { uri } = await a.json<{ uri: string }>('volume', 'export', 'vm', '--detach')
     const client = await NbdClient.connect(uri)
@@ -58,8 +58,15 @@ describe('the node that writes a volume is killed', function () {
     })()
     const ended = writing.catch(() => undefined)
     await eventually(() => flushes >= 100, 'a hundred flushes', 40_000)
+    // The last writes reach nobody else: a flush of them must not be acknowledged, or it would be lost now.
+    for (const node of [b, c]) node.signal('SIGSTOP')
+    const [before, frozenMs] = [flushes, performance.now()]
+    await eventually(() => performance.now() - frozenMs > 700, 'some more writes')
+    const meanwhile = flushes - before
     await a.kill()
+    for (const node of [b, c]) node.signal('SIGCONT')
     await ended
+    assert.ok(meanwhile <= 1, `${String(meanwhile)} flushes were acknowledged by a node that reaches no other`)
     load?.kill('SIGKILL')
     const killedMs = performance.now()
     const there = await b.json<{ uri: string }>('volume', 'export', 'vm', '--detach')
