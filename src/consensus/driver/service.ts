@@ -1,5 +1,5 @@
 import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc, Signer } from '../../base/index.js'
-import { Emitter, messageOf } from '../../base/index.js'
+import { Emitter, backoffMs, messageOf } from '../../base/index.js'
 import { hashOfSnapshot } from '../seals.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
@@ -63,6 +63,10 @@ export interface ConsensusEvents {
   wish: HandOffWish
   config: ConfigRecord
 }
+
+/** Together some seconds: as long as it takes to begin a session or to change voters. */
+const listTriesMax = 6
+const listBackoff = { minMs: 200, maxMs: 2_000 }
 
 export interface CallLimits {
   readonly signal?: AbortSignal
@@ -279,11 +283,13 @@ export class Consensus {
 
   /** Registers in scope order, from a majority's lists; those that voters disagree about are confirmed by a read. */
   async list(prefix: string, limit: number, options: CallLimits = {}): Promise<{ scope: string; value: Value }[]> {
-    const entries = await this.#promise<Map<string, Value>>(options, (operations, settle, fail) => operations.list(prefix, limit, (end) => {
-      if (end === undefined) fail(new ConsensusError('NO_QUORUM', 'no majority of voters answered'))
-      else settle(end)
-    }))
-    return [...entries].map(([scope, value]) => ({ scope, value }))
+    for (let attempt = 0; ; attempt++) {
+      const entries = await this.#promise<Map<string, Value> | undefined>(options, (operations, settle) => operations.list(prefix, limit, settle))
+      if (entries !== undefined) return [...entries].map(([scope, value]) => ({ scope, value }))
+      // A session that begins anew, or voters that just change, are no answer to give to people.
+      if (attempt + 1 === listTriesMax) throw new ConsensusError('NO_QUORUM', 'no majority of voters answered')
+      await this.#components.clock.sleep(backoffMs(attempt, listBackoff, this.#components.random), options.signal)
+    }
   }
 
   /** Under which incarnations the stores of these nodes answer; those that do not answer within a try are left out. */
