@@ -16,7 +16,7 @@
  * Where to start reading: `ballot.ts`, `voter/registers.ts`, `round.ts`, then `rounds/` in the order of their numbers.
  */
 import { Consensus } from './driver/service.js'
-import type { ConsensusComponents, ConsensusInit } from './driver/service.js'
+import type { ConsensusComponents, ConsensusInit } from './driver/parts.js'
 
 export { ConsensusError, sameSession } from './types.js'
 export type { ConsensusCode, SessionId, VoterId } from './types.js'
@@ -32,7 +32,8 @@ export type { ChangeFunction, Proposal, Reading } from './round.js'
 export type { LossReason } from './node.js'
 export { createSeals, firstConfig, hashOfSnapshot } from './seals.js'
 export { Consensus } from './driver/service.js'
-export type { CallLimits, ConsensusComponents, ConsensusEvents, ConsensusInit } from './driver/service.js'
+export type { ConsensusComponents, ConsensusEvents, ConsensusInit } from './driver/parts.js'
+export type { CallLimits } from './driver/service.js'
 export { foundVoters } from './driver/founding.js'
 export type { FirstVoterComponents } from './driver/founding.js'
 export type { RecoveryReport } from './driver/recovery.js'

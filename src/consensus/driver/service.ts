@@ -1,15 +1,15 @@
-import type { Clock, Connections, KeyValue, Log, NodeId, Random, Rpc, Signer } from '../../base/index.js'
+import type { NodeId, Signer } from '../../base/index.js'
 import { Emitter, backoffMs, messageOf } from '../../base/index.js'
 import { hashOfSnapshot } from '../seals.js'
-import type { ClockKind, Readings, Timing } from '../clocks.js'
+import type { Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
-import type { ConfigRecord, ConfigSeals } from '../config.js'
+import type { ConfigRecord } from '../config.js'
 import { extendChain } from '../config.js'
 import { Synced } from '../durable.js'
 import type { AfterSync } from '../durable.js'
 import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
-import type { LossReason, NodeEffect } from '../node.js'
+import type { NodeEffect } from '../node.js'
 import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
@@ -22,47 +22,12 @@ import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
 import { Voter } from '../voter/voter.js'
-import type { MemoryFile } from './memory-file.js'
 import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
 import type { RecoveryReport } from './recovery.js'
 import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
+import type { ConsensusComponents, ConsensusEvents, ConsensusInit } from './parts.js'
 import { Transport } from './transport.js'
 import { VoterDisk } from './voter-disk.js'
-
-export interface ConsensusComponents {
-  /** The slice of `meta` for lease registers. Nobody else writes to it. */
-  readonly store: KeyValue
-  readonly memoryFile: MemoryFile
-  readonly rpc: Rpc
-  readonly connections: Connections
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  readonly seals: ConfigSeals
-}
-
-export interface ConsensusInit {
-  readonly clockKind: ClockKind
-  /** All three clocks, now: `process.hrtime`, `os.uptime`, wall time, in ms. */
-  readonly readings: () => Readings
-  /** What is known of the configurations: configuration 0 at the least, from `init` or the invite. */
-  readonly chain: readonly ConfigRecord[]
-  readonly timing?: Partial<Timing>
-  /** Scopes whose data others store are not served before `fenced` was called. */
-  readonly needsFence?: (scope: string) => boolean
-}
-
-export interface ConsensusEvents {
-  /** A session with a majority stands; operations may begin. */
-  ready: SessionId
-  /** The voters gave the session up: everything that was held is gone. A new one follows by itself. */
-  evicted: SessionId
-  granted: { scope: string; value: Value }
-  lost: { scope: string; token: number; why: LossReason }
-  /** Somebody wants a scope that this node holds. Answer with `handOff` or `refuse`; it is told again and again. */
-  wish: HandOffWish
-  config: ConfigRecord
-}
 
 /** Together some seconds: as long as it takes to begin a session or to change voters. */
 const listTriesMax = 6

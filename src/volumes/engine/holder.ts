@@ -35,6 +35,8 @@ export type WriteEnd =
 const fetchDeadlineMs = 10_000
 /** How long until a flush asks again for a replica set that is large enough. */
 const flushRetryMs = 200
+/** How long until it looks again while the replica set changes: about a message's way on a LAN. */
+const lookAgainMs = 2
 /** Writes of clients whose places are remembered, so that a retry is told the same. */
 const answersMax = 256
 
@@ -307,6 +309,9 @@ export class SegmentHolder {
           return 'done'
         }
         await components.clock.sleep(flushRetryMs, deadline).catch(() => undefined)
+      } else if (silent.length === 0) {
+        // The set is changing. Without a pause this would go round in promises alone, and no timer or message could end it.
+        await components.clock.sleep(lookAgainMs, deadline).catch(() => undefined)
       }
     }
   }

@@ -281,7 +281,7 @@ export class VolumeService implements Volumes {
     try {
       await engine.retire(id, controller.signal)
     } catch (error) {
-      log.warn('what is left of a removed volume in the registers stays for now', { name: name ?? '', id, error: messageOf(error) })
+      log.warn('segments of a removed volume could not be marked as gone in their registers', { name: name ?? '', id, error: messageOf(error) })
     } finally {
       cancel()
     }
