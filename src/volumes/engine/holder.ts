@@ -181,10 +181,14 @@ export class SegmentHolder {
     if (known !== undefined) return known.version
     const highest = await disk.applied(this.id, origin.client)
     if (highest < origin.sequence) return undefined
-    if (highest === origin.sequence) {
-      const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
-      if (applied.length > 0 && !applied.some((one) => covers(one, range))) return undefined
-    }
+    // What was told with an offer that came to nothing may have been cut since: then it was not applied.
+    const cuts = this.#context.registers.view(this.id)?.cuts ?? []
+    const isCut = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
+    const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence >= origin.sequence && !isCut(one.version))
+    const same = applied.filter((one) => one.origin.sequence === origin.sequence)
+    const found = same.find((one) => covers(one, range))
+    if (applied.length === 0 || (same.length > 0 && found === undefined)) return undefined
+    if (found?.version.token === hold.token) return found.version
     // Applied under an earlier token: then every replica has it.
     return { token: hold.token, sequence: 0 }
   }

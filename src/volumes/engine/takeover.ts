@@ -207,7 +207,7 @@ export class Takeover {
     if (segment === undefined || mine.length === 0) return
     // Whatever its disk says: who is not among the replicas does not have everything.
     const isReplica = segment.replicas.includes(self)
-    if (!isReplica) await replica.leave(this.#id)
+    if (!isReplica) await replica.leave(this.#id, segment.configuration)
     const isOffered = mine.every((entry) => this.#offered.within(entry).every((part) => part.value === true))
     if (!options.fresh && !isOffered && !(isReplica && (await components.disk.isWhole(this.#id)))) {
       // Left over from an earlier hold: others have written since.
@@ -267,8 +267,9 @@ export class Takeover {
     // Streams of takers who never came to serve are empty, so one replica has the longest of all.
     const source = [self, ...fenced.ends.keys()].find((node) => ends.has(node) && hasAll(node))
     if (source === undefined) return false
-    const behind = segment.replicas.filter((node) => !hasAll(node))
-    const copied = await Promise.all(behind.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
+    // Those with the same end, too: a copy that was broken off earlier may have left them something past it.
+    const others = segment.replicas.filter((node) => node !== source)
+    const copied = await Promise.all(others.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
     const failed = copied.filter(({ done }) => !done).map(({ node }) => node)
     if (failed.length > 0) {
       await this.#leaveOut(failed, token, mine, deadline)
