@@ -227,8 +227,10 @@ export class Replica {
     const { disk } = this.#components
     const end = range.start + range.blocks
     const { stale, signal = this.#signal } = init
-    for (let at = range.start; at < end; at += windowBlocks) {
-      const window = { start: at, blocks: Math.min(windowBlocks, end - at) }
+    // After a death nobody writes there: one look, and no round trips on the way to serving again.
+    const windowMax = stale ? segmentBlocks : windowBlocks
+    for (let at = range.start; at < end; at += windowMax) {
+      const window = { start: at, blocks: Math.min(windowMax, end - at) }
       const theirs = await this.#fetch(from, id, window, { versions: true, stale, signal })
       const wanted = differing(await disk.versions(id, window), theirs.runs.map((run) => codec.decodeRun(run, false)), init.isVoid)
       for (const chunk of chunksOf(wanted)) {

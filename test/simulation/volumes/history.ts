@@ -30,7 +30,11 @@ interface CellRead {
   readonly endedMs: number
 }
 
+/** Something that must never be was seen. */
 export class Violation extends Error {}
+
+/** Something that must come about did not. */
+export class Stalled extends Error {}
 
 /** A request of a client that died may still be on its way, or wait for a lock at a holder that hands a range over. */
 const stragglerMs = 30_000
@@ -88,7 +92,7 @@ export class History {
   placed(segment: number, token: number, sequence: number, values: readonly number[], nowMs: number): void {
     const key = `${segment}/${token}`
     let places = this.#places.get(key)
-    if (places === undefined) this.#places.set(key, (places = new Map()))
+    if (places === undefined) this.#places.set(key, (places = new Map<number, number[]>()))
     if (places.has(sequence)) return
     places.set(sequence, [...values])
     // A holder whose clock is wrong writes on where its stream is over.

@@ -6,7 +6,7 @@ import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
 import type { OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
 import { VirtualClock } from '../net-clock.js'
 import { SimulatedNetwork } from '../net-twin.js'
-import { History, Violation } from './history.js'
+import { History, Stalled, Violation } from './history.js'
 import type { CellWrite } from './history.js'
 import { Machine, volumeId } from './machine.js'
 import { RegisterTwin } from './register-twin.js'
@@ -232,11 +232,11 @@ class Storm {
   }
 
   async #must<T>(promise: Promise<T> | undefined, what: string): Promise<T> {
-    if (promise === undefined) throw new Violation(`${what}: no device`)
+    if (promise === undefined) throw new Stalled(`${what}: no device`)
     try {
       return await this.clock.outcome(promise, 60_000)
     } catch (error) {
-      throw new Violation(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
+      throw new Stalled(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
 
