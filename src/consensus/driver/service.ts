@@ -246,10 +246,15 @@ export class Consensus {
     this.#input(() => { this.#operations?.refuseWish(wish, reason) })
   }
 
-  /** Registers in scope order, from a majority's lists; those that voters disagree about are confirmed by a read. */
-  async list(prefix: string, limit: number, options: CallLimits = {}): Promise<{ scope: string; value: Value }[]> {
+  /**
+   * Registers in scope order, from a majority's lists; those that voters disagree about are confirmed by a read.
+   * `heldOnly`: what is free is not paged through (an answer may still be free, if it has just become so); `without`:
+   * beginnings of scopes that are leapt over.
+   */
+  async list(prefix: string, limit: number, options: CallLimits & { heldOnly?: boolean; without?: readonly string[] } = {}): Promise<{ scope: string; value: Value }[]> {
+    const { heldOnly = false, without = [] } = options
     for (let attempt = 0; ; attempt++) {
-      const entries = await this.#promise<Map<string, Value> | undefined>(options, (operations, settle) => operations.list(prefix, limit, settle))
+      const entries = await this.#promise<Map<string, Value> | undefined>(options, (operations, settle) => operations.list({ prefix, limit, heldOnly, without }, settle))
       if (entries !== undefined) return [...entries].map(([scope, value]) => ({ scope, value }))
       // A session that begins anew, or voters that just change, are no answer to give to people.
       if (attempt + 1 === listTriesMax) throw new ConsensusError('NO_QUORUM', 'no majority of voters answered')
