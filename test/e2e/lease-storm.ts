@@ -213,10 +213,15 @@ export async function storm(init: StormInit): Promise<StormResult> {
 
     const healedMs = performance.now()
     const before = new Map(workers.map((worker) => [worker, new Map(worker.done)]))
+    const back = new Set<string>()
     await Promise.race([failing, eventually(() => {
       const counted = (worker: Worker, scope: string): boolean => (worker.done.get(scope) ?? 0) > (before.get(worker)?.get(scope) ?? 0)
-      return mesh.every((node) => workers.some((worker) => worker.node === node && counters.some((scope) => counted(worker, scope)))) &&
-        counters.every((scope) => workers.some((worker) => counted(worker, scope)))
+      for (const node of mesh) {
+        if (back.has(node.name) || !workers.some((worker) => worker.node === node && counters.some((scope) => counted(worker, scope)))) continue
+        back.add(node.name)
+        say(`${node.name} counts again after ${(performance.now() - healedMs).toFixed(0)} ms`)
+      }
+      return back.size === mesh.length && counters.every((scope) => workers.some((worker) => counted(worker, scope)))
     }, 'every node to count again, and every counter to be counted on', recoveryMsMax)])
       .catch(async (error: unknown) => {
         if (!(error instanceof assert.AssertionError)) await tell(mesh, workers, before, say)

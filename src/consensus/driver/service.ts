@@ -21,6 +21,7 @@ import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
+import { CompactTable } from '../voter/compact-table.js'
 import { Voter } from '../voter/voter.js'
 import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
 import type { RecoveryReport } from './recovery.js'
@@ -130,9 +131,9 @@ export class Consensus {
     return this.#voter?.registers ?? 0
   }
 
-  /** Of `registers`, those that are free and carry nothing. Looks at each of them. */
-  countFree(): number {
-    return this.#voter?.countFree() ?? 0
+  /** Of `registers`, those that are free and carry nothing. */
+  get freeRegisters(): number {
+    return this.#voter?.freeRegisters ?? 0
   }
 
   get isReconfiguring(): boolean {
@@ -320,11 +321,12 @@ export class Consensus {
     const backoffMs = (): number => this.#backoffMs()
     const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
-    const state = await this.#disk.load()
+    const table = new CompactTable()
+    const state = await this.#disk.load(table)
     this.#written = state.sequence
     this.#synced = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
-    this.#voter = new Voter(components, { ...common, state })
+    this.#voter = new Voter({ ...components, table }, { ...common, state })
     this.#node = new Node(components, { ...common, epoch: await this.#disk.epoch(), chain })
     this.#operations = new Operations({ node: this.#node }, { needsFence: this.#init.needsFence ?? (() => false) })
     // Configuration 0 has no snapshot: whoever is in it begins at once.

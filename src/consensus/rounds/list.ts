@@ -4,6 +4,7 @@ import type { Asked, Context } from '../context.js'
 import { majorityOf } from '../quorum.js'
 import type { VoterId } from '../types.js'
 import type { Accepted, Value } from '../value.js'
+import { compareScopes, justBelow, lastCharacter } from '../scope-order.js'
 import { ReadRound } from './read.js'
 
 /**
@@ -28,8 +29,6 @@ export interface ListInit {
 const pageSize = 500
 /** Reads at once, of scopes that voters tell differently about. As many as share a frame and a batch well. */
 const readsAtOnce = 64
-/** Above every scope that begins with what stands before it, and below all others: no Unicode text has this character. */
-const last = '\uffff'
 
 export class ListRound {
   readonly #context: Context
@@ -55,9 +54,8 @@ export class ListRound {
       this.#end(undefined)
     })
     const { prefix } = this.#init
-    // Just below the prefix: pages begin after what they are given.
-    const before = prefix === '' ? '' : `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) - 1)}${last}`
-    for (const voter of this.#config.members) this.#page(voter, before, new Map())
+    // Pages begin after what they are given.
+    for (const voter of this.#config.members) this.#page(voter, justBelow(prefix), new Map())
   }
 
   cancel(): void {
@@ -72,15 +70,15 @@ export class ListRound {
       for (const [scope, accepted] of reply.entries) {
         if (this.#without(scope) !== undefined) continue
         if (scope.startsWith(prefix)) found.set(scope, accepted)
-        else if (scope > prefix) past = true
+        else if (compareScopes(scope, prefix) > 0) past = true
       }
       const next = reply.next ?? ''
-      if (!past && next > prefix && !next.startsWith(prefix)) past = true
+      if (!past && compareScopes(next, prefix) > 0 && !next.startsWith(prefix)) past = true
       if (past) this.#merge(found, undefined)
       else if (found.size >= limit) this.#merge(found, next)
       else {
         const leapt = this.#without(next)
-        this.#page(voter, leapt === undefined ? next : leapt + last, found)
+        this.#page(voter, leapt === undefined ? next : leapt + lastCharacter, found)
       }
     }, this.#config.number)
     this.#asked.push(asked)
@@ -92,7 +90,7 @@ export class ListRound {
 
   #merge(found: ReadonlyMap<string, Accepted>, through: string | undefined): void {
     if (this.#over) return
-    if (through !== undefined && (this.#through === undefined || through < this.#through)) this.#through = through
+    if (through !== undefined && (this.#through === undefined || compareScopes(through, this.#through) < 0)) this.#through = through
     for (const [scope, accepted] of found) {
       const seen = this.#seen.get(scope)
       const order = seen === undefined ? 1 : compareBallots(accepted.ballot, seen.highest.ballot)
@@ -106,7 +104,7 @@ export class ListRound {
   #confirm(): void {
     for (const asked of this.#asked) asked.cancel()
     const through = this.#through
-    const scopes = [...this.#seen.keys()].filter((scope) => through === undefined || scope <= through).sort().slice(0, this.#init.limit)
+    const scopes = [...this.#seen.keys()].filter((scope) => through === undefined || compareScopes(scope, through) <= 0).sort(compareScopes).slice(0, this.#init.limit)
     const entries = new Map<string, Value>()
     const majority = majorityOf(this.#config.members.length)
     const doubtful: string[] = []

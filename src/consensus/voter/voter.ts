@@ -121,11 +121,9 @@ export class Voter {
     return this.#registers.table.size
   }
 
-  /** Registers that compaction would drop. Counted anew at each call. */
-  countFree(): number {
-    let count = 0
-    for (const [, { accepted }] of this.#registers.table.entries()) if (accepted?.value.holder === null && accepted.value.payload.length === 0) count++
-    return count
+  /** Of `registers`, those that compaction would drop. */
+  get freeRegisters(): number {
+    return this.#registers.table.free
   }
 
   /** A peer has seen a higher sequence number of this store than it has: it went back in time and must not vote. */
