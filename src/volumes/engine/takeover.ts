@@ -4,12 +4,13 @@ import { segmentBlocks } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
 import type { SegmentId } from '../replica-types.js'
 import { RangeMap } from '../range-map.js'
-import { claim, emptySegment, inherit, isRetired, move, removeReplica, sameSession, settle } from '../segment.js'
+import { claim, emptySegment, inherit, isRetired, removeReplica, sameSession, settle } from '../segment.js'
 import type { Cut, Holding, Segment, Session } from '../segment.js'
 import { DeviceError } from '../types.js'
 import * as codec from './codec.js'
 import type { EngineContext } from './context.js'
 import type { SegmentHolder } from './holder.js'
+import { movedWith, moveOnly } from './moving.js'
 import { keyOf } from './registers.js'
 import { decodeRefusal } from './replica.js'
 import type { FencedRange } from './replica.js'
@@ -21,6 +22,12 @@ export type Place =
   | { readonly type: 'there'; readonly node: NodeId; readonly session: Session; readonly token: number; readonly blocks: number }
   /** The segment was never written. */
   | { readonly type: 'nowhere' }
+
+/**
+ * What the blocks that did not come along with an offer are like here: `clean`, none was kept; `copy`, they are this node's
+ * as a replica, and count only if the register still says that it is one.
+ */
+export type Offered = 'clean' | 'copy'
 
 /** A copy of the end of a dead stream: at most some megabytes, but the replica may be slow. */
 const copyDeadlineMs = 20_000
@@ -49,7 +56,7 @@ export class Takeover {
   readonly #id: SegmentId
   /** One at a time per segment; those who come meanwhile look again when it has ended. */
   #running: Promise<void> | undefined
-  #offered = new RangeMap<boolean>((a, b) => a === b)
+  #offered = new RangeMap<Offered>((a, b) => a === b)
 
   constructor(context: EngineContext, holder: SegmentHolder) {
     this.#context = context
@@ -111,8 +118,8 @@ export class Takeover {
   }
 
   /** A holder is about to hand the range over, and has sent what its new holder must have: nothing here is older. */
-  offered(range: BlockRange): void {
-    this.#offered = this.#offered.with(range, true)
+  offered(range: BlockRange, kind: Offered): void {
+    this.#offered = this.#offered.with(range, kind)
   }
 
   /** Begins to serve what the register says this session was handed. */
@@ -187,18 +194,38 @@ export class Takeover {
       await this.#recover(change.segment.token, mine, deadline, holding.token)
     } else if (holding.unsettled.length > 0) await this.#recover(holding.token, mine, deadline)
     else if (this.#holder.gaveUp(range, holding.token)) {
-      // A hand-off whose outcome was not known, and that did not happen. The late word of it may still arrive, so this
-      // round must come after it: a new token. What was given up had been flushed and drained.
-      const { change } = await registers.change(this.#id, (segment) => (segment === undefined ? undefined : move(segment, range, mine, holding.token, mine)), { signal: deadline })
-      if (change?.type === 'changed') await this.#begin(change.segment.token, mine, { fresh: true })
+      await this.#takeBack(range, holding.token, mine, deadline)
     } else await this.#begin(holding.token, mine, { fresh: false })
+  }
+
+  /**
+   * After a hand-off whose outcome was not known, and that did not happen. The late word of it may still arrive, so the
+   * round must come after it: a new token. Locked until then, which waits for a hand-off that is still at it; flushed, since
+   * what goes beside the blocks that were given up (a write across their edge, an entry that is taken whole) was not.
+   */
+  async #takeBack(range: BlockRange, token: number, mine: Session, deadline: AbortSignal): Promise<void> {
+    const { registers } = this.#context
+    const segment = registers.view(this.#id)
+    if (segment === undefined) return
+    const frozen = movedWith(segment, range)
+    const locked = this.#holder.lock.lock(frozen)
+    const release = typeof locked === 'function' ? locked : await locked
+    try {
+      if (!this.#holder.gaveUp(range, token)) return
+      if (this.#holder.holdOfToken(token) !== undefined && (await this.#holder.flush(token, deadline)) !== 'done') return
+      const { change } = await registers.change(this.#id, (value) => (value === undefined ? undefined : moveOnly(value, frozen, range, mine, token, mine)), { signal: deadline })
+      if (change?.type === 'changed') await this.#begin(change.segment.token, mine, { fresh: true })
+    } finally {
+      release()
+    }
   }
 
   /** `fresh`: what this disk has of the range is known to be no older than the hold. */
   async #begin(token: number, session: Session, options: { fresh: boolean }): Promise<void> {
     const { components, registers, replica, self, signal } = this.#context
     let segment = registers.view(this.#id)
-    if (segment?.joining.includes(self) === true) {
+    const wasJoining = segment?.joining.includes(self) === true
+    if (wasJoining) {
       // What is here of these blocks may be older than the hold, or not be here yet: it begins to join anew afterwards.
       await registers.change(this.#id, (value) => (value === undefined ? undefined : removeReplica(value, self, session, token)), { signal })
       segment = registers.view(this.#id)
@@ -208,8 +235,11 @@ export class Takeover {
     // Whatever its disk says: who is not among the replicas does not have everything.
     const isReplica = segment.replicas.includes(self)
     if (!isReplica) await replica.leave(this.#id)
-    const isOffered = mine.every((entry) => this.#offered.within(entry).every((part) => part.value === true))
-    if (!options.fresh && !isOffered && !(isReplica && (await components.disk.isWhole(this.#id)))) {
+    const offers = mine.flatMap((entry) => this.#offered.within(entry).map((part) => part.value))
+    const isOffered = offers.every((offer) => offer !== undefined)
+    // A node that was left out of the replicas need not have heard of it when it was offered the range.
+    const isClean = !wasJoining && offers.every((offer) => offer === 'clean')
+    if (!options.fresh && !isClean && !(isReplica && (await components.disk.isWhole(this.#id)))) {
       // Left over from an earlier hold: others have written since.
       for (const entry of mine) await components.disk.forget(this.#id, entry)
       await this.#fetchOrigins(segment, signal)
