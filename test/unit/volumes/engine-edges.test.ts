@@ -110,4 +110,21 @@ describe('volumes: engine, rare courses', () => {
       assert.deepEqual(Buffer.concat(runs.map((run) => run.bytes)).filter((_byte, i) => i % blockBytes === 0), Buffer.from([1, 3, 3, 4, 1]))
     }
   })
+
+  it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    await world.run(b.device!.read(0, 1))
+    world.network.block(a.id, b.id)
+    // Two edges and what is between them.
+    const zeroes = b.device!.writeZeroes(blockBytes / 2, 3 * blockBytes)
+    await world.clock.advance(100)
+    world.cut(a.id, b.id)
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: 8 }, c.id)), true)
+    await world.run(c.device!.write(0, filled(9, 8)))
+    await world.run(zeroes)
+    assert.deepEqual(await world.run(c.device!.read(0, 4 * blockBytes)), filled(9, 4))
+  })
 })
