@@ -31,6 +31,8 @@ export type Offered = 'clean' | 'copy'
 
 /** A copy of the end of a dead stream: at most some megabytes, but the replica may be slow. */
 const copyDeadlineMs = 20_000
+/** Copies that fail between two replicas that both answer, before one of them is left out. */
+const copyTriesMax = 4
 const wholeSegment = { start: 0, blocks: segmentBlocks }
 const retry = { minMs: 20, maxMs: 1_500 }
 
@@ -113,7 +115,7 @@ export class Takeover {
       if (change?.type !== 'changed') return
       counters.recoveries++
       components.log.info('took over what a dead node held', { segment: keyOf(this.#id), node: session.node, token })
-      await this.#recover(change.segment.token, mine, deadline)
+      await this.#recover(change.segment.token, mine, deadline, { resumed: false })
     })
   }
 
@@ -191,8 +193,8 @@ export class Takeover {
       const { change } = await registers.change(this.#id, (segment) => (segment === undefined ? undefined : inherit(segment, holding.session, holding.token, mine)), { evict: holding.session, signal: deadline })
       if (change?.type !== 'changed') return
       counters.recoveries++
-      await this.#recover(change.segment.token, mine, deadline, holding.token)
-    } else if (holding.unsettled.length > 0) await this.#recover(holding.token, mine, deadline)
+      await this.#recover(change.segment.token, mine, deadline, { resumed: false, ownToken: holding.token })
+    } else if (holding.unsettled.length > 0) await this.#recover(holding.token, mine, deadline, { resumed: true })
     else if (this.#holder.gaveUp(range, holding.token)) {
       await this.#takeBack(range, holding.token, mine, deadline)
     } else await this.#begin(holding.token, mine, { fresh: false })
@@ -252,9 +254,13 @@ export class Takeover {
 
   // ---- recovery -----------------------------------------------------------------------------------------------------
 
-  /** `ownToken`: the stream that this node itself wrote before. Until it is served, or another round has taken it away, or the deadline aborts. */
-  async #recover(token: number, mine: Session, deadline: AbortSignal, ownToken?: number): Promise<void> {
+  /**
+   * Until it is served, or another round has taken it away, or the deadline aborts. `ownToken`: the stream that this node
+   * itself wrote before. `resumed`: somebody may have begun to copy the end of the stream before.
+   */
+  async #recover(token: number, mine: Session, deadline: AbortSignal, options: { resumed: boolean; ownToken?: number }): Promise<void> {
     const { components, registers } = this.#context
+    const copies = { begun: options.resumed ? 1 : 0 }
     for (let attempt = 0; !deadline.aborted; attempt++) {
       const segment = registers.view(this.#id)
       const entries = segment?.ranges.entries.filter((entry) => entry.value.token === token && sameSession(entry.value.session, mine)) ?? []
@@ -264,14 +270,16 @@ export class Takeover {
         await this.#begin(token, mine, { fresh: true })
         return
       }
-      if (await this.#tryRecover(segment, token, mine, { ranges: entries, unsettled, ownToken }, deadline)) continue
+      // Another taker was before this one.
+      if (unsettled.length > 1) copies.begun = Math.max(1, copies.begun)
+      if (await this.#tryRecover(segment, token, mine, { ranges: entries, unsettled, ownToken: options.ownToken, copies }, deadline)) continue
       await components.clock.sleep(1 + backoffMs(attempt, retry, components.random), deadline).catch(() => undefined)
     }
   }
 
   /** True: something was achieved; look again. */
-  async #tryRecover(segment: Segment, token: number, mine: Session, dead: { ranges: readonly BlockRange[]; unsettled: readonly number[]; ownToken: number | undefined }, deadline: AbortSignal): Promise<boolean> {
-    const { ranges, unsettled } = dead
+  async #tryRecover(segment: Segment, token: number, mine: Session, dead: { ranges: readonly BlockRange[]; unsettled: readonly number[]; ownToken: number | undefined; copies: { begun: number } }, deadline: AbortSignal): Promise<boolean> {
+    const { ranges, unsettled, copies } = dead
     const { components, registers, self } = this.#context
     const fenced = await this.#fenceAll(segment, token, ranges)
     if (fenced.outdated) {
@@ -289,7 +297,7 @@ export class Takeover {
     const isReplica = segment.replicas.includes(self)
     const own = new Map<number, number>()
     for (const stream of unsettled) own.set(stream, await components.disk.streamEnd(this.#id, stream))
-    const ownLog = !isReplica && dead.ownToken !== undefined && (own.get(dead.ownToken) ?? 0) > 0
+    const ownLog = !isReplica && copies.begun === 0 && dead.ownToken !== undefined && (own.get(dead.ownToken) ?? 0) > 0
     if (ownLog) ends.set(self, own)
     const endOf = (node: NodeId, stream: number): number => ends.get(node)?.get(stream) ?? 0
     const cuts: Cut[] = unsettled.map((stream) => ({ token: stream, sequence: Math.max(...[...ends.keys()].map((node) => endOf(node, stream))) }))
@@ -297,11 +305,20 @@ export class Takeover {
     // Streams of takers who never came to serve are empty, so one replica has the longest of all.
     const source = [self, ...fenced.ends.keys()].find((node) => ends.has(node) && hasAll(node))
     if (source === undefined) return false
-    const behind = segment.replicas.filter((node) => !hasAll(node))
-    const copied = await Promise.all(behind.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
-    const failed = copied.filter(({ done }) => !done).map(({ node }) => node)
+    let failed: NodeId[] = []
+    const again = copies.begun > 0
+    // Whoever copied before and came to nothing may have left some of what lies past the end that counts by now, at one
+    // replica and not at another. That was never flushed and may stay, but it must be the same everywhere.
+    if (again) for (const node of segment.replicas) if (node !== source && !(await this.#copyTo(source, node, segment, ranges, cuts, deadline))) failed.push(node)
+    if (failed.length === 0) {
+      const behind = segment.replicas.filter((node) => !hasAll(node) || (again && node !== source))
+      if (behind.length > 0) copies.begun++
+      const copied = await Promise.all(behind.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
+      failed = copied.filter(({ done }) => !done).map(({ node }) => node)
+    }
     if (failed.length > 0) {
-      await this.#leaveOut(failed, token, mine, deadline)
+      // Whose fault that is the next fence shows: a source that died is silent then. Only where it shows nothing this must do.
+      if (copies.begun++ >= copyTriesMax) await this.#leaveOut(failed, token, mine, deadline)
       return false
     }
     if (!isReplica && source !== self) {

@@ -23,9 +23,13 @@ class World {
   /** What a node's disk is to append waits for it. */
   readonly slow = new Map<NodeId, Promise<void>>()
 
+  /** Called when a node's disk is asked what versions it has. */
+  readonly asked = new Map<NodeId, () => void>()
+
   readonly watch = (node: NodeId, disk: ReplicaDisk): ReplicaDisk => new Proxy(disk, {
     get: (target, name): unknown => {
       if (name === 'append') return async (...parts: Parameters<ReplicaDisk['append']>) => this.slow.get(node)?.then(async () => target.append(...parts)) ?? target.append(...parts)
+      if (name === 'versions') this.asked.get(node)?.()
       const found: unknown = Reflect.get(target, name)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
     },
@@ -126,5 +130,43 @@ describe('volumes: engine, rare courses', () => {
     await world.run(c.device!.write(0, filled(9, 8)))
     await world.run(zeroes)
     assert.deepEqual(await world.run(c.device!.read(0, 4 * blockBytes)), filled(9, 4))
+  })
+
+  it('a replica that was brought up to the end of a dead stream is still one', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 3)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    world.slow.set(c.id, new Promise(() => undefined))
+    await world.run(a.device!.write(0, filled(2, 4)))
+    await world.clock.advance(50)
+    a.crash(true)
+    world.slow.delete(c.id)
+    assert.deepEqual(await world.run(b.device!.read(0, 4 * blockBytes)), filled(2, 4))
+    assert.equal(b.engine!.figures().recoveries, 1)
+    const removed = b.engine!.figures().replicasRemoved
+    assert.deepEqual(await world.run(Promise.resolve(c.disk!.isWhole(id))), true)
+    await world.run(b.device!.write(0, filled(3, 2)))
+    await world.run(b.device!.flush())
+    assert.equal(b.engine!.figures().replicasRemoved, removed)
+  })
+
+  it('a recovery goes on with the replica that is behind when the one ahead of it dies in the copying', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 3)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    world.slow.set(c.id, new Promise(() => undefined))
+    await world.run(a.device!.write(0, filled(2, 4)))
+    await world.clock.advance(50)
+    a.crash(true)
+    world.slow.delete(c.id)
+    world.asked.set(b.id, () => {
+      world.asked.clear()
+      b.crash(true)
+    })
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
+    assert.equal(c.engine!.figures().recoveries, 1)
+    assert.equal(b.up, false)
   })
 })
