@@ -12,7 +12,7 @@ import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
-import { covers, RangeLock } from './range-lock.js'
+import { coveredBy, covers, RangeLock } from './range-lock.js'
 import { keyOf } from './registers.js'
 import { Stream } from './stream.js'
 import { ask, verbs } from './verbs.js'
@@ -183,7 +183,7 @@ export class SegmentHolder {
     if (highest < origin.sequence) return undefined
     if (highest === origin.sequence) {
       const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
-      if (applied.length > 0 && !applied.some((one) => covers(one, range))) return undefined
+      if (applied.length > 0 && !coveredBy(applied, range)) return undefined
     }
     // Applied under an earlier token: then every replica has it.
     return { token: hold.token, sequence: 0 }
