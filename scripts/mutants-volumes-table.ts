@@ -49,7 +49,7 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'leftovers of an earlier hold served',
     weather: { ...moving, replicas: 1, machines: 4 },
-    edits: [{ file: 'takeover.ts', find: 'for (const entry of mine) await components.disk.forget(this.#id, entry)\n', replace: '' }, { file: 'hand-off.ts', find: 'if (!(await disk.isWhole(id))) await disk.forget(id, range)', replace: '' }],
+    edits: [{ file: 'takeover.ts', find: 'for (const entry of mine) await components.disk.forget(this.#id, entry)\n', replace: '' }, { file: 'hand-off.ts', find: '    await disk.forget(id, range)\n', replace: '' }],
   },
   {
     name: 'log of somebody else\'s stream counts in a recovery',
@@ -133,6 +133,6 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'late word undoes a joining',
     weather: { ...deadly, leaves: true, replicas: 2, machines: 4, delayMaxMs: 150 },
-    edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return\n', replace: '' }, { file: 'replica.ts', find: 'const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work)', replace: 'const turn = Promise.resolve(this.#jobs.get(key)?.finished).then(work)' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
+    edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }, { file: 'replica.ts', find: 'const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work)', replace: 'const turn = Promise.resolve(this.#jobs.get(key)?.finished).then(work)' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
   },
 ]

@@ -12,7 +12,7 @@ import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
-import { covers, RangeLock } from './range-lock.js'
+import { coveredBy, covers, overlap, RangeLock } from './range-lock.js'
 import { keyOf } from './registers.js'
 import { Stream } from './stream.js'
 import { ask, verbs } from './verbs.js'
@@ -186,9 +186,10 @@ export class SegmentHolder {
     const isCut = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
     const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence >= origin.sequence && !isCut(one.version))
     const same = applied.filter((one) => one.origin.sequence === origin.sequence)
-    const found = same.find((one) => covers(one, range))
-    if (applied.length === 0 || (same.length > 0 && found === undefined)) return undefined
-    if (found?.version.token === hold.token) return found.version
+    if (applied.length === 0 || (same.length > 0 && !coveredBy(same, range))) return undefined
+    // Under this token, and not flushed perhaps: the asker has to know where it stands.
+    const here = same.filter((one) => one.version.token === hold.token && overlap(one, range))
+    if (here.length > 0) return { token: hold.token, sequence: Math.max(...here.map((one) => one.version.sequence)) }
     // Applied under an earlier token: then every replica has it.
     return { token: hold.token, sequence: 0 }
   }

@@ -155,14 +155,15 @@ export class Replica {
     return { done: job.done, ready: job.ready }
   }
 
-  /** No replica any more as of this configuration: what is here does not count. */
-  async leave(id: SegmentId, configuration: number): Promise<void> {
+  /** No replica any more as of this configuration: what is here does not count. False: a later joining has begun. */
+  async leave(id: SegmentId, configuration: number): Promise<boolean> {
     const key = keyOf(id)
-    if (configuration < (this.#begun.get(key) ?? 0)) return
+    if (configuration < (this.#begun.get(key) ?? 0)) return false
     this.#cancel(key)
     await this.#inTurn(key, async () => {
       if (await this.#components.disk.isWhole(id)) await this.#components.disk.setWhole(id, false)
     })
+    return true
   }
 
   joined(id: SegmentId): void {
@@ -303,13 +304,15 @@ export class Replica {
   async #serveCopy(request: wire.CopyRequest): Promise<Partial<wire.CopyAnswer>> {
     const id = codec.decodeId(request.segment)
     const segment = codec.fromWire(codec.there(request.value, 'the register'))
-    // A question every few seconds is cheap, and an answer that is late by them does no harm.
-    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: copyWaitMs })
+    // While joining, a question every few seconds is cheap, and an answer that is late by them does no harm.
+    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
   }
 }
 
 /** How long an answer to `copy` waits for the end of the work. */
 const copyWaitMs = 2_000
+/** Who recovers a dead stream asks once, and gives up a little later. */
+const copyEndMs = 18_000
 const noBytes = new Uint8Array(0)
 
 /** All blocks of a segment, each with the token of its range; 0 where it is free. */
