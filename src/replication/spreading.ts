@@ -13,7 +13,7 @@
 import type { Clock, Log, NodeId, Rpc } from '../base/index.js'
 import { forEachLimit, messageOf, withDeadline } from '../base/index.js'
 import type { BlobRef, HeldBlob } from '../blobs/index.js'
-import type { MeshView, Priority } from '../storage-policy/index.js'
+import type { MeshView, Priority, SpreadFit } from '../storage-policy/index.js'
 import { minimumReplicas, place, spreadOver } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
 import type { Holders } from './holders.js'
@@ -58,9 +58,15 @@ export interface SpreadingInit {
 
 /** Blobs that leave at once to make room: two are on the line while two others are confirmed. */
 const leavingMax = 4
-/** So long nothing could be moved, with all nodes asked again and again: there is no room. Vitals take seconds to come round. */
+/**
+ * So often, and for so long, nothing could be moved: there is no room. Vitals take seconds to come round; and both, so that
+ * a machine that was asleep meanwhile is not out of patience when it wakes up.
+ */
+const looksMax = 60
 const patienceMs = 30_000
 const lookAgainMs = 500
+/** For room that is about to come back before a file is refused. */
+const roomWaitMs = 30_000
 /** Different targets for one blob in one go. */
 const targetsMax = 6
 /** Asking and telling others at the end. */
@@ -76,9 +82,20 @@ export async function beginSpread(
   init: SpreadingInit,
   file: { bytes: number; priority: Priority; replicas: number; isSaid: boolean },
 ): Promise<FileSpread> {
-  const quota = await components.space.report()
-  const nodes = components.news.views()
-  const plan = spreadOver(file, { self: init.self, ownFreeBytes: quota.freeForOwnBytes, nodes, factors: init.settings().factors })
+  const { space, news, clock, changes } = components
+  const { factors } = init.settings()
+  const untilMs = clock.monotonicMs() + roomWaitMs
+  let plan: SpreadFit
+  for (;;) {
+    const quota = await space.report()
+    const nodes = news.views()
+    plan = spreadOver(file, { self: init.self, ownFreeBytes: quota.freeForOwnBytes, nodes, factors })
+    if (plan.copies > 0 || clock.monotonicMs() >= untilMs || init.stopped.aborted) break
+    // Space of what was just removed comes back, and is told of, within seconds: worth waiting for where it could be enough.
+    const empty = nodes.map((node) => ({ ...node, freeBytes: node.maxBytes }))
+    if (spreadOver(file, { self: init.self, ownFreeBytes: quota.maxBytes, nodes: empty, factors }).copies === 0) break
+    await changes.wait(lookAgainMs, init.stopped)
+  }
   if (plan.copies === 0) throw new ReplicationError('NO_SPACE', plan.message, { reason: 'MESH', needBytes: plan.needBytes, roomBytes: plan.roomBytes })
   return new Spreading(components, init, {
     ...plan,
@@ -123,6 +140,7 @@ class Spreading implements FileSpread {
     const { space, clock, changes, reclaim } = this.#components
     const signal = outer === undefined ? this.#init.stopped : AbortSignal.any([outer, this.#init.stopped])
     let stuckSinceMs = clock.monotonicMs()
+    let looks = 0
     // Garbage may be all that stands in the way.
     let reclaimed = false
     for (;;) {
@@ -135,8 +153,10 @@ class Spreading implements FileSpread {
         continue
       }
       reclaimed = false
-      if (await this.#makeRoom(admission.shortBytes, signal)) stuckSinceMs = clock.monotonicMs()
-      else if (clock.monotonicMs() - stuckSinceMs > patienceMs) throw this.#noSpace()
+      if (await this.#makeRoom(admission.shortBytes, signal)) {
+        stuckSinceMs = clock.monotonicMs()
+        looks = 0
+      } else if (++looks > looksMax && clock.monotonicMs() - stuckSinceMs > patienceMs) throw this.#noSpace()
       else await changes.wait(lookAgainMs, signal)
     }
   }

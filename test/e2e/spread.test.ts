@@ -114,9 +114,12 @@ describe('a file that is larger than what any node gives', function () {
       return true
     })
     assert.equal((await node(0).status()).blobs, 0)
+    assert.deepEqual(passed, [])
+    console.log(`      ${(most / mebibyte).toFixed(1)} MiB of 64 were used at most`)
   })
 
-  it('leaves nothing behind when its node is killed in the middle', async () => {
+  // A minute of waiting for a restart and for others to let go: `MESH_NODE_TEST_LONG=1 npx mocha test/e2e/spread.test.ts`.
+  if (process.env.MESH_NODE_TEST_LONG === '1') it('leaves nothing behind when its node is killed in the middle', async () => {
     const [a, ...others] = nodes
     assert.ok(a)
     let over = ''
@@ -131,6 +134,5 @@ describe('a file that is larger than what any node gives', function () {
     for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
     assert.equal((await a.client().list('/')).length, 0)
     assert.deepEqual(passed, [])
-    console.log(`      ${(most / mebibyte).toFixed(1)} MiB of 64 were used at most`)
   })
 })
