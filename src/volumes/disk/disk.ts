@@ -263,10 +263,12 @@ class LogDisk implements ClosableReplicaDisk {
   }
 
   async setWhole(id: SegmentId, whole: boolean): Promise<void> {
-    await this.#inTurn(id, whole ? allPages : [], async (segment, head) => {
-      if (!whole || !head.whole) await this.#note(segment, { kind: 'whole', sequence: whole ? 1 : 0 })
+    await this.#inTurn(id, allPages, async (segment, head) => {
+      // What is damaged and not to count is of no use to anybody: it begins anew, and can be fetched from others.
+      if (head.isDamaged) await this.#note(segment, { kind: 'drop' })
+      else if (!whole || !head.whole) await this.#note(segment, { kind: 'whole', sequence: whole ? 1 : 0 })
       await this.sync()
-    }, { alone: true })
+    }, { alone: true, evenDamaged: !whole })
   }
 
   isWhole(id: SegmentId): boolean | Promise<boolean> {
