@@ -37,7 +37,7 @@ export type RequestBody =
   | AcceptBody
   | OpenBody
   | { readonly kind: 'read'; readonly scope: string }
-  | { readonly kind: 'list'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'list'; readonly after: string; readonly limit: number; readonly heldOnly: boolean }
   | { readonly kind: 'expired'; readonly session: SessionId }
   | { readonly kind: 'revoke'; readonly revocation: Revocation }
   | { readonly kind: 'cleared'; readonly revocation: Revocation }
