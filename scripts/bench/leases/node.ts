@@ -95,7 +95,7 @@ const orders = {
       },
     }
     const file = new SlottedMemoryFile({ path: join(folder, 'voter.seq') })
-    const memoryFile: MemoryFile = { read: async () => file.read(), put: async (sequence) => timed('second file', async () => file.put(sequence)), close: async () => file.close() }
+    const memoryFile: MemoryFile = { read: async () => file.read(), put: async (sequence, batch) => timed('second file', async () => file.put(sequence, batch)), close: async () => file.close() }
     consensus = createConsensus(
       { store: voters, memoryFile, rpc: counted, connections: net, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(signer, authority.nodeId) },
       { clockKind, readings, chain: [decodeConfigRecord(Buffer.from(genesis, 'base64'))] },
