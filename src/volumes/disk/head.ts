@@ -43,7 +43,7 @@ export class Head {
   /** A row that was about this segment cannot be read: nobody knows what it said. Only `drop` helps. */
   isDamaged = false
   whole = false
-  /** While it is not whole: what came up to this position may be out of date. */
+  /** While it is not whole: what came up to this position may be out of date. Whole: copies up to it may hide more than they overwrote here. */
   doubt = 0
   /** Pages that are on disk: of others nothing has to be read to know that they are empty. */
   readonly storedPages = new Set<number>()
@@ -135,7 +135,8 @@ export class Head {
     const list = this.#origins.get(client) ?? []
     this.#origins.delete(client)
     this.#origins.set(client, list)
-    const same = list.findIndex(({ origin }) => origin.sequence === sequence)
+    // One write may have become several entries, by its size or its edges: each part is remembered.
+    const same = list.findIndex(({ origin, version }) => origin.sequence === sequence && version.token === applied.version.token && version.sequence === applied.version.sequence)
     if (same >= 0) list.splice(same, 1)
     const after = list.findIndex(({ origin }) => origin.sequence > sequence)
     list.splice(after < 0 ? list.length : after, 0, applied)
@@ -205,7 +206,8 @@ export class Head {
   /** Of a client's numbers that can be cut no more the highest is enough. */
   #pruneOrigins(list: AppliedOrigin[]): void {
     const settled = list.findLastIndex(({ version }) => this.isSettled(version.token, version.sequence))
-    if (settled > 0) list.splice(0, settled)
+    const number = list[settled]?.origin.sequence
+    if (number !== undefined) list.splice(0, list.findIndex(({ origin }) => origin.sequence === number))
   }
 
   #forgetStreams(): void {
