@@ -5,10 +5,11 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Identify } from '@libp2p/identify'
 import type { ConnectionEncrypter, Libp2p, PeerInfo } from '@libp2p/interface'
-import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { kadDHT } from '@libp2p/kad-dht'
 import type { KadDHT } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
 import type { Ping } from '@libp2p/ping'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Libp2pOptions } from 'libp2p'
 import type { Clock, Log, NodeId, Random } from '../base/index.js'
@@ -49,6 +50,15 @@ const lingerMs = 2_000
 /** A socket that has not closed by itself after this is destroyed: stopping must not take longer than a second. */
 const socketCloseMs = 250
 
+/**
+ * kad-dht leaves out of its answers whoever has no address: a node in its first second, whose own are published with a
+ * delay, and one that nobody can dial. Both are connected to those who ask, and a name is all that these need. Private
+ * addresses, which the library's own mapper drops, are all that a LAN has.
+ */
+function named(info: PeerInfo): PeerInfo {
+  return info.multiaddrs.length > 0 ? info : { id: info.id, multiaddrs: [multiaddr(`/p2p/${info.id.toString()}`)] }
+}
+
 /** libp2p, assembled and not started: one TCP transport, encrypters that admit, a fair muxer, and what stands on them. */
 export async function createHost(components: HostComponents, init: NetInit & { self: NodeId; seed: Uint8Array }, limits: NetLimits): Promise<Host> {
   const encrypter =
@@ -66,6 +76,9 @@ export async function createHost(components: HostComponents, init: NetInit & { s
     nodeInfo: { name: 'mesh-node', version: '1' },
     addresses: { listen: [...init.listen], announce: [...init.announce] },
     datastore: components.records,
+    // By default a peer's addresses are forgotten after an hour, however long it stays connected, and kad-dht names no
+    // provider without addresses: records that hold for a day would be found for an hour. Identify replaces what changed.
+    peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
     // TLS first: 1.4 times Noise's throughput, measured. Where connections may be carried by a relay, Noise: over a relayed
     // stream libp2p's TLS stands still in its handshake (seen with 2.2.7).
     connectionEncrypters: init.relay === true ? [overNoise, overTls] : [overTls, overNoise],
@@ -91,8 +104,7 @@ export async function createHost(components: HostComponents, init: NetInit & { s
       ping: ping({ protocolPrefix: 'mesh' }),
       dht: kadDHT({
         protocol: kadProtocol,
-        // By default private addresses are dropped, which are all that a LAN has.
-        peerInfoMapper: passthroughMapper,
+        peerInfoMapper: named,
         clientMode: false,
         allowQueryWithZeroPeers: true,
         // Announcing again and sweeping are done by `routing/`: as rarely as a timer can.

@@ -1,3 +1,4 @@
+import { peerIdFromString } from '@libp2p/peer-id'
 import { Key } from 'interface-datastore'
 import type { Datastore, KeyQuery, Pair, Query } from 'interface-datastore'
 import { base32 } from 'multiformats/bases/base32'
@@ -9,7 +10,7 @@ export interface ProviderRecordsInit {
   validityMs: number
   /** Records of all nodes together that are kept; more are not taken. */
   recordsMax: number
-  /** Entries of other kinds (addresses of peers seen) that are kept in memory. */
+  /** Peers seen whose addresses and keys are kept in memory. */
   memoryEntriesMax: number
 }
 
@@ -17,8 +18,12 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 /** Where kad-dht puts provider records: `/dht/provider/<multihash in base32>/<PeerId>` → varint of unix ms. */
 const providerPrefix = '/dht/provider/'
+/** Where libp2p's peer store puts what it knows of a peer: `/peers/<PeerId as a CID>`. */
+const peersPrefix = '/peers/'
 /** A peer with all its addresses is 1 to 2 KiB; a public key less. */
 const memoryValueBytesMax = 16 * 1024
+/** 4 MiB at the most. */
+const foreignEntriesMax = 256
 /** Entries that are looked at in one go when the lapsed are removed: a fraction of a millisecond's work each. */
 const sweepBatch = 256
 
@@ -33,6 +38,8 @@ export class ProviderRecords implements Datastore {
   readonly #clock: Clock
   readonly #init: ProviderRecordsInit
   readonly #memory = new Map<string, Uint8Array>()
+  /** Values that members put into the DHT, of which this mesh makes no use: apart, so that they push out no peer. */
+  readonly #foreign = new Map<string, Uint8Array>()
   /** As of the last sweep, and those taken since: never less than there are. */
   #count = 0
 
@@ -88,28 +95,31 @@ export class ProviderRecords implements Datastore {
     } else {
       // kad-dht checks no value whose key has fewer than two slashes, and takes it at 4 MiB from any member.
       if (value.length > memoryValueBytesMax) return key
-      if (!this.#memory.has(name) && this.#memory.size >= this.#init.memoryEntriesMax) this.#memory.delete(this.#memory.keys().next().value ?? '')
-      this.#memory.set(name, value)
+      const [entries, entriesMax] = name.startsWith(peersPrefix) ? [this.#memory, this.#init.memoryEntriesMax] : [this.#foreign, foreignEntriesMax]
+      // Written anew is last in line: what goes first is the peer longest unheard of.
+      entries.delete(name)
+      if (entries.size >= entriesMax) entries.delete(entries.keys().next().value ?? '')
+      entries.set(name, value)
     }
     return key
   }
 
   async get(key: Key): Promise<Uint8Array> {
     const name = key.toString()
-    const value = name.startsWith(providerPrefix) ? await this.#records.get(recordKey(name)) : this.#memory.get(name)
+    const value = name.startsWith(providerPrefix) ? await this.#records.get(recordKey(name)) : (this.#memory.get(name) ?? this.#foreign.get(name))
     if (value === undefined) throw new NotFoundError()
     return value
   }
 
   async has(key: Key): Promise<boolean> {
     const name = key.toString()
-    return name.startsWith(providerPrefix) ? (await this.#records.get(recordKey(name))) !== undefined : this.#memory.has(name)
+    return name.startsWith(providerPrefix) ? (await this.#records.get(recordKey(name))) !== undefined : this.#memory.has(name) || this.#foreign.has(name)
   }
 
   async delete(key: Key): Promise<void> {
     const name = key.toString()
     if (name.startsWith(providerPrefix)) await this.#records.write([this.#records.del(recordKey(name))], { durable: false })
-    else this.#memory.delete(name)
+    else if (!this.#memory.delete(name)) this.#foreign.delete(name)
   }
 
   async *query(query: Query): AsyncGenerator<Pair> {
@@ -168,11 +178,24 @@ export class ProviderRecords implements Datastore {
       // Up to the last peer of this one multihash: `0` is what follows `/` in ASCII.
       const name = prefix.slice(providerPrefix.length).replace(/\/$/, '')
       for await (const [key, value] of this.#records.entries({ gte: encoder.encode(`${name}/`), lt: encoder.encode(`${name}0`) })) {
-        if (!this.#isLapsed(value)) yield { key: new Key(providerPrefix + decoder.decode(key), false), value }
+        const record = decoder.decode(key)
+        if (!this.#isLapsed(value) && this.#isKnown(record.slice(name.length + 1))) yield { key: new Key(providerPrefix + record, false), value }
       }
       return
     }
-    for (const [name, value] of [...this.#memory]) if (name.startsWith(prefix)) yield { key: new Key(name, false), value }
+    for (const [name, value] of [...this.#memory, ...this.#foreign]) if (name.startsWith(prefix)) yield { key: new Key(name, false), value }
+  }
+
+  /**
+   * Records outlive a restart, the peers seen do not: and for a provider that the peer store does not know, kad-dht
+   * answers the whole question with an error. It is named again as soon as it is connected.
+   */
+  #isKnown(provider: string): boolean {
+    try {
+      return this.#memory.has(peersPrefix + peerIdFromString(provider).toCID().toString())
+    } catch {
+      return false
+    }
   }
 
   #isLapsed(value: Uint8Array): boolean {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { createHash } from 'node:crypto'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { Key } from 'interface-datastore'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
@@ -264,6 +265,9 @@ describe('net: provider records', () => {
       for await (const pair of records.query({ prefix: `${prefix}${base32.baseEncode(cidOf(1).multihash.bytes)}` })) count += pair.value.length > 0 ? 1 : 0
       return count
     }
+    // Who is not known to libp2p's peer store is not named: kad-dht would answer with an error.
+    assert.equal(await all(), 0)
+    await records.put(new Key(`/peers/${peerIdFromString(self).toCID().toString()}`), new Uint8Array(1))
     assert.equal(await all(), 1)
     await clock.advance(31 * hourMs)
     assert.equal(await all(), 0)
@@ -275,6 +279,15 @@ describe('net: provider records', () => {
     for (const [name, length] of [['/dht/record/a', 4 * 2 ** 20], ['/peers/b', 2000]] as const) await records.put(new Key(name), new Uint8Array(length))
     assert.equal(await records.has(new Key('/dht/record/a')), false)
     assert.equal((await records.get(new Key('/peers/b'))).length, 2000)
+  })
+
+  it('values that members put push out no peer', async () => {
+    const { records } = make([])
+    await records.put(new Key('/peers/a'), new Uint8Array(1))
+    for (let i = 0; i < 1000; i++) await records.put(new Key(`/dht/record/${i}`), new Uint8Array(1))
+    assert.equal(await records.has(new Key('/peers/a')), true)
+    assert.equal(await records.has(new Key('/dht/record/0')), false)
+    assert.equal(await records.has(new Key('/dht/record/999')), true)
   })
 
   it('picks the closest by XOR, like a naive sort', () => {
