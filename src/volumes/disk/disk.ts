@@ -6,7 +6,7 @@ import type {
   AppendRefusal, AppliedOrigin, BlockData, BlockRun, Fence, LogEntry, ReplicaDisk, SegmentId, StreamEnd,
 } from '../replica-types.js'
 import { DiskError } from '../replica-types.js'
-import { applyRow } from './apply.js'
+import { applyRow, contentIsHere } from './apply.js'
 import { readWhole, RecordWriter, viewOf } from './bytes.js'
 import { Checkpoint, markKey } from './checkpoint.js'
 import { Compaction, compactUntil } from './compaction.js'
@@ -206,11 +206,11 @@ class LogDisk implements ClosableReplicaDisk {
     })
   }
 
-  async adopt(id: SegmentId, token: number, sequence: number): Promise<void> {
+  async adopt(id: SegmentId, token: number, sequence: number, options: { isContentHere?: boolean } = {}): Promise<void> {
     if (!isCount(token) || !Number.isSafeInteger(sequence) || sequence < 0) throw new DiskError('BAD_INPUT', 'this is no place in a stream', { token, sequence })
     await this.#inTurn(id, [], async (segment, head) => {
       if ((head.stream(token)?.next ?? 1) > sequence) return
-      await this.#note(segment, { kind: 'adopt', token, sequence })
+      await this.#note(segment, { kind: 'adopt', token, sequence, configuration: options.isContentHere === true ? contentIsHere : 0 })
       await this.sync()
     }, { alone: true })
   }

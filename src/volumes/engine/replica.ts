@@ -196,7 +196,7 @@ export class Replica {
       for (const range of ranges) await this.#copyRange(id, from, range, lock, { floor: () => 0, stale: true })
     })
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
-    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence)
+    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence, { isContentHere: true })
     await disk.sync()
   }
 
