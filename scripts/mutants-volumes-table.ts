@@ -49,7 +49,7 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'leftovers of an earlier hold served',
     weather: { ...moving, replicas: 1, machines: 4 },
-    edits: [{ file: 'takeover.ts', find: 'for (const entry of mine) await components.disk.forget(this.#id, entry)\n', replace: '' }, { file: 'hand-off.ts', find: 'if (!(await disk.isWhole(id))) await disk.forget(id, range)', replace: '' }],
+    edits: [{ file: 'takeover.ts', find: 'for (const entry of mine) await components.disk.forget(this.#id, entry)\n', replace: '' }, { file: 'hand-off.ts', find: '    await disk.forget(id, range)\n', replace: '' }],
   },
   {
     name: 'log of somebody else\'s stream counts in a recovery',

@@ -119,11 +119,8 @@ export interface ReplicaDisk {
    * ask for them by `entries`: what they overwrote may go. Nothing else lets go of overwritten entries.
    */
   settled(id: SegmentId, token: number, sequence: number): Promise<void>
-  /**
-   * The stream counts as here up to `sequence`, so that it goes on from there: its content comes by `install`, and until it
-   * has the disk is not whole. `isContentHere`: it came before, and a whole disk stays so.
-   */
-  adopt(id: SegmentId, token: number, sequence: number, options?: { isContentHere?: boolean }): Promise<void>
+  /** The stream counts as here up to `sequence`, so that it goes on from there: its content comes by `install`. */
+  adopt(id: SegmentId, token: number, sequence: number): Promise<void>
   /**
    * Takes back what is here of this one stream past `after`, as if it had never come (a hand-off that failed). What it had
    * overwritten can be read again.

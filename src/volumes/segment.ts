@@ -57,7 +57,7 @@ export interface Segment {
 
 export type Change =
   | { readonly type: 'changed'; readonly segment: Segment; readonly taken: readonly RangeEntry<Holding>[] }
-  | { readonly type: 'unchanged'; readonly reason: 'HELD' | 'NOT_HOLDER' | 'STALE_TOKEN' | 'STALE_CONFIGURATION' | 'LAST_REPLICA' | 'NOT_NEEDED' }
+  | { readonly type: 'unchanged'; readonly reason: 'HELD' | 'NOT_HOLDER' | 'STALE_TOKEN' | 'STALE_CONFIGURATION' | 'LAST_REPLICA' | 'UNSETTLED' | 'NOT_NEEDED' }
 
 /** A round copies the whole value, so the map must stay small: beyond this, ranges are taken whole and not split. */
 export const rangesMax = 64
@@ -144,10 +144,15 @@ export function settle(segment: Segment, by: Session, token: number, cuts: reado
   return { type: 'changed', segment: { ...segment, version: segment.version + 1, ranges, cuts: all.slice(dropped.length), cutsForgotten }, taken: [] }
 }
 
-/** `who` starts to be brought up to date. Only a holder of some range may say so, at its token. */
+/**
+ * `who` starts to be brought up to date. Only a holder of some range may say so, at its token. Not while a dead stream is
+ * being recovered: the replica that `who` copies from may not have been brought up to the stream's end yet, and nobody
+ * would bring `who` up to it.
+ */
 export function addJoining(segment: Segment, who: NodeId, by: Session, token: number): Change {
   if (!holds(segment, by, token)) return { type: 'unchanged', reason: 'NOT_HOLDER' }
   if (segment.replicas.includes(who) || segment.joining.includes(who)) return { type: 'unchanged', reason: 'NOT_NEEDED' }
+  if (segment.ranges.entries.some((entry) => entry.value.unsettled.length > 0)) return { type: 'unchanged', reason: 'UNSETTLED' }
   return reconfigured(segment, segment.replicas, [...segment.joining, who])
 }
 

@@ -86,9 +86,6 @@ function applyToPage(segment: Segment, page: Page, row: Row, position: number): 
   }
 }
 
-/** In the configuration of an `adopt`, which has none: nothing of the stream is missing here. */
-export const contentIsHere = 1
-
 function applyToHead(segment: Segment, head: Head, row: Row, position: number): void {
   head.dirty = true
   head.exists = true
@@ -114,7 +111,6 @@ function applyToHead(segment: Segment, head: Head, row: Row, position: number): 
       const stream = head.openStream(row.token)
       if (row.sequence > stream.end) {
         stream.skipTo(row.sequence)
-        if (row.configuration === contentIsHere) return
         head.whole = false
         head.doubt = position
       }

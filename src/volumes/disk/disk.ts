@@ -6,7 +6,7 @@ import type {
   AppendRefusal, AppliedOrigin, BlockData, BlockRun, Fence, LogEntry, ReplicaDisk, SegmentId, StreamEnd,
 } from '../replica-types.js'
 import { DiskError } from '../replica-types.js'
-import { applyRow, contentIsHere } from './apply.js'
+import { applyRow } from './apply.js'
 import { readWhole, RecordWriter, viewOf } from './bytes.js'
 import { Checkpoint, markKey } from './checkpoint.js'
 import { Compaction, compactUntil } from './compaction.js'
@@ -118,21 +118,24 @@ class LogDisk implements ClosableReplicaDisk {
 
   async append(id: SegmentId, entries: readonly LogEntry[]): Promise<AppendRefusal | undefined> {
     for (const entry of entries) checkEntry(entry)
-    if (entries.length === 0) return undefined
-    const pages = [...new Set(entries.flatMap((entry) => pagesOf(entry)))]
-    return this.#inTurn(id, pages, async (segment, head) => {
-      const { rows, tokens, refusal } = this.#accept(head, entries)
-      if (rows.length > 0) {
-        await this.#write(segment, rows, {
-          inSequence: true,
-          freesSpace: rows.every((row) => row.content !== 'data'),
-          failed: () => {
-            for (const token of tokens) head.stream(token)?.failed()
-          },
-        })
-      }
-      return refusal
-    })
+    const [first] = entries
+    if (first === undefined) return undefined
+    const pages = entries.length === 1 ? pagesOf(first) : [...new Set(entries.flatMap((entry) => [...pagesOf(entry)]))]
+    return this.#inTurn(id, pages, (segment, head) => this.#append(segment, head, entries))
+  }
+
+  async #append(segment: Segment, head: Head, entries: readonly LogEntry[]): Promise<AppendRefusal | undefined> {
+    const { rows, tokens, refusal } = this.#accept(head, entries)
+    if (rows.length > 0) {
+      await this.#write(segment, rows, {
+        inSequence: true,
+        freesSpace: rows.every((row) => row.content !== 'data'),
+        failed: () => {
+          for (const token of tokens) head.stream(token)?.failed()
+        },
+      })
+    }
+    return refusal
   }
 
   async sync(): Promise<void> {
@@ -206,11 +209,11 @@ class LogDisk implements ClosableReplicaDisk {
     })
   }
 
-  async adopt(id: SegmentId, token: number, sequence: number, options: { isContentHere?: boolean } = {}): Promise<void> {
+  async adopt(id: SegmentId, token: number, sequence: number): Promise<void> {
     if (!isCount(token) || !Number.isSafeInteger(sequence) || sequence < 0) throw new DiskError('BAD_INPUT', 'this is no place in a stream', { token, sequence })
     await this.#inTurn(id, [], async (segment, head) => {
       if ((head.stream(token)?.next ?? 1) > sequence) return
-      await this.#note(segment, { kind: 'adopt', token, sequence, configuration: options.isContentHere === true ? contentIsHere : 0 })
+      await this.#note(segment, { kind: 'adopt', token, sequence })
       await this.sync()
     }, { alone: true })
   }
@@ -369,11 +372,12 @@ class LogDisk implements ClosableReplicaDisk {
     await writer.write({
       segment: segment.key, rows, inSequence: options.inSequence, freesSpace: options.freesSpace,
       apply: (first) => {
-        for (const [i, row] of rows.entries()) {
-          units.written(first + i, rowBytes(row))
-          applyRow(segment, row, first + i)
+        let position = first
+        for (const row of rows) {
+          units.written(position, rowBytes(row))
+          applyRow(segment, row, position++)
         }
-        at.position = first + rows.length - 1
+        at.position = position - 1
       },
       failed: () => {
         options.failed?.()

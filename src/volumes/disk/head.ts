@@ -135,7 +135,8 @@ export class Head {
     const list = this.#origins.get(client) ?? []
     this.#origins.delete(client)
     this.#origins.set(client, list)
-    const same = list.findIndex(({ origin }) => origin.sequence === sequence)
+    // One write may have become several entries, by its size or its edges: each part is remembered.
+    const same = list.findIndex(({ origin, version }) => origin.sequence === sequence && version.token === applied.version.token && version.sequence === applied.version.sequence)
     if (same >= 0) list.splice(same, 1)
     const after = list.findIndex(({ origin }) => origin.sequence > sequence)
     list.splice(after < 0 ? list.length : after, 0, applied)
@@ -205,7 +206,8 @@ export class Head {
   /** Of a client's numbers that can be cut no more the highest is enough. */
   #pruneOrigins(list: AppliedOrigin[]): void {
     const settled = list.findLastIndex(({ version }) => this.isSettled(version.token, version.sequence))
-    if (settled > 0) list.splice(0, settled)
+    const number = list[settled]?.origin.sequence
+    if (number !== undefined) list.splice(0, list.findIndex(({ origin }) => origin.sequence === number))
   }
 
   #forgetStreams(): void {

@@ -81,13 +81,16 @@ export class Segment implements PageContext {
   }
 }
 
-export function pagesOf(range: BlockRange): number[] {
+export function pagesOf(range: BlockRange): readonly number[] {
   const first = Math.floor(range.start / pageBlocks)
   const last = Math.floor((range.start + range.blocks - 1) / pageBlocks)
+  if (first === last) return onePage[first] ?? [first]
   return Array.from({ length: last - first + 1 }, (_, i) => first + i)
 }
 
 export const allPages: readonly number[] = Array.from({ length: pagesPerSegment }, (_, i) => i)
+/** Lists of one page each: what nearly every write touches. */
+const onePage: readonly (readonly number[])[] = allPages.map((number) => [number])
 
 export interface SegmentsComponents {
   meta: KeyValue
@@ -105,6 +108,7 @@ export class Segments {
   readonly #init: SegmentsInit
   /** In the order of their last use. */
   readonly #segments = new Map<string, Segment>()
+  #last: Segment | undefined
   #pages = 0
 
   constructor(components: SegmentsComponents, init: SegmentsInit) {
@@ -126,6 +130,9 @@ export class Segments {
   }
 
   get(id: SegmentId): Segment {
+    const last = this.#last
+    // The one that was used last is in its place already.
+    if (last?.id.segment === id.segment && last.id.volume === id.volume) return last
     const name = `${id.volume}/${String(id.segment)}`
     let segment = this.#segments.get(name)
     if (segment === undefined) {
@@ -133,6 +140,7 @@ export class Segments {
       if (this.#segments.size >= this.#init.headsMax) this.evict()
     } else this.#segments.delete(name)
     this.#segments.set(name, segment)
+    this.#last = segment
     return segment
   }
 
@@ -170,7 +178,9 @@ export class Segments {
           this.#pages--
         }
       }
-      if (kept === 0 && segment.head?.dirty !== true) this.#segments.delete(name)
+      if (kept > 0 || segment.head?.dirty === true) continue
+      this.#segments.delete(name)
+      if (segment === this.#last) this.#last = undefined
     }
   }
 

@@ -14,6 +14,7 @@ import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
 import { deviceError, nearestFirst } from './holder.js'
 import type { SegmentHolder } from './holder.js'
+import { keyOf } from './registers.js'
 import type { Place, Takeover } from './takeover.js'
 import { ask, messageContentBytes, verbs } from './verbs.js'
 
@@ -72,6 +73,7 @@ export class SegmentAccess {
   readonly #holder: SegmentHolder
   readonly #takeover: Takeover
   readonly #id: SegmentId
+  readonly #key: string
   readonly #client: string
   readonly #failed: (error: DeviceError) => void
   readonly #queue: Pending[] = []
@@ -94,6 +96,7 @@ export class SegmentAccess {
     this.#holder = parts.holder
     this.#takeover = parts.takeover
     this.#id = parts.holder.id
+    this.#key = keyOf(parts.holder.id)
     this.#client = init.client
     this.#failed = init.failed
   }
@@ -112,8 +115,8 @@ export class SegmentAccess {
     const startedMs = components.clock.monotonicMs()
     if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
       if (await this.#writeHere(write, deadline)) {
-        this.#record('write', range, self, startedMs)
-        await this.#bound(deadline)
+        this.#record('write', range, self, startedMs, false)
+        if (this.#unflushedBytes() > this.#context.init.unflushedBytesMax) await this.#bound(deadline)
         return
       }
     }
@@ -250,7 +253,7 @@ export class SegmentAccess {
 
   /** Nothing that the register says has changed since all that was acknowledged was last looked at. */
   #stands(): boolean {
-    return this.#kept.length === 0 && this.#marks.size === 0 ? true : this.#context.registers.view(this.#id)?.version === this.#checked
+    return this.#kept.length === 0 && this.#marks.size === 0 ? true : this.#context.registers.viewAt(this.#key)?.version === this.#checked
   }
 
   /** Looks what became of acknowledged writes, and sends again what was lost. In the lane. Throws IO if that cannot be. */
@@ -383,13 +386,17 @@ export class SegmentAccess {
 
   /** A client that never flushes is made to: what is kept for it is bounded. */
   async #bound(deadline: AbortSignal): Promise<void> {
-    const bytes = Math.max(this.#keptBytes, ...this.#holder.holds.map((hold) => hold.stream.unflushedBytes))
+    const bytes = this.#unflushedBytes()
     const { unflushedBytesMax } = this.#context.init
     if (bytes <= unflushedBytesMax) return
     this.#flushing ??= this.flush(deadline).finally(() => { this.#flushing = undefined })
     const flushing = this.#flushing.catch((error: unknown) => { this.#context.components.log.warn('a flush that keeps memory bounded failed', { error: messageOf(error) }) })
     // Writing goes on beside it, up to twice the bound.
     if (bytes > 2 * unflushedBytesMax) await flushing
+  }
+
+  #unflushedBytes(): number {
+    return Math.max(this.#keptBytes, this.#holder.unflushedBytes())
   }
 
   // ---- reads --------------------------------------------------------------------------------------------------------
@@ -505,11 +512,10 @@ export class SegmentAccess {
     return turn
   }
 
-  #record(kind: 'read' | 'write', range: BlockRange, node: NodeId, startedMs: number): void {
+  #record(kind: 'read' | 'write', range: BlockRange, node: NodeId, startedMs: number, remote = this.#holder.holdOf(range) === undefined): void {
     const { components } = this.#context
     const region = components.regionOf(node)
     if (region === undefined) return
-    const remote = this.#holder.holdOf(range) === undefined
     components.heat.record({ volume: this.#id.volume, segment: this.#id.segment, ...range, kind, place: { node, region }, latencyMs: components.clock.monotonicMs() - startedMs, remote })
   }
 }

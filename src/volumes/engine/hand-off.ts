@@ -3,13 +3,13 @@ import { codeOf, messageOf, withDeadline } from '../../base/index.js'
 import { blockBytes, segmentBlocks } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
 import type { BlockData, SegmentId } from '../replica-types.js'
-import { move, rangesMax } from '../segment.js'
-import type { Segment, Session } from '../segment.js'
+import type { Session } from '../segment.js'
 import type * as wire from '../wire/volume.js'
 import * as codec from './codec.js'
 import type { EngineContext } from './context.js'
 import type { Hold, SegmentHolder } from './holder.js'
-import { covers, intersection } from './range-lock.js'
+import { movedWith, moveOnly } from './moving.js'
+import { intersection } from './range-lock.js'
 import { keyOf } from './registers.js'
 import type { Takeover } from './takeover.js'
 import { ask, verbs } from './verbs.js'
@@ -38,7 +38,7 @@ export async function handOver(context: EngineContext, holder: SegmentHolder, ra
   const first = holder.holdOf(range)
   if (segment === undefined || first === undefined || to === self) return false
   // Near the limit of ranges, a round takes whole entries: then these are what must be frozen.
-  const frozen = segment.ranges.size + 4 > rangesMax ? entryAround(segment, range) : range
+  const frozen = movedWith(segment, range)
   const locked = holder.lock.lock(frozen)
   const release = typeof locked === 'function' ? locked : await locked
   try {
@@ -65,12 +65,8 @@ async function moveLocked(context: EngineContext, holder: SegmentHolder, hold: H
   if (session === undefined || end !== 'done' || holder.holdOf(range) !== hold) return false
   holder.relinquish(range, hold.token)
   // If its outcome is not known it may still happen, so nobody acts on the range here until a later round has said.
-  const { change, segment } = await withDeadline(components.clock, moveDeadlineMs, signal, (deadline) => registers.change(id, (value) => {
-    const moved = value === undefined ? undefined : move(value, range, hold.session, hold.token, session)
-    // Somebody divided other ranges meanwhile, and this one would go with more than is frozen.
-    if (moved?.type === 'changed' && !moved.taken.every((part) => covers(range, part))) return undefined
-    return moved
-  }, { signal: deadline }))
+  const { change, segment } = await withDeadline(components.clock, moveDeadlineMs, signal, (deadline) =>
+    registers.change(id, (value) => (value === undefined ? undefined : moveOnly(value, range, range, hold.session, hold.token, session)), { signal: deadline }))
   if (segment === undefined) return false
   context.tell(id, segment, [to, ...segment.replicas])
   return change?.type === 'changed'
@@ -116,16 +112,17 @@ export async function takeOffer(context: EngineContext, takeover: Takeover, requ
   // What is here while joining may be older than the offer, and may not be forgotten.
   if (session === undefined || view?.joining.includes(context.self) === true) return {}
   const blocks = request.blocks.map((run) => codec.decodeRun(run, true))
-  if (!(await disk.isWhole(id))) await disk.forget(id, range)
+  // A replica's own blocks may do; whether it still is one the register says when the range has come.
+  const isWhole = await disk.isWhole(id)
+  if (!isWhole) {
+    // A copy that nobody waits for any more might yet bring what is older than the offer.
+    await context.replica.leave(id)
+    await disk.forget(id, range)
+  }
   await disk.install(id, blocks.filter((run) => run.content !== 'unknown'))
   await disk.installOrigins(id, request.origins.map(codec.decodeAppliedOrigin))
-  takeover.offered(range)
+  takeover.offered(range, isWhole ? 'copy' : 'clean')
   return { session: codec.encodeSession(session) }
-}
-
-function entryAround(segment: Segment, range: BlockRange): BlockRange {
-  const entry = segment.ranges.entries.find((candidate) => covers(candidate, range))
-  return entry === undefined ? range : { start: entry.start, blocks: entry.blocks }
 }
 
 /** What a move of the range would carry at once. */

@@ -52,6 +52,13 @@ export function covers(outer: BlockRange, inner: BlockRange): boolean {
   return outer.start <= inner.start && inner.start + inner.blocks <= outer.start + outer.blocks
 }
 
+/** Whether the parts together have all of it. */
+export function coveredBy(parts: readonly BlockRange[], range: BlockRange): boolean {
+  let next = range.start
+  for (const part of [...parts].sort((a, b) => a.start - b.start)) if (part.start <= next) next = Math.max(next, part.start + part.blocks)
+  return next >= range.start + range.blocks
+}
+
 /** What both have; undefined if nothing. */
 export function intersection(a: BlockRange, b: BlockRange): BlockRange | undefined {
   const start = Math.max(a.start, b.start)

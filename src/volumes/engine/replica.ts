@@ -191,12 +191,15 @@ export class Replica {
   /** The ends of dead streams, from the replica that has most of them. What is here is a part of that, so the newer counts. */
   async #equalize(id: SegmentId, from: NodeId, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
     const { disk } = this.#components
+    const isWhole = await disk.isWhole(id)
     const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [] })
     await this.#withLock(id, async (lock) => {
       for (const range of ranges) await this.#copyRange(id, from, range, lock, { floor: () => 0, stale: true })
     })
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
-    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence, { isContentHere: true })
+    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence)
+    // A stream that goes on elsewhere than it was left makes a disk doubt all that it has; here everything came before.
+    if (isWhole) await disk.setWhole(id, true)
     await disk.sync()
   }
 
@@ -263,13 +266,15 @@ export class Replica {
   async #serveCopy(request: wire.CopyRequest): Promise<Partial<wire.CopyAnswer>> {
     const id = codec.decodeId(request.segment)
     const segment = codec.fromWire(codec.there(request.value, 'the register'))
-    // A question every few seconds is cheap, and an answer that is late by them does no harm.
-    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: copyWaitMs })
+    // While joining, a question every few seconds is cheap, and an answer that is late by them does no harm.
+    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
   }
 }
 
 /** How long an answer to `copy` waits for the end of the work. */
 const copyWaitMs = 2_000
+/** Who recovers a dead stream asks once, and gives up a little later. */
+const copyEndMs = 18_000
 const noBytes = new Uint8Array(0)
 
 /** All blocks of a segment, each with the token of its range; 0 where it is free. */

@@ -4,12 +4,13 @@ import { segmentBlocks } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
 import type { SegmentId } from '../replica-types.js'
 import { RangeMap } from '../range-map.js'
-import { claim, emptySegment, inherit, isRetired, move, removeReplica, sameSession, settle } from '../segment.js'
+import { claim, emptySegment, inherit, isRetired, removeReplica, sameSession, settle } from '../segment.js'
 import type { Cut, Holding, Segment, Session } from '../segment.js'
 import { DeviceError } from '../types.js'
 import * as codec from './codec.js'
 import type { EngineContext } from './context.js'
 import type { SegmentHolder } from './holder.js'
+import { movedWith, moveOnly } from './moving.js'
 import { keyOf } from './registers.js'
 import { decodeRefusal } from './replica.js'
 import type { FencedRange } from './replica.js'
@@ -22,8 +23,16 @@ export type Place =
   /** The segment was never written. */
   | { readonly type: 'nowhere' }
 
+/**
+ * What the blocks that did not come along with an offer are like here: `clean`, none was kept; `copy`, they are this node's
+ * as a replica, and count only if the register still says that it is one.
+ */
+export type Offered = 'clean' | 'copy'
+
 /** A copy of the end of a dead stream: at most some megabytes, but the replica may be slow. */
 const copyDeadlineMs = 20_000
+/** Copies that fail between two replicas that both answer, before one of them is left out. */
+const copyTriesMax = 4
 const wholeSegment = { start: 0, blocks: segmentBlocks }
 const retry = { minMs: 20, maxMs: 1_500 }
 
@@ -49,7 +58,7 @@ export class Takeover {
   readonly #id: SegmentId
   /** One at a time per segment; those who come meanwhile look again when it has ended. */
   #running: Promise<void> | undefined
-  #offered = new RangeMap<boolean>((a, b) => a === b)
+  #offered = new RangeMap<Offered>((a, b) => a === b)
 
   constructor(context: EngineContext, holder: SegmentHolder) {
     this.#context = context
@@ -106,13 +115,13 @@ export class Takeover {
       if (change?.type !== 'changed') return
       counters.recoveries++
       components.log.info('took over what a dead node held', { segment: keyOf(this.#id), node: session.node, token })
-      await this.#recover(change.segment.token, mine, deadline)
+      await this.#recover(change.segment.token, mine, deadline, { resumed: false })
     })
   }
 
   /** A holder is about to hand the range over, and has sent what its new holder must have: nothing here is older. */
-  offered(range: BlockRange): void {
-    this.#offered = this.#offered.with(range, true)
+  offered(range: BlockRange, kind: Offered): void {
+    this.#offered = this.#offered.with(range, kind)
   }
 
   /** Begins to serve what the register says this session was handed. */
@@ -184,21 +193,41 @@ export class Takeover {
       const { change } = await registers.change(this.#id, (segment) => (segment === undefined ? undefined : inherit(segment, holding.session, holding.token, mine)), { evict: holding.session, signal: deadline })
       if (change?.type !== 'changed') return
       counters.recoveries++
-      await this.#recover(change.segment.token, mine, deadline, holding.token)
-    } else if (holding.unsettled.length > 0) await this.#recover(holding.token, mine, deadline)
+      await this.#recover(change.segment.token, mine, deadline, { resumed: false, ownToken: holding.token })
+    } else if (holding.unsettled.length > 0) await this.#recover(holding.token, mine, deadline, { resumed: true })
     else if (this.#holder.gaveUp(range, holding.token)) {
-      // A hand-off whose outcome was not known, and that did not happen. The late word of it may still arrive, so this
-      // round must come after it: a new token. What was given up had been flushed and drained.
-      const { change } = await registers.change(this.#id, (segment) => (segment === undefined ? undefined : move(segment, range, mine, holding.token, mine)), { signal: deadline })
-      if (change?.type === 'changed') await this.#begin(change.segment.token, mine, { fresh: true })
+      await this.#takeBack(range, holding.token, mine, deadline)
     } else await this.#begin(holding.token, mine, { fresh: false })
+  }
+
+  /**
+   * After a hand-off whose outcome was not known, and that did not happen. The late word of it may still arrive, so the
+   * round must come after it: a new token. Locked until then, which waits for a hand-off that is still at it; flushed, since
+   * what goes beside the blocks that were given up (a write across their edge, an entry that is taken whole) was not.
+   */
+  async #takeBack(range: BlockRange, token: number, mine: Session, deadline: AbortSignal): Promise<void> {
+    const { registers } = this.#context
+    const segment = registers.view(this.#id)
+    if (segment === undefined) return
+    const frozen = movedWith(segment, range)
+    const locked = this.#holder.lock.lock(frozen)
+    const release = typeof locked === 'function' ? locked : await locked
+    try {
+      if (!this.#holder.gaveUp(range, token)) return
+      if (this.#holder.holdOfToken(token) !== undefined && (await this.#holder.flush(token, deadline)) !== 'done') return
+      const { change } = await registers.change(this.#id, (value) => (value === undefined ? undefined : moveOnly(value, frozen, range, mine, token, mine)), { signal: deadline })
+      if (change?.type === 'changed') await this.#begin(change.segment.token, mine, { fresh: true })
+    } finally {
+      release()
+    }
   }
 
   /** `fresh`: what this disk has of the range is known to be no older than the hold. */
   async #begin(token: number, session: Session, options: { fresh: boolean }): Promise<void> {
     const { components, registers, replica, self, signal } = this.#context
     let segment = registers.view(this.#id)
-    if (segment?.joining.includes(self) === true) {
+    const wasJoining = segment?.joining.includes(self) === true
+    if (wasJoining) {
       // What is here of these blocks may be older than the hold, or not be here yet: it begins to join anew afterwards.
       await registers.change(this.#id, (value) => (value === undefined ? undefined : removeReplica(value, self, session, token)), { signal })
       segment = registers.view(this.#id)
@@ -208,8 +237,11 @@ export class Takeover {
     // Whatever its disk says: who is not among the replicas does not have everything.
     const isReplica = segment.replicas.includes(self)
     if (!isReplica) await replica.leave(this.#id)
-    const isOffered = mine.every((entry) => this.#offered.within(entry).every((part) => part.value === true))
-    if (!options.fresh && !isOffered && !(isReplica && (await components.disk.isWhole(this.#id)))) {
+    const offers = mine.flatMap((entry) => this.#offered.within(entry).map((part) => part.value))
+    const isOffered = offers.every((offer) => offer !== undefined)
+    // A node that was left out of the replicas need not have heard of it when it was offered the range.
+    const isClean = !wasJoining && offers.every((offer) => offer === 'clean')
+    if (!options.fresh && !isClean && !(isReplica && (await components.disk.isWhole(this.#id)))) {
       // Left over from an earlier hold: others have written since.
       for (const entry of mine) await components.disk.forget(this.#id, entry)
       await this.#fetchOrigins(segment, signal)
@@ -222,9 +254,13 @@ export class Takeover {
 
   // ---- recovery -----------------------------------------------------------------------------------------------------
 
-  /** `ownToken`: the stream that this node itself wrote before. Until it is served, or another round has taken it away, or the deadline aborts. */
-  async #recover(token: number, mine: Session, deadline: AbortSignal, ownToken?: number): Promise<void> {
+  /**
+   * Until it is served, or another round has taken it away, or the deadline aborts. `ownToken`: the stream that this node
+   * itself wrote before. `resumed`: somebody may have begun to copy the end of the stream before.
+   */
+  async #recover(token: number, mine: Session, deadline: AbortSignal, options: { resumed: boolean; ownToken?: number }): Promise<void> {
     const { components, registers } = this.#context
+    const copies = { begun: options.resumed ? 1 : 0 }
     for (let attempt = 0; !deadline.aborted; attempt++) {
       const segment = registers.view(this.#id)
       const entries = segment?.ranges.entries.filter((entry) => entry.value.token === token && sameSession(entry.value.session, mine)) ?? []
@@ -234,14 +270,16 @@ export class Takeover {
         await this.#begin(token, mine, { fresh: true })
         return
       }
-      if (await this.#tryRecover(segment, token, mine, { ranges: entries, unsettled, ownToken }, deadline)) continue
+      // Another taker was before this one.
+      if (unsettled.length > 1) copies.begun = Math.max(1, copies.begun)
+      if (await this.#tryRecover(segment, token, mine, { ranges: entries, unsettled, ownToken: options.ownToken, copies }, deadline)) continue
       await components.clock.sleep(1 + backoffMs(attempt, retry, components.random), deadline).catch(() => undefined)
     }
   }
 
   /** True: something was achieved; look again. */
-  async #tryRecover(segment: Segment, token: number, mine: Session, dead: { ranges: readonly BlockRange[]; unsettled: readonly number[]; ownToken: number | undefined }, deadline: AbortSignal): Promise<boolean> {
-    const { ranges, unsettled } = dead
+  async #tryRecover(segment: Segment, token: number, mine: Session, dead: { ranges: readonly BlockRange[]; unsettled: readonly number[]; ownToken: number | undefined; copies: { begun: number } }, deadline: AbortSignal): Promise<boolean> {
+    const { ranges, unsettled, copies } = dead
     const { components, registers, self } = this.#context
     const fenced = await this.#fenceAll(segment, token, ranges)
     if (fenced.outdated) {
@@ -259,7 +297,7 @@ export class Takeover {
     const isReplica = segment.replicas.includes(self)
     const own = new Map<number, number>()
     for (const stream of unsettled) own.set(stream, await components.disk.streamEnd(this.#id, stream))
-    const ownLog = !isReplica && dead.ownToken !== undefined && (own.get(dead.ownToken) ?? 0) > 0
+    const ownLog = !isReplica && copies.begun === 0 && dead.ownToken !== undefined && (own.get(dead.ownToken) ?? 0) > 0
     if (ownLog) ends.set(self, own)
     const endOf = (node: NodeId, stream: number): number => ends.get(node)?.get(stream) ?? 0
     const cuts: Cut[] = unsettled.map((stream) => ({ token: stream, sequence: Math.max(...[...ends.keys()].map((node) => endOf(node, stream))) }))
@@ -267,11 +305,20 @@ export class Takeover {
     // Streams of takers who never came to serve are empty, so one replica has the longest of all.
     const source = [self, ...fenced.ends.keys()].find((node) => ends.has(node) && hasAll(node))
     if (source === undefined) return false
-    const behind = segment.replicas.filter((node) => !hasAll(node))
-    const copied = await Promise.all(behind.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
-    const failed = copied.filter(({ done }) => !done).map(({ node }) => node)
+    let failed: NodeId[] = []
+    const again = copies.begun > 0
+    // Whoever copied before and came to nothing may have left some of what lies past the end that counts by now, at one
+    // replica and not at another. That was never flushed and may stay, but it must be the same everywhere.
+    if (again) for (const node of segment.replicas) if (node !== source && !(await this.#copyTo(source, node, segment, ranges, cuts, deadline))) failed.push(node)
+    if (failed.length === 0) {
+      const behind = segment.replicas.filter((node) => !hasAll(node) || (again && node !== source))
+      if (behind.length > 0) copies.begun++
+      const copied = await Promise.all(behind.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
+      failed = copied.filter(({ done }) => !done).map(({ node }) => node)
+    }
     if (failed.length > 0) {
-      await this.#leaveOut(failed, token, mine, deadline)
+      // Whose fault that is the next fence shows: a source that died is silent then. Only where it shows nothing this must do.
+      if (copies.begun++ >= copyTriesMax) await this.#leaveOut(failed, token, mine, deadline)
       return false
     }
     if (!isReplica && source !== self) {

@@ -134,6 +134,8 @@ describe('volumes: segment register', () => {
     // Both parts of the stream, and who was joining begins again.
     assert.deepEqual(first.taken.map(({ start, blocks }) => [start, blocks]), [[0, 10], [20, segmentBlocks - 20]])
     assert.deepEqual([first.segment.joining, first.segment.configuration], [[], 2])
+    // Nobody joins before the dead stream has its end: what they would copy may lack some of it.
+    assert.deepEqual(addJoining(first.segment, node(2), session(1), 2), { type: 'unchanged', reason: 'UNSETTLED' })
     const second = inherit(first.segment, session(2), 3, session(3))
     assert.ok(second.type === 'changed')
     assert.deepEqual(second.segment.ranges.at(0)?.unsettled, [3, 1])
@@ -142,6 +144,7 @@ describe('volumes: segment register', () => {
     assert.ok(settled.type === 'changed')
     assert.deepEqual(settled.segment.ranges.at(0)?.unsettled, [])
     assert.deepEqual(settled.segment.cuts, [{ token: 1, sequence: 7 }, { token: 3, sequence: 0 }])
+    assert.equal(addJoining(settled.segment, node(2), session(1), 2).type, 'changed')
   })
 
   it('neighbours join only if holder, incarnation, epoch, token and what is unsettled agree', () => {

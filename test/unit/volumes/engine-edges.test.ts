@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import type { NodeId } from '../../../src/base/index.js'
+import { seededRandom } from '../../../src/base/index.js'
+import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
+import type { ReplicaDisk } from '../../../src/volumes/index.js'
+import { VirtualClock } from '../../simulation/net-clock.js'
+import { SimulatedNetwork } from '../../simulation/net-twin.js'
+import { Machine, volumeId } from '../../simulation/volumes/machine.js'
+import { RegisterTwin } from '../../simulation/volumes/register-twin.js'
+
+const id = { volume: volumeId, segment: 0 }
+
+/** Machines in a simulated network, with faults at the places where a test wants them. */
+class World {
+  readonly clock = new VirtualClock()
+  readonly random = seededRandom(1)
+  readonly network = new SimulatedNetwork({ clock: this.clock, random: this.random }, { delayMs: [1, 3], noticeMs: 200, redialMs: 10 })
+  readonly registers = new RegisterTwin(this.clock, this.random, [1, 3])
+  readonly machines: Machine[] = []
+  /** No new copies go there. */
+  readonly full = new Set<NodeId>()
+
+  /** What a node's disk is to append waits for it. */
+  readonly slow = new Map<NodeId, Promise<void>>()
+
+  /** Called when a node's disk is asked what versions it has. */
+  readonly asked = new Map<NodeId, () => void>()
+
+  readonly watch = (node: NodeId, disk: ReplicaDisk): ReplicaDisk => new Proxy(disk, {
+    get: (target, name): unknown => {
+      if (name === 'append') return async (...parts: Parameters<ReplicaDisk['append']>) => this.slow.get(node)?.then(async () => target.append(...parts)) ?? target.append(...parts)
+      if (name === 'versions') this.asked.get(node)?.()
+      const found: unknown = Reflect.get(target, name)
+      return typeof found === 'function' ? (found.bind(target) as unknown) : found
+    },
+  })
+
+  async begin(count: number, replicas: number, replicaDeadlineMs = 900): Promise<Machine[]> {
+    for (let number = 0; number < count; number++) {
+      this.machines.push(new Machine(this, {
+        number, replicas, sizeBytes: segmentBytes, engine: { keepEveryMs: 500, replicaDeadlineMs, inSyncMin: 1 },
+        places: (wanted, not) => this.machines.filter((machine) => machine.up && !this.full.has(machine.id) && !not.includes(machine.id)).map((machine) => machine.id).slice(0, wanted),
+      }))
+    }
+    for (const machine of this.machines) await this.run(machine.start())
+    await this.clock.advance(100)
+    return this.machines
+  }
+
+  cut(a: NodeId, b: NodeId): void {
+    this.network.block(a, b)
+    this.network.block(b, a)
+  }
+
+  async run<T>(promise: Promise<T>, limitMs = 60_000): Promise<T> {
+    return this.clock.outcome(promise, limitMs)
+  }
+}
+
+function filled(byte: number, blocks: number): Uint8Array {
+  return new Uint8Array(blocks * blockBytes).fill(byte)
+}
+
+describe('volumes: engine, rare courses', () => {
+  it('a node that was left out of the replicas and did not hear of it keeps nothing of a range that it is handed', async () => {
+    const world = new World()
+    const [a, b] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 400)))
+    await world.run(a.device!.flush())
+    assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
+    world.cut(a.id, b.id)
+    world.full.add(b.id)
+    await world.run(a.device!.write(0, filled(2, 200)))
+    await world.run(a.device!.flush())
+    // What goes along with a hand-off: so many blocks were written later.
+    await world.run(a.device!.write(200 * blockBytes, filled(3, 200)))
+    await world.run(a.device!.flush())
+    world.network.heal()
+    await world.clock.advance(1_000)
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: 400 }, b.id)), true)
+    await world.run(b.device!.write(399 * blockBytes, filled(4, 1)))
+    assert.equal(b.engine!.figures().writesLocal, 1)
+    assert.deepEqual(await world.run(b.device!.read(0, 4)), Uint8Array.of(2, 2, 2, 2))
+  })
+
+  it('a hand-off of unknown outcome gives back what was given up, and nothing beside it', async () => {
+    const world = new World()
+    const [a, b] = (await world.begin(2, 2, 4_000)) as [Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 20)))
+    await world.run(a.device!.flush())
+    // The voters do not hear the proposal, and this node does not know that.
+    world.clock.setTimer(8, () => world.registers.deaf.add(a.id))
+    const handed = world.run(a.engine!.handOver(id, { start: 10, blocks: 2 }, b.id))
+    assert.equal(await handed, false)
+    assert.equal(a.engine!.figures().handOffsFailed, 1)
+    world.registers.deaf.clear()
+    await world.clock.advance(2_000)
+    // On its way to the other replica under the old token, while a write that touches what was given up takes a new one.
+    let open = (): void => undefined
+    world.slow.set(b.id, new Promise((resolve) => { open = resolve }))
+    await world.run(a.device!.write(8 * blockBytes, filled(2, 2)))
+    await world.clock.advance(50)
+    const spanning = a.device!.write(8 * blockBytes, filled(3, 3))
+    await world.clock.advance(300)
+    world.slow.delete(b.id)
+    open()
+    await world.run(spanning)
+    await world.run(a.device!.write(10 * blockBytes, filled(4, 1)))
+    await world.run(a.device!.flush())
+    const { replicasRemoved } = a.engine!.figures()
+    assert.equal(replicasRemoved, 0)
+    for (const machine of [a, b]) {
+      const runs = await world.run(machine.disk!.read(id, { start: 7, blocks: 5 }))
+      assert.deepEqual(Buffer.concat(runs.map((run) => run.bytes)).filter((_byte, i) => i % blockBytes === 0), Buffer.from([1, 3, 3, 4, 1]))
+    }
+  })
+
+  it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    await world.run(b.device!.read(0, 1))
+    world.network.block(a.id, b.id)
+    // Two edges and what is between them.
+    const zeroes = b.device!.writeZeroes(blockBytes / 2, 3 * blockBytes)
+    await world.clock.advance(100)
+    world.cut(a.id, b.id)
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: 8 }, c.id)), true)
+    await world.run(c.device!.write(0, filled(9, 8)))
+    await world.run(zeroes)
+    assert.deepEqual(await world.run(c.device!.read(0, 4 * blockBytes)), filled(9, 4))
+  })
+
+  it('a replica that was brought up to the end of a dead stream is still one', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 3)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    world.slow.set(c.id, new Promise(() => undefined))
+    await world.run(a.device!.write(0, filled(2, 4)))
+    await world.clock.advance(50)
+    a.crash(true)
+    world.slow.delete(c.id)
+    assert.deepEqual(await world.run(b.device!.read(0, 4 * blockBytes)), filled(2, 4))
+    assert.equal(b.engine!.figures().recoveries, 1)
+    const removed = b.engine!.figures().replicasRemoved
+    assert.deepEqual(await world.run(Promise.resolve(c.disk!.isWhole(id))), true)
+    await world.run(b.device!.write(0, filled(3, 2)))
+    await world.run(b.device!.flush())
+    assert.equal(b.engine!.figures().replicasRemoved, removed)
+  })
+
+  it('a recovery goes on with the replica that is behind when the one ahead of it dies in the copying', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 3)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    world.slow.set(c.id, new Promise(() => undefined))
+    await world.run(a.device!.write(0, filled(2, 4)))
+    await world.clock.advance(50)
+    a.crash(true)
+    world.slow.delete(c.id)
+    world.asked.set(b.id, () => {
+      world.asked.clear()
+      b.crash(true)
+    })
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
+    assert.equal(c.engine!.figures().recoveries, 1)
+    assert.equal(b.up, false)
+  })
+})
