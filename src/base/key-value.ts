@@ -44,7 +44,10 @@ export interface KeyValue {
 export interface AppendLog extends KeyValue {
   /** All that was written before the call survives the end of the machine. Writes go on beside it; callers share it. */
   sync(): Promise<void>
-  /** `freesSpace`: is taken although the limit of the store is reached, since it is needed to get below it again. */
+  /**
+   * `freesSpace`: is taken although the limit of the store is reached, since it is needed to get below it again. When it
+   * resolves or rejects, nobody uses the operations' bytes any more: the caller may write others into the same memory.
+   */
   write(operations: readonly WriteOperation[], options: WriteOptions & { freesSpace?: boolean }): Promise<void>
   /** Deletes all rows from `from` up to `to` (not included) and gives their space back. Durable. Writes wait for a part of it. */
   erase(from: Uint8Array, to: Uint8Array): Promise<void>

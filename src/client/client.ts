@@ -260,12 +260,12 @@ export class MeshClient {
 
   /** An abort while it waits leaves nothing behind. Rejects with HELD, TIMED_OUT. */
   async acquireLease(scope: string, lease: AcquireLease = {}, options?: RequestOptions): Promise<LeaseInfo> {
-    return this.#transport.json({ method: 'POST', path: '/api/v1/leases', json: { scope, ...lease }, signal: options?.signal, timeoutMs: this.#waitMs(lease.waitMs) })
+    return this.#transport.json({ method: 'POST', path: '/api/v1/leases', json: { scope, ...lease }, signal: options?.signal, timeoutMs: this.#waitMs(lease) })
   }
 
   /** From whoever has it, if its node lets it go. Rejects with REFUSED. */
   async stealLease(scope: string, lease: AcquireLease = {}, options?: RequestOptions): Promise<LeaseInfo> {
-    return this.#transport.json({ method: 'POST', path: '/api/v1/leases/steal', json: { scope, ...lease }, signal: options?.signal, timeoutMs: this.#waitMs(lease.waitMs) })
+    return this.#transport.json({ method: 'POST', path: '/api/v1/leases/steal', json: { scope, ...lease }, signal: options?.signal, timeoutMs: this.#waitMs(lease) })
   }
 
   async renewLease(leaseId: string, ttlMs?: number, options?: RequestOptions): Promise<LeaseInfo> {
@@ -410,8 +410,9 @@ export class MeshClient {
   }
 
   /** The node answers by then; the usual time on top is for the way. */
-  #waitMs(waitMs: number | undefined): number {
-    return this.#timeoutMs + (waitMs ?? 0)
+  /** Where the mesh's settings say how long, the node ends the wait: within a day, which is the most they can say. */
+  #waitMs({ waitMs, wait = false }: AcquireLease): number {
+    return this.#timeoutMs + (waitMs ?? (wait ? 86_400_000 : 0))
   }
 
   async #get<T>(path: string, options: RequestOptions | undefined): Promise<T> {

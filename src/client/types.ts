@@ -293,6 +293,8 @@ export interface AcquireLease {
   maxRenewals?: number
   /** How long to wait for it [not at all]. */
   waitMs?: number
+  /** Without `waitMs`: wait for as long as the mesh's setting `acquisition_timeout_ms` says. */
+  wait?: boolean
   /** Higher goes first. */
   priority?: number
 }

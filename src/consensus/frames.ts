@@ -57,7 +57,7 @@ function requestToWire(request: Request): wire.Request {
   return {
     config: request.config, incarnation: hexToWire(request.incarnation), nonce: nonceToWire(request.nonce), sender: sessionToWire(request.sender),
     seenStart: hexToWire(request.seen.start), seenSequence: request.seen.sequence,
-    kind: request.body.kind, revocations: [], changed: false, number: 0, members: [], chain: [],
+    kind: request.body.kind, revocations: [], changed: false, number: 0, members: [], chain: [], held: false,
     ...requestFields(request.body),
   }
 }
@@ -78,7 +78,7 @@ function requestFields(body: RequestBody): Fields<wire.Request> {
         ...(body.next === undefined ? {} : { next: ballotToWire(body.next) }),
       }
     case 'read': return { scope: body.scope }
-    case 'list': return { scope: body.after, number: body.limit }
+    case 'list': return { scope: body.after, number: body.limit, held: body.heldOnly }
     case 'expired': return { session: sessionToWire(body.session) }
     case 'revoke': case 'cleared': return { revocation: revocationToWire(body.revocation) }
     case 'acknowledge': return { revocations: body.revocations.map(revocationToWire) }
@@ -118,7 +118,7 @@ function requestBody(from: wire.Request): RequestBody {
         ...(from.next === undefined ? {} : { next: ballotFromWire(from.next) }),
       }
     case 'read': return { kind, scope: scopeFromWire(from.scope) }
-    case 'list': return { kind, after: from.scope ?? '', limit: whole(from.number, 'limit') }
+    case 'list': return { kind, after: from.scope ?? '', limit: whole(from.number, 'limit'), heldOnly: from.held }
     case 'expired': return { kind, session: sessionFromWire(from.session) }
     case 'revoke': case 'cleared': return { kind, revocation: revocationFromWire(from.revocation) }
     case 'acknowledge': return { kind, revocations: from.revocations.map(revocationFromWire) }

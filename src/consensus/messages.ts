@@ -36,7 +36,7 @@ export type RequestBody =
   | PrepareBody
   | AcceptBody
   | { readonly kind: 'read'; readonly scope: string }
-  | { readonly kind: 'list'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'list'; readonly after: string; readonly limit: number; readonly heldOnly: boolean }
   | { readonly kind: 'expired'; readonly session: SessionId }
   | { readonly kind: 'revoke'; readonly revocation: Revocation }
   | { readonly kind: 'cleared'; readonly revocation: Revocation }

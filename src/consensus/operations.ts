@@ -10,6 +10,7 @@ import type { AcquireInit } from './rounds/acquire.js'
 import { handOff } from './rounds/hand-off.js'
 import { Poll } from './rounds/poll.js'
 import { ListRound } from './rounds/list.js'
+import type { ListInit } from './rounds/list.js'
 import { ReadRound } from './rounds/read.js'
 import { release } from './rounds/release.js'
 import type { TakeAnswer } from './rounds/take.js'
@@ -328,12 +329,12 @@ export class Operations {
   }
 
   /** Round 9, list. Undefined: no majority. Of scopes that voters tell differently about, each is read. */
-  list(prefix: string, limit: number, ended: (entries: Map<string, Value> | undefined) => void): Running {
+  list(init: Omit<ListInit, 'ended'>, ended: (entries: Map<string, Value> | undefined) => void): Running {
     if (!this.#node.isReady) {
       ended(undefined)
       return { cancel: () => undefined }
     }
-    const round = new ListRound(this.#node, { prefix, limit, ended: (entries) => {
+    const round = new ListRound(this.#node, { ...init, ended: (entries) => {
       this.#running.delete(round)
       ended(entries)
     } })

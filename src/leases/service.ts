@@ -6,7 +6,7 @@ import type { Scope } from './book.js'
 import { Book } from './book.js'
 import type { LeaseEvents } from './book.js'
 import { Borrower } from './borrower.js'
-import { asLeaseError, checkAcquire, checkAgent, checkScope, checkTtl } from './checks.js'
+import { asLeaseError, checkAcquire, checkAgent, checkScope, checkTtl, reservedScopes } from './checks.js'
 import { createGovernor, governorDefaults } from './governor.js'
 import type { History } from './history.js'
 import { Lease } from './lease.js'
@@ -53,6 +53,8 @@ export interface LeaseServiceInit {
 }
 
 const leasesMax = 100_000
+/** For a holder's agents to hear that their lease is taken, and for the hand-off: D_v, and room for a slow answer. */
+const stealWaitMs = 10_000
 /** Turns in a row before another node gets one. */
 const turnsMaxDefault = 100
 /** At a stop, for giving back what is held: agents learn within half a second, and the parts below still have to stop. */
@@ -64,6 +66,8 @@ const lookAtStopMs = 20
 /** For an answer of a node that is asked to end an agent's leases. */
 const forceReleaseMs = 3000
 const entriesMax = 100_000
+/** Volumes and their segments are registers, too, and may be many more. */
+const leasesOnly = { heldOnly: true, without: Object.keys(reservedScopes) }
 
 /**
  * Leases with a TTL for agents (programs, people) of this node. The mesh decides which *node* has a scope (consensus);
@@ -164,7 +168,7 @@ export class LeaseService {
     const ttlMs = options.ttlMs ?? current.default_ttl_seconds * 1000
     const maxRenewals = options.maxRenewals ?? current.max_renewals
     const steal = options.steal === true
-    const waitMs = current.blocking_mode_enabled || steal ? options.waitMs ?? 0 : 0
+    const waitMs = this.waitMsOf(options)
     const priority = options.priority ?? 0
     checkAcquire(scope, { agent: options.agent, ttlMs, maxRenewals, waitMs, priority })
     if (this.#isStopping) throw new LeaseError('UNAVAILABLE', 'the node is stopping')
@@ -186,6 +190,13 @@ export class LeaseService {
     book.record(lease, 'pending', 'active', 'granted')
     this.#scheduleExpiry(lease.expiresAtMs)
     return book.view(lease, true)
+  }
+
+  /** How long an acquire with these options waits at most, as the mesh's settings are now. */
+  waitMsOf({ steal = false, waitMs, wait = false }: Pick<AcquireOptions, 'steal' | 'wait' | 'waitMs'>): number {
+    const { blocking_mode_enabled, acquisition_timeout_ms } = this.settings.current
+    if (steal) return waitMs ?? (wait ? acquisition_timeout_ms : stealWaitMs)
+    return blocking_mode_enabled ? waitMs ?? (wait ? acquisition_timeout_ms : 0) : 0
   }
 
   /** A fresh TTL, counted from now. Throws NOT_FOUND, NOT_ACTIVE, TOO_MANY_RENEWALS, STALE_TOKEN, BAD_INPUT. */
@@ -222,7 +233,7 @@ export class LeaseService {
   /** Active leases in the mesh whose scope begins so. What only their own node knows is null; of other nodes' readers only the first is known. */
   async listByScope(prefix: string, options: { limit?: number; signal?: AbortSignal } = {}): Promise<LeaseView[]> {
     const own = [...this.#book.active.values()].filter((lease) => lease.init.scope.startsWith(prefix)).map((lease) => this.#book.view(lease, false))
-    const entries = await this.#components.consensus.list(prefix, options.limit ?? 1000, options.signal === undefined ? {} : { signal: options.signal })
+    const entries = await this.#components.consensus.list(prefix, options.limit ?? 1000, { ...leasesOnly, ...(options.signal === undefined ? {} : { signal: options.signal }) })
     const others = entries.flatMap(({ scope, value }) => (value.holder === null || value.holder.node === this.#init.self ? [] : viewOf(scope, value) ?? []))
     return [...own, ...others].sort((a, b) => (a.scope < b.scope ? -1 : 1))
   }
@@ -279,7 +290,7 @@ export class LeaseService {
         asked.add(peer)
       }, () => undefined)
     }))
-    for (const { scope, value } of await consensus.list('', entriesMax, options)) {
+    for (const { scope, value } of await consensus.list('', entriesMax, { ...leasesOnly, ...options })) {
       if (value.holder === null || asked.has(value.holder.node) || decodePayload(value.payload)?.agent !== agent || !this.#isMine(scope)) continue
       await consensus.revoke(scope, value, { ...options, to: 'nobody' })
       count++
@@ -291,7 +302,7 @@ export class LeaseService {
 
   /** Takes a scope from whoever has it, if their governor agrees. Throws REFUSED. */
   async steal(scope: string, options: AcquireOptions): Promise<LeaseView> {
-    return this.acquire(scope, { ...options, steal: true, waitMs: options.waitMs ?? 10_000 })
+    return this.acquire(scope, { ...options, steal: true })
   }
 
   /** shared -> exclusive, when it is alone. Throws HELD if other readers are there. The token is a new one. */

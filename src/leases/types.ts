@@ -88,6 +88,8 @@ export interface AcquireOptions {
   readonly maxRenewals?: number
   /** How long to wait for it; 0: not at all. */
   readonly waitMs?: number
+  /** Without `waitMs`: wait for as long as the setting `acquisition_timeout_ms` says. */
+  readonly wait?: boolean
   /** Higher goes first; equals in order of arrival. */
   readonly priority?: number
   /** Do not wait until it is free: take it from whoever has it, if the governor there agrees. */

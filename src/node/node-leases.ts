@@ -48,11 +48,11 @@ export class NodeLeases implements Api {
   }
 
   async acquire(scope: string, { signal, ...options }: AcquireLease & Signalled): Promise<LeaseInfo> {
-    return this.#bounded(signal, options.waitMs ?? 0, async (ends) => this.#components.service.acquire(scope, { ...this.#wished(options), signal: ends }))
+    return this.#bounded(signal, this.#components.service.waitMsOf(options), async (ends) => this.#components.service.acquire(scope, { ...this.#wished(options), signal: ends }))
   }
 
   async steal(scope: string, { signal, ...options }: AcquireLease & Signalled): Promise<LeaseInfo> {
-    return this.#bounded(signal, options.waitMs ?? 0, async (ends) => this.#components.service.steal(scope, { ...this.#wished(options), signal: ends }))
+    return this.#bounded(signal, this.#components.service.waitMsOf({ ...options, steal: true }), async (ends) => this.#components.service.steal(scope, { ...this.#wished(options), signal: ends }))
   }
 
   async renew(leaseId: string, ttlMs: number | undefined, { signal }: Signalled): Promise<LeaseInfo> {

@@ -1,7 +1,7 @@
 import type { AppendLog, KeyRange, KeyValue, WriteOperation, WriteOptions } from '../base/index.js'
 import { CommonError, GroupCommit } from '../base/index.js'
 import { afterPrefix, joined, textBytes } from './bytes.js'
-import type { Database } from './database.js'
+import type { Database, RawDatabase } from './database.js'
 import { StoreError } from './types.js'
 
 export interface AppendDatabaseComponents {
@@ -20,6 +20,12 @@ interface Write {
 const pageEntries = 64
 /** Keys deleted in one batch. */
 const erasedMax = 4096
+
+/**
+ * A chained batch takes small rows in half the time that a list of operations takes; but its memory, which V8 does not see,
+ * comes back only when the garbage collector finds it.
+ */
+const chainedBytesMax = 128 * 1024
 
 /**
  * A LevelDB for what other rooms append: growing keys, no compression. Like the log of blocks (see block-log.ts) it is
@@ -96,10 +102,11 @@ export class AppendDatabase {
   async #write({ operations, durable, bytes }: Write): Promise<void> {
     const { database } = this.#components
     const [only] = operations
-    const work = async (level: Parameters<Parameters<Database['write']>[0]>[0]): Promise<void> => {
+    const work = async (level: RawDatabase): Promise<void> => {
       // One put is copied on a worker thread, a batch on the main one.
       if (operations.length === 1 && only?.type === 'put') await level.put(only.key, only.value, { sync: durable })
-      else await level.batch([...operations], { sync: durable })
+      else if (bytes > chainedBytesMax) await level.batch([...operations], { sync: durable })
+      else await chained(level, operations).write({ sync: durable })
     }
     if (durable) await database.writeDurably(work)
     else await database.write(work)
@@ -111,6 +118,15 @@ export class AppendDatabase {
     this.#turn = turn.catch(() => undefined)
     return turn
   }
+}
+
+function chained(level: RawDatabase, operations: readonly WriteOperation[]): ReturnType<RawDatabase['batch']> {
+  const batch = level.batch()
+  for (const operation of operations) {
+    if (operation.type === 'put') batch.put(operation.key, operation.value)
+    else batch.del(operation.key)
+  }
+  return batch
 }
 
 class AppendSlice implements AppendLog {

@@ -34,6 +34,12 @@ export class RangeMap<T> {
     return entry !== undefined && entry.start <= block ? entry.value : undefined
   }
 
+  /** The value of the one entry that covers all of `range`; undefined if none does. */
+  covering(range: BlockRange): T | undefined {
+    const entry = this.#entries[this.#firstEndingAfter(range.start)]
+    return entry !== undefined && entry.start <= range.start && entry.start + entry.blocks >= range.start + range.blocks ? entry.value : undefined
+  }
+
   /** The parts of `range`, gaps included (`value` undefined), in order; together they are `range`. */
   within(range: BlockRange): RangeEntry<T | undefined>[] {
     const parts: RangeEntry<T | undefined>[] = []

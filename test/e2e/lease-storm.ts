@@ -118,6 +118,9 @@ class Worker {
   /** By counter: increments of this worker that the store took. */
   readonly done = new Map<string, number>()
   leases = 0
+  /** What it does now, since when, and what went wrong last: for whoever has to find out why it does not go on. */
+  doing = ''
+  failed = ''
 
   constructor(components: { node: TestNode; store: FencedCounters; beliefs: Belief[] }, name: string) {
     this.#node = components.node
@@ -136,6 +139,7 @@ class Worker {
         await this.#once(counters[randomInt(counters.length)] ?? '')
       } catch (error) {
         if (error instanceof assert.AssertionError) throw error
+        this.failed = `${this.doing}: ${String(error)}`
         // The node is down, asleep, or without its voters.
         await delay(100)
       }
@@ -144,9 +148,11 @@ class Worker {
 
   async #once(scope: string): Promise<void> {
     const client = this.#node.client()
+    this.#says(`acquires ${scope}`)
     const lease = await client.acquireLease(scope, { agent: this.#name, ttlMs: 30_000, waitMs: 10_000 }, { signal: AbortSignal.timeout(patienceMs) })
     this.leases++
     this.held = lease
+    this.#says(`uses ${scope}`)
     // Counted from the sending, an answer to a request that stood in line says nothing any more; so ask once again.
     const sentMs = performance.now()
     const renewed = await client.renewLease(lease.leaseId, undefined, { signal: AbortSignal.timeout(patienceMs) }).catch(() => undefined)
@@ -162,8 +168,13 @@ class Worker {
     } finally {
       this.held = undefined
       belief.untilMs = Math.min(belief.untilMs, performance.now())
+      this.#says(`releases ${scope}`)
       await client.releaseLease(lease.leaseId, { signal: AbortSignal.timeout(patienceMs) })
     }
+  }
+
+  #says(what: string): void {
+    this.doing = `${what} since ${performance.now().toFixed(0)}`
   }
 }
 
@@ -202,11 +213,20 @@ export async function storm(init: StormInit): Promise<StormResult> {
 
     const healedMs = performance.now()
     const before = new Map(workers.map((worker) => [worker, new Map(worker.done)]))
+    const back = new Set<string>()
     await Promise.race([failing, eventually(() => {
       const counted = (worker: Worker, scope: string): boolean => (worker.done.get(scope) ?? 0) > (before.get(worker)?.get(scope) ?? 0)
-      return mesh.every((node) => workers.some((worker) => worker.node === node && counters.some((scope) => counted(worker, scope)))) &&
-        counters.every((scope) => workers.some((worker) => counted(worker, scope)))
+      for (const node of mesh) {
+        if (back.has(node.name) || !workers.some((worker) => worker.node === node && counters.some((scope) => counted(worker, scope)))) continue
+        back.add(node.name)
+        say(`${node.name} counts again after ${(performance.now() - healedMs).toFixed(0)} ms`)
+      }
+      return back.size === mesh.length && counters.every((scope) => workers.some((worker) => counted(worker, scope)))
     }, 'every node to count again, and every counter to be counted on', recoveryMsMax)])
+      .catch(async (error: unknown) => {
+        if (!(error instanceof assert.AssertionError)) await tell(mesh, workers, before, say)
+        throw error
+      })
     const recoveredMs = performance.now() - healedMs
     stopping.abort()
     await Promise.all(working)
@@ -217,6 +237,23 @@ export async function storm(init: StormInit): Promise<StormResult> {
   } finally {
     stopping.abort()
     await world.close()
+  }
+}
+
+/** Everything there is to know of a mesh that does not go on. */
+async function tell(mesh: readonly TestNode[], workers: readonly Worker[], before: ReadonlyMap<Worker, ReadonlyMap<string, number>>, say: (line: string) => void): Promise<void> {
+  say(`now: ${performance.now().toFixed(0)}`)
+  for (const worker of workers) {
+    const counts = counters.map((scope) => `${scope} ${String(before.get(worker)?.get(scope) ?? 0)} -> ${String(worker.done.get(scope) ?? 0)}`)
+    say(`${worker.node.name}: ${worker.doing}; failed last: ${worker.failed}; ${counts.join(', ')}`)
+  }
+  for (const node of mesh) {
+    const asked = async (what: Promise<unknown>): Promise<string> => JSON.stringify(await what.catch((error: unknown) => String(error)))
+    const client = node.client()
+    const limits = { signal: AbortSignal.timeout(5000) }
+    say(`${node.name}: ${await asked(client.status(limits))}`)
+    say(`${node.name}: voters ${await asked(client.voters(limits))}; leases ${await asked(client.leases({}, limits))}`)
+    say(node.log.slice(-6000))
   }
 }
 

@@ -11,7 +11,7 @@ const none = (): void => undefined
 
 export interface AcquireFlags {
   ttl?: string
-  wait?: string
+  wait?: string | true
   agent?: string
   shared?: boolean
   maxRenewals?: string
@@ -21,7 +21,7 @@ export interface AcquireFlags {
 export function withAcquireFlags(command: Command): void {
   command
     .option('--ttl <duration>', 'how long it is good for without a renewal [3600s, or what `lease config` says]')
-    .option('--wait <duration>', 'how long to wait for it [not at all]')
+    .option('--wait [duration]', 'how long to wait for it [not at all]; without a duration as long as `lease config` says')
     .option('--agent <name>', 'who wants it [user@host]')
     .option('--shared', 'together with others that want it shared')
     .option('--max-renewals <number>', 'how often it may be renewed; -1: always')
@@ -33,7 +33,7 @@ export function acquireOf(flags: AcquireFlags): AcquireLease {
     agent: flags.agent ?? defaultAgent(),
     ...(flags.shared === true ? { mode: 'shared' } : {}),
     ...(flags.ttl === undefined ? {} : { ttlMs: durationOf(flags.ttl, '--ttl') }),
-    ...(flags.wait === undefined ? {} : { waitMs: durationOf(flags.wait, '--wait') }),
+    ...(flags.wait === undefined ? {} : flags.wait === true ? { wait: true } : { waitMs: durationOf(flags.wait, '--wait') }),
     ...(flags.maxRenewals === undefined ? {} : { maxRenewals: wholeNumber(flags.maxRenewals, '--max-renewals') }),
     ...(flags.priority === undefined ? {} : { priority: wholeNumber(flags.priority, '--priority') }),
   }

@@ -21,6 +21,7 @@ import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
+import { CompactTable } from '../voter/compact-table.js'
 import { Voter } from '../voter/voter.js'
 import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
 import type { RecoveryReport } from './recovery.js'
@@ -130,9 +131,9 @@ export class Consensus {
     return this.#voter?.registers ?? 0
   }
 
-  /** Of `registers`, those that are free and carry nothing. Looks at each of them. */
-  countFree(): number {
-    return this.#voter?.countFree() ?? 0
+  /** Of `registers`, those that are free and carry nothing. */
+  get freeRegisters(): number {
+    return this.#voter?.freeRegisters ?? 0
   }
 
   get isReconfiguring(): boolean {
@@ -246,10 +247,15 @@ export class Consensus {
     this.#input(() => { this.#operations?.refuseWish(wish, reason) })
   }
 
-  /** Registers in scope order, from a majority's lists; those that voters disagree about are confirmed by a read. */
-  async list(prefix: string, limit: number, options: CallLimits = {}): Promise<{ scope: string; value: Value }[]> {
+  /**
+   * Registers in scope order, from a majority's lists; those that voters disagree about are confirmed by a read.
+   * `heldOnly`: what is free is not paged through (an answer may still be free, if it has just become so); `without`:
+   * beginnings of scopes that are leapt over.
+   */
+  async list(prefix: string, limit: number, options: CallLimits & { heldOnly?: boolean; without?: readonly string[] } = {}): Promise<{ scope: string; value: Value }[]> {
+    const { heldOnly = false, without = [] } = options
     for (let attempt = 0; ; attempt++) {
-      const entries = await this.#promise<Map<string, Value> | undefined>(options, (operations, settle) => operations.list(prefix, limit, settle))
+      const entries = await this.#promise<Map<string, Value> | undefined>(options, (operations, settle) => operations.list({ prefix, limit, heldOnly, without }, settle))
       if (entries !== undefined) return [...entries].map(([scope, value]) => ({ scope, value }))
       // A session that begins anew, or voters that just change, are no answer to give to people.
       if (attempt + 1 === listTriesMax) throw new ConsensusError('NO_QUORUM', 'no majority of voters answered')
@@ -315,11 +321,12 @@ export class Consensus {
     const backoffMs = (): number => this.#backoffMs()
     const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
-    const state = await this.#disk.load()
+    const table = new CompactTable()
+    const state = await this.#disk.load(table)
     this.#written = state.sequence
     this.#synced = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
-    this.#voter = new Voter(components, { ...common, state })
+    this.#voter = new Voter({ ...components, table }, { ...common, state })
     this.#node = new Node(components, { ...common, epoch: await this.#disk.epoch(), chain })
     this.#operations = new Operations({ node: this.#node }, { needsFence: this.#init.needsFence ?? (() => false) })
     // Configuration 0 has no snapshot: whoever is in it begins at once.

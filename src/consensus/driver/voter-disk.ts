@@ -10,6 +10,7 @@ import { revocationKey } from '../revocation.js'
 import type { RevocationRecord } from '../revocation.js'
 import type { SessionRecord, Snapshot } from '../snapshot.js'
 import type { Register } from '../value.js'
+import type { RegisterTable } from '../voter/table.js'
 import type { VoterState } from '../voter/voter.js'
 import * as wire from '../wire/lease.js'
 
@@ -73,13 +74,15 @@ export class VoterDisk {
     await this.#store.write(operations, { durable: true })
   }
 
-  async load(): Promise<VoterState> {
+  /** Registers go into the table as they are read, in its order: there may be a million of them. */
+  async load(table: RegisterTable): Promise<VoterState> {
+    await this.#each('r:', (name, bytes) => { table.set(name, registerFromDisk(bytes)) })
     const record = await this.#store.get(key('v'))
     return {
       sequence: await this.sequence(),
       record: record === undefined ? voterRecordEmpty : decoding(() => recordFromDisk(wire.VoterRecord.decode(record))),
       chain: await this.#chain('c'),
-      registers: await this.#all('r:', (name, bytes): readonly [string, Register] => [name, registerFromDisk(bytes)]),
+      registers: [],
       sessions: await this.#all('s:', (name, bytes): readonly [string, SessionRecord] => [name, sessionFromDisk(bytes)]),
       revocations: await this.#all('x:', (_name, bytes) => revocationFromDisk(bytes)),
       staged: await this.#staged(),
@@ -163,8 +166,12 @@ export class VoterDisk {
 
   async #all<T>(prefix: string, decode: (name: string, bytes: Uint8Array) => T): Promise<T[]> {
     const found: T[] = []
-    for await (const [one, bytes] of this.#store.entries(range(prefix))) found.push(decode(decoder.decode(one).slice(prefix.length), bytes))
+    await this.#each(prefix, (name, bytes) => { found.push(decode(name, bytes)) })
     return found
+  }
+
+  async #each(prefix: string, see: (name: string, bytes: Uint8Array) => void): Promise<void> {
+    for await (const [one, bytes] of this.#store.entries(range(prefix))) see(decoder.decode(one).slice(prefix.length), bytes)
   }
 }
 

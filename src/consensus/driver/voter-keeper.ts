@@ -99,7 +99,7 @@ export class VoterKeeper {
     if (consensus.votesIn !== config.number || consensus.registers < crowdedAt || clock.monotonicMs() < this.#compactAgainMs) return false
     const members = new Set(config.members.map(({ node }) => node))
     if (!members.has(self) || !this.#isMyTurn(config.number, candidates.filter(({ node }) => members.has(node)))) return false
-    return consensus.countFree() * 2 > consensus.registers
+    return consensus.freeRegisters * 2 > consensus.registers
   }
 
   /** Released scopes leave a register each. A change to the same voters drops them, and tokens go on above the highest dropped. */

@@ -56,6 +56,8 @@ const wishesMax = 1024
 
 /** Answers per page of a list. 500 registers of usual size fill about 100 KiB. */
 export const listPageMax = 500
+/** Registers that are looked at for a page, if few of them are wanted. 5,000 take some ms; whoever asks goes on from there. */
+const listLooksMax = 5000
 
 /**
  * One voter: requests in, replies out that may not leave before a given batch is on disk. It waits for nothing, reads no
@@ -119,11 +121,9 @@ export class Voter {
     return this.#registers.table.size
   }
 
-  /** Registers that compaction would drop. Counted anew at each call. */
-  countFree(): number {
-    let count = 0
-    for (const [, { accepted }] of this.#registers.table.entries()) if (accepted?.value.holder === null && accepted.value.payload.length === 0) count++
-    return count
+  /** Of `registers`, those that compaction would drop. */
+  get freeRegisters(): number {
+    return this.#registers.table.free
   }
 
   /** A peer has seen a higher sequence number of this store than it has: it went back in time and must not vote. */
@@ -215,7 +215,7 @@ export class Voter {
       const accepted = this.#registers.table.get(body.scope)?.accepted
       return accepted === undefined ? { kind: 'value' } : { kind: 'value', accepted }
     }
-    if (body.kind === 'list') return this.#page(body.after, body.limit)
+    if (body.kind === 'list') return this.#page(body)
     if (body.kind === 'expired') return { kind: 'is-expired', expired: this.#sessions.isOver(body.session, now) }
     if (body.kind === 'cleared') return { kind: 'is-clear', clear: this.#revocations.isClear(body.revocation, now) }
     const changes = this.#changes
@@ -322,12 +322,20 @@ export class Voter {
     }
   }
 
-  #page(after: string, limit: number): ReplyBody {
+  #page({ after, limit, heldOnly }: { after: string; limit: number; heldOnly: boolean }): ReplyBody {
     const size = Math.min(Math.max(1, limit), listPageMax)
-    const rows = this.#registers.table.from(after, size)
-    const entries = rows.flatMap(([scope, { accepted }]) => (accepted === undefined ? [] : [[scope, accepted] as const]))
-    const last = rows.length < size ? undefined : rows[rows.length - 1]
-    return last === undefined ? { kind: 'page', entries } : { kind: 'page', entries, next: last[0] }
+    const entries: (readonly [string, NonNullable<Register['accepted']>])[] = []
+    let next = after
+    for (let looks = 0; looks < listLooksMax && entries.length < size; looks += size) {
+      // What is left to fill, so that nothing is looked at and then left out.
+      const wanted = size - entries.length
+      const rows = this.#registers.table.from(next, wanted)
+      for (const [scope, { accepted }] of rows) if (accepted !== undefined && !(heldOnly && accepted.value.holder === null)) entries.push([scope, accepted])
+      const last = rows.length < wanted ? undefined : rows[rows.length - 1]
+      if (last === undefined) return { kind: 'page', entries }
+      next = last[0]
+    }
+    return { kind: 'page', entries, next }
   }
 
   #takeWishes(node: NodeId): HandOffWish[] {

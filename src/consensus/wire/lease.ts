@@ -1819,6 +1819,7 @@ export interface Request {
   snapshot?: Snapshot
   decree?: Decree
   chain: ConfigRecord[]
+  held: boolean
 }
 
 export namespace Request {
@@ -1947,6 +1948,11 @@ export namespace Request {
           }
         }
 
+        if ((obj.held != null && obj.held !== false)) {
+          w.uint32(184)
+          w.bool(obj.held)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
@@ -1961,7 +1967,8 @@ export namespace Request {
           changed: false,
           number: 0,
           members: [],
-          chain: []
+          chain: [],
+          held: false
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -2094,6 +2101,10 @@ export namespace Request {
               obj.chain.push(ConfigRecord.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.chain$ ?? {}
               }))
+              break
+            }
+            case 23: {
+              obj.held = reader.bool()
               break
             }
             default: {

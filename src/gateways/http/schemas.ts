@@ -44,7 +44,7 @@ export const bodies = {
   verify: record({ cid: name }),
   ticket: record({ path: name }, ['path']),
   acquire: record({
-    scope: name, agent: name, mode: { type: 'string', enum: ['exclusive', 'shared'] }, ttlMs: { type: 'number' }, waitMs: { type: 'number' },
+    scope: name, agent: name, mode: { type: 'string', enum: ['exclusive', 'shared'] }, ttlMs: { type: 'number' }, waitMs: { type: 'number' }, wait: flag,
     maxRenewals: { type: 'integer' }, priority: { type: 'integer', minimum: -leasePriorityMax, maximum: leasePriorityMax },
   }, ['scope']),
   renew: record({ ttlMs: { type: 'number' } }),

@@ -38,6 +38,11 @@ export class ByteReader {
     this.#serve()
   }
 
+  /** The next `length` bytes if they are here already: many small requests that came together cost no turn each. */
+  take(length: number): Buffer | undefined {
+    return this.#stopped || this.#length < length ? undefined : this.#take(length)
+  }
+
   /** The next `length` bytes, or undefined if the stream ends before. One caller at a time. */
   async read(length: number): Promise<Buffer | undefined> {
     if (this.#stopped) return undefined

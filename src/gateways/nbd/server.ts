@@ -171,18 +171,29 @@ export class NbdServer implements Exports {
       return
     }
     connection.name = negotiated.name
-    const transmission = new Transmission({ reader, sink: new SocketSink(socket), log: this.#log, clock: this.#clock, latencies: this.#latencies }, negotiated, this.#init)
+    const sink = new SocketSink(socket)
+    const transmission = new Transmission({ reader, sink, log: this.#log, clock: this.#clock, latencies: this.#latencies }, negotiated, this.#init)
     const running = transmission.run()
     connection.stop = () => { transmission.stop() }
     await running
+    sink.flush()
     socket.end(() => { socket.destroy() })
   }
 }
 
-/** Replies of one turn of the event loop travel in one write, and a client that does not read makes the senders wait. */
+/** Many short replies in one write: those of a full queue, and no more memory than a connection is worth. */
+const shortRepliesBytes = 4096
+
+/**
+ * Replies of one turn of the event loop travel in one write, and a client that does not read makes the senders wait.
+ * Those that are one short piece, as all but reads' are, are put together in one buffer: a list of buffers costs the
+ * system more than copying sixteen bytes.
+ */
 class SocketSink {
   readonly #socket: Socket
   #corked = false
+  #short = Buffer.allocUnsafeSlow(shortRepliesBytes)
+  #shortBytes = 0
   #waiting: Promise<void> | undefined
 
   constructor(socket: Socket) {
@@ -197,12 +208,32 @@ class SocketSink {
       socket.cork()
       setImmediate(() => {
         this.#corked = false
+        this.flush()
         socket.uncork()
       })
     }
-    let room = true
-    for (const part of parts) room = socket.write(part)
+    const [only] = parts
+    let room = !socket.writableNeedDrain
+    if (parts.length === 1 && only !== undefined && only.length <= this.#short.length) {
+      if (this.#shortBytes + only.length > this.#short.length) this.flush()
+      this.#short.set(only, this.#shortBytes)
+      this.#shortBytes += only.length
+    } else {
+      this.flush()
+      for (const part of parts) room = socket.write(part)
+    }
     if (!room) await this.#drained()
+  }
+
+  /** To be called before the socket is ended, too. */
+  flush(): void {
+    if (this.#shortBytes === 0) return
+    const bytes = this.#short.subarray(0, this.#shortBytes)
+    this.#shortBytes = 0
+    if (this.#socket.destroyed || this.#socket.writableEnded) return
+    // The socket keeps what it could not send at once: its next replies go into other memory.
+    this.#short = this.#short.length - bytes.length >= shortRepliesBytes / 4 ? this.#short.subarray(bytes.length) : Buffer.allocUnsafeSlow(shortRepliesBytes)
+    this.#socket.write(bytes)
   }
 
   /** One pair of listeners however many wait. */

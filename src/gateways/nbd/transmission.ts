@@ -41,8 +41,10 @@ export class Transmission {
   readonly #log: Log
   readonly #clock: Clock
   readonly #latencies: Latencies
-  readonly #running = new Set<Promise<void>>()
+  #running = 0
   #runningBytes = 0
+  /** Called when a request has been answered, if somebody waits for that. */
+  #onAnswered: (() => void) | undefined
 
   constructor(components: { reader: ByteReader; sink: ReplySink; log: Log; clock: Clock; latencies: Latencies }, negotiated: Negotiated, init: TransmissionInit) {
     this.#reader = components.reader
@@ -62,7 +64,7 @@ export class Transmission {
   /** Resolves when the client has disconnected, in good order or not, and everything it asked for has ended. */
   async run(): Promise<void> {
     for (;;) {
-      const header = await this.#reader.read(requestBytes)
+      const header = this.#reader.take(requestBytes) ?? (await this.#reader.read(requestBytes))
       if (header === undefined) break
       const request = parseRequest(header)
       if (request === undefined) {
@@ -76,22 +78,22 @@ export class Transmission {
           await this.#sink.send(this.#failure(request, errno.EINVAL, 'the request is larger than the maximum'))
           break
         }
-        payload = await this.#reader.read(request.length)
+        payload = this.#reader.take(request.length) ?? (await this.#reader.read(request.length))
         if (payload === undefined) break
       }
-      const one: Promise<void> = this.#answer(request, payload).finally(() => {
-        this.#running.delete(one)
-        this.#runningBytes -= costOf(request)
-      })
-      this.#running.add(one)
+      this.#running++
       this.#runningBytes += costOf(request)
-      while (this.#running.size >= this.#init.inFlightMax || (this.#runningBytes > this.#init.inFlightBytesMax && this.#running.size > 0)) {
-        await Promise.race(this.#running)
-      }
+      void this.#answer(request, payload)
+      while (this.#running >= this.#init.inFlightMax || (this.#runningBytes > this.#init.inFlightBytesMax && this.#running > 0)) await this.#oneAnswered()
     }
-    await Promise.all(this.#running)
+    while (this.#running > 0) await this.#oneAnswered()
   }
 
+  async #oneAnswered(): Promise<void> {
+    await new Promise<void>((resolve) => { this.#onAnswered = resolve })
+  }
+
+  /** Never rejects. */
   async #answer(request: Request, payload: Buffer | undefined): Promise<void> {
     let reply: readonly Uint8Array[]
     const kind = timed[request.command]
@@ -104,7 +106,16 @@ export class Transmission {
       if (code === errno.EIO) this.#log.warn('a request failed', { export: this.#negotiated.name, command: request.command, reason: message })
       reply = this.#failure(request, code, message)
     }
-    await this.#sink.send(reply)
+    try {
+      await this.#sink.send(reply)
+    } catch (error) {
+      this.#log.debug('a reply could not be sent', { export: this.#negotiated.name, reason: messageOf(error) })
+    }
+    this.#running--
+    this.#runningBytes -= costOf(request)
+    const onAnswered = this.#onAnswered
+    this.#onAnswered = undefined
+    onAnswered?.()
   }
 
   async #perform(request: Request, payload: Buffer | undefined): Promise<readonly Uint8Array[]> {
@@ -147,22 +158,22 @@ export class Transmission {
     const writes = request.command === command.write || request.command === command.trim || request.command === command.writeZeroes
     if (writes && device.readOnly) throw new RequestError(errno.EPERM, 'the export is read-only')
     if (request.command === command.flush) {
-      if (request.length !== 0 || request.offset !== 0n) throw new RequestError(errno.EINVAL, 'a flush takes neither offset nor length')
+      if (request.length !== 0 || request.offset !== 0) throw new RequestError(errno.EINVAL, 'a flush takes neither offset nor length')
       return 0
     }
     if (request.length === 0) throw new RequestError(errno.EINVAL, 'the length is 0')
     if (request.command === command.read && request.length > payloadBytesMax) throw new RequestError(errno.EINVAL, 'the request is larger than the maximum')
-    if (request.offset + BigInt(request.length) > BigInt(device.sizeBytes)) {
+    if (request.offset + request.length > device.sizeBytes) {
       throw new RequestError(writes ? errno.ENOSPC : errno.EINVAL, 'the request goes past the end of the volume')
     }
-    return Number(request.offset)
+    return request.offset
   }
 
   async #read(request: Request, offset: number): Promise<readonly Uint8Array[]> {
     const bytes = await this.#negotiated.device.read(offset, request.length)
     if (!this.#negotiated.structured) return [simpleReply(request.cookie, 0), bytes]
     const fixed = Buffer.allocUnsafe(8)
-    fixed.writeBigUInt64BE(request.offset, 0)
+    fixed.writeBigUInt64BE(BigInt(request.offset), 0)
     return [chunkHeader(request.cookie, chunk.offsetData, true, fixed, bytes.length), bytes]
   }
 

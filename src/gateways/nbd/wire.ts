@@ -52,8 +52,10 @@ export type Errno = (typeof errno)[keyof typeof errno]
 export interface Request {
   readonly flags: number
   readonly command: number
-  readonly cookie: bigint
-  readonly offset: bigint
+  /** Eight bytes that the reply repeats; what they mean is the client's business. */
+  readonly cookie: Buffer
+  /** Past 2⁵³ it is rounded, and past the end of any volume all the same. */
+  readonly offset: number
   readonly length: number
 }
 
@@ -63,33 +65,33 @@ export function parseRequest(bytes: Buffer): Request | undefined {
   return {
     flags: bytes.readUInt16BE(4),
     command: bytes.readUInt16BE(6),
-    cookie: bytes.readBigUInt64BE(8),
-    offset: bytes.readBigUInt64BE(16),
+    cookie: bytes.subarray(8, 16),
+    offset: bytes.readUInt32BE(16) * 2 ** 32 + bytes.readUInt32BE(20),
     length: bytes.readUInt32BE(24),
   }
 }
 
-export function simpleReply(cookie: bigint, code: number): Buffer {
+export function simpleReply(cookie: Buffer, code: number): Buffer {
   const bytes = Buffer.allocUnsafe(16)
   bytes.writeUInt32BE(simpleReplyMagic, 0)
   bytes.writeUInt32BE(code, 4)
-  bytes.writeBigUInt64BE(cookie, 8)
+  bytes.set(cookie, 8)
   return bytes
 }
 
 /** `fixed` is the part of the payload that this side lays out; `more` bytes of payload follow it from elsewhere. */
-export function chunkHeader(cookie: bigint, type: number, done: boolean, fixed: Buffer, more = 0): Buffer {
+export function chunkHeader(cookie: Buffer, type: number, done: boolean, fixed: Buffer, more = 0): Buffer {
   const bytes = Buffer.allocUnsafe(20 + fixed.length)
   bytes.writeUInt32BE(structuredReplyMagic, 0)
   bytes.writeUInt16BE(done ? chunkFlagDone : 0, 4)
   bytes.writeUInt16BE(type, 6)
-  bytes.writeBigUInt64BE(cookie, 8)
+  bytes.set(cookie, 8)
   bytes.writeUInt32BE(fixed.length + more, 16)
   fixed.copy(bytes, 20)
   return bytes
 }
 
-export function errorChunk(cookie: bigint, code: number, message: string): Buffer {
+export function errorChunk(cookie: Buffer, code: number, message: string): Buffer {
   // 4096 is the protocol's limit for a string; a sentence of ours is far shorter.
   const text = Buffer.from(message).subarray(0, 1024)
   const fixed = Buffer.allocUnsafe(6 + text.length)

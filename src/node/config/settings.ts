@@ -57,7 +57,7 @@ export const settings = {
 
   'lease.default_ttl_seconds': setting(integer(1, 31_536_000), 3600, 'How long a lease lasts if nobody says.'),
   'lease.max_renewals': setting(integer(-1, 1_000_000_000), -1, 'How often it may be renewed; -1 without limit.'),
-  'lease.acquisition_timeout_ms': setting(integer(0, 86_400_000), 30_000, 'How long to wait for one.'),
+  'lease.acquisition_timeout_ms': setting(integer(0, 86_400_000), 30_000, 'How long `--wait` without a duration waits for one.'),
   'lease.cleanup_interval_seconds': setting(integer(1, 86_400), 300, 'How often expired ones are cleared away.'),
   'lease.auto_expire_enabled': setting(flag, true, 'Whether leases end by themselves.'),
   'lease.blocking_mode_enabled': setting(flag, true, 'Whether one may wait for a lease.'),

@@ -41,7 +41,7 @@ import { damaged, readWhole, viewOf, volumeBytes, writeWhole } from './bytes.js'
  * The position before tells a row that counts from one whose write failed and left it behind all the same: nothing that
  * came later follows from it.
  */
-export const kinds = { write: 1, install: 2, carry: 3, fence: 4, forget: 5, whole: 6, drop: 7, adopt: 8, discard: 9, origins: 10 } as const
+export const kinds = { write: 1, install: 2, carry: 3, fence: 4, forget: 5, whole: 6, drop: 7, adopt: 8, discard: 9, origins: 10, complete: 11, replace: 12 } as const
 export type Kind = keyof typeof kinds
 
 export interface Row {
@@ -69,7 +69,7 @@ export interface StoredRow extends Row {
 }
 
 const headerBytes = 64
-const keyBytes = 28
+export const keyBytes = 28
 const version = 1
 const clientBytesMax = 255
 const kindOf = new Map<number, Kind>(Object.entries(kinds).map(([name, code]) => [code, name as Kind]))
@@ -136,31 +136,41 @@ export function rowBytes(row: Row): number {
   return keyBytes + headerBytes + row.bytes.length
 }
 
-export function encodeRow(row: Row, key: Uint8Array, previous: number): Uint8Array {
+/** Bytes that `encodeRow` needs. */
+export function encodedBytes(row: Row): number {
+  return rowBytes(row) + (row.origin === undefined ? 0 : Buffer.byteLength(row.origin.client, 'utf8'))
+}
+
+/** Writes key and value of a row into `target` from `offset` on, one behind the other, and says where the value ends. */
+export function encodeRow(target: Uint8Array, view: DataView, offset: number, place: { segment: Uint8Array; position: number; previous: number }, row: Row): number {
+  const header = offset + keyBytes
+  writeWhole(view, offset, place.position)
+  target.set(place.segment, offset + 8)
   const client = row.origin === undefined ? none : Buffer.from(row.origin.client, 'utf8')
-  const length = headerBytes + client.length
-  const value = new Uint8Array(length + row.bytes.length)
-  const view = viewOf(value)
-  value[0] = version
-  value[1] = kinds[row.kind]
-  value[2] = row.content === undefined ? 0 : contents.indexOf(row.content)
-  value[3] = client.length
-  view.setUint32(4, row.bytes.length === 0 ? 0 : crc32(row.bytes))
-  writeWhole(view, 8, previous)
-  writeWhole(view, 16, row.token)
-  writeWhole(view, 24, row.sequence)
-  writeWhole(view, 32, row.configuration)
-  view.setUint16(40, row.start)
-  view.setUint16(42, row.blocks)
-  view.setUint16(44, row.part)
-  view.setUint16(46, row.parts)
-  view.setUint16(48, row.entryStart)
-  view.setUint16(50, row.entryBlocks)
-  writeWhole(view, 52, row.origin?.sequence ?? 0)
-  value.set(client, headerBytes)
-  view.setUint32(60, headerSum(key, value, client.length))
-  value.set(row.bytes, length)
-  return value
+  const { bytes } = row
+  target[header] = version
+  target[header + 1] = kinds[row.kind]
+  target[header + 2] = row.content === undefined ? 0 : contents.indexOf(row.content)
+  target[header + 3] = client.length
+  view.setUint32(header + 4, bytes.length === 0 ? 0 : crc32(bytes))
+  writeWhole(view, header + 8, place.previous)
+  writeWhole(view, header + 16, row.token)
+  writeWhole(view, header + 24, row.sequence)
+  writeWhole(view, header + 32, row.configuration)
+  view.setUint16(header + 40, row.start)
+  view.setUint16(header + 42, row.blocks)
+  view.setUint16(header + 44, row.part)
+  view.setUint16(header + 46, row.parts)
+  view.setUint16(header + 48, row.entryStart)
+  view.setUint16(header + 50, row.entryBlocks)
+  writeWhole(view, header + 52, row.origin?.sequence ?? 0)
+  // Key and header stand side by side, so that one pass sums both.
+  const sum = crc32(target.subarray(offset, header + 60))
+  const body = header + headerBytes
+  if (client.length > 0) target.set(client, body)
+  view.setUint32(header + 60, client.length === 0 ? sum : crc32(client, sum))
+  target.set(bytes, body + client.length)
+  return body + client.length + bytes.length
 }
 
 /** Throws CORRUPT if the header is damaged, or is another row's; damage of the bytes is told by `intact`. */

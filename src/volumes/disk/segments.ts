@@ -74,20 +74,24 @@ export class Segment implements PageContext {
     // A copy may have come over versions that this disk never saw, unless the stream that it is of went past it here.
     if ((removed.info & installedFlag) !== 0) {
       if (below === undefined || (below.info & installedFlag) !== 0 || below.token !== removed.token) return false
-      if ((head.stream(removed.token)?.end ?? 0) < removed.sequence) return false
+      // Where the stream's end was only declared, what went past here is not known.
+      if ((head.stream(removed.token)?.end ?? 0) < removed.sequence || below.position <= head.doubt) return false
     }
     if (head.whole) return true
     return below !== undefined && below.position > head.doubt && (below.info & carriedFlag) === 0
   }
 }
 
-export function pagesOf(range: BlockRange): number[] {
+export function pagesOf(range: BlockRange): readonly number[] {
   const first = Math.floor(range.start / pageBlocks)
   const last = Math.floor((range.start + range.blocks - 1) / pageBlocks)
+  if (first === last) return onePage[first] ?? [first]
   return Array.from({ length: last - first + 1 }, (_, i) => first + i)
 }
 
 export const allPages: readonly number[] = Array.from({ length: pagesPerSegment }, (_, i) => i)
+/** Lists of one page each: what nearly every write touches. */
+const onePage: readonly (readonly number[])[] = allPages.map((number) => [number])
 
 export interface SegmentsComponents {
   meta: KeyValue
@@ -105,6 +109,7 @@ export class Segments {
   readonly #init: SegmentsInit
   /** In the order of their last use. */
   readonly #segments = new Map<string, Segment>()
+  #last: Segment | undefined
   #pages = 0
 
   constructor(components: SegmentsComponents, init: SegmentsInit) {
@@ -126,6 +131,9 @@ export class Segments {
   }
 
   get(id: SegmentId): Segment {
+    const last = this.#last
+    // The one that was used last is in its place already.
+    if (last?.id.segment === id.segment && last.id.volume === id.volume) return last
     const name = `${id.volume}/${String(id.segment)}`
     let segment = this.#segments.get(name)
     if (segment === undefined) {
@@ -133,6 +141,7 @@ export class Segments {
       if (this.#segments.size >= this.#init.headsMax) this.evict()
     } else this.#segments.delete(name)
     this.#segments.set(name, segment)
+    this.#last = segment
     return segment
   }
 
@@ -170,7 +179,9 @@ export class Segments {
           this.#pages--
         }
       }
-      if (kept === 0 && segment.head?.dirty !== true) this.#segments.delete(name)
+      if (kept > 0 || segment.head?.dirty === true) continue
+      this.#segments.delete(name)
+      if (segment === this.#last) this.#last = undefined
     }
   }
 

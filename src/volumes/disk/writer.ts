@@ -1,7 +1,8 @@
 import type { AppendLog, WriteOperation } from '../../base/index.js'
 import { DiskError } from '../replica-types.js'
 import type { Row } from './rows.js'
-import { encodeRow, rowBytes, rowKey, rowsPerUnitMax } from './rows.js'
+import { viewOf } from './bytes.js'
+import { encodedBytes, encodeRow, keyBytes, rowBytes, rowsPerUnitMax } from './rows.js'
 
 export interface LogWrite {
   /** All of one segment; they are written in one batch, and stand in one unit. */
@@ -25,7 +26,8 @@ export interface LogWriterInit {
   unitBytesMax: number
 }
 
-interface Waiting extends LogWrite {
+interface Waiting {
+  readonly write: LogWrite
   readonly bytes: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -34,6 +36,8 @@ interface Waiting extends LogWrite {
 /** One batch: large enough to share the cost of a write, small enough not to hold up the event loop while it is copied. */
 const batchBytesMax = 1024 * 1024
 const batchRowsMax = 512
+/** Keys, headers and names of clients of a full batch, roughly; a larger one gets memory of its own. */
+const bufferBytes = batchBytesMax + 128 * 1024
 
 /**
  * Gives rows their places in the log and writes them, one batch at a time; what comes meanwhile is gathered into the next.
@@ -51,6 +55,11 @@ export class LogWriter {
   #next: number
   #previous: number
   #unitBytes = 0
+  /**
+   * Where batches are encoded, one after the other: memory that was used before. What is new has to be mapped page by
+   * page, which on virtual machines costs more than everything else that happens to a row.
+   */
+  readonly #buffer = new Uint8Array(bufferBytes)
 
   constructor(log: AppendLog, init: LogWriterInit) {
     this.#log = log
@@ -80,10 +89,11 @@ export class LogWriter {
       write.failed()
       throw new DiskError('CLOSED', 'the disk of volumes is closed')
     }
-    const bytes = write.rows.reduce((sum, row) => sum + rowBytes(row), 0)
+    let bytes = 0
+    for (const row of write.rows) bytes += rowBytes(row)
     return new Promise<void>((resolve, reject) => {
       this.#queuedBytes += bytes
-      this.#queue.push({ ...bound(write), bytes, resolve, reject })
+      this.#queue.push({ write, bytes, resolve, reject })
       this.#running ??= this.#drain()
     })
   }
@@ -110,23 +120,24 @@ export class LogWriter {
       const group = this.#takeGroup()
       const { firsts, operations, last } = this.#place(group)
       try {
-        await this.#log.write(operations, { durable: false, freesSpace: group.every((write) => write.freesSpace) })
+        await this.#log.write(operations, { durable: false, freesSpace: group[0]?.write.freesSpace === true })
       } catch (error) {
-        const failed = [...group, ...this.#queue.filter((write) => write.inSequence)]
-        this.#queue = this.#queue.filter((write) => !write.inSequence)
-        for (const write of failed) {
-          this.#queuedBytes -= write.bytes
+        const failed = [...group, ...this.#queue.filter(({ write }) => write.inSequence)]
+        this.#queue = this.#queue.filter(({ write }) => !write.inSequence)
+        for (const { write, bytes, reject } of failed) {
+          this.#queuedBytes -= bytes
           write.failed()
-          write.reject(error)
+          reject(error)
         }
         this.#wake()
         continue
       }
       this.#previous = last
-      for (const [i, write] of group.entries()) {
-        this.#queuedBytes -= write.bytes
+      for (let i = 0; i < group.length; i++) {
+        const { write, bytes, resolve } = group[i] as Waiting
+        this.#queuedBytes -= bytes
         write.apply(firsts[i] ?? 0)
-        write.resolve()
+        resolve()
       }
       this.#wake()
     }
@@ -141,46 +152,41 @@ export class LogWriter {
     let bytes = 0
     let rows = 0
     let count = 0
-    for (const write of this.#queue) {
-      bytes += write.bytes
-      rows += write.rows.length
-      if (count > 0 && (bytes > batchBytesMax || rows > batchRowsMax || write.freesSpace !== this.#queue[0]?.freesSpace)) break
+    for (const waiting of this.#queue) {
+      bytes += waiting.bytes
+      rows += waiting.write.rows.length
+      if (count > 0 && (bytes > batchBytesMax || rows > batchRowsMax || waiting.write.freesSpace !== this.#queue[0]?.write.freesSpace)) break
       count++
     }
-    return this.#queue.splice(0, count)
+    if (count < this.#queue.length) return this.#queue.splice(0, count)
+    const all = this.#queue
+    this.#queue = []
+    return all
   }
 
   #place(group: readonly Waiting[]): { firsts: number[]; operations: WriteOperation[]; last: number } {
     const firsts: number[] = []
     const operations: WriteOperation[] = []
     let previous = this.#previous
-    for (const write of group) {
+    let needed = 0
+    for (const { write } of group) for (const row of write.rows) needed += encodedBytes(row)
+    const target = needed <= this.#buffer.length ? this.#buffer : new Uint8Array(needed)
+    const view = viewOf(target)
+    let at = 0
+    for (const { write, bytes } of group) {
       if ((this.#next % rowsPerUnitMax) + write.rows.length > rowsPerUnitMax || this.#unitBytes >= this.#unitBytesMax) {
         this.#next = (this.openUnit + 1) * rowsPerUnitMax
         this.#unitBytes = 0
       }
       firsts.push(this.#next)
       for (const row of write.rows) {
-        const key = rowKey(this.#next, write.segment)
-        operations.push(this.#log.put(key, encodeRow(row, key, previous)))
+        const end = encodeRow(target, view, at, { segment: write.segment, position: this.#next, previous }, row)
+        operations.push(this.#log.put(target.subarray(at, at + keyBytes), target.subarray(at + keyBytes, end)))
         previous = this.#next++
+        at = end
       }
-      this.#unitBytes += write.bytes
+      this.#unitBytes += bytes
     }
     return { firsts, operations, last: previous }
-  }
-}
-
-/** The methods keep their object. */
-function bound(write: LogWrite): LogWrite {
-  const { segment, rows, inSequence, freesSpace } = write
-  return {
-    segment, rows, inSequence, freesSpace,
-    apply: (first) => {
-      write.apply(first)
-    },
-    failed: () => {
-      write.failed()
-    },
   }
 }

@@ -14,6 +14,7 @@ import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
 import { deviceError, nearestFirst } from './holder.js'
 import type { SegmentHolder } from './holder.js'
+import { keyOf } from './registers.js'
 import type { Place, Takeover } from './takeover.js'
 import { ask, messageContentBytes, verbs } from './verbs.js'
 
@@ -72,6 +73,7 @@ export class SegmentAccess {
   readonly #holder: SegmentHolder
   readonly #takeover: Takeover
   readonly #id: SegmentId
+  readonly #key: string
   readonly #client: string
   readonly #failed: (error: DeviceError) => void
   readonly #queue: Pending[] = []
@@ -82,6 +84,8 @@ export class SegmentAccess {
   #sequence = 0
   #acknowledged = 0
   #replayed = 0
+  /** Lost writes are being sent again: until they are, they are in none of the lists, and nothing may be said to stand. */
+  #replaying = 0
   /** The version of the register at which all of `#kept` and `#marks` were last found to stand. */
   #checked = -1
   #lane: Promise<unknown> = Promise.resolve()
@@ -94,13 +98,14 @@ export class SegmentAccess {
     this.#holder = parts.holder
     this.#takeover = parts.takeover
     this.#id = parts.holder.id
+    this.#key = keyOf(parts.holder.id)
     this.#client = init.client
     this.#failed = init.failed
   }
 
   /** Nothing that a flush would have to cover, and nothing under way. */
   get clean(): boolean {
-    return this.#marks.size === 0 && this.#kept.length === 0 && this.#queue.length === 0
+    return this.#marks.size === 0 && this.#kept.length === 0 && this.#queue.length === 0 && this.#replaying === 0
   }
 
   // ---- writes -------------------------------------------------------------------------------------------------------
@@ -112,8 +117,8 @@ export class SegmentAccess {
     const startedMs = components.clock.monotonicMs()
     if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
       if (await this.#writeHere(write, deadline)) {
-        this.#record('write', range, self, startedMs)
-        await this.#bound(deadline)
+        this.#record('write', range, self, startedMs, false)
+        if (this.#unflushedBytes() > this.#context.init.unflushedBytesMax) await this.#bound(deadline)
         return
       }
     }
@@ -248,14 +253,19 @@ export class SegmentAccess {
 
   // ---- what was acknowledged ------------------------------------------------------------------------------------------
 
-  /** Nothing that the register says has changed since all that was acknowledged was last looked at. */
+  /** All that was acknowledged is where it was acknowledged, as far as is known. */
   #stands(): boolean {
-    return this.#kept.length === 0 && this.#marks.size === 0 ? true : this.#context.registers.view(this.#id)?.version === this.#checked
+    return this.#replaying === 0 && this.#isChecked()
+  }
+
+  /** Nothing that the register says has changed since all that was acknowledged was last looked at. */
+  #isChecked(): boolean {
+    return this.#kept.length === 0 && this.#marks.size === 0 ? true : this.#context.registers.viewAt(this.#key)?.version === this.#checked
   }
 
   /** Looks what became of acknowledged writes, and sends again what was lost. In the lane. Throws IO if that cannot be. */
   async #check(deadline: AbortSignal): Promise<void> {
-    for (let attempt = 0; !this.#stands(); attempt++) {
+    for (let attempt = 0; !this.#isChecked(); attempt++) {
       const segment = this.#context.registers.view(this.#id) ?? (await this.#context.registers.refresh(this.#id, deadline))
       if (segment === undefined || isRetired(segment)) throw new DeviceError('IO', 'the volume was removed')
       const pending = [...this.#marks].map(([token, sequence]) => ({ token, sequence })).concat(this.#kept.map(({ version }) => version)).find((version) => fateOf(segment, version) === 'pending' || this.#isOrphan(segment, version))
@@ -270,7 +280,7 @@ export class SegmentAccess {
         if (fate === 'lost') this.#fail()
         if (fate === 'survived') this.#marks.delete(token)
       }
-      const lost = this.#kept.filter(({ version }) => fateOf(segment, version) === 'lost')
+      const lost = this.#kept.filter(({ version }) => fateOf(segment, version) === 'lost').sort((a, b) => a.number - b.number)
       this.#kept = this.#kept.filter(({ version }) => fateOf(segment, version) === 'held')
       this.#keptBytes = this.#kept.reduce((sum, { write }) => sum + write.bytes.length, 0)
       this.#checked = segment.version
@@ -295,6 +305,7 @@ export class SegmentAccess {
   /** In their order, each until it is done, before anything newer. */
   async #replay(lost: readonly Kept[], deadline: AbortSignal): Promise<void> {
     const waiting = this.#queue.splice(0)
+    this.#replaying++
     try {
       this.#replayed++
       for (const [i, { write, number }] of lost.entries()) {
@@ -309,6 +320,7 @@ export class SegmentAccess {
         throw deviceError(error)
       }
     } finally {
+      this.#replaying--
       this.#queue.push(...waiting)
     }
   }
@@ -383,13 +395,17 @@ export class SegmentAccess {
 
   /** A client that never flushes is made to: what is kept for it is bounded. */
   async #bound(deadline: AbortSignal): Promise<void> {
-    const bytes = Math.max(this.#keptBytes, ...this.#holder.holds.map((hold) => hold.stream.unflushedBytes))
+    const bytes = this.#unflushedBytes()
     const { unflushedBytesMax } = this.#context.init
     if (bytes <= unflushedBytesMax) return
     this.#flushing ??= this.flush(deadline).finally(() => { this.#flushing = undefined })
     const flushing = this.#flushing.catch((error: unknown) => { this.#context.components.log.warn('a flush that keeps memory bounded failed', { error: messageOf(error) }) })
     // Writing goes on beside it, up to twice the bound.
     if (bytes > 2 * unflushedBytesMax) await flushing
+  }
+
+  #unflushedBytes(): number {
+    return Math.max(this.#keptBytes, this.#holder.unflushedBytes())
   }
 
   // ---- reads --------------------------------------------------------------------------------------------------------
@@ -505,11 +521,10 @@ export class SegmentAccess {
     return turn
   }
 
-  #record(kind: 'read' | 'write', range: BlockRange, node: NodeId, startedMs: number): void {
+  #record(kind: 'read' | 'write', range: BlockRange, node: NodeId, startedMs: number, remote = this.#holder.holdOf(range) === undefined): void {
     const { components } = this.#context
     const region = components.regionOf(node)
     if (region === undefined) return
-    const remote = this.#holder.holdOf(range) === undefined
     components.heat.record({ volume: this.#id.volume, segment: this.#id.segment, ...range, kind, place: { node, region }, latencyMs: components.clock.monotonicMs() - startedMs, remote })
   }
 }

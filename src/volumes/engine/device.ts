@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { Limiter } from '../../base/index.js'
 import type { Clock } from '../../base/index.js'
 import type { OpenDevice, OpenOptions } from '../engine-types.js'
@@ -8,6 +7,7 @@ import { DeviceError } from '../types.js'
 import type { Extent, WriteFlags } from '../types.js'
 import type { SegmentAccess } from './access.js'
 import { blocksOf, noBytes } from './content.js'
+import { Deadlines } from './deadlines.js'
 
 export interface OpenVolumeComponents {
   readonly clock: Clock
@@ -42,6 +42,7 @@ export class VolumeDevice implements OpenDevice {
   readonly #stale: boolean
   readonly #writes: Limiter
   readonly #flushes: Limiter
+  readonly #deadlines: Deadlines
 
   constructor(components: OpenVolumeComponents, init: OpenVolumeInit, options: OpenOptions) {
     this.#components = components
@@ -51,6 +52,7 @@ export class VolumeDevice implements OpenDevice {
     this.#stale = options.staleReads ?? false
     this.#writes = new Limiter({ concurrency: init.writesInFlightMax })
     this.#flushes = new Limiter({ concurrency: segmentsAtOnce })
+    this.#deadlines = new Deadlines(components, { deadlineMs: init.operationDeadlineMs })
   }
 
   get sizeBytes(): number {
@@ -67,9 +69,10 @@ export class VolumeDevice implements OpenDevice {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     this.#mayUse(offset, length)
-    return this.#withDeadline(async (deadline) => {
+    return this.#deadlines.run(async (deadline) => {
+      const number = onlySegmentOf(offset, length)
+      if (number !== undefined) return this.#components.segment(number).read(offset - number * segmentBytes, length, deadline, this.#stale)
       const parts = await Promise.all(segmentsIn(offset, length).map((part) => this.#components.segment(part.segment).read(part.offset, part.length, deadline, this.#stale)))
-      if (parts.length === 1) return parts[0] as Uint8Array
       const bytes = new Uint8Array(length)
       let at = 0
       for (const part of parts) {
@@ -94,7 +97,7 @@ export class VolumeDevice implements OpenDevice {
 
   async flush(): Promise<void> {
     this.#mayUse(0, 0)
-    await this.#withDeadline((deadline) => this.#flushAll(this.#components.dirty(), deadline))
+    await this.#deadlines.run((deadline) => this.#flushAll(this.#components.dirty(), deadline))
   }
 
   async extents(offset: number, length: number): Promise<Extent[]> {
@@ -102,7 +105,7 @@ export class VolumeDevice implements OpenDevice {
     // As far as the first segment goes: the asker asks again for the rest.
     const [part] = segmentsIn(offset, length)
     if (part === undefined) return []
-    return this.#withDeadline(async (deadline) => {
+    return this.#deadlines.run(async (deadline) => {
       const runs = await this.#components.segment(part.segment).extents(blocksOf(part.offset, part.length), deadline)
       const extents: { length: number; hole: boolean; zero: boolean }[] = []
       for (const run of runs) {
@@ -131,6 +134,7 @@ export class VolumeDevice implements OpenDevice {
       if (!this.readOnly && this.failed === undefined) await this.flush()
     } finally {
       this.#closed = true
+      this.#deadlines.close()
       this.#components.closed(this)
     }
   }
@@ -138,7 +142,14 @@ export class VolumeDevice implements OpenDevice {
   async #change(offset: number, length: number, content: Content, bytes: Uint8Array, flags: WriteFlags): Promise<void> {
     this.#mayUse(offset, length)
     if (this.readOnly) throw new DeviceError('READ_ONLY', 'the volume is open for reading only')
-    await this.#writes.run(() => this.#withDeadline(async (deadline) => {
+    await this.#writes.run(() => this.#deadlines.run(async (deadline) => {
+      const number = onlySegmentOf(offset, length)
+      if (number !== undefined) {
+        const access = this.#components.segment(number)
+        await access.write({ offset: offset - number * segmentBytes, length, content, bytes }, deadline)
+        if (flags.fua === true || this.#init.writethrough) await this.#flushAll([access], deadline)
+        return
+      }
       let at = 0
       const parts = segmentsIn(offset, length).map((part) => {
         const write = { offset: part.offset, length: part.length, content, bytes: content === 'data' ? bytes.subarray(at, at + part.length) : noBytes }
@@ -156,18 +167,6 @@ export class VolumeDevice implements OpenDevice {
     this.#mayUse(0, 0)
   }
 
-  async #withDeadline<T>(work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
-    const controller = new AbortController()
-    // A request over many segments waits in many places.
-    setMaxListeners(0, controller.signal)
-    const cancel = this.#components.clock.setTimer(this.#init.operationDeadlineMs, () => { controller.abort(new DeviceError('IO', 'not done in time')) })
-    try {
-      return await work(controller.signal)
-    } finally {
-      cancel()
-    }
-  }
-
   #mayUse(offset: number, length: number): void {
     if (this.failed !== undefined) throw this.failed
     if (this.#closed) throw new DeviceError('STOPPING', 'the volume is closed')
@@ -182,6 +181,12 @@ interface BytePart {
   /** Bytes from the segment's start. */
   readonly offset: number
   readonly length: number
+}
+
+/** Nearly every request stays within a segment. */
+function onlySegmentOf(offset: number, length: number): number | undefined {
+  const number = Math.floor(offset / segmentBytes)
+  return length > 0 && offset + length <= (number + 1) * segmentBytes ? number : undefined
 }
 
 function segmentsIn(offset: number, length: number): BytePart[] {

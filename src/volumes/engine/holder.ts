@@ -12,7 +12,7 @@ import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
-import { coveredBy, covers, RangeLock } from './range-lock.js'
+import { coveredBy, covers, overlap, RangeLock } from './range-lock.js'
 import { keyOf } from './registers.js'
 import { Stream } from './stream.js'
 import { ask, verbs } from './verbs.js'
@@ -48,6 +48,7 @@ const answersMax = 256
 export class SegmentHolder {
   readonly id: SegmentId
   readonly lock = new RangeLock()
+  readonly #key: string
   readonly #context: EngineContext
   readonly #holds = new Map<number, Hold>()
   /** The highest token that this node gave up, by block: a grant of it or a lower one is void, wherever it is seen. */
@@ -58,6 +59,7 @@ export class SegmentHolder {
   constructor(context: EngineContext, id: SegmentId) {
     this.#context = context
     this.id = id
+    this.#key = keyOf(id)
   }
 
   get holds(): readonly Hold[] {
@@ -75,15 +77,22 @@ export class SegmentHolder {
 
   /** The hold that covers the whole range now. */
   holdOf(range: BlockRange): Hold | undefined {
-    const parts = this.#context.registers.view(this.id)?.ranges.within(range)
-    const only = parts?.[0]
-    if (parts?.length !== 1 || only?.value === undefined) return undefined
-    const hold = this.#holds.get(only.value.token)
-    if (hold === undefined || !sameSession(only.value.session, hold.session) || !this.#isValid(hold)) return undefined
+    const holding = this.#context.registers.viewAt(this.#key)?.ranges.covering(range)
+    if (holding === undefined) return undefined
+    const hold = this.#holds.get(holding.token)
+    if (hold === undefined || !sameSession(holding.session, hold.session) || !this.#isValid(hold)) return undefined
     return this.gaveUp(range, hold.token) ? undefined : hold
   }
 
+  /** Of the hold that has most. */
+  unflushedBytes(): number {
+    let most = 0
+    for (const { stream } of this.#holds.values()) most = Math.max(most, stream.unflushedBytes)
+    return most
+  }
+
   gaveUp(range: BlockRange, token: number): boolean {
+    if (this.#relinquished.size === 0) return false
     return this.#relinquished.within(range).some((part) => part.value !== undefined && part.value >= token)
   }
 
@@ -181,10 +190,15 @@ export class SegmentHolder {
     if (known !== undefined) return known.version
     const highest = await disk.applied(this.id, origin.client)
     if (highest < origin.sequence) return undefined
-    if (highest === origin.sequence) {
-      const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
-      if (applied.length > 0 && !coveredBy(applied, range)) return undefined
-    }
+    // What was told with an offer that came to nothing may have been cut since: then it was not applied.
+    const cuts = this.#context.registers.view(this.id)?.cuts ?? []
+    const isCut = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
+    const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence >= origin.sequence && !isCut(one.version))
+    const same = applied.filter((one) => one.origin.sequence === origin.sequence)
+    if (applied.length === 0 || (same.length > 0 && !coveredBy(same, range))) return undefined
+    // Under this token, and not flushed perhaps: the asker has to know where it stands.
+    const here = same.filter((one) => one.version.token === hold.token && overlap(one, range))
+    if (here.length > 0) return { token: hold.token, sequence: Math.max(...here.map((one) => one.version.sequence)) }
     // Applied under an earlier token: then every replica has it.
     return { token: hold.token, sequence: 0 }
   }

@@ -41,6 +41,11 @@ export class Registers {
     return this.#views.get(keyOf(id))
   }
 
+  /** The same by `keyOf` the segment, for who asks so often that making the key would show. */
+  viewAt(key: string): Segment | undefined {
+    return this.#views.get(key)
+  }
+
   /** What a majority has now: undefined if it was never written. Throws ConsensusError. */
   async refresh(id: SegmentId, signal?: AbortSignal): Promise<Segment | undefined> {
     const value = await this.#consensus.read(scopeOf(id), signal === undefined ? {} : { signal })

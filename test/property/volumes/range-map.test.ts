@@ -25,6 +25,7 @@ describe('volumes: range map', () => {
           naive.slice(asked.start, asked.start + asked.blocks),
         )
         assert.equal(parts[0]?.start, asked.start)
+        assert.equal(map.covering(asked), parts.length === 1 ? parts[0].value : undefined)
         const doubled = map.map((value) => (value === 0 ? undefined : 7))
         for (let block = 0; block < blocks; block++) assert.equal(doubled.at(block), naive[block] === undefined || naive[block] === 0 ? undefined : 7)
       }),

@@ -7,6 +7,7 @@ import { isMemoryLost } from '../../../src/consensus/rounds/memory.js'
 import { Node } from '../../../src/consensus/node.js'
 import type { NodeEffect } from '../../../src/consensus/node.js'
 import { Operations } from '../../../src/consensus/operations.js'
+import { CompactTable } from '../../../src/consensus/voter/compact-table.js'
 import { Voter } from '../../../src/consensus/voter/voter.js'
 import { Disk } from './disk.js'
 import type { MachineClocks } from './machine.js'
@@ -97,7 +98,7 @@ export class Host {
     const timing = this.#timing
     const components = { random: this.#world.random, seals: simulatedSeals(this.id), hashOf: simulatedHash }
     const { incarnation } = disk
-    const voter = new Voter(components, { node: this.id, incarnation, start, timing, clockKind: this.clocks.kind, state: disk.state(), now })
+    const voter = new Voter({ ...components, table: new CompactTable() }, { node: this.id, incarnation, start, timing, clockKind: this.clocks.kind, state: disk.state(), now })
     const node = new Node(components, {
       node: this.id, incarnation, start, epoch: disk.epoch, chain: disk.nodeChain, timing, clockKind: this.clocks.kind, now,
     })

@@ -193,6 +193,39 @@ describe('leases', () => {
     }
   })
 
+  it('are listed without paging through volumes, their segments, and what is free', async () => {
+    const { consensus } = nodes[0]!
+    const many = Array.from({ length: 2600 }, (_, i) => `${i % 2 === 0 ? 'segment:v/' : 'k-free/'}${String(i).padStart(5, '0')}`)
+    const made = many.map(async (scope) => consensus.change(scope, ({ token }) => ({ kind: 'set', answer: null, value: { holder: null, token: token + 1, op: `made-${scope}`, payload: new Uint8Array(0) } })))
+    await Promise.all(made)
+    const leases = await Promise.all(['b', 'mesh', 'mesh;', 'segment', 'z'].map(async (scope) => a.acquire(scope, { agent: 'x' })))
+    const before = mesh.sent.get('lease.frame') ?? 0
+    assert.deepEqual((await b.listByScope('')).map(({ leaseId }) => leaseId), leases.map(({ leaseId }) => leaseId))
+    const frames = (mesh.sent.get('lease.frame') ?? 0) - before
+    // 2,600 registers are six pages; renewals go on beside.
+    assert.ok(frames <= 8, `${String(frames)} frames`)
+    assert.deepEqual((await b.listByScope('', { limit: 2 })).map(({ scope }) => scope), ['b', 'mesh'])
+    assert.deepEqual((await b.listByScope('mes')).map(({ scope }) => scope), ['mesh', 'mesh;'])
+    assert.equal((await consensus.list('k-free/', 10_000)).length, 1300)
+    assert.equal((await consensus.list('k-free/', 700)).length, 700)
+    assert.equal((await consensus.list('segment:', 10_000, { heldOnly: true })).length, 0)
+  })
+
+  it('wait as long as the mesh says, if nobody says how long, and end with a word', async () => {
+    await a.settings.set({ acquisition_timeout_ms: 150 })
+    await b.settings.refresh()
+    await a.acquire('s', { agent: 'x' })
+    for (const service of [a, b]) {
+      const startMs = performance.now()
+      await assert.rejects(service.acquire('s', { agent: 'y', wait: true }), { code: 'TIMED_OUT', message: 's was not to be had in time' })
+      assert.ok(performance.now() - startMs >= 140)
+    }
+    assert.equal(await code(a.acquire('s', { agent: 'y' })), 'HELD')
+    assert.equal(a.waitMsOf({ wait: true, waitMs: 7 }), 7)
+    await a.settings.set({ blocking_mode_enabled: false })
+    assert.equal(await code(a.acquire('s', { agent: 'y', wait: true })), 'HELD')
+  })
+
   it('refuse bad input by name', async () => {
     for (const options of [{ ttlMs: 0 }, { ttlMs: -1 }, { ttlMs: 10 * 366 * 86_400_000 }, { ttlMs: Number.NaN }, { maxRenewals: -2 }, { waitMs: -1 }]) {
       assert.equal(await code(a.acquire('s', { agent: 'x', ...options })), 'BAD_INPUT')

@@ -197,6 +197,33 @@ describe('nbd server', () => {
     assert.ok(device.calls.includes('write fua 0+4'))
   })
 
+  it('answers each request of a burst once, whatever comes together in one packet', async () => {
+    const client = dial()
+    await client.go('vm1')
+    const count = 1000
+    // A quit behind them: all are answered before the connection ends.
+    const burst: Buffer[] = []
+    client.send = (...parts) => { burst.push(...parts) }
+    for (let i = 0; i < count; i++) {
+      if (i % 3 === 0) client.request(1, i, 1, 0, BigInt(i), Buffer.from([i % 251]))
+      else if (i % 3 === 1) client.request(0, i - 1, 1, 0, BigInt(i))
+      else client.request(3, 0, 0, 0, BigInt(i))
+    }
+    client.request(2, 0, 0)
+    client.socket.write(Buffer.concat(burst))
+    const seen = new Set<bigint>()
+    for (let i = 0; i < count; i++) {
+      const header = await client.read(16)
+      assert.equal(header.readUInt32BE(4), 0)
+      const cookie = header.readBigUInt64BE(8)
+      assert.equal(seen.has(cookie), false)
+      seen.add(cookie)
+      if (cookie % 3n === 1n) assert.equal((await client.read(1))[0], Number((cookie - 1n) % 251n))
+    }
+    await client.untilClosed()
+    assert.equal(seen.size, count)
+  })
+
   it('every bad request has its error, and the connection goes on', async () => {
     const client = dial()
     await client.go('vm1')

@@ -6,7 +6,8 @@ import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
 import { RecordReader } from '../../../src/volumes/disk/bytes.js'
 import { decodeCuts, decodeOrigins, Head } from '../../../src/volumes/disk/head.js'
 import { Page } from '../../../src/volumes/disk/page.js'
-import { decodeRow, emptyRow, encodeRow, rowKey, segmentKey } from '../../../src/volumes/disk/rows.js'
+import { decodeRow, emptyRow, encodedBytes, encodeRow, rowKey, segmentKey } from '../../../src/volumes/disk/rows.js'
+import type { Row } from '../../../src/volumes/disk/rows.js'
 import { unframed } from '../../../src/volumes/disk/segments.js'
 import { MemoryDatabase, MemorySlice, noSpace } from './disk-store.js'
 
@@ -190,7 +191,13 @@ describe('the disk of a replica', () => {
 describe('records of the disk of a replica', () => {
   it('a changed byte of a row is noticed, and no bytes do more than that', () => {
     const key = rowKey(65_537, segmentKey(id))
-    const value = encodeRow({ ...emptyRow, kind: 'write', content: 'data', token: 3, sequence: 4, configuration: 5, start: 6, blocks: 1, origin: { client: 'me', sequence: 8 }, bytes: new Uint8Array(blockBytes).fill(9) }, key, 65_536)
+    const row: Row = { ...emptyRow, kind: 'write', content: 'data', token: 3, sequence: 4, configuration: 5, start: 6, blocks: 1, origin: { client: 'me', sequence: 8 }, bytes: new Uint8Array(blockBytes).fill(9) }
+    // In the middle of memory that was used before: what is left of that must not show.
+    const memory = new Uint8Array(2 * blockBytes).fill(0xee)
+    const end = encodeRow(memory, new DataView(memory.buffer), 100, { segment: segmentKey(id), position: 65_537, previous: 65_536 }, row)
+    assert.equal(end - 100, encodedBytes(row))
+    assert.deepEqual(memory.subarray(100, 100 + key.length), key)
+    const value = memory.slice(100 + key.length, end)
     const whole = decodeRow(key, value)
     assert.ok(whole.intact && whole.origin?.client === 'me' && whole.previous === 65_536)
     fc.assert(fc.property(fc.nat(value.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
