@@ -8,9 +8,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../spin.sh"
 
 M=segment.pml
-B="-DBFS -DHC4"
-# fault NAME "MODEL FLAGS": breadth first, since the shortest way to a fault is far shorter than what a depth-first search walks
-fault() { run "segment-$1" $M found "$2 -DBUG_$1" "$B" "-w22"; }
+B="-DHC4"
+# fault NAME "MODEL FLAGS"
+fault() { run "segment-$1" $M found "$2 -DBUG_$1" "$B" "-m20000 -w22"; }
 dead="-DT=3 -DC=2 -DS=2 -DNW=2 -DINS=7 -DNOJOIN -DNOHAND"
 join="-DT=2 -DC=3 -DS=2 -DNW=2 -DNOHAND"
 hand="-DT=3 -DC=1 -DS=2 -DNW=2 -DNOJOIN"
@@ -25,13 +25,12 @@ fault TAILFIRST "$dead"
 fault NOCUT "$dead"
 fault PARTIAL "$dead"
 fault STALECOPY "$dead"
-fault NOUNION "$dead"
+fault LAZYCOPY "$dead"
 fault EARLY "$join"
 fault NOADOPT "$join"
 fault JOINNOTWAITED "$join"
 fault JOINUNSETTLED "$join"
 fault KEEPENDS "$join"
-fault AHEAD "$join"
 fault NOFLOOR "-DT=3 -DC=3 -DS=1 -DNW=2 -DNOHAND"
 fault DIRTY "$hand"
 fault RESUME "$hand"

@@ -44,8 +44,8 @@ byte bel[4]; byte vin[2]; byte vjn[2]; byte vcfg[2]; byte rq[4]; byte fz[2];
 byte lend[T+1]; byte flu[T+1]; byte mc[(T+1)*(C+1)]; byte blk[(T+1)*4];
 /* hand-offs that were proposed and may land: token; and to whom */
 byte hp[2]; byte hm[2];
-/* recoveries: token, dead stream, ranges, replicas that are fenced, ends they told, copies made, somebody copied before */
-byte rc[2]; byte ru[2]; byte rr[2]; byte fm[2]; byte rend[2*D]; byte rcp[2*D]; bool again[2];
+/* recoveries: token, dead stream, ranges, replicas that are fenced, ends they told, copies made, the source of them + 1 */
+byte rc[2]; byte ru[2]; byte rr[2]; byte fm[2]; byte rend[2*D]; byte rcp[2*D]; byte src[2];
 byte nw;
 /* a write of a client that is asked for until it is done: its entry */
 byte rt; byte rn;
@@ -66,14 +66,14 @@ inline check() {
     :: else fi };
   skip
 }
-#define CLR(n) rc[n]=0; ru[n]=0; rr[n]=0; fm[n]=0; again[n]=false; for (k : 0 .. D-1) { rend[(n)*D+k]=0; rcp[(n)*D+k]=0 }
+#define CLR(n) rc[n]=0; ru[n]=0; rr[n]=0; fm[n]=0; src[n]=0; for (k : 0 .. D-1) { rend[(n)*D+k]=0; rcp[(n)*D+k]=0 }
 /* what a holder has is sent at once under the configuration that it knows: messages are handled at any time, or never */
 #define SENT(n,r) if :: bel[R(n,r)]>0 -> mc[bel[R(n,r)]*(C+1)+vcfg[n]]=lend[bel[R(n,r)]] :: else fi;
 /* what a node sees of the register ends whatever it contradicts */
 inline refresh(n) {
   for (k : 0 .. 1) { if :: bel[R(n,k)]>0 && (hld[k]!=n || tok[k]!=bel[R(n,k)]) -> bel[R(n,k)]=0; if :: fz[n]==k+1 -> fz[n]=0 :: else fi :: else fi };
   if :: rc[n]>0 && !((hld[0]==n && tok[0]==rc[n]) || (hld[1]==n && tok[1]==rc[n])) -> CLR(n) :: else fi;
-  if :: vcfg[n]!=cfg -> fm[n]=0; for (k : 0 .. D-1) { if :: rcp[n*D+k]>0 -> again[n]=true; rcp[n*D+k]=0 :: else fi; rend[n*D+k]=0 } :: else fi;
+  if :: vcfg[n]!=cfg -> fm[n]=0; src[n]=0; for (k : 0 .. D-1) { rcp[n*D+k]=0; rend[n*D+k]=0 } :: else fi;
   if :: bel[R(n,0)]==0 && bel[R(n,1)]==0 && rc[n]==0 -> vin[n]=0; vjn[n]=0; vcfg[n]=0
      :: else -> vin[n]=ins; vjn[n]=jn; vcfg[n]=cfg; SENT(n,0) SENT(n,1) fi
 }
@@ -152,12 +152,6 @@ inline refresh(n) {
 /* streams go on from where this source's go on: what an earlier source had may never have been copied */
 #define BASED(d,s,t) end[E(d,t)]=end[E(s,t)]; for (k : 0 .. 1) { if :: bv[R(d,k)]/4==t && bv[R(d,k)]%4>end[E(s,t)] -> bv[R(d,k)]=0 :: else fi }
 #endif
-#ifdef BUG_AHEAD
-#define BEHIND(d,r) true
-#else
-/* what was copied may be ahead of the stream here: not done before the stream has come so far */
-#define BEHIND(d,r) (bv[R(d,r)]/4<jf[R(d,r)] || bv[R(d,r)]%4<=end[E(d,bv[R(d,r)]/4)])
-#endif
 #define JSTART(d,s) :: d_step { HAS(jn,d) && (js[d]==0 || jc[d]!=cfg) && HAS(ins,s) && whole[s] && ADOPTED -> \
     whole[d]=false; js[d]=1; jc[d]=cfg; jq[d]=s; jr[d]=0; fc[d]=cfg; \
     for (i : 0 .. 1) { jf[R(d,i)]=at[i]; if :: ft[R(d,i)]<at[i] -> ft[R(d,i)]=at[i] :: else fi; \
@@ -169,7 +163,7 @@ inline refresh(n) {
   :: d_step { HAS(ins,d) && jn>0 && fc[d]<cfg -> fc[d]=cfg } \
   :: d_step { HAS(jn,d) && js[d]!=1 && (at[0]!=tok[0] || at[1]!=tok[1]) -> at[0]=tok[0]; at[1]=tok[1] } \
   JSTART(d,0) JSTART(d,1) JSTART(d,2) JCOPY(d,0) JCOPY(d,1) \
-  :: d_step { js[d]==1 && jr[d]==3 && BEHIND(d,0) && BEHIND(d,1) -> js[d]=2; whole[d]=true; jq[d]=0; jr[d]=0; jf[R(d,0)]=0; jf[R(d,1)]=0 }
+  :: d_step { js[d]==1 && jr[d]==3 -> js[d]=2; whole[d]=true; jq[d]=0; jr[d]=0; jf[R(d,0)]=0; jf[R(d,1)]=0 }
 #endif
 
 /* ---- hand-off: freeze, flush, give up, propose; the proposal may land at any time ---- */
@@ -219,7 +213,7 @@ inline refresh(n) {
 #define TAKE(n)
 #else
 #define INHERIT(n,r) :: d_step { hld[r]==1-(n) && token<T && (jn==0 || cfg<C) -> i=tok[r]; token++; \
-    CLR(n) rc[n]=token; ru[n]=(uns[r]>0 -> uns[r] : i); again[n]=(uns[r]>0); \
+    CLR(n) rc[n]=token; ru[n]=(uns[r]>0 -> uns[r] : i); \
     for (k : 0 .. 1) { if :: hld[k]==1-(n) && tok[k]==i -> hld[k]=n; tok[k]=token; uns[k]=ru[n]; rr[n]=rr[n]|BIT(k); fz[n]=(fz[n]==k+1 -> 0 : fz[n]) :: else fi }; \
     if :: jn>0 -> jn=0; cfg++; at[0]=0; at[1]=0 :: else fi; refresh(n); check() }
 #ifdef BUG_TAILFIRST
@@ -242,35 +236,34 @@ inline refresh(n) {
 /* a copy by word of somebody who was overtaken meanwhile is refused, as an entry of his would be */
 #define STILL(n,d) ((!UPTO(n,0) || ft[R(d,0)]==rc[n]) && (!UPTO(n,1) || ft[R(d,1)]==rc[n]))
 #endif
-#define RCOPY(n,d,r) :: d_step { STILL(n,d) && ALLFENCED(n) && HAS(fm[n],d) && rend[(n)*D+d]<LONGEST(n) && UPTO(n,r) && !HAS(rcp[(n)*D+d],r) && whole[d] -> \
-    q=SOURCE(n); rcp[(n)*D+d]=rcp[(n)*D+d]|BIT(r); if :: bv[R(q,r)]>bv[R(d,r)] -> bv[R(d,r)]=bv[R(q,r)] :: else fi; check() }
+/* every other one becomes as the source is: what it has past the cut of a copy that was broken off goes */
+#define RCOPY(n,d,r) :: d_step { STILL(n,d) && ALLFENCED(n) && HAS(fm[n],d) && UPTO(n,r) && !HAS(rcp[(n)*D+d],r) && whole[d] && (src[n]==0 -> d!=SOURCE(n) : d+1!=src[n]) -> \
+    if :: src[n]==0 -> src[n]=1+SOURCE(n) :: else fi; q=src[n]-1; rcp[(n)*D+d]=rcp[(n)*D+d]|BIT(r); \
+    if :: bv[R(q,r)]>bv[R(d,r)] || (bv[R(d,r)]/4==ru[n] && bv[R(d,r)]%4>LONGEST(n)-1) -> bv[R(d,r)]=bv[R(q,r)] :: else fi; check() }
 #define RADOPT(n,d) :: d_step { STILL(n,d) && ALLFENCED(n) && HAS(fm[n],d) && rend[(n)*D+d]<LONGEST(n) && rcp[(n)*D+d]==rr[n] -> rend[(n)*D+d]=LONGEST(n); \
     if :: end[E(d,ru[n])]<rend[(n)*D+d]-1 -> end[E(d,ru[n])]=rend[(n)*D+d]-1 :: else fi }
-/* after somebody who copied and did not come to the end: whatever any has, all get */
-#define UNION(n) :: d_step { ALLFENCED(n) && again[n] -> again[n]=false; for (k : 0 .. 1) { if :: UPTO(n,k) -> mx=0; \
-    for (i : 0 .. D-1) { if :: HAS(fm[n],i) && bv[R(i,k)]>mx -> mx=bv[R(i,k)] :: else fi }; \
-    for (i : 0 .. D-1) { if :: HAS(fm[n],i) && STILL(n,i) -> bv[R(i,k)]=mx :: else fi } :: else fi }; check() }
 #ifdef BUG_NOCUT
 #define SAME(n,d) true
 #else
 #define SAME(n,d) (!HAS(fm[n],d) || rend[(n)*D+(d)]==LONGEST(n))
 #endif
-#ifdef BUG_NOUNION
-#define UNITED(n) true
+#if defined(BUG_LAZYCOPY) || defined(BUG_NOCUT)
+/* only those whose streams are shorter are looked at */
+#define COPIEDTO(n,d) true
 #else
-#define UNITED(n) (!again[n])
+#define COPIEDTO(n,d) (!HAS(fm[n],d) || rcp[(n)*D+(d)]==rr[n] || (src[n]==0 -> d==SOURCE(n) : d+1==src[n]))
 #endif
 #ifdef BUG_PARTIAL
 #define ENOUGH(n) (rc[n]>0 && fm[n]>0)
 #else
 #define ENOUGH(n) ALLFENCED(n)
 #endif
-#define SETTLE(n) :: d_step { ENOUGH(n) && SAME(n,0) && SAME(n,1) && SAME(n,2) && UNITED(n) && vcfg[n]==cfg -> mx=LONGEST(n)-1; \
+#define SETTLE(n) :: d_step { ENOUGH(n) && SAME(n,0) && SAME(n,1) && SAME(n,2) && COPIEDTO(n,0) && COPIEDTO(n,1) && COPIEDTO(n,2) && vcfg[n]==cfg -> mx=LONGEST(n)-1; \
     cutAt[ru[n]]=mx+1; q=ru[n]; for (i : 0 .. 1) { if :: UPTO(n,i) && hld[i]==n && tok[i]==rc[n] -> uns[i]=0; promise(q,i,mx); served[i]=rc[n]; bel[R(n,i)]=rc[n]; \
       keep[i]=0; for (k : 0 .. D-1) { if :: HAS(ins,k) && (keep[i]==0 || bv[R(k,i)]<keep[i]) -> keep[i]=bv[R(k,i)] :: else fi } :: else fi }; \
     CLR(n) check() }
 #define TAKE(n) INHERIT(n,0) INHERIT(n,1) FENCE(n,0) FENCE(n,1) FENCE(n,2) \
-  RCOPY(n,0,0) RCOPY(n,0,1) RCOPY(n,1,0) RCOPY(n,1,1) RCOPY(n,2,0) RCOPY(n,2,1) RADOPT(n,0) RADOPT(n,1) RADOPT(n,2) UNION(n) SETTLE(n)
+  RCOPY(n,0,0) RCOPY(n,0,1) RCOPY(n,1,0) RCOPY(n,1,1) RCOPY(n,2,0) RCOPY(n,2,1) RADOPT(n,0) RADOPT(n,1) RADOPT(n,2) SETTLE(n)
 #endif
 
 #if T>=4

@@ -7,6 +7,7 @@ import type { Cut, Segment } from '../segment.js'
 import { Why } from '../wire/volume.js'
 import type * as wire from '../wire/volume.js'
 import * as codec from './codec.js'
+import { overlap } from './range-lock.js'
 import { keyOf } from './registers.js'
 import { SharedLock } from './shared-lock.js'
 import { ask, messageContentBytes, serve, verbs } from './verbs.js'
@@ -42,6 +43,13 @@ interface CopyJob {
   readonly finished: Promise<void>
 }
 
+/** Until `finished` it may change the ranges; their taker had this token. */
+interface Equalizing {
+  readonly ranges: readonly FencedRange[]
+  readonly stop: AbortController
+  finished: Promise<unknown>
+}
+
 export interface ReplicaComponents {
   readonly disk: ReplicaDisk
   readonly rpc: Rpc
@@ -66,6 +74,8 @@ export class Replica {
   /** The configuration of the last joining that began here: who speaks of an earlier one says nothing of it. */
   readonly #begun = new Map<string, number>()
   readonly #locks = new Map<string, SharedLock>()
+  /** Copies of ends of dead streams that are under way, by segment. */
+  readonly #equalizing = new Map<string, Set<Equalizing>>()
   #signal: AbortSignal | undefined
 
   constructor(components: ReplicaComponents) {
@@ -79,7 +89,10 @@ export class Replica {
 
   start(signal: AbortSignal): void {
     this.#signal = signal
-    signal.addEventListener('abort', () => { for (const job of this.#jobs.values()) job.stop.abort() }, { once: true })
+    signal.addEventListener('abort', () => {
+      for (const job of this.#jobs.values()) job.stop.abort()
+      for (const jobs of this.#equalizing.values()) for (const job of jobs) job.stop.abort()
+    }, { once: true })
   }
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
@@ -122,14 +135,28 @@ export class Replica {
       await disk.setWhole(id, true)
       await disk.sync()
     }
-    const ends = new Map<number, number>()
-    for (const { start, blocks, token } of ranges) {
-      const answer = await disk.fence(id, { start, blocks, token, configuration, cuts: options.cuts ?? [] })
-      if ('type' in answer) return { refused: 'FENCED', end: 0 }
-      for (const end of answer) ends.set(end.token, Math.max(ends.get(end.token) ?? 0, end.sequence))
+    let ends = await this.#raise(id, ranges, configuration, options.cuts ?? [])
+    // A taker that was overtaken may still be copying here: none of that may come after this answer.
+    const overtaken = [...(this.#equalizing.get(keyOf(id)) ?? [])].filter((job) => job.ranges.some((theirs) => ranges.some((range) => overlap(range, theirs) && range.token > theirs.token)))
+    if (ends !== undefined && overtaken.length > 0) {
+      for (const job of overtaken) job.stop.abort()
+      await Promise.all(overtaken.map((job) => job.finished))
+      ends = await this.#raise(id, ranges, configuration, options.cuts ?? [])
     }
+    if (ends === undefined) return { refused: 'FENCED', end: 0 }
     if (!(await disk.isWhole(id))) return { refused: 'NOT_A_REPLICA', end: 0 }
     return [...ends].map(([token, sequence]) => ({ token, sequence }))
+  }
+
+  /** How far older streams go here; undefined: fenced for more. */
+  async #raise(id: SegmentId, ranges: readonly FencedRange[], configuration: number, cuts: readonly Cut[]): Promise<Map<number, number> | undefined> {
+    const ends = new Map<number, number>()
+    for (const { start, blocks, token } of ranges) {
+      const answer = await this.#components.disk.fence(id, { start, blocks, token, configuration, cuts })
+      if ('type' in answer) return undefined
+      for (const end of answer) ends.set(end.token, Math.max(ends.get(end.token) ?? 0, end.sequence))
+    }
+    return ends
   }
 
   /** Brings this disk up to date; resolves false while it is still at it. Asked again, it goes on with the same job. */
@@ -141,7 +168,7 @@ export class Replica {
       if (options.join) this.#cancel(key)
       const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, stop: new AbortController(), finished: Promise.resolve() }
       if (options.join) this.#begun.set(key, segment.configuration)
-      const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, options.ranges, options.cuts)).then(
+      const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, segment, options)).then(
         () => { made.done = true },
         (error: unknown) => {
           made.failed = true
@@ -195,7 +222,11 @@ export class Replica {
     }
     const tokens = [...new Set(segment.ranges.entries.map((entry) => entry.value.token))]
     const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens, signal })
-    for (const end of state.ends.map(codec.decodePosition)) await disk.adopt(id, end.token, end.sequence)
+    for (const { token, sequence } of state.ends.map(codec.decodePosition)) {
+      // Streams go on from where this source has them: what an earlier one had more of may never have been copied.
+      await disk.discard(id, token, sequence)
+      await disk.adopt(id, token, sequence)
+    }
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     job.ready = true
     // Whoever held a block when this began has streamed to this node since; what is older is the other's to say.
@@ -212,13 +243,34 @@ export class Replica {
    * except for what lies past the cuts: a copy that was broken off by a death may have left it, on this replica alone. In
    * an order that a death may end anywhere: the stream counts as here only when its content is.
    */
-  async #equalize(id: SegmentId, from: NodeId, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
+  async #equalize(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[] }): Promise<void> {
+    const { ranges, cuts } = options
+    const fences = ranges.flatMap((range) => segment.ranges.within(range).map(({ start, blocks, value }): FencedRange => ({ start, blocks, token: value?.token ?? 0 })))
+    const key = keyOf(id)
+    const jobs = this.#equalizing.get(key) ?? new Set<Equalizing>()
+    const job: Equalizing = { ranges: fences, stop: new AbortController(), finished: Promise.resolve() }
+    const work = this.#copyEnds(id, from, { segment, fences, ranges, cuts, signal: job.stop.signal })
+    job.finished = work.catch(() => undefined)
+    this.#equalizing.set(key, jobs.add(job))
+    try {
+      await work
+    } finally {
+      jobs.delete(job)
+      if (jobs.size === 0) this.#equalizing.delete(key)
+    }
+  }
+
+  async #copyEnds(id: SegmentId, from: NodeId, work: { segment: Segment; fences: readonly FencedRange[]; ranges: readonly BlockRange[]; cuts: readonly Cut[]; signal: AbortSignal }): Promise<void> {
     const { disk } = this.#components
-    const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [] })
+    const { segment, fences, ranges, cuts, signal } = work
+    // By word of a taker that was overtaken since nothing is copied, as no entry of a holder would be taken.
+    if ((await this.#raise(id, fences, segment.configuration, [])) === undefined) throw new Error('fenced for more than the asker knows')
+    const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [], signal })
     const isVoid = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
     await this.#withLock(id, async (lock) => {
-      for (const range of ranges) await this.#copyRange(id, from, range, lock, { isVoid, stale: true })
+      for (const range of ranges) await this.#copyRange(id, from, range, lock, { isVoid, stale: true, signal })
     })
+    signal.throwIfAborted()
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence, { complete: true })
     await disk.sync()
@@ -238,6 +290,7 @@ export class Replica {
         const { runs } = await this.#fetch(from, id, chunk, { stale, signal })
         const blocks = runs.map((run) => codec.decodeRun(run, true)).filter((run) => run.content !== 'unknown')
         await lock.alone(async () => {
+          signal?.throwIfAborted()
           // Streams went on meanwhile: what they brought is compared again.
           const own = await disk.versions(id, chunk)
           for (const part of voidParts(own, blocks, init.isVoid)) {
