@@ -147,16 +147,15 @@ inline refresh(n) {
 #define OLDER(d,r) (bv[R(d,r)]/4<jf[R(d,r)])
 #endif
 #ifdef BUG_KEEPENDS
-#define BASED(d,s,t) skip
+#define NOTLESS(d,s) true
 #else
-/* streams go on from where this source's go on: what an earlier source had may never have been copied */
-#define BASED(d,s,t) end[E(d,t)]=end[E(s,t)]; for (k : 0 .. 1) { if :: bv[R(d,k)]/4==t && bv[R(d,k)]%4>end[E(s,t)] -> bv[R(d,k)]=0 :: else fi }
+/* what the joining one claims of a stream may come from an earlier source, and never have been copied */
+#define NOTLESS(d,s) (end[E(s,at[0])]>=end[E(d,at[0])] && end[E(s,at[1])]>=end[E(d,at[1])])
 #endif
-#define JSTART(d,s) :: d_step { HAS(jn,d) && (js[d]==0 || jc[d]!=cfg) && HAS(ins,s) && whole[s] && ADOPTED -> \
+#define JSTART(d,s) :: d_step { HAS(jn,d) && (js[d]==0 || jc[d]!=cfg) && HAS(ins,s) && whole[s] && ADOPTED && NOTLESS(d,s) -> \
     whole[d]=false; js[d]=1; jc[d]=cfg; jq[d]=s; jr[d]=0; fc[d]=cfg; \
     for (i : 0 .. 1) { jf[R(d,i)]=at[i]; if :: ft[R(d,i)]<at[i] -> ft[R(d,i)]=at[i] :: else fi; \
-      if :: end[E(d,at[i])]<=end[E(s,at[i])] -> end[E(d,at[i])]=end[E(s,at[i])] \
-         :: else -> BASED(d,s,at[i]) fi } }
+      if :: end[E(d,at[i])]<end[E(s,at[i])] -> end[E(d,at[i])]=end[E(s,at[i])] :: else fi } }
 #define JCOPY(d,r) :: d_step { js[d]==1 && !HAS(jr[d],r) && whole[jq[d]] -> jr[d]=jr[d]|BIT(r); \
     if :: bv[R(jq[d],r)]>bv[R(d,r)] || OLDER(d,r) -> bv[R(d,r)]=bv[R(jq[d],r)] :: else fi; check() }
 #define JOB(d) \

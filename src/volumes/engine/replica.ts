@@ -222,12 +222,8 @@ export class Replica {
       if ('type' in fenced) throw new Error('fenced for more than the asker knows')
     }
     const tokens = [...new Set(segment.ranges.entries.map((entry) => entry.value.token))]
-    const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens, signal })
-    for (const { token, sequence } of state.ends.map(codec.decodePosition)) {
-      // Streams go on from where this source has them: what an earlier one had more of may never have been copied.
-      await disk.discard(id, token, sequence)
-      await disk.adopt(id, token, sequence)
-    }
+    const state = await this.#fromSource(id, from, tokens, signal)
+    for (const end of state.ends.map(codec.decodePosition)) await disk.adopt(id, end.token, end.sequence)
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     job.ready = true
     // Whoever held a block when this began has streamed to this node since; what is older is the other's to say.
@@ -237,6 +233,23 @@ export class Replica {
     signal.throwIfAborted()
     await disk.setWhole(id, true)
     await disk.sync()
+  }
+
+  /**
+   * What the source of a joining has, once it has as much of every stream as this disk claims: that may be what an earlier
+   * source told, whose blocks were never copied, and then it would neither be copied nor sent. Never the other way round,
+   * by going back to the source's end: a flush may count on what was said of it.
+   */
+  async #fromSource(id: SegmentId, from: NodeId, tokens: number[], signal: AbortSignal): Promise<wire.FetchAnswer> {
+    const { disk, clock } = this.#components
+    for (let look = 0; ; look++) {
+      const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens, signal })
+      const theirs = new Map(state.ends.map(codec.decodePosition).map(({ token, sequence }) => [token, sequence]))
+      const own = await Promise.all(tokens.map(async (token) => ({ token, sequence: await disk.streamEnd(id, token) })))
+      if (own.every(({ token, sequence }) => sequence <= (theirs.get(token) ?? 0))) return state
+      if (look === sourceLooksMax) throw new Error('the replica to copy from has less of a stream than this one')
+      await clock.sleep(sourceLookMs, signal)
+    }
   }
 
   /**
@@ -354,6 +367,9 @@ export class Replica {
   }
 }
 
+/** A source that is behind is sent what it lacks at once, or its holder is dead and the joining comes to nothing. */
+const sourceLookMs = 100
+const sourceLooksMax = 100
 /** How long an answer to `copy` waits for the end of the work. */
 const copyWaitMs = 2_000
 /** Who recovers a dead stream asks once, and gives up a little later. */
