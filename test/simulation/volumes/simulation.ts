@@ -190,6 +190,8 @@ class Storm {
       await this.#flush(machine, machine.device, this.#clientOf(machine))
       this.#check()
     }
+    // A flush may be what finds out that writes are lost, and says so.
+    for (const machine of this.#machines) if (machine.device?.failed !== undefined) await clock.outcome(machine.reopen())
     const views: string[] = []
     for (const machine of this.#machines) {
       const startedMs = clock.monotonicMs()
