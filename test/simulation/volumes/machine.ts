@@ -159,12 +159,28 @@ export class Machine {
       },
       open: async (peer, protocol, options) => {
         if (life.dead) return new Promise(() => undefined)
+        const isShut = (): boolean => (this.#components.gate?.(this.id, peer, 'volume.append') ?? 'pass') !== 'pass'
+        const shut = async (): Promise<never> => {
+          await this.#components.clock.sleep(50)
+          throw new CommonError('UNAVAILABLE', 'no way there')
+        }
+        if (isShut()) return shut()
         const stream = await this.node.bulk.open(peer, protocol, options)
         if (isDead(life)) {
           stream.abort(new Error('nobody is here'))
           await new Promise(() => undefined)
         }
-        return stream
+        if (this.#components.gate === undefined) return stream
+        return {
+          peer, received: stream.received,
+          send: async (bytes) => {
+            if (!isShut()) return stream.send(bytes)
+            stream.abort(new CommonError('UNAVAILABLE', 'no way there'))
+            return shut()
+          },
+          closeSend: async () => stream.closeSend(),
+          abort: (error) => { stream.abort(error) },
+        }
       },
     }
   }

@@ -2,29 +2,12 @@ import { setMaxListeners } from 'node:events'
 import type { Connections, Log, NodeId, Random, Rpc } from '../../../src/base/index.js'
 import { createSigner, seededRandom } from '../../../src/base/index.js'
 import { createConsensus, createSeals, firstConfig } from '../../../src/consensus/index.js'
-import type { ConfigRecord, Consensus, MemoryFile, Value } from '../../../src/consensus/index.js'
+import type { ConfigRecord, Consensus, Value } from '../../../src/consensus/index.js'
 import type { SegmentConsensus } from '../../../src/volumes/index.js'
+import { TestMemoryFile } from '../../unit/consensus/mesh.js'
 import { MemorySlice } from '../../unit/volumes/disk-store.js'
 import type { MemoryDatabase } from '../../unit/volumes/disk-store.js'
 import type { VirtualClock } from '../net-clock.js'
-
-/** The second file of a voter: synced before it answers, so that no loss of power touches it. */
-class SecondFile implements MemoryFile {
-  sequence: number | undefined
-
-  read(): Promise<number | undefined> {
-    return Promise.resolve(this.sequence)
-  }
-
-  put(sequence: number): Promise<void> {
-    this.sequence = sequence
-    return Promise.resolve()
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve()
-  }
-}
 
 export interface VoterProcess {
   readonly number: number
@@ -46,7 +29,8 @@ export class RealVoters {
   readonly #clock: VirtualClock
   readonly #random: Random
   readonly #authority = createSigner(new Uint8Array(32).fill(99))
-  readonly #files = new Map<number, SecondFile>()
+  /** Synced before a voter answers: no loss of power touches them. */
+  readonly #files = new Map<number, TestMemoryFile>()
   readonly #known = new Map<string, Uint8Array>()
   #first: ConfigRecord | undefined
 
@@ -68,7 +52,7 @@ export class RealVoters {
   async join({ number, database, rpc, connections, log }: VoterProcess): Promise<RealConsensus> {
     const store = new MemorySlice(database, Buffer.from('consensus'))
     let memoryFile = this.#files.get(number)
-    if (memoryFile === undefined) this.#files.set(number, (memoryFile = new SecondFile()))
+    if (memoryFile === undefined) this.#files.set(number, (memoryFile = new TestMemoryFile()))
     if (this.#first === undefined) {
       // What `init` does: make the store, then the configuration that names it.
       const incarnation = Buffer.from(this.#random.bytes(16)).toString('hex')
