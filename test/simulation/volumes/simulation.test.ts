@@ -17,7 +17,7 @@ const kept = [
 
 describe('simulation: volumes', () => {
   it('whatever dies, is cut off or moves: what was flushed stays, nobody reads what was overtaken, and all comes right', async function () {
-    this.timeout(180_000)
+    this.timeout(300_000)
     let operations = 0
     const all = [...kept, ...Array.from({ length: seeds }, (_, i) => ({ seed: i + 1, weather: {} }))]
     for (const { seed, weather } of all) {
@@ -29,7 +29,7 @@ describe('simulation: volumes', () => {
   })
 
   it('the same over the consensus as it is', async function () {
-    this.timeout(120_000)
+    this.timeout(200_000)
     for (let seed = 1; seed <= 4; seed++) {
       const result = await simulate(seed, { realVoters: true, clockErrorMs: 0 })
       assert.equal(result.violation, undefined, `seed ${seed} (npm run soak:volumes -- --seed ${seed} --log 1 --weather '{"realVoters":true,"clockErrorMs":0}'): ${result.violation?.message ?? ''}`)
