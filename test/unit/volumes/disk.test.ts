@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { codeOf, silentLog, systemClock } from '../../../src/base/index.js'
 import type { BlockData, ClosableReplicaDisk, LogEntry, SegmentId } from '../../../src/volumes/index.js'
@@ -106,7 +107,7 @@ describe('the disk of a replica', () => {
     await disk.append(id, [entry(1, 5), entry(2, 6)])
     for (const [key, value] of log.rows) {
       const row = decodeRow(Buffer.from(key, 'hex'), value)
-      if (row.sequence === 1) value[value.length - 10] = (value[value.length - 10] ?? 0) ^ 4
+      if (row.sequence === 1) value[value.length - 100] = (value[value.length - 100] ?? 0) ^ 4
     }
     await assert.rejects(disk.read(id, { start: 5, blocks: 2 }), (error) => codeOf(error) === 'CORRUPT' && (error as { facts?: { start?: number } }).facts?.start === 5)
     await assert.rejects(disk.entries(id, 1, 0, 1), (error) => codeOf(error) === 'CORRUPT')
@@ -124,11 +125,15 @@ describe('the disk of a replica', () => {
     assert.ok(value !== undefined)
     value[20] = (value[20] ?? 0) ^ 1
     await open()
+    assert.equal((await first(5)).bytes[0], 1, 'the other end of the row says what it was about')
+    value[value.length - 20] = (value[value.length - 20] ?? 0) ^ 1
+    await open()
     await assert.rejects(disk.read(id, { start: 5, blocks: 1 }), (error) => codeOf(error) === 'CORRUPT')
     await disk.close()
     await open()
     await assert.rejects(disk.append(id, [entry(2, 5)]), (error) => codeOf(error) === 'CORRUPT')
     assert.equal((await disk.read(other, { start: 5, blocks: 1 }))[0]?.bytes[0], 1)
+    await assert.rejects(disk.setWhole(id, true), (error) => codeOf(error) === 'CORRUPT')
     await disk.drop(id)
     await disk.append(id, [entry(1, 5)])
     assert.equal((await first(5)).bytes[0], 1)
@@ -189,7 +194,7 @@ describe('the disk of a replica', () => {
 })
 
 describe('records of the disk of a replica', () => {
-  it('a changed byte of a row is noticed, and no bytes do more than that', () => {
+  it('a changed byte of a row harms its blocks at most, and is noticed', () => {
     const key = rowKey(65_537, segmentKey(id))
     const row: Row = { ...emptyRow, kind: 'write', content: 'data', token: 3, sequence: 4, configuration: 5, start: 6, blocks: 1, origin: { client: 'me', sequence: 8 }, bytes: new Uint8Array(blockBytes).fill(9) }
     // In the middle of memory that was used before: what is left of that must not show.
@@ -203,12 +208,23 @@ describe('records of the disk of a replica', () => {
     fc.assert(fc.property(fc.nat(value.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
       const changed = value.slice()
       changed[at] = (changed[at] ?? 0) ^ flip
-      try {
-        assert.equal(decodeRow(key, changed).intact, false)
-      } catch (error) {
-        assert.equal(codeOf(error), 'CORRUPT')
-      }
+      const { bytes, intact, ...rest } = decodeRow(key, changed)
+      const { bytes: bytesBefore, intact: intactBefore, ...restBefore } = whole
+      assert.deepEqual(rest, restBefore)
+      assert.equal(intact, intactBefore && Buffer.compare(bytes, bytesBefore) === 0)
     }), { numRuns: 300 })
+    // At both ends: nothing is believed.
+    fc.assert(fc.property(fc.nat(63), fc.nat(63), (first, second) => {
+      const changed = value.slice()
+      for (const at of [first, changed.length - 64 + second]) changed[at] = (changed[at] ?? 0) ^ 1
+      assert.throws(() => decodeRow(key, changed), (error) => codeOf(error) === 'CORRUPT')
+    }))
+    // As it was written before rows had two ends.
+    const old = value.slice(0, value.length - 64 - 2)
+    old[0] = 1
+    new DataView(old.buffer).setUint32(60, crc32(old.subarray(64, 66), crc32(old.subarray(0, 60), crc32(key))))
+    const { previous, token, start, origin, intact, bytes } = decodeRow(key, old)
+    assert.deepEqual({ previous, token, start, origin, intact, length: bytes.length }, { previous: 65_536, token: 3, start: 6, origin: { client: 'me', sequence: 8 }, intact: true, length: blockBytes })
   })
 
   it('any bytes are read, or are CORRUPT', () => {
