@@ -103,6 +103,76 @@ describe('the disk of a replica', () => {
     assert.equal((await first(5)).bytes[0], 77)
   })
 
+  it('a stream declared complete leaves the disk whole, also after a new start; one adopted does not', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5)])
+    await disk.install(id, [{ start: 6, blocks: 1, version: { token: 1, sequence: 3 }, content: 'data', bytes: new Uint8Array(blockBytes).fill(3) }])
+    await disk.adopt(id, 1, 3, { complete: true })
+    log.losePower({ float: () => 0, below: () => 0, bytes: (length) => new Uint8Array(length) })
+    await open()
+    assert.equal(await disk.isWhole(id), true)
+    assert.equal(await disk.streamEnd(id, 1), 3)
+    assert.deepEqual(await disk.append(id, [entry(5, 5)]), { type: 'gap', next: 4 })
+    await disk.adopt(id, 1, 7)
+    assert.equal(await disk.isWhole(id), false)
+  })
+
+  it('says nothing of a block under a copy of a stream whose end was only declared', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5)])
+    await disk.install(id, [{ start: 5, blocks: 1, version: { token: 1, sequence: 9 }, content: 'zeroes', bytes: new Uint8Array(0) }])
+    await disk.adopt(id, 1, 9, { complete: true })
+    await disk.fence(id, { start: 5, blocks: 1, token: 2, configuration: 1, cuts: [{ token: 1, sequence: 5 }] })
+    assert.equal((await first(5)).content, 'unknown')
+  })
+
+  it('replaces what is newer in one step, and keeps nothing of it', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5), entry(2, 5), entry(3, 5)])
+    const older = { start: 5, blocks: 1, version: { token: 1, sequence: 2 }, content: 'data' as const, bytes: new Uint8Array(blockBytes).fill(2) }
+    await disk.install(id, [older])
+    assert.equal((await first(5)).version?.sequence, 3)
+    const before = log.writes
+    await disk.install(id, [older], { replace: true })
+    assert.equal(log.writes, before + 1)
+    assert.deepEqual([(await first(5)).version?.sequence, (await first(5)).bytes[0]], [2, 2])
+    await open()
+    assert.deepEqual([(await first(5)).version?.sequence, (await first(5)).bytes[0]], [2, 2])
+  })
+
+  it('loses nothing and names nothing that is lost, whenever in a checkpoint the power goes', async () => {
+    const moments: { log: Map<string, Uint8Array>; meta: Map<string, Uint8Array> }[] = []
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5), entry(2, 6)])
+    await disk.sync()
+    await disk.checkpoint()
+    await disk.append(id, [entry(3, 5), entry(4, 7)])
+    // The worst that can be: the index keeps all that was written to it, synced or not, and the log nothing that was not.
+    meta.onWrite = () => {
+      queueMicrotask(() => moments.push({ log: new Map(log.synced), meta: new Map(meta.rows) }))
+      return undefined
+    }
+    await disk.checkpoint()
+    await disk.append(id, [entry(5, 6)])
+    await disk.checkpoint()
+    meta.onWrite = () => undefined
+    assert.ok(moments.length >= 4, `${String(moments.length)} moments`)
+    for (const moment of moments) {
+      log = new MemoryDatabase()
+      meta = new MemoryDatabase()
+      for (const [database, rows] of [[log, moment.log], [meta, moment.meta]] as const) {
+        database.rows = new Map(rows)
+        database.synced = new Map(rows)
+      }
+      await open()
+      const end = await disk.streamEnd(id, 1)
+      assert.ok(end >= 2)
+      assert.deepEqual((await disk.entries(id, 1, 0, 1e9)).map(({ sequence }) => sequence), Array.from({ length: end }, (_, i) => i + 1))
+      const newest = [end >= 3 ? 3 : 1, end >= 5 ? 5 : 2, end >= 4 ? 4 : 0]
+      assert.deepEqual((await disk.read(id, { start: 5, blocks: 3 })).map(({ content, bytes }) => (content === 'data' ? bytes[0] : 0)), newest)
+    }
+  })
+
   it('names damaged blocks, keeps the others, and is healed by the same version', async () => {
     await disk.append(id, [entry(1, 5), entry(2, 6)])
     for (const [key, value] of log.rows) {
