@@ -229,7 +229,7 @@ describe('the disk of a replica', () => {
     const mebibyte = 256
     let writes = 0
     for (const kept of [true, false]) {
-      const next = ((await disk.streamEnd(id, 1)) as number) + 1
+      const next = (await disk.streamEnd(id, 1)) + 1
       writes = 0
       log.onWrite = () => (++writes === 2 ? { error: noSpace(), kept } : undefined)
       const outcomes = await Promise.all([
