@@ -1,6 +1,6 @@
 /* First values without a prepare (round 3, see README.md): 3 voters, N proposers, 1 scope that was never written, 1 reader.
- * Proposer p opens with its own value (p) under opening ballot p; its ordinary ballots are N+p, promised by whoever answers
- * the opening, and 2N+p, a second try with a prepare of its own. Every change leaves what it read as it is, so that what must
+ * Proposer p opens with its own value (p) under opening ballot p; its ordinary ballot is N+p, promised by whoever answers the
+ * opening; proposer 1 has 2N+1 as well, a second try with a prepare of its own (unless -DONCE). Every change leaves what it read as it is, so that what must
  * hold is short: all that is ever chosen, or told to the reader as chosen, is one value.
  * The network is the set of messages ever sent: each is handled by each voter once, at any later time, or never.
  *
@@ -21,7 +21,7 @@ byte val[3*N+1];                        /* value of a ballot that was proposed *
 byte took[N+1];                         /* by whom an opening was taken */
 byte got[3*N+1]; byte high[3*N+1];      /* promises of an ordinary ballot: by whom, highest ballot that they had accepted */
 byte ac[3*N+1];
-bool opened[(N+1)*V]; bool prepared[3*N+1]; bool proposed[3*N+1];
+bool opened[(N+1)*V]; bool proposed[3*N+1];
 byte seen[V]; bool asked[V];            /* the reader's answers */
 byte told;
 hidden byte i;
@@ -59,21 +59,27 @@ inline promise(v,b) { prom[v]=b; got[b]=got[b]|(1<<v); if :: acc[v]>high[b] -> h
   if :: POP(ac[b])>=2 -> chosen(val[b]) :: else fi }
 #define READ(v) :: d_step { !asked[v] -> asked[v]=true; seen[v]=acc[v] }
 #define SAME(b) ((asked[0]&&seen[0]==b)+2*(asked[1]&&seen[1]==b)+4*(asked[2]&&seen[2]==b))
-#define TELL(v) :: d_step { asked[v] && seen[v]>0 && (seen[v]>N && POP(SAME(seen[v]))>=2 || POP(SAME(seen[v]))==3 READBUG(v)) -> chosen(val[seen[v]]); asked[v]=true }
+#define TELL(v) :: d_step { asked[v] && seen[v]>0 && (seen[v]>N && POP(SAME(seen[v]))>=2 || POP(SAME(seen[v]))==3 READBUG(v)) -> chosen(val[seen[v]]); seen[v]=0 }
 #ifdef BUG_READ
 #define READBUG(v) || POP(SAME(seen[v]))>=2
 #else
 #define READBUG(v)
 #endif
 #define VOTERS(M,x) M(0,x) M(1,x) M(2,x)
-#define ONE(p) VOTERS(OPEN,p) VOTERS(PREP,p) PROPOSE(p,N+(p)) PROPOSE(p,2*N+(p)) VOTERS(ACCEPT,N+(p)) VOTERS(ACCEPT,2*N+(p))
+#define ONE(p) VOTERS(OPEN,p) PROPOSE(p,N+(p)) VOTERS(ACCEPT,N+(p))
+#define AGAIN(p) VOTERS(PREP,p) PROPOSE(p,2*N+(p)) VOTERS(ACCEPT,2*N+(p))
 
 init {
   do
   ONE(1) ONE(2)
+#ifndef ONCE
+  AGAIN(1)
+#endif
 #if N==3
   ONE(3)
 #endif
+#ifndef NOREAD
   READ(0) READ(1) READ(2) TELL(0) TELL(1) TELL(2)
+#endif
   od
 }
