@@ -24,6 +24,8 @@ run opening-read $O holds "-DN=2 -DONCE"
 run opening-again $O holds "-DN=2 -DNOREAD"
 run opening-MAJORITY $O found "-DN=2 -DONCE -DNOREAD -DBUG_MAJORITY"
 run opening-READ $O found "-DN=2 -DONCE -DBUG_READ"
+run opening-three $O holds "-DN=3 -DONCE -DNOREAD"
+for bug in PROMISED SECOND; do run "opening-$bug" $O found "-DN=2 -DNOREAD -DBUG_$bug"; done
 run lease-restart $L holds "-DNB=2 -DD=1 -DNRST=1 -DVRST=0 -DNOREVOKE"
 run lease-revoke $L holds "-DNB=2 -DD=1 -DVRST=0 -DNRST=0"
 run lease-REVCLEAR $L found "-DNB=2 -DD=1 -DVRST=0 -DNRST=0 -DTEXT_REVCLEAR"
