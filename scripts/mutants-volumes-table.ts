@@ -29,17 +29,17 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'replica counted in sync before it has copied',
     weather: { ...deadly, replicas: 2 },
-    edits: [{ file: 'replica.ts', find: '    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { floor, stale: false, isOver: () => job.cancelled }))\n', replace: '    void floor\n' }],
+    edits: [{ file: 'replica.ts', find: '    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { isVoid, stale: false, signal }))\n', replace: '    void isVoid\n' }],
   },
   {
     name: 'a returning replica keeps what is newer than what counts',
     weather: { ...deadly, replicas: 3, machines: 4 },
-    edits: [{ file: 'replica.ts', find: 'return order > 0 || (order < 0 && (here.version?.token ?? 0) < floor)', replace: 'return order > 0' }],
+    edits: [{ file: 'replica.ts', find: 'return order > 0 || (order < 0 && here.version !== undefined && isVoid(here.version, block))', replace: 'return order > 0' }],
   },
   {
     name: 'recovery without bringing the shorter replicas up',
     weather: { ...deadly, replicas: 3, machines: 4 },
-    edits: [{ file: 'takeover.ts', find: 'const behind = segment.replicas.filter((node) => !hasAll(node))', replace: 'const behind: NodeId[] = []' }],
+    edits: [{ file: 'takeover.ts', find: 'const others = segment.replicas.filter((node) => node !== source)', replace: 'const others: NodeId[] = []' }],
   },
   {
     name: 'silent replica kept in a recovery',
@@ -99,6 +99,40 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'an old copy declares a disk whole after it left',
     weather: { ...deadly, replicas: 2, machines: 4 },
-    edits: [{ file: 'replica.ts', find: '    if (job.cancelled) throw new Error(\'given up\')\n', replace: '' }, { file: 'replica.ts', find: '    if (this.#jobs.get(key) === job) this.#jobs.delete(key)\n    await job.finished', replace: '    if (this.#jobs.get(key) === job) this.#jobs.delete(key)' }, { file: 'replica.ts', find: '    job.cancelled = true\n', replace: '' }],
+    edits: [{ file: 'replica.ts', find: '    signal.throwIfAborted()\n    await disk.setWhole(id, true)', replace: '    await disk.setWhole(id, true)' }, { file: 'replica.ts', find: 'const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work)', replace: 'const turn = work()' }, { file: 'replica.ts', find: '    this.#jobs.get(key)?.stop.abort()\n', replace: '' }],
+  },
+  {
+    name: 'a replica brought up in a recovery is not whole any more',
+    weather: { ...deadly, replicas: 3, machines: 4 },
+    edits: [{ file: 'replica.ts', find: 'await disk.adopt(id, cut.token, cut.sequence, { complete: true })', replace: 'await disk.adopt(id, cut.token, cut.sequence)' }],
+  },
+  {
+    name: 'leftovers past a cut stay with one replica',
+    weather: { ...moving, replicas: 2, machines: 4 },
+    edits: [{ file: 'replica.ts', find: 'cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)', replace: 'cuts.length > 99 && version.token === 0' }],
+  },
+  {
+    name: 'a flush does not wait for lost writes that are being sent again',
+    weather: { ...deadly, replicas: 2, machines: 4 },
+    edits: [{ file: 'access.ts', find: 'return this.#replaying === 0 && this.#isChecked()', replace: 'return this.#isChecked()' }],
+  },
+  {
+    name: 'writes behind one that failed are applied',
+    weather: { ...moving, replicas: 1, machines: 4 },
+    edits: [{ file: 'service.ts', find: 'if (result.outcome !== Outcome.MOVED) return { results }', replace: 'if (result.outcome !== Outcome.MOVED) continue' }],
+  },
+  {
+    name: 'a write told of in an offer counts as applied after it was cut',
+    weather: { ...moving, replicas: 1, machines: 4 },
+    edits: [{ file: 'holder.ts', find: 'one.origin.sequence >= origin.sequence && !isCut(one.version))', replace: 'one.origin.sequence >= origin.sequence && (!isCut(one.version) || true))' }],
+  },
+  {
+    name: 'an opening has the name of the one before',
+    edits: [{ file: 'engine.ts', find: "client: Buffer.from(components.random.bytes(16)).toString('hex'), devices", replace: "client: '00112233445566778899aabbccddee' + this.#context.self.slice(-2).replace(/[^0-9a-f]/g, '0'), devices" }],
+  },
+  {
+    name: 'late word undoes a joining',
+    weather: { ...deadly, leaves: true, replicas: 2, machines: 4, delayMaxMs: 150 },
+    edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }, { file: 'replica.ts', find: 'const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work)', replace: 'const turn = Promise.resolve(this.#jobs.get(key)?.finished).then(work)' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
   },
 ]

@@ -1,5 +1,7 @@
 // `npm run mutants` runs this too (alone: node --import=tsx scripts/mutants-volumes.ts [NAME…]): breaks a copy of
-// src/volumes/engine in one place and demands that the simulator of volumes notices. Prints (mutant, seed, what).
+// src/volumes in one place and demands that the stories or the simulator of volumes notice. Prints for each mutant which
+// story fails, and the first seed that sees something that must never be (`safety`) or that does not come right
+// (`progress`). A table of a run stands in test/simulation/volumes/MUTANTS.md.
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,23 +11,37 @@ import { volumeMutants } from './mutants-volumes-table.js'
 import type { VolumeMutant } from './mutants-volumes-table.js'
 
 const root = resolve(import.meta.dirname, '..')
-/** A mutant that survives so many minutes of seeds counts as not caught. */
-const minutes = process.env.MUTANT_MINUTES ?? '5'
+/** Seeds that a mutant may survive. One that a story catches gets fewer: what counts is that it is caught at all. */
+const seedsMax = Number(process.env.MUTANT_SEEDS ?? 400)
+const seedsMaxOfCaught = Math.min(seedsMax, Number(process.env.MUTANT_SEEDS_OF_CAUGHT ?? 40))
 const run = promisify(execFile)
 
-async function attempt(mutant: VolumeMutant): Promise<{ seed: string | undefined; what: string }> {
+interface Caught {
+  readonly stories: readonly string[]
+  readonly safety: string | undefined
+  readonly progress: string | undefined
+}
+
+async function outputOf(folder: string, args: readonly string[]): Promise<string> {
+  return run(process.execPath, [...args], { cwd: folder, maxBuffer: 2 ** 24 }).then(({ stdout }) => stdout, (error: unknown) => (error as { stdout?: string }).stdout ?? '')
+}
+
+async function attempt(mutant: VolumeMutant): Promise<Caught> {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-mutant-'))
   try {
-    for (const name of ['package.json', 'tsconfig.json', 'src', 'test/simulation', 'test/unit/volumes', 'scripts/soak-volumes.ts']) cpSync(join(root, name), join(folder, name), { recursive: true })
+    for (const name of ['package.json', 'tsconfig.json', '.mocharc.json', 'src', 'test/simulation', 'test/unit/volumes', 'scripts/soak-volumes.ts']) cpSync(join(root, name), join(folder, name), { recursive: true })
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
     for (const { file, find, replace } of mutant.edits) {
       const path = join(folder, 'src/volumes/engine', file)
       writeFileSync(path, readFileSync(path, 'utf8').replace(find, () => replace))
     }
-    const args = ['--import=tsx', 'scripts/soak-volumes.ts', '--minutes', minutes, '--stop', 'first', '--weather', JSON.stringify(mutant.weather ?? {})]
-    const output = await run(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 24 }).then(({ stdout }) => stdout, (error: unknown) => (error as { stdout?: string }).stdout ?? '')
-    const found = /^seed (\d+): (.*)/m.exec(output)
-    return { seed: found?.[1], what: (found?.[2] ?? output.trim()).slice(0, 120) }
+    const told = await outputOf(folder, [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'json', 'test/simulation/volumes/scenarios.test.ts', 'test/unit/volumes/disk.test.ts'])
+    const report = JSON.parse(told.slice(Math.max(0, told.indexOf('{\n')))) as { failures: { title: string; err: { message: string } }[] }
+    const stories = report.failures.map(({ title, err }) => `${title} (${err.message.split('\n')[0]?.slice(0, 100) ?? ''})`)
+    const seeds = stories.length > 0 ? seedsMaxOfCaught : seedsMax
+    const output = await outputOf(folder, ['--max-semi-space-size=64', '--import=tsx', 'scripts/soak-volumes.ts', '--seeds', String(seeds), '--stop', 'safety', '--weather', JSON.stringify(mutant.weather ?? {})])
+    const find = (kind: string): string | undefined => new RegExp(`^(seed \\d+) \\[${kind}\\]: (.{0,110})`, 'm').exec(output)?.slice(1).join(': ')
+    return { stories, safety: find('safety'), progress: find('progress') }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -42,9 +58,10 @@ for (const mutant of chosen) {
 }
 let survivors = 0
 for (const mutant of chosen) {
-  const { seed, what } = await attempt(mutant)
-  if (seed === undefined) survivors++
-  console.log(`${mutant.name.padEnd(60)} | ${seed === undefined ? 'SURVIVED' : `seed ${seed}`.padEnd(10)} | ${what}`)
+  const { stories, safety, progress } = await attempt(mutant)
+  const isCaught = stories.length > 0 || safety !== undefined
+  if (!isCaught) survivors++
+  console.log(`| ${mutant.name} | ${stories.join('<br>') || '–'} | ${safety ?? '–'} | ${progress ?? '–'} |${isCaught ? '' : ' SURVIVED'}`)
 }
-console.log(`${chosen.length} mutants of volumes, ${chosen.length - survivors} caught, ${survivors} survived`)
+console.log(`${chosen.length} mutants of volumes, ${chosen.length - survivors} caught by what was seen, ${survivors} not`)
 process.exit(survivors === 0 ? 0 : 1)

@@ -112,15 +112,21 @@ export interface ReplicaDisk {
   read(id: SegmentId, range: BlockRange): Promise<BlockData[]>
   /** The same without the bytes: of one consistent moment. */
   versions(id: SegmentId, range: BlockRange): Promise<BlockRun[]>
-  /** Copies from another disk: each block only if it is newer than what is here, and not past a cut. Not durable before `sync`. */
-  install(id: SegmentId, blocks: readonly BlockData[]): Promise<void>
+  /**
+   * Copies from another disk: each block only if it is newer than what is here, and not past a cut. Not durable before
+   * `sync`. `replace`: whatever is here of these blocks goes in the same step, also what is newer.
+   */
+  install(id: SegmentId, blocks: readonly BlockData[], options?: { readonly replace?: boolean }): Promise<void>
   /**
    * Entries of this stream up to `sequence` can be cut no more (every replica that counts has synced them), and nobody will
    * ask for them by `entries`: what they overwrote may go. Nothing else lets go of overwritten entries.
    */
   settled(id: SegmentId, token: number, sequence: number): Promise<void>
-  /** The stream counts as here up to `sequence`, so that it goes on from there: its content comes by `install`. */
-  adopt(id: SegmentId, token: number, sequence: number): Promise<void>
+  /**
+   * The stream counts as here up to `sequence`, so that it goes on from there: its content comes by `install`, and the
+   * disk is not whole until `setWhole`. `complete`: all of its content was installed before; the disk stays what it is.
+   */
+  adopt(id: SegmentId, token: number, sequence: number, options?: { readonly complete?: boolean }): Promise<void>
   /**
    * Takes back what is here of this one stream past `after`, as if it had never come (a hand-off that failed). What it had
    * overwritten can be read again.

@@ -14,6 +14,7 @@ export function pagesTouched(row: Pick<Row, 'kind' | 'start' | 'blocks' | 'seque
   switch (row.kind) {
     case 'write':
     case 'install':
+    case 'replace':
     case 'carry':
     case 'forget':
       return pagesOf(row)
@@ -25,6 +26,7 @@ export function pagesTouched(row: Pick<Row, 'kind' | 'start' | 'blocks' | 'seque
     case 'discard':
       return allPages
     case 'adopt':
+    case 'complete':
     case 'origins':
       return []
   }
@@ -51,12 +53,14 @@ function applyToPage(segment: Segment, page: Page, row: Row, position: number): 
   switch (row.kind) {
     case 'write':
     case 'install':
+    case 'replace':
     case 'carry': {
       const code = contentCodes[row.content ?? 'none']
-      const info = row.kind === 'install' ? code | installedFlag : code
+      const info = row.kind === 'install' || row.kind === 'replace' ? code | installedFlag : code
       for (let block = first; block < end; block++) {
         const skip = row.content === 'data' ? block - row.start : 0
         const stored = { position, skip, token: row.token, sequence: row.sequence, info }
+        if (row.kind === 'replace') page.forget(block - from)
         if (row.kind === 'carry') page.carry(block - from, stored)
         else page.put(block - from, stored, segment)
       }
@@ -82,6 +86,7 @@ function applyToPage(segment: Segment, page: Page, row: Row, position: number): 
       page.confirm(segment.loaded.doubt, segment)
       return
     case 'adopt':
+    case 'complete':
     case 'origins':
   }
 }
@@ -107,11 +112,12 @@ function applyToHead(segment: Segment, head: Head, row: Row, position: number): 
       head.stream(row.token)?.cutBack(row.sequence)
       head.removeOrigins(({ version }) => version.token === row.token && version.sequence > row.sequence)
       return
-    case 'adopt': {
+    case 'adopt':
+    case 'complete': {
       const stream = head.openStream(row.token)
       if (row.sequence > stream.end) {
         stream.skipTo(row.sequence)
-        head.whole = false
+        if (row.kind === 'adopt') head.whole = false
         head.doubt = position
       }
       return
@@ -134,6 +140,7 @@ function applyToHead(segment: Segment, head: Head, row: Row, position: number): 
       return
     }
     case 'install':
+    case 'replace':
     case 'carry':
     case 'forget':
   }

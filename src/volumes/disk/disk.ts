@@ -175,12 +175,12 @@ class LogDisk implements ClosableReplicaDisk {
     return this.#withPages(id, pagesOf(range), (segment) => Promise.resolve(this.#reading.versions(segment, range)))
   }
 
-  async install(id: SegmentId, blocks: readonly BlockData[]): Promise<void> {
+  async install(id: SegmentId, blocks: readonly BlockData[], { replace = false }: { replace?: boolean } = {}): Promise<void> {
     for (const data of blocks) if (data.version !== undefined && data.content !== 'unknown') checkEntry({ ...data, ...data.version, content: data.content, configuration: 0 })
     const pages = [...new Set(blocks.flatMap((data) => pagesOf(data)))]
     if (pages.length === 0) return
     await this.#inTurn(id, pages, async (segment, head) => {
-      const rows = blocks.flatMap((data) => acceptedCopies(segment, head, data))
+      const rows = blocks.flatMap((data) => acceptedCopies(segment, head, data, replace))
       // Batches of a bounded size: a whole segment may come at once.
       const writes: Promise<void>[] = []
       for (let at = 0; at < rows.length; at += installRowsMax) {
@@ -209,11 +209,11 @@ class LogDisk implements ClosableReplicaDisk {
     })
   }
 
-  async adopt(id: SegmentId, token: number, sequence: number): Promise<void> {
+  async adopt(id: SegmentId, token: number, sequence: number, { complete = false }: { complete?: boolean } = {}): Promise<void> {
     if (!isCount(token) || !Number.isSafeInteger(sequence) || sequence < 0) throw new DiskError('BAD_INPUT', 'this is no place in a stream', { token, sequence })
     await this.#inTurn(id, [], async (segment, head) => {
       if ((head.stream(token)?.next ?? 1) > sequence) return
-      await this.#note(segment, { kind: 'adopt', token, sequence })
+      await this.#note(segment, { kind: complete ? 'complete' : 'adopt', token, sequence })
       await this.sync()
     }, { alone: true })
   }
@@ -469,15 +469,15 @@ function damagedSegment(id: SegmentId): DiskError {
   })
 }
 
-/** The blocks of a copy that are newer than what is here. */
-function acceptedCopies(segment: Segment, head: Head, data: BlockData): Row[] {
+/** The blocks of a copy that are newer than what is here, or all of them that no cut forbids. */
+function acceptedCopies(segment: Segment, head: Head, data: BlockData, replace: boolean): Row[] {
   const { version, content } = data
   if (version === undefined || content === 'unknown') return []
   const isWanted = (block: number): boolean => {
     const page = segment.page(Math.floor(block / pageBlocks))
     const here = page.newest(block % pageBlocks)
     if (head.isCut(block, version)) return false
-    if (here === undefined || (here.info & 7) === contentCodes.unknown || isNewer(version, here)) return true
+    if (replace || here === undefined || (here.info & 7) === contentCodes.unknown || isNewer(version, here)) return true
     return page.isDamaged(block % pageBlocks) && here.token === version.token && here.sequence === version.sequence
   }
   const rows: Row[] = []
@@ -486,7 +486,9 @@ function acceptedCopies(segment: Segment, head: Head, data: BlockData): Row[] {
     const start = block
     const wanted = isWanted(block)
     while (block < end && isWanted(block) === wanted) block++
-    if (wanted) rows.push(...rowsOfCopy(data, content, version.token, version.sequence, { start, blocks: block - start }))
+    if (!wanted) continue
+    const copied = rowsOfCopy(data, content, version.token, version.sequence, { start, blocks: block - start })
+    for (const row of copied) rows.push(replace ? { ...row, kind: 'replace' } : row)
   }
   return rows
 }

@@ -43,7 +43,7 @@ export class Head {
   /** A row that was about this segment cannot be read: nobody knows what it said. Only `drop` helps. */
   isDamaged = false
   whole = false
-  /** While it is not whole: what came up to this position may be out of date. */
+  /** While it is not whole: what came up to this position may be out of date. Whole: copies up to it may hide more than they overwrote here. */
   doubt = 0
   /** Pages that are on disk: of others nothing has to be read to know that they are empty. */
   readonly storedPages = new Set<number>()

@@ -41,7 +41,7 @@ import { damaged, readWhole, viewOf, volumeBytes, writeWhole } from './bytes.js'
  * The position before tells a row that counts from one whose write failed and left it behind all the same: nothing that
  * came later follows from it.
  */
-export const kinds = { write: 1, install: 2, carry: 3, fence: 4, forget: 5, whole: 6, drop: 7, adopt: 8, discard: 9, origins: 10 } as const
+export const kinds = { write: 1, install: 2, carry: 3, fence: 4, forget: 5, whole: 6, drop: 7, adopt: 8, discard: 9, origins: 10, complete: 11, replace: 12 } as const
 export type Kind = keyof typeof kinds
 
 export interface Row {

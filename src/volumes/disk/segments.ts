@@ -74,7 +74,8 @@ export class Segment implements PageContext {
     // A copy may have come over versions that this disk never saw, unless the stream that it is of went past it here.
     if ((removed.info & installedFlag) !== 0) {
       if (below === undefined || (below.info & installedFlag) !== 0 || below.token !== removed.token) return false
-      if ((head.stream(removed.token)?.end ?? 0) < removed.sequence) return false
+      // Where the stream's end was only declared, what went past here is not known.
+      if ((head.stream(removed.token)?.end ?? 0) < removed.sequence || below.position <= head.doubt) return false
     }
     if (head.whole) return true
     return below !== undefined && below.position > head.doubt && (below.info & carriedFlag) === 0

@@ -84,6 +84,8 @@ export class SegmentAccess {
   #sequence = 0
   #acknowledged = 0
   #replayed = 0
+  /** Lost writes are being sent again: until they are, they are in none of the lists, and nothing may be said to stand. */
+  #replaying = 0
   /** The version of the register at which all of `#kept` and `#marks` were last found to stand. */
   #checked = -1
   #lane: Promise<unknown> = Promise.resolve()
@@ -103,7 +105,7 @@ export class SegmentAccess {
 
   /** Nothing that a flush would have to cover, and nothing under way. */
   get clean(): boolean {
-    return this.#marks.size === 0 && this.#kept.length === 0 && this.#queue.length === 0
+    return this.#marks.size === 0 && this.#kept.length === 0 && this.#queue.length === 0 && this.#replaying === 0
   }
 
   // ---- writes -------------------------------------------------------------------------------------------------------
@@ -251,14 +253,19 @@ export class SegmentAccess {
 
   // ---- what was acknowledged ------------------------------------------------------------------------------------------
 
-  /** Nothing that the register says has changed since all that was acknowledged was last looked at. */
+  /** All that was acknowledged is where it was acknowledged, as far as is known. */
   #stands(): boolean {
+    return this.#replaying === 0 && this.#isChecked()
+  }
+
+  /** Nothing that the register says has changed since all that was acknowledged was last looked at. */
+  #isChecked(): boolean {
     return this.#kept.length === 0 && this.#marks.size === 0 ? true : this.#context.registers.viewAt(this.#key)?.version === this.#checked
   }
 
   /** Looks what became of acknowledged writes, and sends again what was lost. In the lane. Throws IO if that cannot be. */
   async #check(deadline: AbortSignal): Promise<void> {
-    for (let attempt = 0; !this.#stands(); attempt++) {
+    for (let attempt = 0; !this.#isChecked(); attempt++) {
       const segment = this.#context.registers.view(this.#id) ?? (await this.#context.registers.refresh(this.#id, deadline))
       if (segment === undefined || isRetired(segment)) throw new DeviceError('IO', 'the volume was removed')
       const pending = [...this.#marks].map(([token, sequence]) => ({ token, sequence })).concat(this.#kept.map(({ version }) => version)).find((version) => fateOf(segment, version) === 'pending' || this.#isOrphan(segment, version))
@@ -273,7 +280,7 @@ export class SegmentAccess {
         if (fate === 'lost') this.#fail()
         if (fate === 'survived') this.#marks.delete(token)
       }
-      const lost = this.#kept.filter(({ version }) => fateOf(segment, version) === 'lost')
+      const lost = this.#kept.filter(({ version }) => fateOf(segment, version) === 'lost').sort((a, b) => a.number - b.number)
       this.#kept = this.#kept.filter(({ version }) => fateOf(segment, version) === 'held')
       this.#keptBytes = this.#kept.reduce((sum, { write }) => sum + write.bytes.length, 0)
       this.#checked = segment.version
@@ -298,6 +305,7 @@ export class SegmentAccess {
   /** In their order, each until it is done, before anything newer. */
   async #replay(lost: readonly Kept[], deadline: AbortSignal): Promise<void> {
     const waiting = this.#queue.splice(0)
+    this.#replaying++
     try {
       this.#replayed++
       for (const [i, { write, number }] of lost.entries()) {
@@ -312,6 +320,7 @@ export class SegmentAccess {
         throw deviceError(error)
       }
     } finally {
+      this.#replaying--
       this.#queue.push(...waiting)
     }
   }

@@ -30,6 +30,8 @@ const releasesAtOnce = 16
 const releaseDeadlineMs = 5_000
 
 interface OpenVolumeState {
+  /** Names this opening to holders. Writes are numbered under it, from 1: another opening under the same name would be taken for its retries. */
+  readonly client: string
   readonly devices: Set<VolumeDevice>
   readonly segments: Map<number, SegmentAccess>
 }
@@ -40,8 +42,6 @@ export class Engine implements VolumeEngine {
   readonly #parts = new Map<string, SegmentPart>()
   readonly #volumes = new Map<string, OpenVolumeState>()
   readonly #keeper: ReplicaKeeper
-  /** Names this process start to holders: writes are numbered under it. */
-  readonly #client: string
   readonly #controller = new AbortController()
 
   constructor(components: EngineComponents, init: Partial<EngineInit> = {}) {
@@ -52,7 +52,6 @@ export class Engine implements VolumeEngine {
     // Every request in flight listens to it; they are bounded elsewhere.
     setMaxListeners(0, this.#controller.signal)
     replica.start(this.#controller.signal)
-    this.#client = Buffer.from(components.random.bytes(16)).toString('hex')
     this.#keeper = new ReplicaKeeper(this.#context)
     serveAccess(this.#context, { partOf: (id) => this.#partOf(id) })
     const ended = (): void => { for (const part of this.#parts.values()) part.holder.endAll() }
@@ -64,7 +63,7 @@ export class Engine implements VolumeEngine {
     const { components, init } = this.#context
     this.#context.learnSettings(volume.id, { durability: volume.durability, replicas: volume.replicas, policy: volume.policy })
     let state = this.#volumes.get(volume.id)
-    if (state === undefined) this.#volumes.set(volume.id, (state = { devices: new Set(), segments: new Map() }))
+    if (state === undefined) this.#volumes.set(volume.id, (state = { client: Buffer.from(components.random.bytes(16)).toString('hex'), devices: new Set(), segments: new Map() }))
     const { devices, segments } = state
     const device = new VolumeDevice(
       {
@@ -241,7 +240,7 @@ export class Engine implements VolumeEngine {
     let access = state.segments.get(number)
     if (access === undefined) {
       access = new SegmentAccess(this.#context, this.#partOf({ volume, segment: number }), {
-        client: this.#client,
+        client: state.client,
         failed: (error) => {
           this.#context.counters.devicesFailed++
           for (const device of state.devices) device.fail(error)
@@ -263,8 +262,15 @@ export class Engine implements VolumeEngine {
     const isReplica = now.replicas.includes(self)
     if (isReplica) replica.joined(id)
     if (was && !isReplica && !now.joining.includes(self)) {
-      replica.leave(id).catch((error: unknown) => { components.log.warn('a segment that is not kept here any more could not be marked so', { segment: keyOf(id), error: messageOf(error) }) })
+      this.#left(id).catch((error: unknown) => { components.log.warn('a segment that is not kept here any more could not be marked so', { segment: keyOf(id), error: messageOf(error) }) })
     }
+  }
+
+  /** By word of others this node is no replica any more. Late word would undo a joining: so the register is asked. */
+  async #left(id: SegmentId): Promise<void> {
+    const { registers, replica, self, signal } = this.#context
+    const now = await registers.refresh(id, signal)
+    if (now === undefined || (!now.replicas.includes(self) && !now.joining.includes(self))) await replica.leave(id, now?.configuration ?? Number.MAX_SAFE_INTEGER)
   }
 
   async #registersOf(id: string, signal?: AbortSignal): Promise<{ segment: number; value: ReturnType<typeof decodeSegment> }[]> {

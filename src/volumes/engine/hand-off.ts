@@ -116,7 +116,7 @@ export async function takeOffer(context: EngineContext, takeover: Takeover, requ
   const isWhole = await disk.isWhole(id)
   if (!isWhole) {
     // A copy that nobody waits for any more might yet bring what is older than the offer.
-    await context.replica.leave(id)
+    if (!(await context.replica.leave(id, view?.configuration ?? 0))) return {}
     await disk.forget(id, range)
   }
   await disk.install(id, blocks.filter((run) => run.content !== 'unknown'))

@@ -12,7 +12,7 @@ import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
-import { coveredBy, covers, RangeLock } from './range-lock.js'
+import { coveredBy, covers, overlap, RangeLock } from './range-lock.js'
 import { keyOf } from './registers.js'
 import { Stream } from './stream.js'
 import { ask, verbs } from './verbs.js'
@@ -190,10 +190,15 @@ export class SegmentHolder {
     if (known !== undefined) return known.version
     const highest = await disk.applied(this.id, origin.client)
     if (highest < origin.sequence) return undefined
-    if (highest === origin.sequence) {
-      const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence === origin.sequence)
-      if (applied.length > 0 && !coveredBy(applied, range)) return undefined
-    }
+    // What was told with an offer that came to nothing may have been cut since: then it was not applied.
+    const cuts = this.#context.registers.view(this.id)?.cuts ?? []
+    const isCut = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
+    const applied = (await disk.origins(this.id)).filter((one) => one.origin.client === origin.client && one.origin.sequence >= origin.sequence && !isCut(one.version))
+    const same = applied.filter((one) => one.origin.sequence === origin.sequence)
+    if (applied.length === 0 || (same.length > 0 && !coveredBy(same, range))) return undefined
+    // Under this token, and not flushed perhaps: the asker has to know where it stands.
+    const here = same.filter((one) => one.version.token === hold.token && overlap(one, range))
+    if (here.length > 0) return { token: hold.token, sequence: Math.max(...here.map((one) => one.version.sequence)) }
     // Applied under an earlier token: then every replica has it.
     return { token: hold.token, sequence: 0 }
   }

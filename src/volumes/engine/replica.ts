@@ -1,6 +1,6 @@
 import type { Clock, Log, NodeId, Rpc } from '../../base/index.js'
 import { codeOf, messageOf } from '../../base/index.js'
-import { segmentBlocks } from '../geometry.js'
+import { blockBytes, segmentBlocks } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
 import type { BlockData, BlockRun, LogEntry, ReplicaDisk, SegmentId, StreamEnd, Version } from '../replica-types.js'
 import type { Cut, Segment } from '../segment.js'
@@ -27,7 +27,7 @@ export interface FencedRange extends BlockRange {
 
 /** Versions asked for at once when copying: few enough that a busy segment is compared piece by piece. */
 const windowBlocks = 2048
-const chunkBlocks = messageContentBytes / 4096
+const chunkBlocks = messageContentBytes / blockBytes
 /** For a copy's questions: as long as a slow link needs for a megabyte. */
 const fetchDeadlineMs = 15_000
 
@@ -37,8 +37,8 @@ interface CopyJob {
   ready: boolean
   done: boolean
   failed: boolean
-  /** What it would end in does not count any more. */
-  cancelled: boolean
+  /** Aborted: what it would end in does not count any more. */
+  readonly stop: AbortController
   readonly finished: Promise<void>
 }
 
@@ -61,6 +61,10 @@ export interface ReplicaComponents {
 export class Replica {
   readonly #components: ReplicaComponents
   readonly #jobs = new Map<string, CopyJob>()
+  /** Joining and leaving, of one segment in the order in which they were asked for: each makes the disk whole, or not. */
+  readonly #turns = new Map<string, Promise<void>>()
+  /** The configuration of the last joining that began here: who speaks of an earlier one says nothing of it. */
+  readonly #begun = new Map<string, number>()
   readonly #locks = new Map<string, SharedLock>()
   #signal: AbortSignal | undefined
 
@@ -75,6 +79,7 @@ export class Replica {
 
   start(signal: AbortSignal): void {
     this.#signal = signal
+    signal.addEventListener('abort', () => { for (const job of this.#jobs.values()) job.stop.abort() }, { once: true })
   }
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
@@ -133,9 +138,10 @@ export class Replica {
     let job = this.#jobs.get(key)
     if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
       // One copy at a time: an older one must not declare the disk whole after this one began anew.
-      if (options.join && job !== undefined) await this.#cancel(key, job)
-      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, cancelled: false, finished: Promise.resolve() }
-      const finished = (options.join ? this.#join(id, from, segment, made) : this.#equalize(id, from, options.ranges, options.cuts)).then(
+      if (options.join) this.#cancel(key)
+      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, stop: new AbortController(), finished: Promise.resolve() }
+      if (options.join) this.#begun.set(key, segment.configuration)
+      const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, options.ranges, options.cuts)).then(
         () => { made.done = true },
         (error: unknown) => {
           made.failed = true
@@ -149,74 +155,97 @@ export class Replica {
     return { done: job.done, ready: job.ready }
   }
 
-  /** No replica any more, or one again from the beginning: what is here does not count. */
-  async leave(id: SegmentId): Promise<void> {
-    const job = this.#jobs.get(keyOf(id))
-    if (job !== undefined) await this.#cancel(keyOf(id), job)
-    if (await this.#components.disk.isWhole(id)) await this.#components.disk.setWhole(id, false)
+  /** No replica any more as of this configuration: what is here does not count. False: a later joining has begun. */
+  async leave(id: SegmentId, configuration: number): Promise<boolean> {
+    const key = keyOf(id)
+    if (configuration < (this.#begun.get(key) ?? 0)) return false
+    this.#cancel(key)
+    await this.#inTurn(key, async () => {
+      if (await this.#components.disk.isWhole(id)) await this.#components.disk.setWhole(id, false)
+    })
+    return true
   }
 
   joined(id: SegmentId): void {
     this.#jobs.delete(keyOf(id))
   }
 
-  async #cancel(key: string, job: CopyJob): Promise<void> {
-    job.cancelled = true
-    if (this.#jobs.get(key) === job) this.#jobs.delete(key)
-    await job.finished
+  #cancel(key: string): void {
+    this.#jobs.get(key)?.stop.abort()
+    this.#jobs.delete(key)
+  }
+
+  /** After all that was asked for before, whatever became of it. */
+  async #inTurn(key: string, work: () => Promise<void>): Promise<void> {
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work)
+    const settled = turn.catch(() => undefined)
+    this.#turns.set(key, settled)
+    void settled.then(() => { if (this.#turns.get(key) === settled) this.#turns.delete(key) })
+    return turn
   }
 
   async #join(id: SegmentId, from: NodeId, segment: Segment, job: CopyJob): Promise<void> {
     const { disk } = this.#components
+    const { signal } = job.stop
+    signal.throwIfAborted()
     await disk.setWhole(id, false)
     for (const range of rangesWithTokens(segment)) {
       const fenced = await disk.fence(id, { ...range, configuration: segment.configuration, cuts: [] })
       if ('type' in fenced) throw new Error('fenced for more than the asker knows')
     }
     const tokens = [...new Set(segment.ranges.entries.map((entry) => entry.value.token))]
-    const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens })
+    const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens, signal })
     for (const end of state.ends.map(codec.decodePosition)) await disk.adopt(id, end.token, end.sequence)
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     job.ready = true
     // Whoever held a block when this began has streamed to this node since; what is older is the other's to say.
-    const floor = (block: number): number => segment.ranges.at(block)?.token ?? segment.token + 1
-    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { floor, stale: false, isOver: () => job.cancelled }))
+    const isVoid = (version: Version, block: number): boolean => version.token < (segment.ranges.at(block)?.token ?? segment.token + 1)
+    await this.#withLock(id, (lock) => this.#copyRange(id, from, { start: 0, blocks: segmentBlocks }, lock, { isVoid, stale: false, signal }))
     await disk.sync()
-    if (job.cancelled) throw new Error('given up')
+    signal.throwIfAborted()
     await disk.setWhole(id, true)
     await disk.sync()
   }
 
-  /** The ends of dead streams, from the replica that has most of them. What is here is a part of that, so the newer counts. */
+  /**
+   * The ends of dead streams, from the replica that has most of them. What is here is a part of that, so the newer counts,
+   * except for what lies past the cuts: a copy that was broken off by a death may have left it, on this replica alone. In
+   * an order that a death may end anywhere: the stream counts as here only when its content is.
+   */
   async #equalize(id: SegmentId, from: NodeId, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
     const { disk } = this.#components
-    const isWhole = await disk.isWhole(id)
     const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [] })
+    const isVoid = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
     await this.#withLock(id, async (lock) => {
-      for (const range of ranges) await this.#copyRange(id, from, range, lock, { floor: () => 0, stale: true })
+      for (const range of ranges) await this.#copyRange(id, from, range, lock, { isVoid, stale: true })
     })
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
-    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence)
-    // A stream that goes on elsewhere than it was left makes a disk doubt all that it has; here everything came before.
-    if (isWhole) await disk.setWhole(id, true)
+    for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence, { complete: true })
     await disk.sync()
   }
 
-  async #copyRange(id: SegmentId, from: NodeId, range: BlockRange, lock: SharedLock, init: { floor: (block: number) => number; stale: boolean; isOver?: () => boolean }): Promise<void> {
+  async #copyRange(id: SegmentId, from: NodeId, range: BlockRange, lock: SharedLock, init: { isVoid: IsVoid; stale: boolean; signal?: AbortSignal }): Promise<void> {
     const { disk } = this.#components
     const end = range.start + range.blocks
-    for (let at = range.start; at < end; at += windowBlocks) {
-      if (init.isOver?.() === true) throw new Error('given up')
-      const window = { start: at, blocks: Math.min(windowBlocks, end - at) }
-      const theirs = await this.#fetch(from, id, window, { versions: true, stale: init.stale })
-      const wanted = differing(await disk.versions(id, window), theirs.runs.map((run) => codec.decodeRun(run, false)), init.floor)
+    const { stale, signal = this.#signal } = init
+    // After a death nobody writes there: one look, and no round trips on the way to serving again.
+    const windowMax = stale ? segmentBlocks : windowBlocks
+    for (let at = range.start; at < end; at += windowMax) {
+      const window = { start: at, blocks: Math.min(windowMax, end - at) }
+      const theirs = await this.#fetch(from, id, window, { versions: true, stale, signal })
+      const wanted = differing(await disk.versions(id, window), theirs.runs.map((run) => codec.decodeRun(run, false)), init.isVoid)
       for (const chunk of chunksOf(wanted)) {
-        const { runs } = await this.#fetch(from, id, chunk, { stale: init.stale })
+        const { runs } = await this.#fetch(from, id, chunk, { stale, signal })
         const blocks = runs.map((run) => codec.decodeRun(run, true)).filter((run) => run.content !== 'unknown')
         await lock.alone(async () => {
           // Streams went on meanwhile: what they brought is compared again.
           const own = await disk.versions(id, chunk)
-          for (const part of differing(own, blocks, init.floor)) if (needsForget(own, part, init.floor)) await disk.forget(id, part)
+          for (const part of voidParts(own, blocks, init.isVoid)) {
+            // In one step: a death in between must not leave a hole where something older is.
+            const instead = blocks.flatMap((run) => clipped(run, part))
+            await disk.install(id, instead, { replace: true })
+            for (const run of instead) if (run.version === undefined) await disk.forget(id, run)
+          }
           await disk.install(id, blocks)
         })
       }
@@ -234,10 +263,11 @@ export class Replica {
     }
   }
 
-  async #fetch(from: NodeId, id: SegmentId, range: BlockRange, options: { versions?: boolean; state?: boolean; stale?: boolean; tokens?: number[] }): Promise<wire.FetchAnswer> {
+  async #fetch(from: NodeId, id: SegmentId, range: BlockRange, options: { versions?: boolean; state?: boolean; stale?: boolean; tokens?: number[]; signal?: AbortSignal | undefined }): Promise<wire.FetchAnswer> {
+    const { signal = this.#signal } = options
     const answer = await ask(this.#components.rpc, from, verbs.fetch, {
       segment: codec.encodeId(id), range, versions: options.versions ?? false, state: options.state ?? false, stale: options.stale ?? false, tokens: options.tokens ?? [],
-    }, { deadlineMs: fetchDeadlineMs, ...(this.#signal === undefined ? {} : { signal: this.#signal }) })
+    }, { deadlineMs: fetchDeadlineMs, ...(signal === undefined ? {} : { signal }) })
     if (answer.refusal !== undefined) throw new Error('the other replica does not have the segment')
     return answer
   }
@@ -306,8 +336,26 @@ export function compareVersions(a: Version | undefined, b: Version | undefined):
   return a.token - b.token || a.sequence - b.sequence
 }
 
+/** What is here of a block under this version does not count, whatever the other replica has. */
+type IsVoid = (version: Version, block: number) => boolean
+
 /** The parts where the other's content counts and is not what is here. */
-function differing(own: readonly BlockRun[], theirs: readonly (BlockRun | BlockData)[], floor: (block: number) => number): BlockRange[] {
+function differing(own: readonly BlockRun[], theirs: readonly BlockRun[], isVoid: IsVoid): BlockRange[] {
+  return partsWhere(own, theirs, (here, there, block) => {
+    // Of a block that was never written there is nothing to copy: not to have it is the same, once this disk is whole.
+    if (here.content === 'unknown') return there.version !== undefined
+    const order = compareVersions(there.version, here.version)
+    return order > 0 || (order < 0 && here.version !== undefined && isVoid(here.version, block))
+  })
+}
+
+/** The parts where what is here must go: `install` alone would keep what is newer. */
+function voidParts(own: readonly BlockRun[], theirs: readonly BlockRun[], isVoid: IsVoid): BlockRange[] {
+  return partsWhere(own, theirs, (here, there, block) => here.version !== undefined && compareVersions(there.version, here.version) !== 0 && isVoid(here.version, block))
+}
+
+/** Of the blocks that the other has. */
+function partsWhere(own: readonly BlockRun[], theirs: readonly BlockRun[], isSo: (here: BlockRun, there: BlockRun, block: number) => boolean): BlockRange[] {
   const parts: { start: number; blocks: number }[] = []
   const mine = [...own]
   for (const run of theirs) {
@@ -315,7 +363,7 @@ function differing(own: readonly BlockRun[], theirs: readonly (BlockRun | BlockD
     for (let block = run.start; block < run.start + run.blocks; block++) {
       while (mine[0] !== undefined && mine[0].start + mine[0].blocks <= block) mine.shift()
       const here = mine[0]
-      if (here !== undefined && !isWanted(here, run, floor(block))) continue
+      if (here !== undefined && !isSo(here, run, block)) continue
       const last = parts.at(-1)
       if (last !== undefined && last.start + last.blocks === block) last.blocks++
       else parts.push({ start: block, blocks: 1 })
@@ -324,16 +372,13 @@ function differing(own: readonly BlockRun[], theirs: readonly (BlockRun | BlockD
   return parts
 }
 
-function isWanted(here: BlockRun, there: BlockRun, floor: number): boolean {
-  const order = compareVersions(there.version, here.version)
-  // Of a block that was never written there is nothing to copy: not to have it is the same, once this disk is whole.
-  if (here.content === 'unknown') return there.version !== undefined
-  return order > 0 || (order < 0 && (here.version?.token ?? 0) < floor)
-}
-
-/** Whether some block of the part here is newer than what should replace it: `install` would keep it. */
-function needsForget(own: readonly BlockRun[], part: BlockRange, floor: (block: number) => number): boolean {
-  return own.some((run) => run.version !== undefined && run.start < part.start + part.blocks && part.start < run.start + run.blocks && run.version.token < floor(part.start))
+/** What of the run lies in the part; nothing, or one run. */
+function clipped(run: BlockData, part: BlockRange): BlockData[] {
+  const start = Math.max(run.start, part.start)
+  const end = Math.min(run.start + run.blocks, part.start + part.blocks)
+  if (end <= start) return []
+  const from = (start - run.start) * blockBytes
+  return [{ ...run, start, blocks: end - start, bytes: run.content === 'data' ? run.bytes.subarray(from, from + (end - start) * blockBytes) : run.bytes }]
 }
 
 function* chunksOf(ranges: readonly BlockRange[]): Generator<BlockRange> {

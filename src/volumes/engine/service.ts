@@ -49,7 +49,9 @@ class AccessService {
       for (const operation of request.operations) {
         const result = await this.#operate(part, client, operation)
         results.push(result)
-        if (result.outcome !== Outcome.MOVED) continue
+        if (result.outcome === Outcome.DONE) continue
+        // Nothing behind a write that failed: if this answer is lost, a higher number would say that it was applied.
+        if (result.outcome !== Outcome.MOVED) return { results }
         const view = this.#context.registers.view(id)
         return { results, ...(view === undefined ? {} : { value: codec.toWire(view) }) }
       }

@@ -236,7 +236,7 @@ export class Takeover {
     if (segment === undefined || mine.length === 0) return
     // Whatever its disk says: who is not among the replicas does not have everything.
     const isReplica = segment.replicas.includes(self)
-    if (!isReplica) await replica.leave(this.#id)
+    if (!isReplica) await replica.leave(this.#id, segment.configuration)
     const offers = mine.flatMap((entry) => this.#offered.within(entry).map((part) => part.value))
     const isOffered = offers.every((offer) => offer !== undefined)
     // A node that was left out of the replicas need not have heard of it when it was offered the range.
@@ -305,17 +305,12 @@ export class Takeover {
     // Streams of takers who never came to serve are empty, so one replica has the longest of all.
     const source = [self, ...fenced.ends.keys()].find((node) => ends.has(node) && hasAll(node))
     if (source === undefined) return false
-    let failed: NodeId[] = []
-    const again = copies.begun > 0
-    // Whoever copied before and came to nothing may have left some of what lies past the end that counts by now, at one
-    // replica and not at another. That was never flushed and may stay, but it must be the same everywhere.
-    if (again) for (const node of segment.replicas) if (node !== source && !(await this.#copyTo(source, node, segment, ranges, cuts, deadline))) failed.push(node)
-    if (failed.length === 0) {
-      const behind = segment.replicas.filter((node) => !hasAll(node) || (again && node !== source))
-      if (behind.length > 0) copies.begun++
-      const copied = await Promise.all(behind.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
-      failed = copied.filter(({ done }) => !done).map(({ node }) => node)
-    }
+    // All others, whatever their ends: whoever copied before and came to nothing may have left some of what lies past the
+    // end that counts by now, at one replica and not at another. What the source has is made the same everywhere.
+    const others = segment.replicas.filter((node) => node !== source)
+    if (others.some((node) => !hasAll(node))) copies.begun++
+    const copied = await Promise.all(others.map(async (node) => ({ node, done: await this.#copyTo(node, source, segment, ranges, cuts, deadline) })))
+    const failed = copied.filter(({ done }) => !done).map(({ node }) => node)
     if (failed.length > 0) {
       // Whose fault that is the next fence shows: a source that died is silent then. Only where it shows nothing this must do.
       if (copies.begun++ >= copyTriesMax) await this.#leaveOut(failed, token, mine, deadline)

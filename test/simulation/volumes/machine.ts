@@ -1,5 +1,5 @@
 import type { NodeId, Random, Rpc, RpcMethod } from '../../../src/base/index.js'
-import { seededRandom, silentLog } from '../../../src/base/index.js'
+import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js'
 import type { Log } from '../../../src/base/index.js'
 import { createEngine, createReplicaDisk } from '../../../src/volumes/index.js'
 import type { ClosableReplicaDisk, EngineInit, OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
@@ -22,6 +22,8 @@ export interface MachineComponents {
   readonly log?: Log
   /** Watches what a disk is told, for checks. */
   readonly watch?: (node: NodeId, disk: ReplicaDisk) => ReplicaDisk
+  /** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives. */
+  readonly gate?: (from: NodeId, to: NodeId, method: string) => 'pass' | 'drop' | 'mute'
 }
 
 export interface MachineInit {
@@ -123,6 +125,12 @@ export class Machine {
       },
       request: async (peer, method, body, options) => {
         if (life.dead) return new Promise(() => undefined)
+        const fate = this.#components.gate?.(this.id, peer, method) ?? 'pass'
+        if (fate === 'mute') void this.node.rpc.request(peer, method, body, options).catch(() => undefined)
+        if (fate !== 'pass') {
+          await this.#components.clock.sleep(options.deadlineMs, options.signal)
+          throw new CommonError('DEADLINE', 'no answer')
+        }
         const answer = await this.node.rpc.request(peer, method, body, options).catch(async (error: unknown) => {
           if (life.dead) await new Promise(() => undefined)
           throw error

@@ -1,12 +1,12 @@
 import type { NodeId, Random } from '../../../src/base/index.js'
-import { seededRandom, shuffled, silentLog } from '../../../src/base/index.js'
+import { seededRandom, shuffled, silentLog, withDeadline } from '../../../src/base/index.js'
 import type { Log } from '../../../src/base/index.js'
 import { decodeSegment } from '../../../src/volumes/engine/codec.js'
 import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
 import type { OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
 import { VirtualClock } from '../net-clock.js'
 import { SimulatedNetwork } from '../net-twin.js'
-import { History, Violation } from './history.js'
+import { History, Stalled, Violation } from './history.js'
 import type { CellWrite } from './history.js'
 import { Machine, volumeId } from './machine.js'
 import { RegisterTwin } from './register-twin.js'
@@ -22,6 +22,12 @@ export interface Weather {
   /** Nodes that cannot reach the voters, and so lose their session. */
   readonly deafness: boolean
   readonly handOffs: boolean
+  /** Nodes give up their copies, and others take them. */
+  readonly leaves: boolean
+  /** Share of clients' requests that discard. */
+  readonly discardRatio: number
+  /** 2: the blocks lie on both sides of a border. */
+  readonly segments: number
   readonly answersLost: boolean
   /** Clocks out of bounds: holders believe in a session that is over. Then only what is flushed is promised. */
   readonly clockErrorMs: number
@@ -41,13 +47,13 @@ export interface SimulationResult {
 const blocks = 6
 const half = blockBytes / 2
 const cells = blocks * 2
-const id = { volume: volumeId, segment: 0 }
 
 function weatherOf(random: Random, forced: Partial<Weather>): Weather {
   const yes = (share: number): boolean => random.float() < share
   return {
     machines: 3 + random.below(2), replicas: 1 + random.below(3), crashes: yes(0.7), power: yes(0.6), partitions: yes(0.6), deafness: yes(0.4),
     handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 8_000 + random.below(16_000),
+    leaves: yes(0.3), discardRatio: yes(0.5) ? 0.15 : 0, segments: 1 + random.below(2),
     ...forced,
   }
 }
@@ -91,25 +97,31 @@ class Storm {
   #values = 0
   #calm = false
   #clientLives = 0
-  #lastCuts = 0
+  /** Where the blocks begin, bytes from the start of the volume. */
+  readonly #base: number
+  /** Tokens whose cuts were seen, by scope. */
+  readonly #cuts = new Map<string, Set<number>>()
 
   constructor(random: Random, weather: Weather, log: Log) {
     this.#random = random
     this.#weather = weather
     const { clock } = this
+    this.#base = weather.segments === 1 ? 0 : segmentBytes - (blocks / 2) * blockBytes
     this.#network = new SimulatedNetwork({ clock, random, log }, { delayMs: [1, weather.delayMaxMs], noticeMs: 800, redialMs: 300 })
     this.#registers = new RegisterTwin(clock, random, [1, weather.delayMaxMs])
-    this.#registers.onChosen = (_scope, value) => {
+    this.#registers.onChosen = (scope, value) => {
       const segment = decodeSegment(value.payload)
-      if (segment.cuts.length > this.#lastCuts) this.history.lost(clock.monotonicMs())
-      this.#lastCuts = segment.cuts.length
-      if (log !== silentLog) log.info(`${clock.monotonicMs().toFixed(0)} chosen v${segment.version} t${segment.token} c${segment.configuration} in sync ${segment.replicas.map((node) => this.#name(node)).join(' ')} joining ${segment.joining.map((node) => this.#name(node)).join(' ')} ranges ${segment.ranges.entries.map((entry) => `${entry.start}+${entry.blocks}:${this.#name(entry.value.session.node)}.${entry.value.session.epoch}/t${entry.value.token}${entry.value.unsettled.length > 0 ? `!${entry.value.unsettled.join(',')}` : ''}`).join(' ')} cuts ${segment.cuts.map((cut) => `${cut.token}:${cut.sequence}`).join(' ')}`)
+      const number = Number(scope.split('/').at(-1))
+      const known = this.#cuts.get(scope) ?? new Set()
+      this.#cuts.set(scope, new Set([...known, ...segment.cuts.map(({ token }) => token)]))
+      for (const { token, sequence } of segment.cuts) if (!known.has(token)) this.history.cut(number, token, sequence, clock.monotonicMs())
+      if (log !== silentLog) log.info(`${clock.monotonicMs().toFixed(0)} chosen ${number} v${segment.version} t${segment.token} c${segment.configuration} in sync ${segment.replicas.map((node) => this.#name(node)).join(' ')} joining ${segment.joining.map((node) => this.#name(node)).join(' ')} ranges ${segment.ranges.entries.map((entry) => `${entry.start}+${entry.blocks}:${this.#name(entry.value.session.node)}.${entry.value.session.epoch}/t${entry.value.token}${entry.value.unsettled.length > 0 ? `!${entry.value.unsettled.join(',')}` : ''}`).join(' ')} cuts ${segment.cuts.map((cut) => `${cut.token}:${cut.sequence}`).join(' ')}`)
     }
     this.#log = log
     if (weather.answersLost) this.#registers.answersLostRatio = 0.05
     for (let number = 0; number < weather.machines; number++) {
       this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, random, log, watch: (node, disk) => this.#watch(node, disk) }, {
-        number, replicas: weather.replicas, sizeBytes: segmentBytes,
+        number, replicas: weather.replicas, sizeBytes: weather.segments * segmentBytes,
         engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
         places: (count, not) => shuffled(this.#machines.filter((machine) => machine.up && !not.includes(machine.id)), random).map((machine) => machine.id).slice(0, count),
         decide: (asker, range) => (weather.handOffs && random.float() < 0.2
@@ -139,17 +151,17 @@ class Storm {
     return 'ABCDEFGH'[this.#machines.findIndex((machine) => machine.id === node)] ?? '?'
   }
 
-  /** For people: what reaches the disks. */
+  /** What reaches the disks. */
   #watch(node: NodeId, disk: ReplicaDisk): ReplicaDisk {
-    if (this.#log === silentLog) return disk
     const append: ReplicaDisk['append'] = async (segment, entries) => {
       const refusal = await disk.append(segment, entries)
-      for (const entry of entries) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} t${entry.token}:${entry.sequence} c${entry.configuration} ${entry.start}+${entry.blocks} [${valuesOf(entry.bytes).join(' ')}] ${entry.origin?.client.slice(0, 4) ?? ''}.${entry.origin?.sequence ?? ''} ${refusal?.type ?? ''}`)
+      if (refusal === undefined) for (const { token, sequence, bytes } of entries) this.history.placed(segment.segment, token, sequence, valuesOf(bytes), this.clock.monotonicMs())
+      if (this.#log !== silentLog) for (const entry of entries) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} ${segment.segment} t${entry.token}:${entry.sequence} c${entry.configuration} ${entry.content} ${entry.start}+${entry.blocks} [${valuesOf(entry.bytes).join(' ')}] ${entry.origin?.client.slice(0, 4) ?? ''}.${entry.origin?.sequence ?? ''} ${refusal?.type ?? ''}`)
       return refusal
     }
-    const install: ReplicaDisk['install'] = async (segment, runs) => {
-      await disk.install(segment, runs)
-      for (const run of runs) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} installs t${run.version?.token ?? 0}:${run.version?.sequence ?? 0} ${run.start}+${run.blocks} [${valuesOf(run.bytes).join(' ')}]`)
+    const install: ReplicaDisk['install'] = async (segment, runs, options) => {
+      await disk.install(segment, runs, options)
+      if (this.#log !== silentLog) for (const run of runs) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} installs ${segment.segment}${options?.replace === true ? '!' : ''} t${run.version?.token ?? 0}:${run.version?.sequence ?? 0} ${run.start}+${run.blocks} [${valuesOf(run.bytes).join(' ')}]`)
     }
     return new Proxy(disk, { get: (target, name, receiver): unknown => (name === 'append' ? append : name === 'install' ? install : typeof Reflect.get(target, name, receiver) === 'function' ? (Reflect.get(target, name, receiver) as (...parts: unknown[]) => unknown).bind(target) : Reflect.get(target, name, receiver)) })
   }
@@ -181,34 +193,50 @@ class Storm {
     const views: string[] = []
     for (const machine of this.#machines) {
       const startedMs = clock.monotonicMs()
-      const bytes = await this.#must(machine.device?.read(0, blocks * blockBytes), 'read in peace')
+      const bytes = await this.#must(machine.device?.read(this.#base, blocks * blockBytes), 'read in peace')
       const seen = valuesOf(bytes)
       for (const [cell, value] of seen.entries()) this.history.read(cell, value, startedMs, clock.monotonicMs())
       views.push(seen.join(' '))
     }
     if (new Set(views).size > 1) throw new Violation(`machines read different things in peace: ${views.join(' | ')}`)
-    const value = this.#registers.registers.get(`segment:${volumeId}/0`)?.value
-    if (value !== undefined) {
-      const segment = decodeSegment(value.payload)
-      for (const machine of this.#machines) {
-        if (!segment.replicas.includes(machine.id)) continue
-        const bytes = Buffer.concat((await clock.outcome(machine.disk!.read(id, { start: 0, blocks }))).map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes))))
-        // What its client did not flush before it died need not be everywhere.
-        const flushed = (values: readonly number[]): string => values.map((value) => (this.history.isFlushed(value) ? value : '?')).join(' ')
-        const expected = (views[0] ?? '').split(' ').map(Number)
-        const seen = valuesOf(bytes).map((value, i) => (this.history.isFlushed(expected[i] ?? 0) ? value : expected[i] ?? 0))
-        if (flushed(seen) !== flushed(expected)) throw new Violation(`a replica in sync has ${seen.join(' ')}, and what is read is ${views[0] ?? ''}`)
-      }
-    }
+    const expected = (views[0] ?? '').split(' ').map(Number)
+    for (const part of this.#parts()) await this.#equal(part, expected.slice(part.cell, part.cell + 2 * part.blocks))
     for (const machine of this.#machines) for (const [name, count] of Object.entries(machine.engine?.figures() ?? {})) this.#count(name, count)
   }
 
+  /** The blocks, by segment. */
+  #parts(): { segment: number; start: number; blocks: number; cell: number }[] {
+    const first = this.#base / blockBytes
+    if (this.#weather.segments === 1) return [{ segment: 0, start: first, blocks, cell: 0 }]
+    return [{ segment: 0, start: first, blocks: blocks / 2, cell: 0 }, { segment: 1, start: 0, blocks: blocks / 2, cell: blocks }]
+  }
+
+  /** Every replica in sync has what is read. */
+  async #equal({ segment: number, start, blocks }: { segment: number; start: number; blocks: number }, expected: readonly number[]): Promise<void> {
+    const id = { volume: volumeId, segment: number }
+    const value = this.#registers.registers.get(`segment:${volumeId}/${number}`)?.value
+    if (value === undefined) return
+    const segment = decodeSegment(value.payload)
+    for (const machine of this.#machines) {
+      if (!segment.replicas.includes(machine.id)) continue
+      const disk = machine.disk as ReplicaDisk
+      const read = await this.clock.outcome(disk.read(id, { start, blocks }))
+      if (!(await disk.isWhole(id))) throw new Violation(`a replica in sync of segment ${number}, ${this.#name(machine.id)}, is not whole`)
+      const values = valuesOf(Buffer.concat(read.map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes)))))
+      // What its client did not flush before it died need not be everywhere.
+      const isDue = (i: number): boolean => this.history.isFlushed(expected[i] ?? 0)
+      const seen = values.map((value, i) => (isDue(i) ? value : '?')).join(' ')
+      const due = expected.map((value, i) => (isDue(i) ? value : '?')).join(' ')
+      if (seen !== due) throw new Violation(`a replica in sync of segment ${number}, ${this.#name(machine.id)}, has ${seen}, and what is read is ${due}`)
+    }
+  }
+
   async #must<T>(promise: Promise<T> | undefined, what: string): Promise<T> {
-    if (promise === undefined) throw new Violation(`${what}: no device`)
+    if (promise === undefined) throw new Stalled(`${what}: no device`)
     try {
       return await this.clock.outcome(promise, 60_000)
     } catch (error) {
-      throw new Violation(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
+      throw new Stalled(`${what} failed: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
 
@@ -242,7 +270,8 @@ class Storm {
         continue
       }
       const what = random.float()
-      if (what < 0.45) await this.#write(machine, device, client, random)
+      if (what < this.#weather.discardRatio) await this.#discard(machine, device, client, random)
+      else if (what < 0.45) await this.#write(machine, device, client, random)
       else if (what < 0.8) await this.#read(device, random)
       else await this.#flush(machine, device, client)
     }
@@ -266,7 +295,7 @@ class Storm {
       writes.push(this.history.invoke(first + i, cellValue, client, this.clock.monotonicMs()))
     }
     try {
-      await device.write(first * half, bytes)
+      await device.write(this.#base + first * half, bytes)
       if (machine.device !== device || device.failed !== undefined) return
       for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
       this.#tell(machine, `wrote ${value * 16} to cells ${first}+${count}`)
@@ -275,12 +304,30 @@ class Storm {
     }
   }
 
+  async #discard(machine: Machine, device: OpenDevice, client: string, random: Random): Promise<void> {
+    const first = random.below(cells)
+    const count = 1 + random.below(Math.min(6, cells - first))
+    const isTrim = random.below(2) === 0
+    const keepAllocated = random.below(2) === 0
+    const writes = Array.from({ length: count }, (_, i) => this.history.invoke(first + i, 0, client, this.clock.monotonicMs()))
+    try {
+      if (isTrim) await device.trim(this.#base + first * half, count * half)
+      else await device.writeZeroes(this.#base + first * half, count * half, { keepAllocated })
+      if (machine.device !== device || device.failed !== undefined) return
+      for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
+      this.#tell(machine, `discarded cells ${first}+${count}`)
+      this.#count('discards')
+    } catch {
+      this.#count('discards failed')
+    }
+  }
+
   async #read(device: OpenDevice, random: Random): Promise<void> {
     const first = random.below(cells)
     const count = 1 + random.below(cells - first)
     const startedMs = this.clock.monotonicMs()
     try {
-      const seen = valuesOf(await device.read(first * half, count * half))
+      const seen = valuesOf(await device.read(this.#base + first * half, count * half))
       if (this.#weather.clockErrorMs > 0) return
       for (const [i, value] of seen.entries()) this.history.read(first + i, value, startedMs, this.clock.monotonicMs())
     } catch (error) {
@@ -314,7 +361,7 @@ class Storm {
       await clock.sleep(random.float() * weather.faultMs)
       if (this.#isCalm()) return
       const machine = this.#machines[random.below(this.#machines.length)] as Machine
-      switch (random.below(5)) {
+      switch (random.below(6)) {
         case 0:
           if (weather.crashes && machine.up) this.#crash(machine)
           break
@@ -332,8 +379,17 @@ class Storm {
         case 3:
           if (weather.handOffs && machine.up) {
             const to = this.#machines[random.below(this.#machines.length)] as Machine
-            const start = random.below(blocks)
-            void machine.engine?.handOver(id, { start, blocks: 1 + random.below(blocks - start) }, to.id)
+            const parts = this.#parts()
+            const part = parts[random.below(parts.length)] as (typeof parts)[number]
+            const from = random.below(part.blocks)
+            void machine.engine?.handOver({ volume: volumeId, segment: part.segment }, { start: part.start + from, blocks: 1 + random.below(part.blocks - from) }, to.id)
+          }
+          break
+        case 4:
+          if (weather.leaves && machine.up) {
+            this.#count('leaves')
+            this.#tell(machine, 'gives up its copies')
+            void withDeadline(clock, 8_000, undefined, (signal) => machine.engine?.drain(signal) ?? Promise.reject(new Error('gone'))).catch(() => undefined)
           }
           break
         default:
