@@ -28,6 +28,37 @@ export const mutants: readonly Mutant[] = [
     }],
   },
   {
+    name: 'first value chosen by a majority',
+    weather: sturdy,
+    edits: [{ file: 'round.ts', find: "if (this.#openedBy.size === config.members.length) {", replace: "if (this.#openedBy.size >= this.#majority) {\n      void config" }],
+  },
+  {
+    name: 'first value read at a majority',
+    weather: sturdy,
+    edits: [{ file: 'rounds/read.ts', find: "if (same >= showsToProve(reply.accepted, members.length)) {", replace: "void showsToProve\n        if (same >= majority) {" }],
+  },
+  {
+    name: 'first value taken over a promise',
+    weather: { ...sturdy, reconfigures: true },
+    edits: [
+      { file: 'voter/registers.ts', find: "const isFirst = register === undefined && isOpening", replace: "const isFirst = register?.accepted === undefined && isOpening" },
+      { file: 'voter/registers.ts', find: "this.#put(body.scope, { promised: body.next, accepted", replace: "this.#put(body.scope, { promised: register === undefined || ballotAbove(body.next, register.promised) ? body.next : register.promised, accepted" },
+    ],
+  },
+  {
+    name: 'a second first value taken',
+    weather: sturdy,
+    edits: [
+      { file: 'voter/registers.ts', find: "const isFirst = register === undefined && isOpening", replace: "const isFirst = (register?.accepted === undefined ? register === undefined : isOpening(register.accepted.ballot)) && isOpening" },
+      { file: 'voter/registers.ts', find: "this.#put(body.scope, { promised: body.next, accepted", replace: "this.#put(body.scope, { promised: register === undefined || ballotAbove(body.next, register.promised) ? body.next : register.promised, accepted" },
+    ],
+  },
+  {
+    name: 'first value at or below the floor',
+    weather: { ...sturdy, reconfigures: true },
+    edits: [{ file: 'voter/registers.ts', find: " && body.value.token > this.floor\n", replace: "\n" }],
+  },
+  {
     name: 'nonce reused after a restart',
     weather: { ...sturdy, restarts: true },
     edits: [{ file: 'node.ts', find: "reply.nonce.start === this.#init.start ? this.#pending.get(reply.nonce.counter) : undefined", replace: "this.#pending.get(reply.nonce.counter)" }],

@@ -25,6 +25,7 @@ const seconds = Number(option('seconds', '4'))
 const held = Number(option('held', '100000'))
 const rounds = Number(option('rounds', '1000'))
 const only = option('only', 'latency,distinct,contended,renewal,size,pause,death,api').split(',')
+const isMore = process.argv.includes('--more')
 const clients = 64
 
 const round = (value: number): number => Number(value.toPrecision(4))
@@ -154,9 +155,15 @@ function etcd(index: number): EtcdClient {
   return client
 }
 
+async function tellSpans(what: string): Promise<void> {
+  if (!isMore) return
+  for (const i of [0, 1]) console.error(`${what}, node ${String(i)}: ${JSON.stringify(await at(i).order('spans'))}`)
+}
+
 async function latency(): Promise<void> {
   const ours = async (fresh: boolean): Promise<{ acquire: Quantiles; both: Quantiles }> => at(1).order('latency', { count: rounds, fresh })
   await at(1).order('latency', { count: 200, fresh: true })
+  await tellSpans('warm')
   const theirs = { acquire: [] as number[], both: [] as number[] }
   const lease = cluster === undefined ? 0n : await etcd(1).grant(600)
   const measureEtcd = async (count: number): Promise<void> => {
@@ -176,7 +183,9 @@ async function latency(): Promise<void> {
     await measureEtcd(rounds)
   }
   const fresh = await ours(true)
+  await tellSpans('fresh')
   const again = await ours(false)
+  await tellSpans('again')
   const beside = (times: number[], q: number): number | undefined => (cluster === undefined ? undefined : quantile(times, q))
   report('acquire, a scope never seen before, median', fresh.acquire.p50, 'ms', beside(theirs.acquire, 0.5), 'is worse')
   report('acquire, a scope never seen before, p99', fresh.acquire.p99, 'ms', beside(theirs.acquire, 0.99), 'is worse')
@@ -206,7 +215,7 @@ async function distinct(): Promise<void> {
   const sum = (parts: { perSecond: number }[]): number => parts.reduce((all, { perSecond }) => all + perSecond, 0)
   report('64 clients, a scope of their own each', sum(again), 'locks/s', theirs, 'is better')
   report('64 clients, a new scope every time', sum(fresh), 'locks/s', theirs, 'is better')
-  if (process.argv.includes('--more')) console.log(JSON.stringify({ again, fresh }))
+  if (isMore) console.log(JSON.stringify({ again, fresh }))
 }
 
 async function contended(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
 import { codeOf, messageOf, type Log, type NodeId } from '../base/index.js'
+import { blockBuffers } from './buffers.js'
 import { keyOf, rawCode } from './cids.js'
 import { isWhatItSays } from './hashing.js'
 import type { HolderPool } from './holder-pool.js'
@@ -46,7 +47,9 @@ export class BlockSource {
     if (local instanceof Uint8Array) return local
     const known = local === undefined ? this.#nodes.get(keyOf(cid)) : undefined
     if (known !== undefined) return known
-    const bytes = await this.remote(cid, expectedBytes, blob)
+    const received = await this.remote(cid, expectedBytes, blob)
+    // What is remembered is nobody's to release.
+    const bytes = cid.code === rawCode ? received : blockBuffers.copied(received)
     // Damage found earlier looks like a block that is not here; healing one that is not missed does nothing.
     await this.#heal(cid, bytes)
     if (cid.code !== rawCode) this.#remember(cid, bytes)

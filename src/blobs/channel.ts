@@ -1,6 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import { messageOf, withDeadline, type Bulk, type ByteStream, type Clock, type NodeId } from '../base/index.js'
 import type { ByteBudget } from './byte-budget.js'
+import { blockBuffers } from './buffers.js'
 import { FramingError, readFrames } from './frames.js'
 import { isWhatItSays } from './hashing.js'
 import { decodeAnswer, encodeRequest, Status, wantsPerMessageMax } from './messages.js'
@@ -176,10 +177,12 @@ export class Channel {
       }
     }
     try {
-      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload })) {
+      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload, allocate: (bytes) => blockBuffers.take(bytes) })) {
         const pending = this.#answered(decodeAnswer(frame.message), frame.payload.length)
-        if (pending === undefined) budget.release(taken)
-        else {
+        if (pending === undefined) {
+          budget.release(taken)
+          blockBuffers.release(frame.payload)
+        } else {
           const bytes = taken
           void this.#deliver(pending, frame.payload).finally(() => budget.release(bytes))
         }

@@ -1,6 +1,9 @@
+import { blockBuffers } from './buffers.js'
+
 /**
- * Cuts a stream of any pieces into chunks of `chunkBytes`, the last one shorter. Every chunk is a fresh buffer: the
- * producer may reuse its own, and one copy at memory speed is nothing beside the hash. A small last chunk is copied to
+ * Cuts a stream of any pieces into chunks of `chunkBytes`, the last one shorter. Every chunk is a buffer of its
+ * own, to be released to `blockBuffers`: the producer may reuse its own, and one copy at memory speed is nothing beside
+ * the hash. A small last chunk is copied to
  * its size, so that ten thousand small files do not hold ten thousand mebibytes.
  */
 export async function* chunksOf(content: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Uint8Array> {
@@ -24,12 +27,18 @@ export async function* chunksOf(content: AsyncIterable<Uint8Array>, chunkBytes: 
       }
     }
   }
-  if (filled > 0) yield filled === buffer.length ? buffer : new Uint8Array(buffer.subarray(0, filled))
+  if (filled === 0) return
+  if (filled === buffer.length) yield buffer
+  else {
+    const last = new Uint8Array(buffer.subarray(0, filled))
+    blockBuffers.release(buffer)
+    yield last
+  }
 }
 
 function grown(buffer: Buffer, filled: number, length: number): Buffer {
-  // Slow: not from the shared pool, whose 8 KiB slab would stay alive with it.
-  const larger = Buffer.allocUnsafeSlow(length)
+  const larger = blockBuffers.take(length)
   larger.set(buffer.subarray(0, filled))
+  blockBuffers.release(buffer)
   return larger
 }

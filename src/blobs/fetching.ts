@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import type { BlockDraft, BlockStore } from '../store/index.js'
 import { forEachLimit } from '../base/index.js'
 import { hashKeyOf, keyOf, rawCode } from './cids.js'
+import { blockBuffers } from './buffers.js'
 import { kindOf, LevelWalk, type Part } from './dag.js'
 import type { HolderPool } from './holder-pool.js'
 import { decodeNode, type DagNode } from './nodes.js'
@@ -50,6 +51,10 @@ export class BlobFetch {
 
   /** Resolves when every block is in the draft. */
   async run(): Promise<{ bytes: number; blocks: number }> {
+    return blockBuffers.during(() => this.#run())
+  }
+
+  async #run(): Promise<{ bytes: number; blocks: number }> {
     const { ref, settings } = this.#init
     const walk = new LevelWalk(ref, blobContentBytesMax(settings.profile))
     let level = walk.first()
@@ -75,14 +80,20 @@ export class BlobFetch {
     // A blob of one block is rarely here by another name: asking the disk first would cost more than it saves.
     const isSingle = part.cid === this.#init.ref.cid && part.cid.code === rawCode
     let node: DagNode | undefined
-    if (isSingle) await this.#bring(part).catch(async (error: unknown) => this.#adoptOr(part.cid, error))
+    let bytes: Uint8Array | undefined
+    if (isSingle) bytes = await this.#bring(part).catch(async (error: unknown) => this.#adoptOr(part.cid, error))
     else if (await this.#components.draft.adopt(part.cid)) node = await this.#adopted(part.cid)
-    else node = await this.#bring(part)
-    this.#arrivals.arrived(part.cid)
+    else {
+      bytes = await this.#bring(part)
+      if (part.cid.code !== rawCode) node = decodeNode(part.cid, bytes)
+    }
+    this.#arrivals.arrived(part.cid, bytes)
+    // On the disk, and readers have their own share: nobody else has it.
+    if (bytes !== undefined) blockBuffers.release(bytes)
     return node
   }
 
-  async #adoptOr(cid: CID, error: unknown): Promise<void> {
+  async #adoptOr(cid: CID, error: unknown): Promise<undefined> {
     if (!(await this.#components.draft.adopt(cid))) throw error
     await this.#adopted(cid)
   }
@@ -100,21 +111,21 @@ export class BlobFetch {
     return node
   }
 
-  async #bring({ cid, expectedBytes }: Part): Promise<DagNode | undefined> {
+  async #bring({ cid, expectedBytes }: Part): Promise<Uint8Array> {
     const { draft, pool } = this.#components
-    let node: DagNode | undefined
+    let brought: Uint8Array | undefined
     await pool.get(cid, expectedBytes, async (bytes) => {
-      if (cid.code !== rawCode) {
-        node = decodeNode(cid, bytes)
-        this.#noteTotal(node)
-      }
+      // Before it is kept: what is no node of a file is refused here.
+      if (cid.code !== rawCode) this.#noteTotal(decodeNode(cid, bytes))
       this.#count(cid, bytes.length)
       await draft.put(cid, bytes)
       this.fetched.blocks++
       this.fetched.bytes += bytes.length
       this.#flushSometimes(bytes.length)
+      brought = bytes
     })
-    return node
+    if (brought === undefined) throw new Error('a block was delivered without bytes')
+    return brought
   }
 
   #count(cid: CID, bytes: number): void {
@@ -155,12 +166,19 @@ function assertKind(ref: BlobRef, node: DagNode, settings: BlobSettings): void {
 
 /** Who waits for which block of a fetch that is under way. */
 export class Arrivals {
-  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #waiting = new Map<string, Set<(bytes?: Uint8Array) => void>>()
   #ended = false
 
-  arrived(cid: CID): void {
+  /**
+   * With its verified bytes, when they have just come: whoever waits need not read them back from the disk. Each who does
+   * has a share in them, and releases it.
+   */
+  arrived(cid: CID, bytes?: Uint8Array): void {
     const key = keyOf(cid)
-    for (const wake of this.#waiting.get(key) ?? []) wake()
+    for (const wake of this.#waiting.get(key) ?? []) {
+      if (bytes !== undefined) blockBuffers.share(bytes)
+      wake(bytes)
+    }
     this.#waiting.delete(key)
   }
 
@@ -176,17 +194,17 @@ export class Arrivals {
   }
 
   /**
-   * Settles when the block has come, or the fetch has ended. To be called *before* looking whether it is here, or it
+   * Settles when the block has come, with its bytes if they are at hand, or when the fetch has ended. To be called *before* looking whether it is here, or it
    * could come in between. `cancel` when it was.
    */
-  wait(cid: CID): { here: Promise<void>; cancel: () => void } {
-    if (this.#ended) return { here: Promise.resolve(), cancel: () => undefined }
+  wait(cid: CID): { here: Promise<Uint8Array | undefined>; cancel: () => void } {
+    if (this.#ended) return { here: Promise.resolve(undefined), cancel: () => undefined }
     const key = keyOf(cid)
     let set = this.#waiting.get(key)
     if (set === undefined) this.#waiting.set(key, (set = new Set()))
     const waiting = set
-    let wake = (): void => undefined
-    const here = new Promise<void>((resolve) => {
+    let wake: (bytes?: Uint8Array) => void = () => undefined
+    const here = new Promise<Uint8Array | undefined>((resolve) => {
       wake = resolve
     })
     waiting.add(wake)

@@ -40,6 +40,8 @@ export interface FrameReaderInit {
   payloadBytesMax: number
   /** Called as soon as a payload's size is known and before memory is taken for it: where the reader may be made to wait. */
   beforePayload?: (bytes: number) => Promise<void>
+  /** Memory for a payload that comes in several pieces. Left out: new memory. */
+  allocate?: (bytes: number) => Uint8Array
 }
 
 /**
@@ -59,7 +61,7 @@ export async function* readFrames(pieces: AsyncIterable<Uint8Array>, init: Frame
       if (payloadBytes > init.payloadBytesMax) throw new FramingError(`a payload of ${payloadBytes} bytes`)
       const message = await reader.take(messageBytes)
       if (payloadBytes > 0) await init.beforePayload?.(payloadBytes)
-      const payload = await reader.take(payloadBytes)
+      const payload = await reader.take(payloadBytes, false, init.allocate)
       yield { message, payload }
     }
   } finally {
@@ -77,9 +79,9 @@ class PieceReader {
     this.#pieces = pieces[Symbol.asyncIterator]()
   }
 
-  take(bytes: number): Promise<Uint8Array>
+  take(bytes: number, mayEnd?: false, allocate?: (bytes: number) => Uint8Array): Promise<Uint8Array>
   take(bytes: number, mayEnd: true): Promise<Uint8Array | undefined>
-  async take(bytes: number, mayEnd = false): Promise<Uint8Array | undefined> {
+  async take(bytes: number, mayEnd = false, allocate: (bytes: number) => Uint8Array = (length) => Buffer.allocUnsafeSlow(length)): Promise<Uint8Array | undefined> {
     if (bytes === 0) return nothing
     while (this.#piece.length === 0) {
       if (await this.#more()) continue
@@ -88,7 +90,7 @@ class PieceReader {
     }
     // All of it in one piece, as with small blocks: no copy.
     if (this.#piece.length >= bytes) return this.#advance(bytes)
-    const whole = Buffer.allocUnsafeSlow(bytes)
+    const whole = allocate(bytes)
     let filled = 0
     while (filled < bytes) {
       if (this.#piece.length === 0) {

@@ -1,4 +1,5 @@
 import type { CID } from 'multiformats/cid'
+import { blockBuffers } from './buffers.js'
 import { decodeNode, type FileNode } from './nodes.js'
 import { rawCode } from './cids.js'
 import { dagDepthMax } from './settings.js'
@@ -48,7 +49,8 @@ export async function* readFile(cid: CID, root: FileNode, init: ReadInit): Async
     for (;;) {
       const slice = await ahead.next()
       if (slice === undefined) return
-      const bytes = await slice.bytes
+      // Bytes that are used again are not ours to give away: the consumer may hold what we yield for as long as it likes.
+      const bytes = blockBuffers.copied(await slice.bytes)
       if (slice.to > slice.from) yield slice.from === 0 && slice.to === bytes.length ? bytes : bytes.subarray(slice.from, slice.to)
     }
   } finally {
@@ -147,7 +149,7 @@ async function* slicesOf(cid: CID, root: FileNode, end: number, init: ReadInit):
       }
       continue
     }
-    const node = decodeNode(piece.cid, await get(piece.cid, 0, piece.blob))
+    const node = decodeNode(piece.cid, blockBuffers.copied(await get(piece.cid, 0, piece.blob)))
     if (node.type !== 'file') throw lying(piece.cid, 'it is a folder within a file')
     held(piece, node.contentBytes, undefined)
     yield* open(node, piece.start, piece.depth, piece.blob)

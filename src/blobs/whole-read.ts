@@ -6,7 +6,7 @@ import type { BlobRef } from './types.js'
 
 /**
  * Reading all of a file that is not here: its blobs are fetched one after another, in file order, and kept; the reader
- * follows close behind, taking each block as it lands. So the first byte comes after a round trip and not after a
+ * follows close behind, taking each block as it lands, from memory where it keeps up. So the first byte comes after a round trip and not after a
  * gigabyte, a slow reader does not slow the fetch, and memory holds a read-ahead and no more.
  *
  * If the disk is full the reader goes on from holders and nothing more is kept.
@@ -68,7 +68,8 @@ export class WholeRead {
           return await source.get(cid, expectedBytes, blob)
         }
         // The fetch under way may bring it, or the next one.
-        await (arrival?.here ?? step)
+        const arrived = await (arrival?.here ?? step)
+        if (arrived !== undefined) return arrived
       } finally {
         arrival?.cancel()
       }

@@ -11,6 +11,22 @@ export interface Ballot extends SessionId {
   readonly round: number
 }
 
+/**
+ * Rounds below this are *opening* ballots, under which a scope that was never written gets its first value without a
+ * prepare; every ordinary ballot of a configuration is above all of them. See `Round`.
+ */
+export const openingRoundsEnd = 2 ** 32
+
+/** A value under such a ballot is chosen when *all* voters have accepted it, not when a majority has. */
+export function isOpening(ballot: Ballot): boolean {
+  return ballot.round < openingRoundsEnd
+}
+
+/** The opening ballot that belongs to an ordinary one: as unique as that is. */
+export function openingOf(ballot: Ballot): Ballot {
+  return { ...ballot, round: ballot.round - openingRoundsEnd }
+}
+
 /** Negative, zero, positive as in `sort`. */
 export function compareBallots(a: Ballot, b: Ballot): number {
   if (a.config !== b.config) return a.config - b.config

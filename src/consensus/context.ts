@@ -30,6 +30,11 @@ export interface Context {
   nextBallot(): Ballot
   /** Rounds must start above what others were promised. */
   sawBallot(ballot: Ballot): void
+  /** The highest token of what compaction dropped, as far as a voter of this configuration has told: new ones start above. */
+  readonly floor: number
+  sawFloor(floor: number): void
+  /** Whether every voter has answered something lately: only then is it worth a try to have all of them accept. */
+  doAllAnswer(): boolean
   takeNextPromise(scope: string): NextPromise | undefined
   putNextPromise(scope: string, promise: NextPromise): void
 }

@@ -77,6 +77,7 @@ function requestFields(body: RequestBody): Fields<wire.Request> {
         scope: body.scope, ballot: ballotToWire(body.ballot), value: valueToWire(body.value), changed: body.changed,
         ...(body.next === undefined ? {} : { next: ballotToWire(body.next) }),
       }
+    case 'open': return { scope: body.scope, ballot: ballotToWire(body.ballot), value: valueToWire(body.value), next: ballotToWire(body.next) }
     case 'read': return { scope: body.scope }
     case 'list': return { scope: body.after, number: body.limit, held: body.heldOnly }
     case 'expired': return { session: sessionToWire(body.session) }
@@ -117,6 +118,7 @@ function requestBody(from: wire.Request): RequestBody {
         kind, scope: scopeFromWire(from.scope), ballot: ballotFromWire(from.ballot), value: valueFromWire(from.value), changed: from.changed,
         ...(from.next === undefined ? {} : { next: ballotFromWire(from.next) }),
       }
+    case 'open': return { kind, scope: scopeFromWire(from.scope), ballot: ballotFromWire(from.ballot), value: valueFromWire(from.value), next: ballotFromWire(from.next) }
     case 'read': return { kind, scope: scopeFromWire(from.scope) }
     case 'list': return { kind, after: from.scope ?? '', limit: whole(from.number, 'limit'), heldOnly: from.held }
     case 'expired': return { kind, session: sessionFromWire(from.session) }

@@ -35,6 +35,7 @@ export type RequestBody =
   | { readonly kind: 'renew'; readonly sequence: number }
   | PrepareBody
   | AcceptBody
+  | OpenBody
   | { readonly kind: 'read'; readonly scope: string }
   | { readonly kind: 'list'; readonly after: string; readonly limit: number; readonly heldOnly: boolean }
   | { readonly kind: 'expired'; readonly session: SessionId }
@@ -70,6 +71,19 @@ export interface AcceptBody {
   readonly changed: boolean
   /** The proposer's next ballot for this scope, to be promised along with the accept. */
   readonly next?: Ballot
+}
+
+/**
+ * The first value of a scope, to be accepted without a prepare where nothing was ever written or promised; anywhere else it
+ * is a prepare with `next`. Answered with `accepted` or `promise`; in both cases `next` is promised.
+ */
+export interface OpenBody {
+  readonly kind: 'open'
+  readonly scope: string
+  /** An opening ballot. */
+  readonly ballot: Ballot
+  readonly value: Value
+  readonly next: Ballot
 }
 
 /** A node asks the holder of a scope to hand it over. Goes directly and through the voters. */

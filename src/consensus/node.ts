@@ -3,6 +3,7 @@ import type { NodeId, Random } from '../base/index.js'
 import type { Appointment } from './agenda.js'
 import { Agenda } from './agenda.js'
 import type { Ballot } from './ballot.js'
+import { openingRoundsEnd } from './ballot.js'
 import type { ClockKind, Readings, Timing } from './clocks.js'
 import type { ConfigRecord, ConfigSeals } from './config.js'
 import { extendChain } from './config.js'
@@ -102,7 +103,10 @@ export class Node implements Context {
   /** The highest that a voter has refused this node for. */
   #epochSeen = 0
   #counter = 0
-  #round = 0
+  #round = openingRoundsEnd
+  #floor = 0
+  /** Of the last reply, by voter. */
+  readonly #heardAtMs = new Map<string, number>()
   #sequence = 0
   #startRound: StartRound | undefined
   #renewTimer: Appointment | undefined
@@ -176,6 +180,7 @@ export class Node implements Context {
   /** Also from replies that come too late to count: what a voter once told it must never have less than. */
   #saw(reply: Reply): void {
     const store = storeKey(reply.voter)
+    this.#heardAtMs.set(store, this.#now.hrtimeMs)
     const seen = this.#seen.get(store)
     if (seen?.start !== reply.start || seen.sequence < reply.sequence) this.#seen.set(store, { start: reply.start, sequence: reply.sequence })
   }
@@ -258,6 +263,19 @@ export class Node implements Context {
     if (ballot.config === this.config.number) this.#round = Math.max(this.#round, ballot.round)
   }
 
+  get floor(): number {
+    return this.#floor
+  }
+
+  sawFloor(floor: number): void {
+    this.#floor = Math.max(this.#floor, floor)
+  }
+
+  doAllAnswer(): boolean {
+    const sinceMs = this.#now.hrtimeMs - 2 * this.timing.renewMs
+    return this.config.members.every((voter) => (this.#heardAtMs.get(storeKey(voter)) ?? -Infinity) >= sinceMs)
+  }
+
   takeNextPromise(scope: string): NextPromise | undefined {
     const promise = this.#nextPromises.get(scope)
     this.#nextPromises.delete(scope)
@@ -282,7 +300,8 @@ export class Node implements Context {
     this.#against.clear()
     this.#finishTimer?.cancel()
     this.#finishTimer = undefined
-    this.#round = 0
+    this.#round = openingRoundsEnd
+    this.#floor = 0
     // The authority's word that a majority is lost: what was held by that one's word is over, for everybody.
     if (added.some(({ proof }) => proof.kind === 'authority') && this.#phase !== 'starting') this.#restart()
     else if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()

@@ -102,7 +102,7 @@ export class Operations {
   acquire(scope: string, init: Pick<AcquireInit, 'op' | 'payload'>, ended: (end: OperationEnd) => void): Running {
     const node = this.#node
     const change = acquire({ session: node.session, ...init, relinquished: () => node.holdings.relinquished(scope) })
-    return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax: takingTriesMax, wantsNext: true }, (result) => {
+    return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax: takingTriesMax, wantsNext: true, opens: true }, (result) => {
       if (result.kind === 'failed') end(result)
       else if (result.answer.kind === 'held') end({ kind: 'held', value: result.answer.value })
       else end(this.#grant(scope, result.answer.value))
@@ -466,7 +466,7 @@ export class Operations {
 
   #tries<Answer>(
     scope: string, change: ChangeFunction<Answer>,
-    options: { evict?: SessionId; clear?: Revocation; triesMax: number; wantsNext: boolean },
+    options: { evict?: SessionId; clear?: Revocation; triesMax: number; wantsNext: boolean; opens?: boolean },
     ended: (end: TriesEnd<Answer>) => void,
   ): Running {
     const tries = new Tries<Answer>(this.#node, { scope, change, ...options, ended: (end) => {

@@ -16,6 +16,8 @@ export interface TriesInit<Answer> {
   readonly triesMax: number
   /** Whether the next ballot may be asked for along with the accept (not where a scope is given away). */
   readonly wantsNext: boolean
+  /** Whether the scope may be new, and the change sets a value where there is none: then it is tried without a prepare. */
+  readonly opens?: boolean
   readonly ended: (end: TriesEnd<Answer>) => void
 }
 
@@ -26,6 +28,12 @@ export type TriesEnd<Answer> =
 
 /** Doubling stops here: 10 ms · 2⁸ = 2.6 s, longer than any round that is worth waiting for. */
 const doublingsMax = 8
+
+/**
+ * Those who took a first value are given as much time again for the rest, and this at least: a sync that stands in line. More
+ * would be lost where a voter has just died; less, where one is merely a little slower than the others.
+ */
+const nearlyMsMin = 4
 
 /**
  * Tries of one operation, each a round of its own under a fresh ballot and fresh nonces, so that nothing said to one try
@@ -40,6 +48,7 @@ export class Tries<Answer> {
   #asked: Asked | undefined
   #timer: Appointment | undefined
   #count = 0
+  #begunMs = 0
   #unknown = false
   #over = false
 
@@ -67,12 +76,15 @@ export class Tries<Answer> {
     const plain = evict === undefined && clear === undefined
     const promised = plain && this.#count === 1 ? context.takeNextPromise(scope) : undefined
     const ballot = promised?.ballot ?? context.nextBallot()
+    const opens = plain && this.#count === 1 && promised === undefined && this.#init.opens === true && context.doAllAnswer()
+    this.#begunMs = context.now.hrtimeMs
     const round = new Round<Answer>({
       config: this.#config, scope, ballot, change,
       ...(evict === undefined ? {} : { evict }),
       ...(clear === undefined ? {} : { clear }),
       ...(wantsNext ? { next: context.nextBallot() } : {}),
       ...(promised === undefined ? {} : { promised }),
+      ...(opens ? { open: { floor: context.floor } } : {}),
     })
     this.#round = round
     this.#timer = context.after(context.timing.tryMs, () => {
@@ -84,6 +96,7 @@ export class Tries<Answer> {
   #ask(round: Round<Answer>, body: ReturnType<Round<Answer>['begin']>): void {
     this.#asked?.cancel()
     this.#asked = this.#context.ask(this.#config.members, body, (voter, reply) => {
+      if (reply.kind === 'promise') this.#context.sawFloor(reply.floor)
       if (this.#round === round) this.#step(round, round.receive(voter, reply))
     }, this.#config.number)
   }
@@ -95,6 +108,17 @@ export class Tries<Answer> {
       this.#timer?.cancel()
       this.#timer = this.#context.after(4 * this.#context.timing.backoffMs, () => {
         this.#again('timeout')
+      })
+      return
+    }
+    if (step.kind === 'nearly') {
+      this.#timer?.cancel()
+      const waitMs = Math.max(nearlyMsMin, this.#context.now.hrtimeMs - this.#begunMs)
+      this.#timer = this.#context.after(waitMs, () => {
+        this.#timer = this.#context.after(this.#context.timing.tryMs, () => {
+          this.#again('timeout')
+        })
+        this.#step(round, round.goOn())
       })
       return
     }

@@ -1,5 +1,6 @@
 import type { Ballot } from './ballot.js'
-import { sameBallot } from './ballot.js'
+import { isOpening, sameBallot } from './ballot.js'
+import { majorityOf } from './quorum.js'
 import type { SessionId } from './types.js'
 
 /**
@@ -47,6 +48,11 @@ function sameHolder(a: SessionId | null, b: SessionId | null): boolean {
 /** Whether two voters tell of the same choice. One ballot has one value, so comparing ballots is enough. */
 export function sameAccepted(a: Accepted | undefined, b: Accepted | undefined): boolean {
   return sameBallot(a?.ballot, b?.ballot)
+}
+
+/** How many of the voters must show it alike to prove that it is chosen: a majority, or all if it was a scope's first value. */
+export function showsToProve(accepted: Accepted | undefined, voters: number): number {
+  return accepted !== undefined && isOpening(accepted.ballot) ? voters : majorityOf(voters)
 }
 
 /** Whether the value is exactly (holder, incarnation, epoch, token): what every conditional change asks. */

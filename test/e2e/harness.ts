@@ -58,6 +58,9 @@ async function finished(child: ChildProcess, input?: string | Uint8Array): Promi
   return { code, stdout: Buffer.concat(output.stdout).toString('utf8'), stderr: Buffer.concat(output.stderr).toString('utf8') }
 }
 
+/** As `scripts/mesh-node` starts it; `MESH_TEST_NODE_FLAGS` adds to it, for measurements. */
+const nodeFlags = ['--max-semi-space-size=4', ...(process.env.MESH_TEST_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '')]
+
 /** One node of the test's world. */
 export class TestNode {
   readonly home: string
@@ -89,7 +92,7 @@ export class TestNode {
     this.#options = options
     const child = spawn(
       process.execPath,
-      [mainFile, 'start', '--home', this.home, '--name', this.name, '--listen', '/ip4/127.0.0.1/tcp/0', '--api', '127.0.0.1:0', ...(options.args ?? [])],
+      [...nodeFlags, mainFile, 'start', '--home', this.home, '--name', this.name, '--listen', '/ip4/127.0.0.1/tcp/0', '--api', '127.0.0.1:0', ...(options.args ?? [])],
       // No discovery on the local network: tests that run side by side must not meet.
       { env: { ...process.env, MESH_NODE_NETWORK_MDNS: 'false', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
     )

@@ -117,8 +117,11 @@ export class SimulatedNetwork {
   }
 
   /** Calls `arrive` after the link's delay, unless the message is lost, or the link or the receiver is gone by then. */
-  deliver(from: NodeId, to: NodeId, arrive: () => void, options: { lossless?: boolean } = {}): void {
-    if (this.#blocked.has(`${from}>${to}`)) return
+  deliver(from: NodeId, to: NodeId, arrive: () => void, options: { lossless?: boolean; lost?: () => void } = {}): void {
+    if (this.#blocked.has(`${from}>${to}`)) {
+      options.lost?.()
+      return
+    }
     if (options.lossless !== true && this.random.float() < this.init.lossRatio) return
     const [min, max] = this.init.delayMs
     const nowMs = this.clock.monotonicMs()
@@ -130,6 +133,7 @@ export class SimulatedNetwork {
     }
     this.clock.setTimer(atMs - nowMs, () => {
       if (this.canReach(from, to)) arrive()
+      else options.lost?.()
     })
   }
 
@@ -483,6 +487,7 @@ class SimulatedByteStream implements ByteStream {
   #other: SimulatedByteStream | undefined
   readonly #chunks: Uint8Array[] = []
   #underWayBytes = 0
+  #holed = false
   #sendClosed = false
   #remoteClosed = false
   #error: Error | undefined
@@ -516,14 +521,26 @@ class SimulatedByteStream implements ByteStream {
       if (this.#sendClosed) throw new NetError('ABORTED', 'the stream was closed for sending')
       this.#underWayBytes += chunk.length
       const copy = Uint8Array.from(chunk)
-      this.#world.deliver(this.#self, this.peer, () => this.#other?.arrive(copy), { lossless: true })
+      this.#deliver(() => this.#other?.arrive(copy))
     }
   }
 
   async closeSend(): Promise<void> {
     if (this.#sendClosed || this.#error !== undefined) return
     this.#sendClosed = true
-    this.#world.deliver(this.#self, this.peer, () => this.#other?.arrive(undefined), { lossless: true })
+    this.#deliver(() => this.#other?.arrive(undefined))
+  }
+
+  /** As over TCP: behind bytes that did not arrive nothing does, and after a while both ends notice. */
+  #deliver(arrive: () => void): void {
+    if (this.#holed) return
+    this.#world.deliver(this.#self, this.peer, () => { if (!this.#holed) arrive() }, { lossless: true, lost: () => {
+      if (this.#holed) return
+      this.#holed = true
+      this.#world.clock.setTimer(this.#world.init.noticeMs, () => {
+        for (const end of [this, this.#other]) end?.break(new NetError('UNAVAILABLE', 'the connection broke', { peer: this.peer }))
+      })
+    } })
   }
 
   abort(error: Error): void {

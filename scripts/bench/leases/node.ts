@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createSigner, HlcClock, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import type { NodeId } from '../../../src/base/index.js'
 import { createConsensus, createSeals, decodeConfigRecord, foundVoters, SlottedMemoryFile } from '../../../src/consensus/index.js'
-import type { Consensus } from '../../../src/consensus/index.js'
+import type { Consensus, MemoryFile } from '../../../src/consensus/index.js'
 import { createLeases } from '../../../src/leases/index.js'
 import type { LeaseService } from '../../../src/leases/index.js'
 import '../../../src/net/node20.js'
@@ -22,11 +22,30 @@ const signer = createSigner(seedOf(number))
 mkdirSync(folder, { recursive: true })
 const store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home: folder, limitBytes: 1e9 })
 const net = await startNode(mesh, number, { meta: store.meta('network') })
-const voters = store.meta('lease-registers')
+const meta = store.meta('lease-registers')
+const voters: typeof meta = {
+  get: async (key) => meta.get(key),
+  getMany: async (keys) => meta.getMany(keys),
+  entries: (range) => meta.entries(range),
+  put: (key, value) => meta.put(key, value),
+  del: (key) => meta.del(key),
+  write: async (operations, options) => timed('database', async () => meta.write(operations, options)),
+  slice: (prefix) => meta.slice(prefix),
+}
 let consensus: Consensus
 let leases: LeaseService
 const readings = clockReader(systemClock)
 const frames = { count: 0, bytes: 0 }
+/** Where the time goes: what each part of a round took, in ms, since somebody last asked. */
+const spans = new Map<string, number[]>()
+async function timed<T>(name: string, act: () => Promise<T>): Promise<T> {
+  const atMs = performance.now()
+  const result = await act()
+  const times = spans.get(name)
+  if (times === undefined) spans.set(name, [performance.now() - atMs])
+  else times.push(performance.now() - atMs)
+  return result
+}
 
 type Order = { id: number; name: keyof typeof orders; args: Record<string, unknown> }
 
@@ -72,11 +91,13 @@ const orders = {
       request: async (peer, method, body, options) => {
         frames.count++
         frames.bytes += body.length
-        return net.rpc.request(peer, method, body, options)
+        return timed(`rpc ${method}`, async () => net.rpc.request(peer, method, body, options))
       },
     }
+    const file = new SlottedMemoryFile({ path: join(folder, 'voter.seq') })
+    const memoryFile: MemoryFile = { read: async () => file.read(), put: async (sequence, batch) => timed('second file', async () => file.put(sequence, batch)), close: async () => file.close() }
     consensus = createConsensus(
-      { store: voters, memoryFile: new SlottedMemoryFile({ path: join(folder, 'voter.seq') }), rpc: counted, connections: net, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(signer, authority.nodeId) },
+      { store: voters, memoryFile, rpc: counted, connections: net, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(signer, authority.nodeId) },
       { clockKind, readings, chain: [decodeConfigRecord(Buffer.from(genesis, 'base64'))] },
     )
     const never = new AbortController().signal
@@ -166,6 +187,11 @@ const orders = {
     globalThis.gc?.()
     const { rss, heapUsed, external } = process.memoryUsage()
     return { rss, heap: heapUsed + external, disk: bytesUnder(folder), registers: consensus.registers }
+  },
+  async spans(): Promise<object> {
+    const found = Object.fromEntries([...spans].map(([name, times]) => [name, quantiles(times)]))
+    spans.clear()
+    return found
   },
   async take({ scope }: { scope: string }): Promise<object> {
     const lease = await leases.acquire(scope, { agent: `node ${String(number)}`, ttlMs: 3_600_000, waitMs: 60_000 })

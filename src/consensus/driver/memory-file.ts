@@ -2,14 +2,14 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { Slot } from '../rounds/memory.js'
-import { decodeSlots, encodeSlot, slotBytes } from '../rounds/memory.js'
+import { decodeSlots, encodeSlot, slotAt, slotFileBytes, slotsAt } from '../rounds/memory.js'
 
-/** The second small file of round 11. Knows the number of the last batch that anybody may have been told of. */
+/** The second small file of round 11. Knows the last batch that anybody may have been told of, or at least its number. */
 export interface MemoryFile {
   /** Undefined: there was none yet. */
-  read(): Promise<number | undefined>
-  /** Durable when it resolves. Called one at a time. */
-  put(sequence: number): Promise<void>
+  read(): Promise<Slot | undefined>
+  /** Durable when it resolves. Called one at a time. A batch has `slotBatchBytesMax` at most. */
+  put(sequence: number, batch?: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
@@ -29,21 +29,27 @@ export class SlottedMemoryFile implements MemoryFile {
     this.#path = init.path
   }
 
-  async read(): Promise<number | undefined> {
+  async read(): Promise<Slot | undefined> {
     const handle = await this.#open()
-    const { buffer, bytesRead } = await handle.read(new Uint8Array(2 * slotBytes), 0, 2 * slotBytes, 0)
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(slotFileBytes), 0, slotFileBytes, 0)
     const slot = decodeSlots(buffer.subarray(0, bytesRead))
     if (slot !== undefined) this.#last = slot
-    return slot?.sequence
+    // At its full length from the start: a write that makes a file longer costs a second one, of its length.
+    if (bytesRead < slotFileBytes) {
+      await handle.write(new Uint8Array(slotFileBytes - Math.max(bytesRead, slotsAt)), 0, null, Math.max(bytesRead, slotsAt))
+      await handle.sync()
+    }
+    return slot
   }
 
-  async put(sequence: number): Promise<void> {
+  async put(sequence: number, batch?: Uint8Array): Promise<void> {
     const handle = await this.#open()
-    const slot = { sequence, generation: this.#last.generation + 1 }
+    const slot: Slot = { sequence, generation: this.#last.generation + 1, ...(batch === undefined ? {} : { batch }) }
+    const bytes = encodeSlot(slot)
     // The other slot than the last: a torn write leaves the last one whole.
-    await handle.write(encodeSlot(slot), 0, slotBytes, (slot.generation % 2) * slotBytes)
+    await handle.write(bytes, 0, bytes.length, slotAt(slot.generation))
     if (syncedWrites === 0) await handle.datasync()
-    this.#last = slot
+    this.#last = { sequence, generation: slot.generation }
   }
 
   async close(): Promise<void> {

@@ -16,7 +16,7 @@ import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
 import { copyMs } from '../rounds/reconfigure.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
-import { isMemoryLost } from '../rounds/memory.js'
+import { isInterrupted, isMemoryLost } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
@@ -54,9 +54,7 @@ export class Consensus {
   #voter: Voter | undefined
   #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
   #writing: Promise<void> | undefined
-  #noting: Promise<void> | undefined
-  /** Of the last batch in the database, and of the last that the second file knows of, too: only that one may be told. */
-  #written = 0
+  /** Of the last batch that is in the database and in the second file: only that may be told. */
   #synced = 0
   #syncMs = 0
   #startingAnew = false
@@ -303,9 +301,11 @@ export class Consensus {
 
   async #boot(): Promise<void> {
     const { connections, random, memoryFile, seals, log } = this.#components
-    const stored = await this.#disk.sequence()
-    const slot = await memoryFile.read()
+    let stored = await this.#disk.sequence()
+    const told = await memoryFile.read()
+    const slot = told?.sequence
     let incarnation = await this.#disk.incarnation()
+    if (incarnation !== undefined && isInterrupted(stored, told) && await this.#disk.redo(told.batch, incarnation)) stored = told.sequence
     const known = await this.#disk.nodeChain()
     const chain = [...known, ...extendChain(known, this.#init.chain, seals)]
     if (incarnation === undefined || isMemoryLost({ stored, slot })) {
@@ -323,7 +323,6 @@ export class Consensus {
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const table = new CompactTable()
     const state = await this.#disk.load(table)
-    this.#written = state.sequence
     this.#synced = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
     this.#voter = new Voter({ ...components, table }, { ...common, state })
@@ -427,44 +426,34 @@ export class Consensus {
   }
 
   /**
-   * Batch after batch, as long as there is something. While the second file is told of one, the next one is already on its
-   * way to the database: the file only ever says less than the database has, which is the side that may be wrong.
+   * Batch after batch, as long as there is something. Each goes to the database and to the second file at once: whichever
+   * of the two a crash finds behind, it is behind by this batch alone, and the database is made whole from the file. What
+   * does not fit into the file goes to the database first, and its number to the file after it.
    */
   async #write(voter: Voter): Promise<void> {
+    const { clock, memoryFile } = this.#components
     try {
       // Frames of the same turn get into the first batch, too.
       await Promise.resolve()
       for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
-        const startedMs = this.#components.clock.monotonicMs()
-        await this.#disk.write(batch)
-        this.#written = batch.sequence
+        const startedMs = clock.monotonicMs()
+        const prepared = await this.#disk.prepare(batch, voter.incarnation)
+        if (prepared.bytes === undefined) {
+          await this.#disk.write(prepared)
+          await memoryFile.put(batch.sequence)
+        } else await Promise.all([this.#disk.write(prepared), memoryFile.put(batch.sequence, prepared.bytes)])
+        this.#synced = batch.sequence
         this.counters.batches++
         this.counters.batchChanges += batch.changes.length
-        this.#noting ??= this.#note(startedMs)
+        // Smoothed: one slow sync is no reason to wait longer for the next hour.
+        this.#syncMs += (clock.monotonicMs() - startedMs - this.#syncMs) / 8
+        this.#release()
       }
     } catch (error) {
       this.#fail(error)
     } finally {
       // In the very turn in which it was seen that there is no more: what came later would find nobody to write it.
       this.#writing = undefined
-    }
-  }
-
-  /** To be called when something is written that the second file does not know of. */
-  async #note(startedMs: number): Promise<void> {
-    try {
-      while (this.#synced < this.#written) {
-        const sequence = this.#written
-        await this.#components.memoryFile.put(sequence)
-        this.#synced = sequence
-        this.#release()
-      }
-      // Smoothed: one slow sync is no reason to wait longer for the next hour.
-      this.#syncMs += (this.#components.clock.monotonicMs() - startedMs - this.#syncMs) / 8
-    } catch (error) {
-      this.#fail(error)
-    } finally {
-      this.#noting = undefined
     }
   }
 
@@ -481,7 +470,7 @@ export class Consensus {
 
   /** Nothing is on its way to the disk. */
   async #settled(): Promise<void> {
-    while (this.#writing !== undefined || this.#noting !== undefined) await (this.#writing ?? this.#noting)
+    while (this.#writing !== undefined) await this.#writing
   }
 
   /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */

@@ -9,6 +9,8 @@ import { voterRecordEmpty } from '../durable.js'
 import { revocationKey } from '../revocation.js'
 import type { RevocationRecord } from '../revocation.js'
 import type { SessionRecord, Snapshot } from '../snapshot.js'
+import { slotBatchBytesMax } from '../rounds/memory.js'
+import { noBytes } from '../value.js'
 import type { Register } from '../value.js'
 import type { RegisterTable } from '../voter/table.js'
 import type { VoterState } from '../voter/voter.js'
@@ -30,6 +32,12 @@ import * as wire from '../wire/lease.js'
  */
 /** Of a snapshot in one value: LevelDB copies values at each of its levels, and the store takes 4 MiB at most. */
 const pieceBytes = 1024 * 1024
+
+export interface PreparedBatch {
+  readonly operations: readonly WriteOperation[]
+  /** The same for the second file; undefined: too large for it. */
+  readonly bytes: Uint8Array | undefined
+}
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -89,13 +97,30 @@ export class VoterDisk {
     }
   }
 
-  /** Atomic, and durable when it resolves. */
-  async write(batch: Batch): Promise<void> {
+  /** What is to be written for the batch. */
+  async prepare(batch: Batch, incarnation: string): Promise<PreparedBatch> {
     // By key: a later change of the batch overwrites an earlier one, and of many promises of a scope only the last is written.
     const operations = new Map<string, WriteOperation>()
-    for (const change of batch.changes) await this.#add(operations, change)
+    for (const change of batch.changes) {
+      // Without a turn of promises for each of what is nearly all there is.
+      if (change.kind === 'register') this.#put(operations, `r:${change.scope}`, encodeRegister(change.register))
+      else await this.#add(operations, change)
+    }
     this.#put(operations, 'q', encoder.encode(String(batch.sequence)))
-    await this.#store.write([...operations.values()], { durable: true })
+    return { operations: [...operations.values()], bytes: batchBytes(operations, incarnation) }
+  }
+
+  /** Atomic, and durable when it resolves. */
+  async write(batch: PreparedBatch): Promise<void> {
+    await this.#store.write(batch.operations, { durable: true })
+  }
+
+  /** Writes a batch that was on its way when the process ended. False: it is not of this store, or not a batch. */
+  async redo(bytes: Uint8Array, incarnation: string): Promise<boolean> {
+    const entries = batchEntries(bytes, incarnation)
+    if (entries === undefined) return false
+    await this.#store.write(entries.map(({ name, value }) => (value === undefined ? this.#store.del(name) : this.#store.put(name, value))), { durable: true })
+    return true
   }
 
   async #add(operations: Map<string, WriteOperation>, change: Change): Promise<void> {
@@ -173,6 +198,53 @@ export class VoterDisk {
   async #each(prefix: string, see: (name: string, bytes: Uint8Array) => void): Promise<void> {
     for await (const [one, bytes] of this.#store.entries(range(prefix))) see(decoder.decode(one).slice(prefix.length), bytes)
   }
+}
+
+const incarnationBytes = 16
+const entryHeadBytes = 5
+
+/**
+ * A batch in the second file: the incarnation (16 bytes), since a store that was made anew must not take up what its
+ * predecessor had under way; then its entries, one after the other:
+ *
+ *   offset  bytes
+ *   0       1      1: put, 0: delete
+ *   1       2      length of the key, big-endian
+ *   3       2      length of the value, big-endian
+ *   5       …      key, without the prefix of this slice; value
+ */
+function batchBytes(operations: ReadonlyMap<string, WriteOperation>, incarnation: string): Uint8Array | undefined {
+  const parts: Uint8Array[] = [Buffer.from(incarnation, 'hex')]
+  let size = incarnationBytes
+  for (const [name, operation] of operations) {
+    const [names, value] = [Buffer.from(name), operation.type === 'put' ? operation.value : noBytes]
+    size += entryHeadBytes + names.length + value.length
+    if (size > slotBatchBytesMax) return undefined
+    const head = Buffer.alloc(entryHeadBytes)
+    head.writeUInt8(operation.type === 'put' ? 1 : 0)
+    head.writeUInt16BE(names.length, 1)
+    head.writeUInt16BE(value.length, 3)
+    parts.push(head, names, value)
+  }
+  return Buffer.concat(parts, size)
+}
+
+/** Exported for the test that feeds it anything. */
+export function batchEntries(bytes: Uint8Array, incarnation: string): { name: Uint8Array; value: Uint8Array | undefined }[] | undefined {
+  const from = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (from.length < incarnationBytes || from.toString('hex', 0, incarnationBytes) !== incarnation) return undefined
+  const entries: { name: Uint8Array; value: Uint8Array | undefined }[] = []
+  for (let at = incarnationBytes; at < from.length;) {
+    if (at + entryHeadBytes > from.length) return undefined
+    const isPut = from.readUInt8(at) === 1
+    const name = at + entryHeadBytes
+    const value = name + from.readUInt16BE(at + 1)
+    const end = value + from.readUInt16BE(at + 3)
+    if (end > from.length) return undefined
+    entries.push({ name: from.subarray(name, value), value: isPut ? from.subarray(value, end) : undefined })
+    at = end
+  }
+  return entries
 }
 
 /** All keys with the prefix, which ends in ':'; ';' comes right after. */

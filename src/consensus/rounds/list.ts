@@ -1,9 +1,10 @@
 import type { Appointment } from '../agenda.js'
-import { compareBallots } from '../ballot.js'
+import { compareBallots, isOpening } from '../ballot.js'
 import type { Asked, Context } from '../context.js'
 import { majorityOf } from '../quorum.js'
 import type { VoterId } from '../types.js'
 import type { Accepted, Value } from '../value.js'
+import { showsToProve } from '../value.js'
 import { compareScopes, justBelow, lastCharacter } from '../scope-order.js'
 import { ReadRound } from './read.js'
 
@@ -41,6 +42,9 @@ export class ListRound {
   /** No scope beyond it was told by all; undefined: there is no such scope. */
   #through: string | undefined
   #timer: Appointment | undefined
+  /** For the last voters, when a majority has told. */
+  #waiting: Appointment | undefined
+  #confirming = false
   #over = false
 
   constructor(context: Context, init: ListInit) {
@@ -98,22 +102,34 @@ export class ListRound {
       else if (order === 0 && seen !== undefined) seen.same++
     }
     this.#finished++
-    if (this.#finished === majorityOf(this.#config.members.length)) this.#confirm()
+    const { members } = this.#config
+    if (this.#finished < majorityOf(members.length)) return
+    if (this.#finished === members.length || !this.#isWorthWaiting()) this.#confirm()
+    else this.#waiting ??= this.#context.after(this.#context.timing.tryMs, () => { this.#confirm() })
+  }
+
+  /** What one voter more can tell of many scopes at once need not be read of each: a first value is chosen if all show it. */
+  #isWorthWaiting(): boolean {
+    if (!this.#context.doAllAnswer()) return false
+    for (const { highest, same } of this.#seen.values()) if (isOpening(highest.ballot) && same === this.#finished) return true
+    return false
   }
 
   #confirm(): void {
+    if (this.#confirming) return
+    this.#confirming = true
+    this.#waiting?.cancel()
     for (const asked of this.#asked) asked.cancel()
     const through = this.#through
     const scopes = [...this.#seen.keys()].filter((scope) => through === undefined || compareScopes(scope, through) <= 0).sort(compareScopes).slice(0, this.#init.limit)
     const entries = new Map<string, Value>()
-    const majority = majorityOf(this.#config.members.length)
     const doubtful: string[] = []
     for (const scope of scopes) {
       const seen = this.#seen.get(scope)
       if (seen === undefined) continue
       // In order, also those that are still to be read.
       entries.set(scope, seen.highest.value)
-      if (seen.same < majority) doubtful.push(scope)
+      if (seen.same < showsToProve(seen.highest, this.#config.members.length)) doubtful.push(scope)
     }
     const next = (): void => {
       if (this.#over) return
@@ -146,6 +162,7 @@ export class ListRound {
     if (this.#over) return
     this.#over = true
     this.#timer?.cancel()
+    this.#waiting?.cancel()
     for (const asked of this.#asked) asked.cancel()
     for (const read of [...this.#reads]) read.cancel()
     this.#init.ended(entries)

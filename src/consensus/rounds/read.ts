@@ -4,12 +4,12 @@ import type { Appointment } from '../agenda.js'
 import type { TriesEnd } from '../tries.js'
 import { Tries } from '../tries.js'
 import type { Accepted } from '../value.js'
-import { sameAccepted } from '../value.js'
+import { sameAccepted, showsToProve } from '../value.js'
 
 /**
  * Round 9, read. If a majority shows the identical (ballot, value), that value is chosen and no later one was chosen
  * before the question was asked: a later one would have left its mark on a majority, and any two majorities meet. One
- * round trip. Whatever else the voters show may or may not become chosen, so the value is then committed unchanged under
+ * round trip. (A scope's very first value, accepted without a prepare, must be shown by all: see `Round`.) Whatever else the voters show may or may not become chosen, so the value is then committed unchanged under
  * a ballot of this reader's own: from then on nobody can be told of an older one.
  */
 export type ReadEnd = { readonly kind: 'read'; readonly accepted: Accepted | undefined } | Extract<TriesEnd<never>, { kind: 'failed' }>
@@ -41,7 +41,7 @@ export class ReadRound {
       else {
         this.#heard.push(reply.accepted)
         const same = this.#heard.filter((other) => sameAccepted(other, reply.accepted)).length
-        if (same >= majority) {
+        if (same >= showsToProve(reply.accepted, members.length)) {
           this.#stop()
           this.#ended({ kind: 'read', accepted: reply.accepted })
           return

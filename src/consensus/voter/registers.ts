@@ -1,8 +1,8 @@
 import { invariant } from '../../base/index.js'
-import { ballotAbove, compareBallots, sameBallot } from '../ballot.js'
+import { ballotAbove, compareBallots, isOpening, sameBallot } from '../ballot.js'
 import type { Readings } from '../clocks.js'
 import type { Change } from '../durable.js'
-import type { AcceptBody, PrepareBody, ReplyBody } from '../messages.js'
+import type { AcceptBody, OpenBody, PrepareBody, ReplyBody } from '../messages.js'
 import { sameValue } from '../value.js'
 import type { Register } from '../value.js'
 import type { VoterRevocations } from './revocations.js'
@@ -59,6 +59,22 @@ export class VoterRegisters {
     const promised = body.next !== undefined && ballotAbove(body.next, body.ballot) ? body.next : body.ballot
     this.#put(body.scope, { promised, accepted: { ballot: body.ballot, value: body.value } }, changes)
     return { kind: 'accepted', promisedNext: body.next !== undefined && sameBallot(promised, body.next) }
+  }
+
+  /**
+   * A scope's first value, without a prepare: taken only where there is nothing at all, no promise either, so that no voter
+   * ever takes two of them, and whoever prepared here before is not overtaken. Else it is a prepare: no round trip is lost.
+   */
+  open(body: OpenBody, now: Readings, changes: Change[]): ReplyBody {
+    const register = this.table.get(body.scope)
+    if (register?.accepted !== undefined && sameBallot(register.accepted.ballot, body.ballot)) {
+      invariant(sameValue(register.accepted.value, body.value), 'two values under one ballot')
+      return { kind: 'accepted', promisedNext: sameBallot(register.promised, body.next) }
+    }
+    const isFirst = register === undefined && isOpening(body.ballot) && ballotAbove(body.next, body.ballot) && body.value.token > this.floor
+    if (!isFirst || !this.#sessions.supports(body.ballot, now)) return this.prepare({ kind: 'prepare', scope: body.scope, ballot: body.next }, now, changes)
+    this.#put(body.scope, { promised: body.next, accepted: { ballot: body.ballot, value: body.value } }, changes)
+    return { kind: 'accepted', promisedNext: true }
   }
 
   #put(scope: string, register: Register, changes: Change[]): void {

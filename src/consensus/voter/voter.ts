@@ -202,6 +202,7 @@ export class Voter {
     const { kind } = body
     // A ballot of another configuration read its value from other voters.
     if ('ballot' in body && body.ballot.config !== config) return { code: 'config', chain: [] }
+    if (body.kind === 'open' && body.next.config !== config) return { code: 'config', chain: [] }
     const forSealed = kind === 'seal' || kind === 'snapshot' || kind === 'stage' || kind === 'decree-prepare' || kind === 'decree-accept'
     // A node that starts while all are sealed could not finish the job without an epoch.
     if (kind === 'epoch') return undefined
@@ -230,6 +231,7 @@ export class Voter {
       }
       case 'prepare': return this.#registers.prepare(body, now, changes)
       case 'accept': return this.#registers.accept(body, now, changes)
+      case 'open': return this.#registers.open(body, now, changes)
       case 'revoke': return this.#revocations.record(body.revocation, this.#registers.table.get(body.revocation.scope)?.accepted?.value.token, changes)
       case 'acknowledge': return this.#revocations.acknowledge(body.revocations, sender, changes)
       case 'relay': {

@@ -6,6 +6,7 @@ import type { VolumeSettings } from '../types.js'
 import { encodeId, toWire } from './codec.js'
 import type { Registers } from './registers.js'
 import type { Replica } from './replica.js'
+import { ReplicaLinks } from './replica-links.js'
 import type { EngineComponents, EngineInit } from './types.js'
 import { ask, verbs } from './verbs.js'
 
@@ -30,6 +31,7 @@ export class EngineContext {
   readonly init: EngineInit
   readonly registers: Registers
   readonly replica: Replica
+  readonly links: ReplicaLinks
   readonly self: NodeId
   readonly counters = new EngineCounters()
   readonly #settings = new Map<string, VolumeSettings>()
@@ -41,6 +43,7 @@ export class EngineContext {
     this.init = init
     this.registers = parts.registers
     this.replica = parts.replica
+    this.links = new ReplicaLinks(components)
     this.self = components.connections.self
   }
 

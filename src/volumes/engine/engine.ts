@@ -9,6 +9,7 @@ import { isRetired, release, retire } from '../segment.js'
 import { DeviceError } from '../types.js'
 import type { VolumeLease } from '../types.js'
 import { SegmentAccess } from './access.js'
+import { serveAppends } from './append-service.js'
 import { decodeSegment } from './codec.js'
 import { EngineContext } from './context.js'
 import { VolumeDevice } from './device.js'
@@ -52,6 +53,8 @@ export class Engine implements VolumeEngine {
     // Every request in flight listens to it; they are bounded elsewhere.
     setMaxListeners(0, this.#controller.signal)
     replica.start(this.#controller.signal)
+    this.#context.links.start(this.#controller.signal)
+    serveAppends(components.bulk, replica)
     this.#keeper = new ReplicaKeeper(this.#context)
     serveAccess(this.#context, { partOf: (id) => this.#partOf(id) })
     const ended = (): void => { for (const part of this.#parts.values()) part.holder.endAll() }

@@ -104,10 +104,10 @@ export class SegmentHolder {
   /** The register says that this session holds the token, and what it inherited is settled. */
   async begin(token: number, session: Session): Promise<void> {
     if (this.#holds.has(token)) return
-    const { components, registers, replica } = this.#context
+    const { components, registers, replica, links } = this.#context
     const end = await components.disk.streamEnd(this.id, token)
     if (this.#holds.has(token)) return
-    const stream = new Stream({ ...components, replica }, {
+    const stream = new Stream({ ...components, replica, links }, {
       id: this.id, token, self: this.#context.self, end,
       view: () => registers.view(this.id),
       outdated: async () => { await registers.refreshShared(this.id, this.#context.signal) },
@@ -303,13 +303,16 @@ export class SegmentHolder {
     const through = hold.stream.end
     if (through <= hold.stream.settled) return 'done'
     const bytes = hold.stream.unflushedBytes
-    await components.disk.sync()
+    // Beside the replicas' syncs, not before them.
+    const ownSynced = components.disk.sync()
+    ownSynced.catch(() => undefined)
     for (;;) {
       if (deadline.aborted) throw new DeviceError('IO', 'too few replicas are in sync', { segment: this.id.segment })
       const segment = registers.view(this.id)
       if (segment === undefined || this.holdOfToken(token) !== hold) return 'moved'
       hold.stream.adjust()
       const { silent, all } = await this.#othersSynced(hold, segment, through, deadline)
+      await ownSynced
       if (this.holdOfToken(token) !== hold) return 'moved'
       for (const node of silent) await this.#remove(hold, node)
       // A disk that was lost comes back as a replica in name only.

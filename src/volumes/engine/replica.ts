@@ -71,7 +71,6 @@ export class Replica {
   constructor(components: ReplicaComponents) {
     this.#components = components
     const { rpc } = components
-    serve(rpc, verbs.append, (request) => this.#serveAppend(request))
     serve(rpc, verbs.fence, (request) => this.#serveFence(request))
     serve(rpc, verbs.fetch, (request) => this.#serveFetch(request))
     serve(rpc, verbs.copy, (request) => this.#serveCopy(request))
@@ -98,7 +97,9 @@ export class Replica {
   /** Takes entries of a stream as a replica. Answers the stream's end here. */
   async append(id: SegmentId, token: number, entries: readonly LogEntry[], options: { sync: boolean; settled: number }): Promise<number | Refused> {
     const { disk } = this.#components
-    if (!(await disk.isWhole(id)) && this.#jobs.get(keyOf(id))?.ready !== true) return { refused: 'NOT_READY', end: 0 }
+    const isWhole = disk.isWhole(id)
+    // No wait where none is needed: what came later must not overtake it.
+    if (!(typeof isWhole === 'boolean' ? isWhole : await isWhole) && this.#jobs.get(keyOf(id))?.ready !== true) return { refused: 'NOT_READY', end: 0 }
     try {
       if (entries.length > 0) {
         const refusal = await this.appendOwn(id, entries)
@@ -272,15 +273,6 @@ export class Replica {
     return answer
   }
 
-  async #serveAppend(request: wire.AppendRequest): Promise<Partial<wire.AppendAnswer>> {
-    const id = codec.decodeId(request.segment)
-    const token = codec.count(request.token, 'a token')
-    const configuration = codec.count(request.configuration, 'a configuration')
-    const entries = request.entries.map((entry) => codec.decodeEntry(entry, token, configuration))
-    const answer = await this.append(id, token, entries, { sync: request.sync, settled: request.settled })
-    return typeof answer === 'number' ? { end: answer } : { end: answer.end, refusal: encodeRefusal(answer.refused) }
-  }
-
   async #serveFence(request: wire.FenceRequest): Promise<Partial<wire.FenceAnswer>> {
     const ranges = request.ranges.map((range) => ({ ...codec.decodeRange(range), token: codec.count(range.token, 'a token') }))
     const answer = await this.fence(codec.decodeId(request.segment), ranges, request.configuration, { cuts: request.cuts.map(codec.decodePosition), create: request.create })
@@ -322,7 +314,7 @@ export function rangesWithTokens(segment: Segment): FencedRange[] {
 
 const whys = { FENCED: Why.FENCED, GAP: Why.GAP, NOT_A_REPLICA: Why.NOT_A_REPLICA, NOT_READY: Why.NOT_READY, FULL: Why.FULL } as const
 
-function encodeRefusal(reason: RefusalReason): wire.Refusal {
+export function encodeRefusal(reason: RefusalReason): wire.Refusal {
   return { why: whys[reason], token: 0, configuration: 0 }
 }
 

@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock, Log, NodeId, Random, Rpc } from '../../base/index.js'
-import { backoffMs, invariant, messageOf } from '../../base/index.js'
+import { invariant } from '../../base/index.js'
 import type { BlockRange } from '../geometry.js'
 import type { Content, LogEntry, Origin, ReplicaDisk, SegmentId } from '../replica-types.js'
 import type { Segment } from '../segment.js'
-import * as codec from './codec.js'
-import { keyOf } from './registers.js'
-import { decodeRefusal } from './replica.js'
-import type { RefusalReason, Replica } from './replica.js'
-import { ask, messageContentBytes, verbs } from './verbs.js'
+import { entriesPerFrameMax } from './append-frames.js'
+import type { Replica } from './replica.js'
+import type { ReplicaLinks } from './replica-links.js'
+import { Sender } from './sender.js'
+import { messageContentBytes } from './verbs.js'
 
 /** What a stream's entry is made of; its place in the stream is the stream's business. */
 export interface Piece extends BlockRange {
@@ -19,15 +19,14 @@ export interface Piece extends BlockRange {
 
 /** Entries kept in memory for replicas that are close behind; who is further behind is served from the disk. */
 const tailBytesMax = 16 * 1024 * 1024
-/** A slow link needs some seconds for a full message; a replica that is silent is the flush's business before. */
-const appendDeadlineMs = 15_000
-/** From the time of a disk's sync to what a restart of a node takes. */
-const retry = { minMs: 20, maxMs: 1_000 }
+/** What an entry costs beside its bytes: trims of nothing are not free either. */
+export const entryOverheadBytes = 128
 
 export interface StreamComponents {
   readonly disk: ReplicaDisk
   readonly replica: Replica
   readonly rpc: Rpc
+  readonly links: ReplicaLinks
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -63,6 +62,7 @@ export class Stream {
   #broken: Promise<void> | undefined
   #mend: (() => void) | undefined
   #settled = 0
+  #configuration = -1
   #unflushedBytes = 0
   readonly #senders = new Map<NodeId, Sender>()
   readonly #stop = new AbortController()
@@ -141,8 +141,13 @@ export class Stream {
     const segment = this.#init.view()
     const wanted = new Set([...(segment?.replicas ?? []), ...(segment?.joining ?? [])])
     wanted.delete(this.#init.self)
+    const isNewSet = segment !== undefined && segment.configuration !== this.#configuration
+    this.#configuration = segment?.configuration ?? this.#configuration
     for (const [node, sender] of this.#senders) {
-      if (wanted.has(node)) continue
+      if (wanted.has(node)) {
+        if (isNewSet) sender.doubt()
+        continue
+      }
       sender.stop()
       this.#senders.delete(node)
     }
@@ -152,7 +157,6 @@ export class Stream {
       this.#senders.set(node, sender)
       sender.start()
     }
-    for (const sender of this.#senders.values()) sender.wake()
   }
 
   /** Resolves true when the replica has synced the stream up to `through`; false when the signal aborts first, or it is none. */
@@ -176,10 +180,22 @@ export class Stream {
     for (let i = after - this.#tailBase; i < this.#tail.length; i++) {
       const entry = this.#tail[i] as LogEntry
       bytes += entry.bytes.length
-      if (entry.sequence > this.#end || (batch.length > 0 && bytes > messageContentBytes) || batch.length >= entriesPerMessageMax) break
+      if (entry.sequence > this.#end || (batch.length > 0 && bytes > messageContentBytes) || batch.length >= entriesPerFrameMax) break
       batch.push(entry)
     }
     return batch
+  }
+
+  /** Whether as many bytes wait behind `after`. Looks at no more entries than it needs to. */
+  hasAfter(after: number, bytes: number): boolean {
+    if (after < this.#tailBase) return true
+    let found = 0
+    for (let i = after - this.#tailBase; i < this.#tail.length && found < bytes; i++) {
+      const entry = this.#tail[i] as LogEntry
+      if (entry.sequence > this.#end) break
+      found += entry.bytes.length + entryOverheadBytes
+    }
+    return found >= bytes
   }
 
   /** Lets go of what no sender needs from memory. */
@@ -226,134 +242,5 @@ export class Stream {
     this.#broken = undefined
     this.#mend?.()
     for (const sender of this.#senders.values()) sender.wake()
-  }
-}
-
-/** So many small entries fill a message's overhead before its content. */
-const entriesPerMessageMax = 4096
-/** What an entry costs beside its bytes: trims of nothing are not free either. */
-const entryOverheadBytes = 128
-
-interface SenderInit extends StreamInit {
-  readonly node: NodeId
-  readonly stream: Stream
-  readonly signal: AbortSignal
-}
-
-/** Sends one stream to one replica, one message at a time. */
-class Sender {
-  readonly #components: StreamComponents
-  readonly #init: SenderInit
-  /** The replica has everything up to here. */
-  position = 0
-  #synced = 0
-  #wanted = 0
-  #fenced = false
-  #stopped = false
-  #wake: (() => void) | undefined
-  readonly #waiting = new Set<{ through: number; resolve: (done: boolean) => void }>()
-
-  constructor(components: StreamComponents, init: SenderInit) {
-    this.#components = components
-    this.#init = init
-    this.position = init.stream.settled
-  }
-
-  start(): void {
-    this.#run().catch((error: unknown) => {
-      this.#components.log.error('a sender of a volume stopped', { segment: keyOf(this.#init.id), error: messageOf(error) })
-    })
-  }
-
-  stop(): void {
-    this.#stopped = true
-    this.wake()
-  }
-
-  wake(): void {
-    const wake = this.#wake
-    this.#wake = undefined
-    wake?.()
-  }
-
-  async synced(through: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#synced >= through && through > 0) return true
-    if (this.#stopped || signal.aborted) return false
-    this.#wanted = Math.max(this.#wanted, through)
-    return new Promise((resolve) => {
-      const waiter = { through, resolve: (done: boolean) => {
-        this.#waiting.delete(waiter)
-        signal.removeEventListener('abort', onAbort)
-        resolve(done)
-      } }
-      const onAbort = (): void => { waiter.resolve(false) }
-      signal.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.add(waiter)
-      this.wake()
-    })
-  }
-
-  #isOver(): boolean {
-    return this.#stopped || this.#init.signal.aborted
-  }
-
-  async #run(): Promise<void> {
-    let failures = 0
-    while (!this.#isOver()) {
-      if (this.position >= this.#init.stream.end && this.#wanted <= this.#synced) {
-        await new Promise<void>((resolve) => { this.#wake = resolve })
-        continue
-      }
-      const why = await this.#step().catch((error: unknown) => messageOf(error))
-      if (this.#isOver()) break
-      if (why === undefined) {
-        failures = 0
-        continue
-      }
-      if (why === 'FENCED') await this.#init.outdated()
-      await this.#components.clock.sleep(1 + backoffMs(failures++, retry, this.#components.random), this.#init.signal).catch(() => undefined)
-    }
-    for (const waiter of [...this.#waiting]) waiter.resolve(false)
-  }
-
-  /** One message. Undefined: something was achieved. */
-  async #step(): Promise<string | undefined> {
-    const { id, node, stream, signal } = this.#init
-    const segment = this.#init.view()
-    if (segment === undefined) return 'no register'
-    const limits = { deadlineMs: appendDeadlineMs, signal }
-    if (!this.#fenced) {
-      const refused = await this.#fence(segment, limits)
-      if (refused !== undefined) return refused
-    }
-    const entries = await stream.batch(this.position)
-    const sync = this.#wanted > this.#synced
-    const answer = await ask(this.#components.rpc, node, verbs.append, {
-      segment: codec.encodeId(id), token: stream.token, configuration: segment.configuration, entries: entries.map(codec.encodeEntry), sync, settled: stream.settled,
-    }, limits)
-    if (answer.refusal !== undefined) {
-      const why = decodeRefusal(answer.refusal)
-      if (why !== 'GAP') return why
-      this.position = Math.min(answer.end, stream.end)
-      return this.position === 0 && entries[0]?.sequence === 1 ? why : undefined
-    }
-    this.position = Math.min(answer.end, stream.end)
-    if (sync) {
-      this.#synced = Math.max(this.#synced, this.position)
-      for (const waiter of [...this.#waiting]) if (waiter.through <= this.#synced) waiter.resolve(true)
-    }
-    stream.trim()
-    return undefined
-  }
-
-  async #fence(segment: Segment, limits: { deadlineMs: number; signal: AbortSignal }): Promise<RefusalReason | undefined> {
-    const { id, node, stream } = this.#init
-    const ranges = segment.ranges.entries.filter((entry) => entry.value.token === stream.token).map(({ start, blocks }) => ({ start, blocks, token: stream.token }))
-    const answer = await ask(this.#components.rpc, node, verbs.fence, { segment: codec.encodeId(id), ranges, configuration: segment.configuration, cuts: [] }, limits)
-    const why = answer.refusal === undefined ? undefined : decodeRefusal(answer.refusal)
-    // One that joins is not whole yet, but it is fenced.
-    if (why !== undefined && why !== 'NOT_A_REPLICA') return why
-    this.#fenced = true
-    return undefined
   }
 }

@@ -1,5 +1,5 @@
 import type { CallOptions, NodeId, Rpc, RpcContext } from '../../base/index.js'
-import { AccessAnswer, AccessRequest, AppendAnswer, AppendRequest, CopyAnswer, CopyRequest, FenceAnswer, FenceRequest, FetchAnswer, FetchRequest, News, Nothing, OfferAnswer, OfferRequest } from '../wire/volume.js'
+import { AccessAnswer, AccessRequest, CopyAnswer, CopyRequest, FenceAnswer, FenceRequest, FetchAnswer, FetchRequest, News, Nothing, OfferAnswer, OfferRequest } from '../wire/volume.js'
 import { decoding } from './codec.js'
 
 /** What the mesh's rpc carries at most. */
@@ -25,7 +25,6 @@ export interface Verb<Request, Answer> {
 
 /** What nodes ask of each other about volumes: see `protocols/volume/README.md`. In flight: of one peer, more wait. */
 export const verbs = {
-  append: { name: 'volume.append', request: AppendRequest, answer: AppendAnswer, requestBytesMax: bodyBytesMax, responseBytesMax: 1024, inFlightMax: 64 },
   fence: { name: 'volume.fence', request: FenceRequest, answer: FenceAnswer, requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 32 },
   fetch: { name: 'volume.fetch', request: FetchRequest, answer: FetchAnswer, requestBytesMax: smallBytesMax, responseBytesMax: bodyBytesMax, inFlightMax: 16 },
   copy: { name: 'volume.copy', request: CopyRequest, answer: CopyAnswer, requestBytesMax: smallBytesMax, responseBytesMax: 1024, inFlightMax: 16 },

@@ -1203,6 +1203,150 @@ export namespace AppendAnswer {
   }
 }
 
+export interface StreamedAppend {
+  number: number
+  append?: AppendRequest
+}
+
+export namespace StreamedAppend {
+  let _codec: Codec<StreamedAppend>
+
+  export const codec = (): Codec<StreamedAppend> => {
+    if (_codec == null) {
+      _codec = message<StreamedAppend>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.number != null && obj.number !== 0)) {
+          w.uint32(8)
+          w.uint32(obj.number)
+        }
+
+        if (obj.append != null) {
+          w.uint32(18)
+          AppendRequest.codec().encode(obj.append, w)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          number: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.number = reader.uint32()
+              break
+            }
+            case 2: {
+              obj.append = AppendRequest.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.append ?? {}
+              })
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<StreamedAppend>): Uint8Array => {
+    return encodeMessage(obj, StreamedAppend.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<StreamedAppend>): StreamedAppend => {
+    return decodeMessage(buf, StreamedAppend.codec(), opts)
+  }
+}
+
+export interface StreamedAnswer {
+  number: number
+  answer?: AppendAnswer
+}
+
+export namespace StreamedAnswer {
+  let _codec: Codec<StreamedAnswer>
+
+  export const codec = (): Codec<StreamedAnswer> => {
+    if (_codec == null) {
+      _codec = message<StreamedAnswer>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.number != null && obj.number !== 0)) {
+          w.uint32(8)
+          w.uint32(obj.number)
+        }
+
+        if (obj.answer != null) {
+          w.uint32(18)
+          AppendAnswer.codec().encode(obj.answer, w)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          number: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.number = reader.uint32()
+              break
+            }
+            case 2: {
+              obj.answer = AppendAnswer.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.answer ?? {}
+              })
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<StreamedAnswer>): Uint8Array => {
+    return encodeMessage(obj, StreamedAnswer.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<StreamedAnswer>): StreamedAnswer => {
+    return decodeMessage(buf, StreamedAnswer.codec(), opts)
+  }
+}
+
 export enum Why {
   NOT_REFUSED = 'NOT_REFUSED',
   FENCED = 'FENCED',

@@ -80,9 +80,9 @@ export class MemoryBlockStore implements BlockStore {
 
   async get(cid: CID): Promise<Uint8Array> {
     await Promise.resolve()
-    this.reads++
     const bytes = this.bytes.get(cid.toString())
     if (bytes === undefined) throw missing(cid)
+    this.reads++
     return bytes
   }
   async getMany(cids: readonly CID[]): Promise<(Uint8Array | undefined)[]> {

@@ -3,10 +3,9 @@ import { compareBallots } from '../../../src/consensus/ballot.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
 import type { Batch } from '../../../src/consensus/durable.js'
 import type { Reply, Request } from '../../../src/consensus/messages.js'
-import { majorityOf } from '../../../src/consensus/quorum.js'
 import type { Snapshot } from '../../../src/consensus/snapshot.js'
 import type { Accepted, Register, Value } from '../../../src/consensus/value.js'
-import { sameValue } from '../../../src/consensus/value.js'
+import { sameValue, showsToProve } from '../../../src/consensus/value.js'
 import { storeKey } from '../../../src/consensus/types.js'
 import type { Host } from './host.js'
 import { demand } from './violation.js'
@@ -101,7 +100,7 @@ export class Checks {
     const members = this.#configs.get(ballot.config)?.members ?? []
     if (!members.some((member) => storeKey(member) === store)) return
     vote.voters.add(store)
-    if (vote.voters.size === majorityOf(members.length)) this.#choose(scope, accepted)
+    if (vote.voters.size === showsToProve(accepted, members.length)) this.#choose(scope, accepted)
   }
 
   #choose(scope: string, accepted: Accepted): void {

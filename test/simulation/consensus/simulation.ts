@@ -156,7 +156,7 @@ export class Simulation implements HostHooks {
   }
 
   asked(_host: Host, request: Parameters<HostHooks['asked']>[1]): void {
-    if (request.body.kind === 'accept') this.history.proposed(request.body.value.op, this.world.nowMs)
+    if (request.body.kind === 'accept' || request.body.kind === 'open') this.history.proposed(request.body.value.op, this.world.nowMs)
   }
 
   synced(...args: Parameters<HostHooks['synced']>): void {

@@ -1,4 +1,4 @@
-import type { NodeId, Random, Rpc, RpcMethod } from '../../../src/base/index.js'
+import type { Bulk, NodeId, Random, Rpc, RpcMethod } from '../../../src/base/index.js'
 import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js'
 import type { Log } from '../../../src/base/index.js'
 import { createEngine, createReplicaDisk } from '../../../src/volumes/index.js'
@@ -76,7 +76,7 @@ export class Machine {
     this.#controller = new AbortController()
     const watched = this.#components.watch?.(this.id, disk) ?? disk
     const engine = createEngine({
-      disk: whileAlive(watched, life), consensus, rpc: this.#rpc(life), bulk: this.node.bulk, connections: this.node,
+      disk: whileAlive(watched, life), consensus, rpc: this.#rpc(life), bulk: this.#bulk(life), connections: this.node,
       heat: { record: () => undefined },
       policy: {
         decide: (question) => this.#init.decide?.(question.asker.node, question) ?? { type: 'stay', explanation: 'never' },
@@ -137,6 +137,27 @@ export class Machine {
         })
         if (isDead(life)) await new Promise(() => undefined)
         return answer
+      },
+    }
+  }
+
+  /** Its streams break with the process; what still comes for it finds nobody. */
+  #bulk(life: { dead: boolean }): Bulk {
+    return {
+      register: (protocol) => {
+        this.node.bulk.register({ ...protocol, handle: async (stream, signal) => {
+          if (life.dead) throw new Error('nobody is here')
+          await protocol.handle(stream, signal)
+        } })
+      },
+      open: async (peer, protocol, options) => {
+        if (life.dead) return new Promise(() => undefined)
+        const stream = await this.node.bulk.open(peer, protocol, options)
+        if (isDead(life)) {
+          stream.abort(new Error('nobody is here'))
+          await new Promise(() => undefined)
+        }
+        return stream
       },
     }
   }

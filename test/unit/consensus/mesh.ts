@@ -4,6 +4,7 @@ import { Consensus } from '../../../src/consensus/driver/service.js'
 import type { MemoryFile } from '../../../src/consensus/driver/memory-file.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
 import type { Readings, Timing } from '../../../src/consensus/clocks.js'
+import type { Slot } from '../../../src/consensus/rounds/memory.js'
 import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
@@ -12,11 +13,13 @@ export const timing: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 
 
 export class TestMemoryFile implements MemoryFile {
   sequence: number | undefined
-  async read(): Promise<number | undefined> {
-    return this.sequence
+  batch: Uint8Array | undefined
+  async read(): Promise<Slot | undefined> {
+    return this.sequence === undefined ? undefined : { sequence: this.sequence, generation: 1, ...(this.batch === undefined ? {} : { batch: this.batch }) }
   }
-  async put(sequence: number): Promise<void> {
+  async put(sequence: number, batch?: Uint8Array): Promise<void> {
     this.sequence = sequence
+    this.batch = batch
   }
   async close(): Promise<void> {
     return

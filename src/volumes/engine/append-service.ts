@@ -1,0 +1,81 @@
+import type { Bulk, ByteStream } from '../../base/index.js'
+import { readFrames } from '../../base/index.js'
+import type * as wire from '../wire/volume.js'
+import { appendLimits, appendProtocol, decodeAppend, encodeAnswer, joined } from './append-frames.js'
+import type { NumberedAppend } from './append-frames.js'
+import { encodeRefusal } from './replica.js'
+import type { Replica } from './replica.js'
+
+/** A holder has one; another may be there while the network has not noticed yet that the first is gone. */
+const streamsOfPeerMax = 4
+/** Content of one stream that is on its way to the disk: twice what a holder sends ahead. Beyond it nothing more is read. */
+const heldBytesMax = 16 * 1024 * 1024
+const heldMax = 1024
+
+/** The replica's end of `/mesh/volume/1`: frames are taken in their order, and answered as they are done. */
+export function serveAppends(bulk: Bulk, replica: Replica): void {
+  bulk.register({ id: appendProtocol, inboundMax: streamsOfPeerMax, handle: async (stream) => serveStream(stream, replica) })
+}
+
+async function serveStream(stream: ByteStream, replica: Replica): Promise<void> {
+  let heldBytes = 0
+  let held = 0
+  let wake: (() => void) | undefined
+  const answers = new Answers(stream)
+  for await (const frame of readFrames(stream.received, appendLimits)) {
+    const append = decodeAppend(frame)
+    const bytes = frame.payload.length
+    held++
+    heldBytes += bytes
+    // Not waited for: the disk takes calls in their order, and a sync must not hold up what comes behind it.
+    void taken(replica, append).then((answer) => {
+      held--
+      heldBytes -= bytes
+      answers.push(encodeAnswer(append.number, answer))
+      wake?.()
+    })
+    while (heldBytes > heldBytesMax || held > heldMax) await new Promise<void>((resolve) => { wake = resolve })
+  }
+}
+
+/** Undefined: it failed here, and may be tried again. */
+async function taken(replica: Replica, { id, token, entries, sync, settled }: NumberedAppend): Promise<wire.AppendAnswer | undefined> {
+  try {
+    const answer = await replica.append(id, token, entries, { sync, settled })
+    return typeof answer === 'number' ? { end: answer } : { end: answer.end, refusal: encodeRefusal(answer.refused) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Sends answers in the order they come, those of one moment together. A stream that is gone takes them with it. */
+class Answers {
+  readonly #stream: ByteStream
+  #queue: Uint8Array[] = []
+  #sending = false
+
+  constructor(stream: ByteStream) {
+    this.#stream = stream
+  }
+
+  push(answer: Uint8Array): void {
+    this.#queue.push(answer)
+    if (!this.#sending) void this.#send()
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true
+    try {
+      await Promise.resolve()
+      while (this.#queue.length > 0) {
+        const parts = joined(this.#queue)
+        this.#queue = []
+        await this.#stream.send(parts)
+      }
+    } catch {
+      this.#queue = []
+    } finally {
+      this.#sending = false
+    }
+  }
+}
