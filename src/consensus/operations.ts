@@ -405,7 +405,12 @@ export class Operations {
     this.read(scope, (end) => {
       this.#looking.delete(scope)
       if (end.kind !== 'read') return
-      for (const one of all) if (!isHeldBy(end.accepted?.value, session, one.token)) this.refuseWish(one, notHeldAnyMore)
+      const value = end.accepted?.value
+      for (const one of all) {
+        // Handed to it meanwhile, and the word of that was lost or is still on its way.
+        if (value !== undefined && value.holder !== null && sameSession(value.holder, one.asker)) this.#node.effect({ kind: 'peer', to: one.asker.node, message: { kind: 'handed', scope, value } })
+        else if (!isHeldBy(value, session, one.token)) this.refuseWish(one, notHeldAnyMore)
+      }
     })
   }
 

@@ -32,7 +32,11 @@ describe('leases, with five processes that are killed and stopped', function () 
   })
 
   it('nobody overlaps in what a store accepts, nothing is lost, all go on, and who slept believes in nothing', async () => {
-    const result = await storm({ mesh, forMs: 6_000 })
+    const told: string[] = []
+    const result = await storm({ mesh, forMs: 6_000, say: (line) => { told.push(line) } }).catch((error: unknown) => {
+      console.log(told.join('\n'))
+      throw error
+    })
     assert.ok(result.kills > 0 && result.stops > 0 && result.increments > 0, JSON.stringify(result))
   })
 
