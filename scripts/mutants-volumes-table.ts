@@ -117,6 +117,11 @@ export const volumeMutants: readonly VolumeMutant[] = [
     edits: [{ file: 'access.ts', find: 'return this.#replaying === 0 && this.#isChecked()', replace: 'return this.#isChecked()' }],
   },
   {
+    name: 'lost writes are sent again under the numbers of new ones',
+    weather: { ...deadly, replicas: 1, machines: 4, handOffs: true },
+    edits: [{ file: 'access.ts', find: "const numbering = { client: Buffer.from(this.#context.components.random.bytes(16)).toString('hex'), last: 0 }", replace: 'const numbering = this.#numbering' }],
+  },
+  {
     name: 'writes behind one that failed are applied',
     weather: { ...moving, replicas: 1, machines: 4 },
     edits: [{ file: 'service.ts', find: 'if (result.outcome !== Outcome.MOVED) return { results }', replace: 'if (result.outcome !== Outcome.MOVED) continue' }],

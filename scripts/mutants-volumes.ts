@@ -37,11 +37,15 @@ async function attempt(mutant: VolumeMutant): Promise<Caught> {
     }
     const told = await outputOf(folder, [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'json', 'test/simulation/volumes/scenarios.test.ts', 'test/unit/volumes/disk.test.ts'])
     const report = JSON.parse(told.slice(Math.max(0, told.indexOf('{\n')))) as { failures: { title: string; err: { message: string } }[] }
-    const stories = report.failures.map(({ title, err }) => `${title} (${err.message.split('\n')[0]?.slice(0, 100) ?? ''})`)
+    const failures = report.failures.map(({ title, err }) => ({ title, message: err.message.split('\n')[0]?.slice(0, 90) ?? '' }))
+    const isSlow = ({ message }: { message: string }): boolean => /not done in time|did not come true|Timeout of/.test(message)
+    // A story that only does not go on says less than one that sees something wrong.
+    const stories = failures.filter((failure) => !isSlow(failure)).map(({ title, message }) => `${title} (${message})`)
+    const stalled = failures.filter(isSlow).map(({ title }) => title)
     const seeds = stories.length > 0 ? seedsMaxOfCaught : seedsMax
     const output = await outputOf(folder, ['--max-semi-space-size=64', '--import=tsx', 'scripts/soak-volumes.ts', '--seeds', String(seeds), '--stop', 'safety', '--weather', JSON.stringify(mutant.weather ?? {})])
     const find = (kind: string): string | undefined => new RegExp(`^(seed \\d+) \\[${kind}\\]: (.{0,110})`, 'm').exec(output)?.slice(1).join(': ')
-    return { stories, safety: find('safety'), progress: find('progress') }
+    return { stories, safety: find('safety'), progress: find('progress') ?? stalled[0] }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -5,9 +5,11 @@
 // servers take turns, since disks of rented machines vary.
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { randomFillSync } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { parseArgs, promisify } from 'node:util'
+import { Level } from 'level'
 import { World, eventually } from '../../test/e2e/harness.js'
 import type { TestNode } from '../../test/e2e/harness.js'
 
@@ -138,6 +140,28 @@ async function startPeers(world: World, children: ChildProcess[]): Promise<Serve
   return servers
 }
 
+/**
+ * What LevelDB itself takes here: rows of a mebibyte, one after the other, with the buffers that a node's log of volumes
+ * has, as many bytes as the benchmark writes. Nothing is read from a socket, summed or indexed.
+ */
+async function levelMibPerSecond(world: World): Promise<number> {
+  const folder = world.path('level')
+  const level = new Level<Uint8Array, Uint8Array>(folder, { keyEncoding: 'view', valueEncoding: 'view', compression: false, writeBufferSize: 8 * 2 ** 20, maxFileSize: 8 * 2 ** 20 })
+  await level.open()
+  const rows = Array.from({ length: 4 }, () => randomFillSync(new Uint8Array(2 ** 20)))
+  const startMs = performance.now()
+  let count = 0
+  for (; count < mib && performance.now() - startMs < seconds * 1000; count++) {
+    const key = Buffer.alloc(8)
+    key.writeUInt32BE(count)
+    await level.put(key, rows[count % rows.length] as Uint8Array)
+  }
+  const perSecond = count / ((performance.now() - startMs) / 1000)
+  await level.close()
+  rmSync(folder, { recursive: true, force: true })
+  return perSecond
+}
+
 /** Of the requests between two looks at the node's own histogram: what the device took, without client and socket. */
 async function buckets(node: TestNode, kind: string): Promise<Map<number, number>> {
   const found = new Map<number, number>()
@@ -183,7 +207,10 @@ try {
     if (!wanted.includes(job.group)) continue
     const results = new Map<string, Result[]>()
     const inside: number[] = []
+    const limits: number[] = []
+    const writesInOrder = job.group === 'sequential' && job.direction === 'write'
     for (let round = 0; round < rounds; round++) {
+      if (writesInOrder) limits.push(await levelMibPerSecond(world))
       for (const server of [ours, twoCopies, ...peers]) {
         const before = server === ours ? await buckets(alone, job.direction) : undefined
         const result = await fio(server, job, seconds)
@@ -197,6 +224,7 @@ try {
     const p50 = (result: Result): number => result.p50Ms
     report(job.name, of(ours, value), job.figure, beside(value))
     report(`${job.name}, two copies`, of(twoCopies, value), job.figure, beside(value))
+    if (writesInOrder) report(`${job.name}, beside LevelDB alone`, of(ours, value), job.figure, { LevelDB: median(limits) })
     if (job.group !== 'qd1') continue
     report(`${job.name}, p50 at the client`, of(ours, p50), 'ms', beside(p50), true)
     report(`${job.name}, p50 inside the node`, median(inside), 'ms', {})

@@ -24,7 +24,7 @@ import { BlobError } from './types.js'
  * slowest, and two holders are never slower than one by more than a few blocks.
  *
  * Holders the caller knows come first, best first; the DHT is asked only when they are used up, because a look-up costs
- * more than a small file. A second holder is asked only when the first is full or slow.
+ * more than a small file. A second holder is asked only when the first is full, and does not bring all that a line carries.
  *
  * Road not taken: cutting the blob into equal ranges up front. It needs to know the speeds, and a broken holder leaves a
  * hole that has to be planned for again.
@@ -93,6 +93,13 @@ const speedWindowMs = 4_000
 /** Stealing must pay: half as long again, and this much. */
 const stealFactor = 1.5
 const stealSlackMs = 30
+/** So long a holder is at work before its speed is believed: the first blocks wait for the connection to get going. */
+const trialMs = 100
+/**
+ * Most of what a gigabit line carries. Where this comes in already our own line, disk or processor is the bound, and one
+ * more holder only makes more of the same work (measured: two were 15 % slower than one).
+ */
+const enoughBytesPerMs = (100 * 2 ** 20) / 1000
 
 export class HolderPool {
   readonly #components: HolderPoolComponents
@@ -370,6 +377,8 @@ export class HolderPool {
     if (stuck.length === 0) {
       // Those there are could take it in time: another helps only if all are at work and none is about to come back.
       if (live.length >= this.#init.settings.holdersAtOnceMax || live.some((holder) => holder.state !== 'ready')) return false
+      if (live.some((holder) => this.#isOnTrial(holder))) return false
+      if (live.reduce((sum, holder) => sum + (holder.speed ?? 0), 0) >= enoughBytesPerMs) return false
     }
     const next = this.#candidates.shift()
     if (next !== undefined) {
@@ -384,6 +393,11 @@ export class HolderPool {
       }
     }
     return false
+  }
+
+  /** Too short at work to be judged. One that has said nothing for long is late, and waited for no more. */
+  #isOnTrial(holder: Holder): boolean {
+    return holder.busyMs < trialMs && this.#timeLeft(holder) !== Number.POSITIVE_INFINITY
   }
 
   async #find(): Promise<void> {

@@ -94,7 +94,7 @@ export class Records {
     // Timestamps never go back, and others refuse what is ahead of them: whoever owns this machine has to know.
     const aheadMs = hlcToMs(last) - components.clock.wallMs()
     if (aheadMs > hlcSkewMsMax) {
-      components.log.warn('catalog: the clock was ahead when files were written here; until it gets there, other nodes do not take changes made here', { aheadMs })
+      components.log.warn('catalog: the clock was ahead when files were written here; until it gets there, other nodes do not take changes made here; a node in a new home, which joins and puts these files again, is heard at once', { aheadMs })
     }
     return records
   }

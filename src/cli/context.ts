@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { parseDuration } from '../base/index.js'
 import { ClientError, defaultHome, MeshClient, notRunning, readApiFile } from '../client/index.js'
+import { asTyped } from './command-name.js'
 import { CliError } from './errors.js'
 
 /** What a command is given: where the home is, where words go, how to reach the node, and when to stop. */
@@ -48,14 +49,14 @@ export function createContext(options: CommonOptions, streams: Streams, signal: 
     json,
     signal,
     print(document, human) {
-      const text = json ? JSON.stringify(document) : human()
+      const text = json ? JSON.stringify(document) : asTyped(human())
       if (text !== '') streams.stdout.write(`${text}\n`)
     },
     write(text) {
       streams.stdout.write(text)
     },
     say(text) {
-      if (!json) streams.stderr.write(`${text}\n`)
+      if (!json) streams.stderr.write(`${asTyped(text)}\n`)
     },
     client() {
       if (client !== undefined) return client

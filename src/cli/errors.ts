@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { codeOf, CodedError, messageOf } from '../base/index.js'
 import { ClientError } from '../client/index.js'
+import { asTyped } from './command-name.js'
 import { clean } from './table.js'
 
 export type CliCode =
@@ -73,5 +74,5 @@ export function errorDocument(error: unknown): { error: Record<string, unknown> 
 
 export function errorSentence(error: unknown): string {
   // A file's name in it, or another node's words, may come from other people.
-  return `mesh-node: ${clean(messageOf(error))}`
+  return `mesh-node: ${asTyped(clean(messageOf(error)))}`
 }

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net'
 import { createSigner, systemClock, systemRandom } from '../base/index.js'
 import type { Clock, Log, Random, Signer } from '../base/index.js'
 import { createBlobs } from '../blobs/index.js'
@@ -100,6 +101,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   // A node that was killed left it; whoever reads it now would knock at a dead door, or at somebody else's.
   removeApiFile(home)
 
+  await checkApiAddress(config)
   const { seed, signer } = identityOf(home)
   await belong(store, signer, init)
   const membership = await membershipOf(store, signer, home, config, { clock, random, log })
@@ -167,7 +169,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   lifecycle.run('blobs', async (signal) => blobs.run(signal), failed)
   lifecycle.run('catalog', async (signal) => catalog.run({ gossip: net.gossip, rpc: net.rpc, connections: net }, signal), failed)
   letHeapGrow()
-  lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock }, signal), failed)
+  lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock, log, store }, signal), failed)
   lifecycle.run('replication', async (signal) => replicate(replication, log, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)
 
@@ -255,14 +257,35 @@ async function startListening(net: Net): Promise<void> {
 
 async function openGateway(components: { service: NodeService; clock: Clock; random: Random; log: Log }, config: Config, token: string): Promise<HttpGateway> {
   const { service, ...rest } = components
-  const listen = splitHostPort(config['api.listen'])
-  if (listen === undefined) throw new NodeError('BAD_ADDRESS', `api.listen is not HOST:PORT: ${config['api.listen']}`)
+  return listeningAtApi(config, async (listen) => startHttpGateway({ node: service, ...rest }, { ...listen, token, hosts: config['api.hosts'], version: packageVersion() }))
+}
+
+/**
+ * Listens where the API is going to be, and stops: whoever started a node there before, or mistyped the address, is told
+ * before this home has an identity and a mesh that nobody wanted.
+ */
+async function checkApiAddress(config: Config): Promise<void> {
+  await listeningAtApi(config, async ({ host, port }) => {
+    const server = createServer()
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port }, resolve)
+    })
+    await new Promise((resolve) => server.close(resolve))
+  })
+}
+
+/** What goes wrong with the address, in words. Throws PORT_IN_USE, BAD_ADDRESS, and what `listen` throws otherwise. */
+async function listeningAtApi<T>(config: Config, listen: (address: { host: string; port: number }) => Promise<T>): Promise<T> {
+  const address = splitHostPort(config['api.listen'])
+  if (address === undefined) throw new NodeError('BAD_ADDRESS', `api.listen is not HOST:PORT: ${config['api.listen']}`)
+  const { host, port } = address
   try {
-    return await startHttpGateway({ node: service, ...rest }, { ...listen, token, hosts: config['api.hosts'], version: packageVersion() })
+    return await listen(address)
   } catch (error) {
     const code = codeOf(error)
-    const at = `${listen.host}:${String(listen.port)}`
-    if (code === 'EADDRINUSE') throw new NodeError('PORT_IN_USE', `port ${String(listen.port)}, where the API should be, is taken by another program; choose another with --api ${listen.host}:PORT (0 takes any free one)`, { port: listen.port }, { cause: error })
+    const at = `${host}:${String(port)}`
+    if (code === 'EADDRINUSE') throw new NodeError('PORT_IN_USE', `port ${String(port)}, where the API should be, is taken by another program; choose another with --api ${host}:PORT (0 takes any free one)`, { port }, { cause: error })
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EACCES') throw new NodeError('BAD_ADDRESS', `the API cannot listen at ${at} (${code}); choose another with --api`, { listen: at }, { cause: error })
     throw error
   }

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import type { NodeStatus } from '../client/index.js'
 import { loadConfig } from './config/index.js'
 import type { SettingName } from './config/index.js'
@@ -11,8 +10,6 @@ export interface ReadyNode {
   status: NodeStatus & { home: string }
   /** With the token in its fragment, which browsers do not send anywhere. */
   dashboardUrl: string
-  /** How to call the command line of this checkout; undefined if it is installed. */
-  launcher: string | undefined
 }
 
 export interface RunInit {
@@ -65,7 +62,6 @@ export async function runNode(init: RunInit): Promise<void> {
     init.onReady({
       status: { ...(await node.service.status()), home: home.path },
       dashboardUrl: `${node.url}/#token=${node.token}`,
-      launcher: launcherOfCheckout(),
     })
     init.signal.addEventListener('abort', () => {
       stop({})
@@ -79,12 +75,4 @@ export async function runNode(init: RunInit): Promise<void> {
     process.off('unhandledRejection', onRejection)
     init.say('stopped')
   }
-}
-
-/** In a checkout the command is scripts/mesh-node, named from where the person stands. */
-function launcherOfCheckout(): string | undefined {
-  const script = join(import.meta.dirname, '..', '..', 'scripts', 'mesh-node')
-  if (!existsSync(script)) return undefined
-  const path = relative(process.cwd(), script)
-  return path.startsWith('..') ? script : path
 }

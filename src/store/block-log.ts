@@ -51,6 +51,8 @@ const putsAtOnce = 2
 /** One batch of small blocks: large enough to share the cost of a write, small enough not to hold up the main thread. */
 const batchBytesMax = 1024 * 1024
 const batchOperationsMax = 512
+/** A resting store keeps fewer read bytes mapped than this. */
+const restMappedBytesMin = 1024 * 1024
 /** Opening anew to unmap pages may cost reads this share of the time at most. */
 const remapShareMax = 0.1
 
@@ -234,6 +236,12 @@ export class BlockLog {
   /** Writes what is buffered out as a table: gives its memory back and leaves nothing for the next opening to do. */
   async flush(): Promise<void> {
     await this.#exclusive(async () => this.#flush())
+  }
+
+  /** Nobody is reading or writing much: no reason to keep a page mapped. */
+  async rest(): Promise<void> {
+    if (this.#mappedBytes < restMappedBytesMin || this.#remapping !== undefined) return
+    await this.unmap()
   }
 
   /** Opens the database anew, which unmaps every page that was read. */

@@ -60,6 +60,9 @@ export class Database {
   readonly #level: RawDatabase
   readonly #watch: LogWatch
   #running = 0
+  /** Iterators that somebody holds between reads: they would die with this instance. */
+  #iterators = 0
+  #reads = 0
   #onIdle: (() => void) | undefined
   #gate: Promise<void> | undefined
   #state: 'open' | 'failed' | 'down' | 'closed' = 'closed'
@@ -109,6 +112,7 @@ export class Database {
     }
     this.#state = 'open'
     this.#failure = undefined
+    this.#reads = 0
     this.#generation++
   }
 
@@ -120,9 +124,25 @@ export class Database {
     })
   }
 
+  /** Reads since it was opened: what they touched is mapped into memory, or in LevelDB's cache. */
+  get reads(): number {
+    return this.#reads
+  }
+
+  /** To be called before an iterator is made that lives longer than one `read`, and what it returns when it is closed. */
+  holdOpen(): () => void {
+    this.#iterators++
+    let held = true
+    return () => {
+      if (held) this.#iterators--
+      held = false
+    }
+  }
+
   /** Runs `work` on the open database; it is not closed before `work` is done. */
   async read<T>(work: (level: RawDatabase) => Promise<T>): Promise<T> {
     await this.#enter()
+    this.#reads++
     try {
       return await work(this.#level)
     } catch (error) {
@@ -195,6 +215,17 @@ export class Database {
     await this.#exclusive(async () => {
       if (this.#state !== 'closed') await this.#closeAndOpen()
     })
+  }
+
+  /** `reopen`, unless somebody iterates: then nothing happens, and false is returned. */
+  async reopenIfUnused(): Promise<boolean> {
+    let done = false
+    await this.#exclusive(async () => {
+      if (this.#state !== 'open' || this.#iterators > 0) return
+      await this.#closeAndOpen()
+      done = true
+    })
+    return done
   }
 
   async #syncing(work: () => Promise<void>): Promise<void> {

@@ -42,7 +42,11 @@ export class MetaSlice implements KeyValue {
   async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
     const { database } = this.#components
     const generation = database.generation
-    const iterator = await database.read(async (level) => level.iterator({ ...this.#bounds(range), fillCache: false }))
+    const letGo = database.holdOpen()
+    const iterator = await database.read(async (level) => level.iterator({ ...this.#bounds(range), fillCache: false })).catch((error: unknown) => {
+      letGo()
+      throw error
+    })
     try {
       while (true) {
         // The iterator of a database that was opened anew (after a full disk) is closed and cannot go on.
@@ -52,6 +56,7 @@ export class MetaSlice implements KeyValue {
         for (const [key, value] of page) yield [key.subarray(this.#prefix.length), value] as const
       }
     } finally {
+      letGo()
       await iterator.close()
     }
   }

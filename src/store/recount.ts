@@ -39,15 +39,20 @@ export async function count(meta: Database, atOnce: (takeView: () => Promise<voi
 }
 
 async function viewOf(meta: Database) {
+  const letGo = meta.holdOpen()
   return meta.read(async (level) => {
     const snapshot = level.snapshot()
     const iterators = [rows.index, rows.garbage].map((row) => [row, level.iterator({ ...within(row), snapshot, fillCache: false })] as const)
     return {
       iterators,
       close: async (): Promise<void> => {
+        letGo()
         await Promise.all(iterators.map(async ([, iterator]) => iterator.close()))
         await snapshot.close()
       },
     }
+  }).catch((error: unknown) => {
+    letGo()
+    throw error
   })
 }

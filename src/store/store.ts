@@ -36,6 +36,10 @@ export interface StoreInit extends Partial<StoreLimits> {
 }
 
 const mebibyte = 1024 * 1024
+/** Fewer reads of `meta` than these map little: a read touches a page of 4 KiB, most of them the same. */
+const restReadsMin = 500
+/** A node that is used now and then does not open its index anew in every break. */
+const restPauseMs = 5 * 60_000
 
 /**
  * Opens the store in `init.home`, makes it if it is not there, and repairs what a crash left behind.
@@ -91,6 +95,7 @@ interface LevelStoreInit {
 }
 
 class LevelStore implements Store {
+  readonly #components: Pick<StoreComponents, 'clock'>
   readonly blocks: Blocks
   readonly recovery: RecoveryReport
   readonly #databases: { blocks: Database; meta: Database; appended: Database }
@@ -106,9 +111,11 @@ class LevelStore implements Store {
   /** A recount reads everything: one is enough. */
   readonly #recounts = new Limiter({ concurrency: 1, queueMax: 8 })
   #closing: Promise<void> | undefined
+  #restNotBeforeMs = 0
 
   constructor({ clock, log, blocks, meta, appended }: LevelStoreComponents, init: LevelStoreInit) {
     const { limits } = init
+    this.#components = { clock }
     this.recovery = init.report
     this.#databases = { blocks, meta, appended }
     this.#appendLog = new AppendDatabase({ database: appended, admit: async (bytes) => this.#footprint.admit(bytes) })
@@ -235,6 +242,16 @@ class LevelStore implements Store {
 
   resume(): void {
     this.#reclaimer.resume()
+  }
+
+  async rest(): Promise<void> {
+    if (this.#closing !== undefined) return
+    const { meta } = this.#databases
+    const { clock } = this.#components
+    await this.#log.rest()
+    // The tables of `meta` are small and read all the time: only now and then, and its log becomes a table each time.
+    if (meta.reads < restReadsMin || clock.monotonicMs() < this.#restNotBeforeMs) return
+    if (await meta.reopenIfUnused()) this.#restNotBeforeMs = clock.monotonicMs() + restPauseMs
   }
 
   background(): BackgroundStatus {

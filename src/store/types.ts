@@ -150,6 +150,11 @@ export interface Store {
   /** Background work (giving back space) stops after the unit under way; `reclaim()` still works. */
   pause(): void
   resume(): void
+  /**
+   * Nothing is going on: buffers are written out, and pages of files that were read are unmapped. Costs milliseconds, in
+   * which reads wait; does nothing if little was read since the last time.
+   */
+  rest(): Promise<void>
   background(): BackgroundStatus
   close(): Promise<void>
 }

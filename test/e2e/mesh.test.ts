@@ -239,6 +239,8 @@ describe('a node', function () {
     const api = await runCommand(['start', '--home', world.path('x'), '--listen', '/ip4/127.0.0.1/tcp/0', '--api', `127.0.0.1:${port}`])
     assert.equal(api.code, 1)
     assert.match(api.stderr, new RegExp(`port ${port}.* is taken.*--api`))
+    assert.doesNotMatch(api.stderr, /made a new mesh/)
+    assert.deepEqual(readdirSync(world.path('x')).filter((name) => name.endsWith('.key')), [])
     const tcp = /\/tcp\/(\d+)\//.exec((await a.status()).addresses[0] ?? '')?.[1] ?? ''
     const network = await runCommand(['start', '--home', world.path('x'), '--listen', `/ip4/127.0.0.1/tcp/${tcp}`, '--api', '127.0.0.1:0'])
     assert.equal(network.code, 1)

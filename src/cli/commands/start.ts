@@ -1,6 +1,7 @@
 import { formatSize } from '../../base/index.js'
 import type { SettingName } from '../../node/index.js'
 import type { Register } from '../register.js'
+import { commandName } from '../command-name.js'
 import { clean } from '../table.js'
 
 interface Options {
@@ -43,8 +44,7 @@ export function startCommand(register: Register): void {
       flags,
       joinToken: options.join,
       signal: context.signal,
-      onReady: ({ status, dashboardUrl, launcher }) => {
-        const command = launcher === undefined ? 'mesh-node' : launcher
+      onReady: ({ status, dashboardUrl }) => {
         const home = `--home ${status.home}`
         context.print({ ...status, dashboardUrl }, () => [
           `${clean(status.name)} is up and gives up to ${formatSize(status.storage.maxBytes)} (mesh-node ${status.version})`,
@@ -57,7 +57,7 @@ export function startCommand(register: Register): void {
           `  dashboard  ${dashboardUrl}`,
           '',
           ...(status.isAdmin
-            ? [`To let another machine in, run  ${command} invite ${home}`, 'and there                      mesh-node start --join TOKEN']
+            ? [`To let another machine in, run  ${commandName()} invite ${home}`, 'and there                      mesh-node start --join TOKEN']
             : ['Invites are made at the mesh\'s first node.']),
           '',
           'Ctrl-C stops it.',

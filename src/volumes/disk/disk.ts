@@ -196,14 +196,9 @@ class LogDisk implements ClosableReplicaDisk {
       const stream = head.stream(token)
       if (stream?.settle(sequence) === true) {
         head.dirty = true
-        let shadowed = 0
-        for (const page of segment.pages) shadowed += page?.shadowed ?? 0
         segment.settledSincePrune++
-        // Looking at all shadowed blocks at every call would make many small flushes slow.
-        if (shadowed > 0 && segment.settledSincePrune * shadowedPerSettle >= shadowed) {
-          segment.settledSincePrune = 0
-          for (const page of segment.pages) if (page !== undefined && page.shadowed > 0) segment.prune(page)
-        }
+        // Looking at all shadowed blocks at every call would make many small flushes slow; what is left is looked at later.
+        if (segment.settledSincePrune * shadowedPerSettle >= segment.shadowed) segment.pruneAll()
       }
       return Promise.resolve()
     })
@@ -263,10 +258,12 @@ class LogDisk implements ClosableReplicaDisk {
   }
 
   async setWhole(id: SegmentId, whole: boolean): Promise<void> {
-    await this.#inTurn(id, whole ? allPages : [], async (segment, head) => {
-      if (!whole || !head.whole) await this.#note(segment, { kind: 'whole', sequence: whole ? 1 : 0 })
+    await this.#inTurn(id, allPages, async (segment, head) => {
+      // What is damaged and not to count is of no use to anybody: it begins anew, and can be fetched from others.
+      if (head.isDamaged) await this.#note(segment, { kind: 'drop' })
+      else if (!whole || !head.whole) await this.#note(segment, { kind: 'whole', sequence: whole ? 1 : 0 })
       await this.sync()
-    }, { alone: true })
+    }, { alone: true, evenDamaged: !whole })
   }
 
   isWhole(id: SegmentId): boolean | Promise<boolean> {
@@ -334,9 +331,29 @@ class LogDisk implements ClosableReplicaDisk {
   /** One at a time, whoever asks. */
   async #compactOne(signal?: AbortSignal): Promise<boolean> {
     this.#checkOpen()
-    const step = this.#compacting.then(async () => this.#compaction.step(signal))
+    const step = this.#compacting.then(async () => {
+      await this.#prune(signal)
+      return this.#compaction.step(signal)
+    })
     this.#compacting = step.catch(() => undefined)
     return step
+  }
+
+  /**
+   * Lets go of what lies under settled versions: before that nothing of it counts as garbage. A trim and one flush settle
+   * more at once than the flush itself looks at.
+   */
+  async #prune(signal?: AbortSignal): Promise<void> {
+    const { segments, clock } = this.#components
+    let looked = 0
+    for (const segment of [...segments.inMemory()]) {
+      if (segment.head === undefined || segment.settledSincePrune === 0) continue
+      looked += segment.shadowed
+      segment.pruneAll()
+      if (looked < prunedAtOnce) continue
+      looked = 0
+      await clock.sleep(1, signal)
+    }
   }
 
   /** What of the entries can be taken now, in order; stream numbers are taken with it. */
@@ -460,6 +477,8 @@ class LogDisk implements ClosableReplicaDisk {
 
 /** 4 MiB in one write at most. */
 const installRowsMax = 64
+/** Blocks looked at before others have a turn: a few milliseconds. */
+const prunedAtOnce = 16_384
 /** Blocks that a call of `settled` may look at. */
 const shadowedPerSettle = 64
 

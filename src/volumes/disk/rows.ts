@@ -18,7 +18,7 @@ import { damaged, readWhole, viewOf, volumeBytes, writeWhole } from './bytes.js'
  *
  * | offset | size | what                                                                            |
  * |--------|------|---------------------------------------------------------------------------------|
- * | 0      | 1    | version: 1                                                                      |
+ * | 0      | 1    | version: 2; a row of version 1 ends with the blocks' bytes                      |
  * | 1      | 1    | kind, see `kinds`                                                               |
  * | 2      | 1    | content: 1 data, 2 zeroes, 3 hole; 0 if the kind has none                       |
  * | 3      | 1    | length of the client's name at the end of the header; 0: no origin              |
@@ -36,7 +36,12 @@ import { damaged, readWhole, viewOf, volumeBytes, writeWhole } from './bytes.js'
  * | 52     | 8    | the origin's sequence                                                           |
  * | 60     | 4    | CRC-32 of key, bytes 0–59 and the client's name                                 |
  * | 64     | n    | the client's name in UTF-8                                                      |
- * | 64 + n |      | the blocks' bytes; for a fence and for origins a record, see state.ts           |
+ * | 64 + n |      | the blocks' bytes; for a fence and for origins a record, see head.ts            |
+ * |        | n    | the client's name once more                                                     |
+ * |        | 64   | bytes 0–63 once more                                                            |
+ *
+ * Header and name stand at both ends, since they say what the row is about: damage in one place takes the bytes of a few
+ * blocks at most, which another replica has, and not the knowledge which ones, which nobody has.
  *
  * The position before tells a row that counts from one whose write failed and left it behind all the same: nothing that
  * came later follows from it.
@@ -70,7 +75,9 @@ export interface StoredRow extends Row {
 
 const headerBytes = 64
 export const keyBytes = 28
-const version = 1
+const version = 2
+/** Of before rows had their header at both ends. */
+const versionWithoutEnd = 1
 const clientBytesMax = 255
 const kindOf = new Map<number, Kind>(Object.entries(kinds).map(([name, code]) => [code, name as Kind]))
 const contents: readonly (Content | undefined)[] = [undefined, 'data', 'zeroes', 'hole']
@@ -138,7 +145,7 @@ export function rowBytes(row: Row): number {
 
 /** Bytes that `encodeRow` needs. */
 export function encodedBytes(row: Row): number {
-  return rowBytes(row) + (row.origin === undefined ? 0 : Buffer.byteLength(row.origin.client, 'utf8'))
+  return rowBytes(row) + headerBytes + (row.origin === undefined ? 0 : 2 * Buffer.byteLength(row.origin.client, 'utf8'))
 }
 
 /** Writes key and value of a row into `target` from `offset` on, one behind the other, and says where the value ends. */
@@ -170,38 +177,53 @@ export function encodeRow(target: Uint8Array, view: DataView, offset: number, pl
   if (client.length > 0) target.set(client, body)
   view.setUint32(header + 60, client.length === 0 ? sum : crc32(client, sum))
   target.set(bytes, body + client.length)
-  return body + client.length + bytes.length
+  const end = body + client.length + bytes.length
+  if (client.length > 0) target.set(client, end)
+  target.copyWithin(end + client.length, header, body)
+  return end + client.length + headerBytes
 }
 
-/** Throws CORRUPT if the header is damaged, or is another row's; damage of the bytes is told by `intact`. */
+/** Throws CORRUPT if the header is damaged at both ends, or is another row's; damage of the bytes is told by `intact`. */
 export function decodeRow(key: Uint8Array, value: Uint8Array): StoredRow {
-  const fail = (): never => {
-    throw damaged('a row of the log', { position: key.length >= 8 ? readWhole(viewOf(key), 0) : 0 })
-  }
-  if (value.length < headerBytes || value[0] !== version) return fail()
-  const view = viewOf(value)
-  const clientLength = value[3] ?? 0
-  if (value.length < headerBytes + clientLength || view.getUint32(60) !== headerSum(key, value, clientLength)) return fail()
-  const kind = kindOf.get(value[1] ?? 0)
-  const content = contents[value[2] ?? 0]
-  if (kind === undefined || (content === undefined && value[2] !== 0)) return fail()
+  const row = decodeAt(key, value, 0) ?? decodeAt(key, value, value.length - headerBytes)
+  if (row === undefined) throw damaged('a row of the log', { position: key.length >= 8 ? readWhole(viewOf(key), 0) : 0 })
+  return row
+}
+
+/** By the header that begins at `at`: the value's first bytes, or its last. Undefined if that is none. */
+function decodeAt(key: Uint8Array, value: Uint8Array, at: number): StoredRow | undefined {
+  const isFirst = at === 0
+  if (at < 0 || value.length < headerBytes) return undefined
+  const hasEnd = value[at] === version
+  if (!hasEnd && !(isFirst && value[at] === versionWithoutEnd)) return undefined
+  const header = value.subarray(at, at + headerBytes)
+  const clientLength = header[3] ?? 0
+  const from = headerBytes + clientLength
+  const to = hasEnd ? value.length - from : value.length
+  if (to < from) return undefined
+  const client = isFirst ? value.subarray(headerBytes, from) : value.subarray(to, to + clientLength)
+  const view = viewOf(header)
+  if (view.getUint32(60) !== headerSum(key, header, client)) return undefined
+  const kind = kindOf.get(header[1] ?? 0)
+  const content = contents[header[2] ?? 0]
+  if (kind === undefined || (content === undefined && header[2] !== 0)) return undefined
   const start = view.getUint16(40)
   const blocks = view.getUint16(42)
   const numbers = [readWhole(view, 8), readWhole(view, 16), readWhole(view, 24), readWhole(view, 32), readWhole(view, 52)] as const
-  if (!numbers.every(Number.isSafeInteger) || start + blocks > segmentBlocks) return fail()
-  const bytes = value.subarray(headerBytes + clientLength)
+  if (!numbers.every(Number.isSafeInteger) || start + blocks > segmentBlocks) return undefined
+  const bytes = value.subarray(from, to)
   const sum = bytes.length === 0 ? 0 : crc32(bytes)
   return {
     kind, content, start, blocks,
     previous: numbers[0], token: numbers[1], sequence: numbers[2], configuration: numbers[3],
     part: view.getUint16(44), parts: view.getUint16(46), entryStart: view.getUint16(48), entryBlocks: view.getUint16(50),
-    origin: clientLength === 0 ? undefined : { client: Buffer.from(value.subarray(headerBytes, headerBytes + clientLength)).toString('utf8'), sequence: numbers[4] },
+    origin: clientLength === 0 ? undefined : { client: Buffer.from(client).toString('utf8'), sequence: numbers[4] },
     bytes,
     intact: sum === view.getUint32(4) && (content !== 'data' || bytes.length === blocks * blockBytes),
   }
 }
 
-function headerSum(key: Uint8Array, value: Uint8Array, clientLength: number): number {
-  const sum = crc32(value.subarray(0, 60), crc32(key))
-  return clientLength === 0 ? sum : crc32(value.subarray(headerBytes, headerBytes + clientLength), sum)
+function headerSum(key: Uint8Array, header: Uint8Array, client: Uint8Array): number {
+  const sum = crc32(header.subarray(0, 60), crc32(key))
+  return client.length === 0 ? sum : crc32(client, sum)
 }

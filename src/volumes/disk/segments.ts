@@ -55,6 +55,18 @@ export class Segment implements PageContext {
     return page
   }
 
+  /** Blocks with versions that a cut could bring back, in the pages that are in memory. */
+  get shadowed(): number {
+    let shadowed = 0
+    for (const page of this.pages) shadowed += page?.shadowed ?? 0
+    return shadowed
+  }
+
+  pruneAll(): void {
+    this.settledSincePrune = 0
+    for (const page of this.pages) if (page !== undefined && page.shadowed > 0) this.prune(page)
+  }
+
   /** What it lets go of changes the counts of units, which go to disk with the page. */
   prune(page: Page): void {
     page.prune(this)

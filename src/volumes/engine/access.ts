@@ -18,8 +18,15 @@ import { keyOf } from './registers.js'
 import type { Place, Takeover } from './takeover.js'
 import { ask, messageContentBytes, verbs } from './verbs.js'
 
+/** Under which writes are numbered, and the last number given. A holder takes a number that is not the highest for a retry. */
+interface Numbering {
+  readonly client: string
+  last: number
+}
+
 /** A write on its way to whoever holds its blocks. */
 interface Pending {
+  readonly numbering: Numbering
   write: SegmentWrite
   /** 0 until it was sent to another node: from then on it may have been applied there. */
   sequence: number
@@ -74,14 +81,13 @@ export class SegmentAccess {
   readonly #takeover: Takeover
   readonly #id: SegmentId
   readonly #key: string
-  readonly #client: string
+  readonly #numbering: Numbering
   readonly #failed: (error: DeviceError) => void
   readonly #queue: Pending[] = []
   #kept: Kept[] = []
   #keptBytes = 0
   /** Of own holds: the last acknowledged and unflushed write, by token. */
   readonly #marks = new Map<number, number>()
-  #sequence = 0
   #acknowledged = 0
   #replayed = 0
   /** Lost writes are being sent again: until they are, they are in none of the lists, and nothing may be said to stand. */
@@ -99,7 +105,7 @@ export class SegmentAccess {
     this.#takeover = parts.takeover
     this.#id = parts.holder.id
     this.#key = keyOf(parts.holder.id)
-    this.#client = init.client
+    this.#numbering = { client: init.client, last: 0 }
     this.#failed = init.failed
   }
 
@@ -116,14 +122,14 @@ export class SegmentAccess {
     const range = blocksOf(write.offset, write.length)
     const startedMs = components.clock.monotonicMs()
     if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
-      if (await this.#writeHere(write, deadline)) {
+      if (await this.#writeHere({ write, numbering: this.#numbering, sequence: 0 }, deadline)) {
         this.#record('write', range, self, startedMs, false)
         if (this.#unflushedBytes() > this.#context.init.unflushedBytesMax) await this.#bound(deadline)
         return
       }
     }
     await new Promise<void>((resolve, reject) => {
-      this.#queue.push({ write, sequence: 0, deadline, parent: { left: 1, resolve, reject } })
+      this.#queue.push({ write, numbering: this.#numbering, sequence: 0, deadline, parent: { left: 1, resolve, reject } })
       this.#kick()
     })
     this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
@@ -132,8 +138,8 @@ export class SegmentAccess {
   }
 
   /** True: done, and it stands. False: not held here. */
-  async #writeHere(write: SegmentWrite, deadline: AbortSignal, sequence = 0): Promise<boolean> {
-    const origin = sequence === 0 ? undefined : { client: this.#client, sequence }
+  async #writeHere({ write, numbering, sequence }: Pick<Pending, 'write' | 'numbering' | 'sequence'>, deadline: AbortSignal): Promise<boolean> {
+    const origin = sequence === 0 ? undefined : { client: numbering.client, sequence }
     const end = await this.#holder.write(write, origin)
     if (end.type === 'moved') return false
     if (end.type === 'done' || (await this.#becameOf(blocksOf(write.offset, write.length), end.version, deadline))) {
@@ -179,11 +185,11 @@ export class SegmentAccess {
         if (place.type === 'nowhere') continue
         if (place.blocks < range.blocks) this.#divide(first, place.blocks)
         if (place.type === 'here') {
-          if (await this.#writeHere(first.write, first.deadline, first.sequence)) this.#done(first)
+          if (await this.#writeHere(first, first.deadline)) this.#done(first)
           continue
         }
         const batch = this.#batchFor(place)
-        for (const pending of batch) if (pending.sequence === 0) pending.sequence = ++this.#sequence
+        for (const pending of batch) if (pending.sequence === 0) pending.sequence = ++pending.numbering.last
         if (!(await this.#send(place, batch, first.deadline))) await this.#pause(first.deadline, attempt)
       }
     } catch (error) {
@@ -216,6 +222,7 @@ export class SegmentAccess {
     const batch: Pending[] = []
     let bytes = 0
     for (const pending of this.#queue) {
+      if (batch.length > 0 && pending.numbering !== batch[0]?.numbering) break
       const parts = view?.ranges.within(blocksOf(pending.write.offset, pending.write.length)) ?? []
       bytes += pending.write.bytes.length
       const fits = parts.length === 1 && parts[0]?.value?.token === place.token && bytes <= messageContentBytes
@@ -228,7 +235,7 @@ export class SegmentAccess {
   /** False: nothing came of it; the register may say more by now. */
   async #send(place: Place & { type: 'there' }, batch: readonly Pending[], deadline: AbortSignal): Promise<boolean> {
     const operations = batch.map(({ write, sequence }) => ({ ...operationOf(write), sequence, token: 0, latencyMs: Math.min(0xffffffff, Math.round(this.#lastLatencyMs)) }))
-    const answer = await this.#ask(place, operations, deadline)
+    const answer = await this.#ask(place, operations, deadline, batch[0]?.numbering)
     if (answer === undefined) return false
     let progress = false
     for (const [i, result] of answer.results.entries()) {
@@ -302,14 +309,18 @@ export class SegmentAccess {
     await this.#context.registers.refresh(this.#id, deadline)
   }
 
-  /** In their order, each until it is done, before anything newer. */
+  /**
+   * In their order, each until it is done, before anything newer. Under a name of their own: what waits behind them may have
+   * been sent before, and its number would be too low after theirs.
+   */
   async #replay(lost: readonly Kept[], deadline: AbortSignal): Promise<void> {
+    const numbering = { client: Buffer.from(this.#context.components.random.bytes(16)).toString('hex'), last: 0 }
     const waiting = this.#queue.splice(0)
     this.#replaying++
     try {
       this.#replayed++
       for (const [i, { write, number }] of lost.entries()) {
-        const done = new Promise<void>((resolve, reject) => { this.#queue.push({ write, number, sequence: 0, deadline, parent: { left: 1, resolve, reject } }) })
+        const done = new Promise<void>((resolve, reject) => { this.#queue.push({ write, numbering, number, sequence: 0, deadline, parent: { left: 1, resolve, reject } }) })
         const outcome = done.then(() => undefined, (error: unknown) => error)
         while (this.#queue.length > 0) await this.#dispatch()
         const error = await outcome
@@ -484,10 +495,10 @@ export class SegmentAccess {
   // ---- asking the holder ----------------------------------------------------------------------------------------------
 
   /** Undefined: no answer, or not the holder; by then the register was looked at, and what a dead node held taken over. */
-  async #ask(place: { node: NodeId; session: Session; token: number }, operations: wire.Operation[], deadline: AbortSignal): Promise<wire.AccessAnswer | undefined> {
+  async #ask(place: { node: NodeId; session: Session; token: number }, operations: wire.Operation[], deadline: AbortSignal, numbering = this.#numbering): Promise<wire.AccessAnswer | undefined> {
     const { components, registers } = this.#context
     try {
-      const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(this.#client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
+      const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(numbering.client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
       const moved = answer.results.some((result) => result.outcome === Outcome.MOVED)
       if (!moved) return answer
       const before = registers.view(this.#id)?.version

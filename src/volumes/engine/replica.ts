@@ -156,13 +156,25 @@ export class Replica {
     return { done: job.done, ready: job.ready }
   }
 
+  /** A row is lost of which nobody knows what it was about: the disk refuses all of the segment. */
+  async isDamaged(id: SegmentId): Promise<boolean> {
+    try {
+      await this.#components.disk.isWhole(id)
+      return false
+    } catch (error) {
+      if (codeOf(error) === 'CORRUPT') return true
+      throw error
+    }
+  }
+
   /** No replica any more as of this configuration: what is here does not count. False: a later joining has begun. */
   async leave(id: SegmentId, configuration: number): Promise<boolean> {
     const key = keyOf(id)
     if (configuration < (this.#begun.get(key) ?? 0)) return false
     this.#cancel(key)
     await this.#inTurn(key, async () => {
-      if (await this.#components.disk.isWhole(id)) await this.#components.disk.setWhole(id, false)
+      // What is damaged is dropped with that: others have it, and it would be in the way of joining again.
+      if ((await this.isDamaged(id)) || (await this.#components.disk.isWhole(id))) await this.#components.disk.setWhole(id, false)
     })
     return true
   }

@@ -232,6 +232,12 @@ export class Takeover {
       await registers.change(this.#id, (value) => (value === undefined ? undefined : removeReplica(value, self, session, token)), { signal })
       segment = registers.view(this.#id)
     }
+    if (segment?.replicas.includes(self) === true && (await replica.isDamaged(this.#id))) {
+      // Others have all of it. Of the last copy this changes nothing, and what follows says that it is damaged.
+      components.log.warn('the copy of a segment on this disk is damaged: it is left out, and made anew', { segment: keyOf(this.#id) })
+      await registers.change(this.#id, (value) => (value === undefined ? undefined : removeReplica(value, self, session, token)), { signal })
+      segment = registers.view(this.#id)
+    }
     const mine = segment?.ranges.entries.filter((entry) => entry.value.token === token && sameSession(entry.value.session, session)) ?? []
     if (segment === undefined || mine.length === 0) return
     // Whatever its disk says: who is not among the replicas does not have everything.
@@ -295,6 +301,8 @@ export class Takeover {
     // of somebody else's stream does not: this node may have been left out of the replicas long ago.
     const ends = new Map(fenced.ends)
     const isReplica = segment.replicas.includes(self)
+    // Left out just now because what is here is damaged: it must not be asked.
+    if (!isReplica && (await this.#context.replica.isDamaged(this.#id))) await this.#context.replica.leave(this.#id, segment.configuration)
     const own = new Map<number, number>()
     for (const stream of unsettled) own.set(stream, await components.disk.streamEnd(this.#id, stream))
     const ownLog = !isReplica && copies.begun === 0 && dead.ownToken !== undefined && (own.get(dead.ownToken) ?? 0) > 0

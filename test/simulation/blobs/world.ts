@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { createBlobs, type BlobService, type BlobsInit } from '../../../src/blobs/index.js'
-import { seededRandom, silentLog, systemClock, type NodeId } from '../../../src/base/index.js'
+import { seededRandom, silentLog, systemClock, type Clock, type NodeId } from '../../../src/base/index.js'
 import type { MemoryNetwork} from './twins.js';
 import { MemoryBlockStore, MemoryKeyValue, nodeId } from './twins.js'
 
@@ -30,7 +30,7 @@ export interface TestNode {
   blobs: BlobService
 }
 
-export function makeNode(network: MemoryNetwork, number: number, init: BlobsInit = quick, on?: { meta: MemoryKeyValue; blocks: MemoryBlockStore }): TestNode {
+export function makeNode(network: MemoryNetwork, number: number, init: BlobsInit = quick, on?: { meta: MemoryKeyValue; blocks: MemoryBlockStore }, clock: Clock = systemClock): TestNode {
   const id = nodeId(number)
   const meta = on?.meta ?? new MemoryKeyValue()
   const blocks = on?.blocks ?? new MemoryBlockStore(meta)
@@ -41,7 +41,7 @@ export function makeNode(network: MemoryNetwork, number: number, init: BlobsInit
       bulk: network.bulk(id),
       routing: network.routing(id),
       connections: network.connections(id),
-      clock: systemClock,
+      clock,
       random: seededRandom(number),
       log: silentLog,
     },

@@ -10,6 +10,7 @@ import { idOf } from '../net-twin.js'
 import type { SimulatedNetwork, SimulatedNode } from '../net-twin.js'
 import { ConsensusTwin } from './register-twin.js'
 import type { RegisterTwin } from './register-twin.js'
+import type { RealConsensus, RealVoters } from './real-voters.js'
 
 export const volumeId = '000102030405060708090a0b0c0d0e0f'
 export const settings = { durability: 'flush', replicas: 2, policy: 'basic' } as const
@@ -18,6 +19,8 @@ export interface MachineComponents {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
   readonly registers: RegisterTwin
+  /** In place of the registers' twin. */
+  readonly voters?: RealVoters | undefined
   readonly random: Random
   readonly log?: Log
   /** Watches what a disk is told, for checks. */
@@ -44,7 +47,7 @@ export class Machine {
   engine: Engine | undefined
   disk: ClosableReplicaDisk | undefined
   device: OpenDevice | undefined
-  #consensus: ConsensusTwin | undefined
+  consensus: ConsensusTwin | RealConsensus | undefined
   #controller = new AbortController()
   #life = { dead: true }
   readonly #components: MachineComponents
@@ -54,7 +57,7 @@ export class Machine {
   constructor(components: MachineComponents, init: MachineInit) {
     this.#components = components
     this.#init = init
-    this.id = idOf(init.number)
+    this.id = components.voters?.idOf(init.number) ?? idOf(init.number)
     this.node = components.network.node(this.id)
   }
 
@@ -63,15 +66,16 @@ export class Machine {
   }
 
   async start(): Promise<void> {
-    const { clock, registers, log = silentLog } = this.#components
+    const { clock, registers, voters, log = silentLog } = this.#components
     const life = { dead: false }
     this.#life = life
     if (!this.node.up) this.node.restart()
     const disk = await createReplicaDisk({ log: new MemorySlice(this.database, Buffer.from('log')), meta: new MemorySlice(this.database, Buffer.from('meta')), clock, journal: log })
     if (isDead(life)) return
     this.disk = disk
-    const consensus = new ConsensusTwin(registers, this.id, this.#init.clockErrorMs)
-    this.#consensus = consensus
+    const consensus = voters === undefined ? new ConsensusTwin(registers, this.id, this.#init.clockErrorMs) : await voters.join({ number: this.#init.number, database: this.database, rpc: this.#rpc(life), connections: this.node, log })
+    if (isDead(life)) return
+    this.consensus = consensus
     consensus.start()
     this.#controller = new AbortController()
     const watched = this.#components.watch?.(this.id, disk) ?? disk
@@ -94,8 +98,10 @@ export class Machine {
   /** The process dies; `power`: the machine, too, and what it had not synced is lost in part. */
   crash(power: boolean): void {
     this.#life.dead = true
-    this.#consensus?.die()
-    this.#consensus = undefined
+    this.consensus?.die()
+    this.consensus = undefined
+    // What a dead process still does to its database has no effect.
+    this.database.life++
     this.engine = undefined
     this.device = undefined
     this.#methods.clear()
@@ -125,7 +131,8 @@ export class Machine {
       },
       request: async (peer, method, body, options) => {
         if (life.dead) return new Promise(() => undefined)
-        const fate = this.#components.gate?.(this.id, peer, method) ?? 'pass'
+        const { gate, voters } = this.#components
+        const fate = method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass'
         if (fate === 'mute') void this.node.rpc.request(peer, method, body, options).catch(() => undefined)
         if (fate !== 'pass') {
           await this.#components.clock.sleep(options.deadlineMs, options.signal)
@@ -152,12 +159,28 @@ export class Machine {
       },
       open: async (peer, protocol, options) => {
         if (life.dead) return new Promise(() => undefined)
+        const isShut = (): boolean => (this.#components.gate?.(this.id, peer, 'volume.append') ?? 'pass') !== 'pass'
+        const shut = async (): Promise<never> => {
+          await this.#components.clock.sleep(50)
+          throw new CommonError('UNAVAILABLE', 'no way there')
+        }
+        if (isShut()) return shut()
         const stream = await this.node.bulk.open(peer, protocol, options)
         if (isDead(life)) {
           stream.abort(new Error('nobody is here'))
           await new Promise(() => undefined)
         }
-        return stream
+        if (this.#components.gate === undefined) return stream
+        return {
+          peer, received: stream.received,
+          send: async (bytes) => {
+            if (!isShut()) return stream.send(bytes)
+            stream.abort(new CommonError('UNAVAILABLE', 'no way there'))
+            return shut()
+          },
+          closeSend: async () => stream.closeSend(),
+          abort: (error) => { stream.abort(error) },
+        }
       },
     }
   }

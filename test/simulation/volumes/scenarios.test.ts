@@ -61,7 +61,8 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('D', 0), 1)
     stage.network.partition([[stage.machine('A').id, stage.machine('C').id], ['B', 'D', 'E'].map((name) => stage.machine(name as 'B').id)])
     stage.gate('A', 'C', 'append', 'pass')
-    await stage.clock.advance(3_000)
+    // Longer than a message that was lost is waited for.
+    await stage.clock.advance(20_000)
     await stage.checkReplicas()
   })
 
@@ -102,6 +103,46 @@ describe('simulation: volumes: stories', () => {
     await stage.flush('D')
     assert.equal(await stage.read('E', 0), 2)
     assert.equal(await stage.read('E', 1), 3)
+  })
+
+  it('a write that was on its way when lost ones had to be sent again is not taken for one that was done', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('D', 3, 9)
+    stage.kill('D')
+    await stage.start('D')
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    const holder = stage.holder(0)
+    assert.equal(holder, 'A')
+    stage.gate('A', 'B', 'append')
+    await stage.write('D', 0, 2)
+    stage.gate('D', 'A', 'access')
+    const pending = stage.writing('D', 1, 3)
+    await stage.cutOff('A', 6_500)
+    assert.equal(await stage.read('C', 0), 1)
+    assert.equal(stage.holder(0), 'C')
+    await stage.clock.outcome(pending)
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 2)
+    assert.equal(await stage.read('E', 1), 3, 'it was acknowledged and flushed')
+  })
+
+  it('writes behind one that failed wait for its answer, and are not done before it', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    // A has no copy, and cannot reach the one there is: what it must read first fails. The answer is lost.
+    stage.gate('A', 'B', 'fetch')
+    stage.gate('D', 'A', 'access', 'mute')
+    const partial = stage.writingHalf('D', 2, 5).catch(() => undefined)
+    const other = stage.writing('D', 1, 3)
+    await stage.clock.advance(12_000)
+    stage.gate('A', 'B', 'fetch', 'pass')
+    stage.gate('D', 'A', 'access', 'pass')
+    await stage.clock.outcome(Promise.all([partial, other]))
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 1), 3)
+    assert.equal(await stage.readHalf('E', 2), 5, 'acknowledged, and was never done')
   })
 
   it('a volume that is closed and opened again is no retry of what was written before', async () => {

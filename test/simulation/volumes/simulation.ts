@@ -9,6 +9,7 @@ import { SimulatedNetwork } from '../net-twin.js'
 import { History, Stalled, Violation } from './history.js'
 import type { CellWrite } from './history.js'
 import { Machine, volumeId } from './machine.js'
+import { RealConsensus, RealVoters } from './real-voters.js'
 import { RegisterTwin } from './register-twin.js'
 
 /** What one seed is made of; each part may be forced. */
@@ -28,6 +29,8 @@ export interface Weather {
   readonly discardRatio: number
   /** 2: the blocks lie on both sides of a border. */
   readonly segments: number
+  /** The consensus as it is, in place of the registers' twin: slower. */
+  readonly realVoters: boolean
   readonly answersLost: boolean
   /** Clocks out of bounds: holders believe in a session that is over. Then only what is flushed is promised. */
   readonly clockErrorMs: number
@@ -53,7 +56,7 @@ function weatherOf(random: Random, forced: Partial<Weather>): Weather {
   return {
     machines: 3 + random.below(2), replicas: 1 + random.below(3), crashes: yes(0.7), power: yes(0.6), partitions: yes(0.6), deafness: yes(0.4),
     handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 8_000 + random.below(16_000),
-    leaves: yes(0.3), discardRatio: yes(0.5) ? 0.15 : 0, segments: 1 + random.below(2),
+    leaves: yes(0.3), discardRatio: yes(0.5) ? 0.15 : 0, segments: 1 + random.below(2), realVoters: false,
     ...forced,
   }
 }
@@ -91,6 +94,7 @@ class Storm {
   readonly #weather: Weather
   readonly #network: SimulatedNetwork
   readonly #registers: RegisterTwin
+  readonly #voters: RealVoters | undefined
   readonly #machines: Machine[] = []
   #failure: Error | undefined
   readonly #log: Log
@@ -109,7 +113,8 @@ class Storm {
     this.#base = weather.segments === 1 ? 0 : segmentBytes - (blocks / 2) * blockBytes
     this.#network = new SimulatedNetwork({ clock, random, log }, { delayMs: [1, weather.delayMaxMs], noticeMs: 800, redialMs: 300 })
     this.#registers = new RegisterTwin(clock, random, [1, weather.delayMaxMs])
-    this.#registers.onChosen = (scope, value) => {
+    this.#voters = weather.realVoters ? new RealVoters(clock, random) : undefined
+    const onChosen: RegisterTwin['onChosen'] = (scope, value) => {
       const segment = decodeSegment(value.payload)
       const number = Number(scope.split('/').at(-1))
       const known = this.#cuts.get(scope) ?? new Set()
@@ -118,9 +123,12 @@ class Storm {
       if (log !== silentLog) log.info(`${clock.monotonicMs().toFixed(0)} chosen ${number} v${segment.version} t${segment.token} c${segment.configuration} in sync ${segment.replicas.map((node) => this.#name(node)).join(' ')} joining ${segment.joining.map((node) => this.#name(node)).join(' ')} ranges ${segment.ranges.entries.map((entry) => `${entry.start}+${entry.blocks}:${this.#name(entry.value.session.node)}.${entry.value.session.epoch}/t${entry.value.token}${entry.value.unsettled.length > 0 ? `!${entry.value.unsettled.join(',')}` : ''}`).join(' ')} cuts ${segment.cuts.map((cut) => `${cut.token}:${cut.sequence}`).join(' ')}`)
     }
     this.#log = log
-    if (weather.answersLost) this.#registers.answersLostRatio = 0.05
+    for (const registers of this.#allRegisters()) {
+      registers.onChosen = onChosen
+      if (weather.answersLost) registers.answersLostRatio = 0.05
+    }
     for (let number = 0; number < weather.machines; number++) {
-      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, random, log, watch: (node, disk) => this.#watch(node, disk) }, {
+      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, voters: this.#voters, random, log, watch: (node, disk) => this.#watch(node, disk) }, {
         number, replicas: weather.replicas, sizeBytes: weather.segments * segmentBytes,
         engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
         places: (count, not) => shuffled(this.#machines.filter((machine) => machine.up && !not.includes(machine.id)), random).map((machine) => machine.id).slice(0, count),
@@ -137,6 +145,7 @@ class Storm {
     const weather = this.#weather
     for (const machine of this.#machines) await clock.outcome(machine.start())
     await clock.advance(200)
+    if (this.#voters !== undefined) await this.#found()
     for (const machine of this.#machines) for (let i = 0; i < 2; i++) void this.#client(machine)
     void this.#faults()
     const endMs = clock.monotonicMs() + weather.activeMs
@@ -179,8 +188,10 @@ class Storm {
     const { clock } = this
     this.#calm = true
     this.#network.heal()
-    this.#registers.deaf.clear()
-    this.#registers.answersLostRatio = 0
+    for (const registers of this.#allRegisters()) {
+      registers.deaf.clear()
+      registers.answersLostRatio = 0
+    }
     await clock.advance(100)
     for (const machine of this.#machines) if (!machine.up) await clock.outcome(machine.start())
     await clock.advance(12_000)
@@ -190,6 +201,8 @@ class Storm {
       await this.#flush(machine, machine.device, this.#clientOf(machine))
       this.#check()
     }
+    // A flush may be what finds out that writes are lost, and says so.
+    for (const machine of this.#machines) if (machine.device?.failed !== undefined) await clock.outcome(machine.reopen())
     const views: string[] = []
     for (const machine of this.#machines) {
       const startedMs = clock.monotonicMs()
@@ -204,6 +217,23 @@ class Storm {
     for (const machine of this.#machines) for (const [name, count] of Object.entries(machine.engine?.figures() ?? {})) this.#count(name, count)
   }
 
+  #allRegisters(): (RegisterTwin | RealVoters)[] {
+    return this.#voters === undefined ? [this.#registers] : [this.#voters]
+  }
+
+  /** The first machine votes alone; three do from here on. */
+  async #found(): Promise<void> {
+    const [first] = this.#machines
+    const consensus = first?.consensus
+    if (!(consensus instanceof RealConsensus)) throw new Stalled('no consensus')
+    const three = this.#machines.slice(0, 3).map(({ id }) => id)
+    for (let attempt = 0; consensus.consensus.config?.members.length !== 3; attempt++) {
+      if (attempt > 20) throw new Stalled('the voters do not come together')
+      await this.clock.outcome(consensus.consensus.reconfigure(three).catch(() => 0))
+      await this.clock.advance(500)
+    }
+  }
+
   /** The blocks, by segment. */
   #parts(): { segment: number; start: number; blocks: number; cell: number }[] {
     const first = this.#base / blockBytes
@@ -214,7 +244,8 @@ class Storm {
   /** Every replica in sync has what is read. */
   async #equal({ segment: number, start, blocks }: { segment: number; start: number; blocks: number }, expected: readonly number[]): Promise<void> {
     const id = { volume: volumeId, segment: number }
-    const value = this.#registers.registers.get(`segment:${volumeId}/${number}`)?.value
+    const scope = `segment:${volumeId}/${number}`
+    const value = this.#voters === undefined ? this.#registers.registers.get(scope)?.value : await this.#must(this.#machines[0]?.consensus?.read(scope), 'read of a register in peace')
     if (value === undefined) return
     const segment = decodeSegment(value.payload)
     for (const machine of this.#machines) {
@@ -372,8 +403,10 @@ class Storm {
           if (weather.deafness) {
             this.#count('deaf')
             this.#tell(machine, 'does not reach the voters')
-            this.#registers.deaf.add(machine.id)
-            clock.setTimer(random.float() * 12_000, () => this.#registers.deaf.delete(machine.id))
+            for (const { deaf } of this.#allRegisters()) {
+              deaf.add(machine.id)
+              clock.setTimer(random.float() * 12_000, () => deaf.delete(machine.id))
+            }
           }
           break
         case 3:

@@ -72,10 +72,10 @@ export class Stage {
   }
 
   /** From everybody else, and from the voters, who will count it as dead. */
-  async cutOff(name: Name): Promise<void> {
+  async cutOff(name: Name, forMs = 8_000): Promise<void> {
     this.network.partition([[this.machine(name).id], names.filter((other) => other !== name).map((other) => this.machine(other).id)])
     this.registers.deaf.add(this.machine(name).id)
-    await this.clock.advance(8_000)
+    await this.clock.advance(forMs)
   }
 
   async heal(): Promise<void> {
@@ -95,6 +95,7 @@ export class Stage {
 
   /** Acknowledged when it resolves. */
   async write(name: Name, block: number, value: number): Promise<void> {
+    await this.#later()
     await this.clock.outcome(this.writing(name, block, value), 60_000)
   }
 
@@ -105,6 +106,7 @@ export class Stage {
   }
 
   async trim(name: Name, block: number): Promise<void> {
+    await this.#later()
     const write = this.history.invoke(block, 0, this.#client(name), this.clock.monotonicMs())
     await this.clock.outcome(this.#device(name).trim(block * blockBytes, blockBytes), 60_000)
     this.history.acked(write, this.clock.monotonicMs())
@@ -121,10 +123,21 @@ export class Stage {
   }
 
   async read(name: Name, block: number): Promise<number> {
+    await this.#later()
     const startedMs = this.clock.monotonicMs()
     const value = valueOf(await this.clock.outcome(this.#device(name).read(block * blockBytes, blockBytes), 60_000))
     this.history.read(block, value, startedMs, this.clock.monotonicMs())
     return value
+  }
+
+  /** The first half of a block, not watched: what is in the other half has to be read first. */
+  async writingHalf(name: Name, block: number, value: number): Promise<void> {
+    await this.#device(name).write(block * blockBytes, bytesOf(value).subarray(0, blockBytes / 2))
+  }
+
+  async readHalf(name: Name, block: number): Promise<number> {
+    const bytes = await this.clock.outcome(this.#device(name).read(block * blockBytes, 4), 60_000)
+    return Buffer.from(bytes).readUInt32LE(0)
   }
 
   async reopen(name: Name): Promise<void> {
@@ -140,6 +153,11 @@ export class Stage {
     const value = this.registers.registers.get(`segment:${volumeId}/0`)?.value
     if (value === undefined) throw new Error('the segment was never written')
     return decodeSegment(value.payload)
+  }
+
+  holder(block: number): Name | undefined {
+    const holding = this.segment().ranges.at(block)
+    return holding === undefined ? undefined : this.#nameOf(holding.session.node)
   }
 
   inSync(): Name[] {
@@ -167,6 +185,11 @@ export class Stage {
       seen.set(values.join(' '), [...(seen.get(values.join(' ')) ?? []), name])
     }
     if (seen.size > 1) throw new Violation(`replicas in sync differ: ${[...seen].map(([values, by]) => `${by.join(' ')}: ${values}`).join('; ')}`)
+  }
+
+  /** One step after the other: what is done at one moment has no order. */
+  async #later(): Promise<void> {
+    await this.clock.advance(1)
   }
 
   #device(name: Name): NonNullable<Machine['device']> {

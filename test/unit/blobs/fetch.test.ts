@@ -6,6 +6,7 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { identity } from 'multiformats/hashes/identity'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
+import { systemClock } from '../../../src/base/index.js'
 import type { Imported } from '../../../src/blobs/index.js'
 import { MemoryNetwork, type Faults } from '../../simulation/blobs/twins.js'
 import { all, bytesOf, collect, gate, makeNode, pieces, quick, until, type TestNode } from '../../simulation/blobs/world.js'
@@ -176,6 +177,33 @@ describe('blobs: fetch', () => {
     const served = [a, c].map((node) => node.blobs.stats().servedBlocks)
     assert.ok(Math.min(...served) > 50, String(served))
     assert.ok(served[0]! + served[1]! < 401 + 40, `few blocks twice: ${String(served)}`)
+  })
+
+  it('leaves a second holder alone while the first brings more than a line carries', async () => {
+    const bytes = bytesOf(20 * 2 ** 20)
+    /** Blocks that the second of two holders is asked for, at so many ms a block of 256 KiB. */
+    const askedOfSecond = async (msPerBlock: number): Promise<number> => {
+      const network = new MemoryNetwork()
+      const wide = { ...quick, profile: { chunkBytes: 2 ** 18, linksMax: 1024 }, wantedBytesMax: 2 ** 20, fetchBytesInFlightMax: 2 ** 21 }
+      let nowMs = 0
+      // Time goes by with what is sent, and with nothing else: on any machine the same.
+      const clock = { ...systemClock, monotonicMs: () => nowMs }
+      const [a, c, b] = [makeNode(network, 1, wide), makeNode(network, 2, wide), makeNode(network, 3, wide, undefined, clock)]
+      const imported = await put(a, bytes)
+      await put(c, bytes)
+      for (const { id } of [a, c]) {
+        network.faults.set(id, {
+          sending: async (parts) => {
+            nowMs += (msPerBlock * parts.reduce((sum, part) => sum + part.length, 0)) / 2 ** 18
+            return parts
+          },
+        })
+      }
+      await b.blobs.fetch(imported.blobs[0]!, { holders: [a.id, c.id] })
+      return Math.min(...[a, c].map((node) => node.blobs.stats().servedBlocks))
+    }
+    assert.equal(await askedOfSecond(2), 0)
+    assert.ok((await askedOfSecond(4)) > 5)
   })
 
   it('runs many small fetches through one stream, each blob once', async () => {

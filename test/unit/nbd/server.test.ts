@@ -234,6 +234,15 @@ describe('nbd server', () => {
       ['length 0', () => { client.request(0, 0, 0) }, 22],
       ['unknown command', () => { client.request(999, 0, 1) }, 22],
       ['unknown flag', () => { client.request(0, 0, 1, 0x8000) }, 22],
+      ['trim past the end', () => { client.request(4, device.sizeBytes - 1, 2) }, 28],
+      ['zeroes past the end', () => { client.request(6, 4096, 2 ** 32 - 1) }, 28],
+      ['write at 2⁶³', () => { client.request(1, 2n ** 63n, 1, 0, 1n, Buffer.alloc(1)) }, 28],
+      ['write of nothing', () => { client.request(1, 0, 0) }, 22],
+      ['trim of nothing', () => { client.request(4, 0, 0) }, 22],
+      ['unknown command with a length', () => { client.request(8, 0, 4096) }, 22],
+      ['a flag of another command', () => { client.request(0, 0, 1, 2) }, 22],
+      ['a write with an unknown flag, its bytes behind it', () => { client.request(1, 0, 3, 0x4000, 1n, Buffer.from('abc')) }, 22],
+      ['flush with an offset', () => { client.request(3, 1, 0) }, 22],
       ['flush with a length', () => { client.request(3, 0, 5) }, 22],
       ['a read larger than the maximum', () => { client.request(0, 0, payloadBytesMax + 1) }, 22],
       ['block status nobody agreed on', () => { client.request(7, 0, 4096) }, 22],
@@ -312,6 +321,31 @@ describe('nbd server', () => {
     )
     await serves()
     assert.equal(device.bytes.some((byte) => byte !== 0), false)
+  })
+
+  it('half a handshake is sent away after its time, half a request waits for itself alone', async () => {
+    const hasty = new NbdServer({ clock: systemClock }, { negotiationMs: 150, stopMs: 300 })
+    hasty.add('vm1', device)
+    const { port } = await hasty.listen({ host: '127.0.0.1', port: 0 })
+    assert.ok(port !== undefined)
+    const silent = new RawClient(port)
+    const half = new RawClient(port)
+    await half.read(18)
+    half.send(Buffer.from([0, 0]))
+    await Promise.all([silent.untilClosed(), half.untilClosed()])
+    const waiting = new RawClient(port)
+    await waiting.go('vm1')
+    waiting.request(1, 0, 4096, 0, 1n, Buffer.alloc(100, 5))
+    const other = new RawClient(port)
+    await other.go('vm1')
+    for (let n = 0; n < 20; n++) {
+      other.request(0, 0, 8)
+      assert.deepEqual((await other.simple(8)).data, Buffer.alloc(8))
+    }
+    // It does not hold up the end of the server either.
+    await hasty.stop()
+    await Promise.all([waiting.untilClosed(), other.untilClosed()])
+    assert.equal(device.bytes[0], 0)
   })
 
   it('an option too large, a write too large: an answer, then closed', async () => {

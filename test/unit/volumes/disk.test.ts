@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { codeOf, silentLog, systemClock } from '../../../src/base/index.js'
 import type { BlockData, ClosableReplicaDisk, LogEntry, SegmentId } from '../../../src/volumes/index.js'
@@ -102,11 +103,81 @@ describe('the disk of a replica', () => {
     assert.equal((await first(5)).bytes[0], 77)
   })
 
+  it('a stream declared complete leaves the disk whole, also after a new start; one adopted does not', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5)])
+    await disk.install(id, [{ start: 6, blocks: 1, version: { token: 1, sequence: 3 }, content: 'data', bytes: new Uint8Array(blockBytes).fill(3) }])
+    await disk.adopt(id, 1, 3, { complete: true })
+    log.losePower({ float: () => 0, below: () => 0, bytes: (length) => new Uint8Array(length) })
+    await open()
+    assert.equal(await disk.isWhole(id), true)
+    assert.equal(await disk.streamEnd(id, 1), 3)
+    assert.deepEqual(await disk.append(id, [entry(5, 5)]), { type: 'gap', next: 4 })
+    await disk.adopt(id, 1, 7)
+    assert.equal(await disk.isWhole(id), false)
+  })
+
+  it('says nothing of a block under a copy of a stream whose end was only declared', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5)])
+    await disk.install(id, [{ start: 5, blocks: 1, version: { token: 1, sequence: 9 }, content: 'zeroes', bytes: new Uint8Array(0) }])
+    await disk.adopt(id, 1, 9, { complete: true })
+    await disk.fence(id, { start: 5, blocks: 1, token: 2, configuration: 1, cuts: [{ token: 1, sequence: 5 }] })
+    assert.equal((await first(5)).content, 'unknown')
+  })
+
+  it('replaces what is newer in one step, and keeps nothing of it', async () => {
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5), entry(2, 5), entry(3, 5)])
+    const older = { start: 5, blocks: 1, version: { token: 1, sequence: 2 }, content: 'data' as const, bytes: new Uint8Array(blockBytes).fill(2) }
+    await disk.install(id, [older])
+    assert.equal((await first(5)).version?.sequence, 3)
+    const before = log.writes
+    await disk.install(id, [older], { replace: true })
+    assert.equal(log.writes, before + 1)
+    assert.deepEqual([(await first(5)).version?.sequence, (await first(5)).bytes[0]], [2, 2])
+    await open()
+    assert.deepEqual([(await first(5)).version?.sequence, (await first(5)).bytes[0]], [2, 2])
+  })
+
+  it('loses nothing and names nothing that is lost, whenever in a checkpoint the power goes', async () => {
+    const moments: { log: Map<string, Uint8Array>; meta: Map<string, Uint8Array> }[] = []
+    await disk.setWhole(id, true)
+    await disk.append(id, [entry(1, 5), entry(2, 6)])
+    await disk.sync()
+    await disk.checkpoint()
+    await disk.append(id, [entry(3, 5), entry(4, 7)])
+    // The worst that can be: the index keeps all that was written to it, synced or not, and the log nothing that was not.
+    meta.onWrite = () => {
+      queueMicrotask(() => moments.push({ log: new Map(log.synced), meta: new Map(meta.rows) }))
+      return undefined
+    }
+    await disk.checkpoint()
+    await disk.append(id, [entry(5, 6)])
+    await disk.checkpoint()
+    meta.onWrite = () => undefined
+    assert.ok(moments.length >= 4, `${String(moments.length)} moments`)
+    for (const moment of moments) {
+      log = new MemoryDatabase()
+      meta = new MemoryDatabase()
+      for (const [database, rows] of [[log, moment.log], [meta, moment.meta]] as const) {
+        database.rows = new Map(rows)
+        database.synced = new Map(rows)
+      }
+      await open()
+      const end = await disk.streamEnd(id, 1)
+      assert.ok(end >= 2)
+      assert.deepEqual((await disk.entries(id, 1, 0, 1e9)).map(({ sequence }) => sequence), Array.from({ length: end }, (_, i) => i + 1))
+      const newest = [end >= 3 ? 3 : 1, end >= 5 ? 5 : 2, end >= 4 ? 4 : 0]
+      assert.deepEqual((await disk.read(id, { start: 5, blocks: 3 })).map(({ content, bytes }) => (content === 'data' ? bytes[0] : 0)), newest)
+    }
+  })
+
   it('names damaged blocks, keeps the others, and is healed by the same version', async () => {
     await disk.append(id, [entry(1, 5), entry(2, 6)])
     for (const [key, value] of log.rows) {
       const row = decodeRow(Buffer.from(key, 'hex'), value)
-      if (row.sequence === 1) value[value.length - 10] = (value[value.length - 10] ?? 0) ^ 4
+      if (row.sequence === 1) value[value.length - 100] = (value[value.length - 100] ?? 0) ^ 4
     }
     await assert.rejects(disk.read(id, { start: 5, blocks: 2 }), (error) => codeOf(error) === 'CORRUPT' && (error as { facts?: { start?: number } }).facts?.start === 5)
     await assert.rejects(disk.entries(id, 1, 0, 1), (error) => codeOf(error) === 'CORRUPT')
@@ -124,11 +195,15 @@ describe('the disk of a replica', () => {
     assert.ok(value !== undefined)
     value[20] = (value[20] ?? 0) ^ 1
     await open()
+    assert.equal((await first(5)).bytes[0], 1, 'the other end of the row says what it was about')
+    value[value.length - 20] = (value[value.length - 20] ?? 0) ^ 1
+    await open()
     await assert.rejects(disk.read(id, { start: 5, blocks: 1 }), (error) => codeOf(error) === 'CORRUPT')
     await disk.close()
     await open()
     await assert.rejects(disk.append(id, [entry(2, 5)]), (error) => codeOf(error) === 'CORRUPT')
     assert.equal((await disk.read(other, { start: 5, blocks: 1 }))[0]?.bytes[0], 1)
+    await assert.rejects(disk.setWhole(id, true), (error) => codeOf(error) === 'CORRUPT')
     await disk.drop(id)
     await disk.append(id, [entry(1, 5)])
     assert.equal((await first(5)).bytes[0], 1)
@@ -189,7 +264,7 @@ describe('the disk of a replica', () => {
 })
 
 describe('records of the disk of a replica', () => {
-  it('a changed byte of a row is noticed, and no bytes do more than that', () => {
+  it('a changed byte of a row harms its blocks at most, and is noticed', () => {
     const key = rowKey(65_537, segmentKey(id))
     const row: Row = { ...emptyRow, kind: 'write', content: 'data', token: 3, sequence: 4, configuration: 5, start: 6, blocks: 1, origin: { client: 'me', sequence: 8 }, bytes: new Uint8Array(blockBytes).fill(9) }
     // In the middle of memory that was used before: what is left of that must not show.
@@ -203,12 +278,23 @@ describe('records of the disk of a replica', () => {
     fc.assert(fc.property(fc.nat(value.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
       const changed = value.slice()
       changed[at] = (changed[at] ?? 0) ^ flip
-      try {
-        assert.equal(decodeRow(key, changed).intact, false)
-      } catch (error) {
-        assert.equal(codeOf(error), 'CORRUPT')
-      }
+      const { bytes, intact, ...rest } = decodeRow(key, changed)
+      const { bytes: bytesBefore, intact: intactBefore, ...restBefore } = whole
+      assert.deepEqual(rest, restBefore)
+      assert.equal(intact, intactBefore && Buffer.compare(bytes, bytesBefore) === 0)
     }), { numRuns: 300 })
+    // At both ends: nothing is believed.
+    fc.assert(fc.property(fc.nat(63), fc.nat(63), (first, second) => {
+      const changed = value.slice()
+      for (const at of [first, changed.length - 64 + second]) changed[at] = (changed[at] ?? 0) ^ 1
+      assert.throws(() => decodeRow(key, changed), (error) => codeOf(error) === 'CORRUPT')
+    }))
+    // As it was written before rows had two ends.
+    const old = value.slice(0, value.length - 64 - 2)
+    old[0] = 1
+    new DataView(old.buffer).setUint32(60, crc32(old.subarray(64, 66), crc32(old.subarray(0, 60), crc32(key))))
+    const { previous, token, start, origin, intact, bytes } = decodeRow(key, old)
+    assert.deepEqual({ previous, token, start, origin, intact, length: bytes.length }, { previous: 65_536, token: 3, start: 6, origin: { client: 'me', sequence: 8 }, intact: true, length: blockBytes })
   })
 
   it('any bytes are read, or are CORRUPT', () => {
