@@ -7,6 +7,7 @@ import type { Cut, Segment } from '../segment.js'
 import { Why } from '../wire/volume.js'
 import type * as wire from '../wire/volume.js'
 import * as codec from './codec.js'
+import { overlap } from './range-lock.js'
 import { keyOf } from './registers.js'
 import { SharedLock } from './shared-lock.js'
 import { ask, messageContentBytes, serve, verbs } from './verbs.js'
@@ -42,6 +43,13 @@ interface CopyJob {
   readonly finished: Promise<void>
 }
 
+/** Until `finished` it may change the ranges; their taker had this token. */
+interface Equalizing {
+  readonly ranges: readonly FencedRange[]
+  readonly stop: AbortController
+  finished: Promise<unknown>
+}
+
 export interface ReplicaComponents {
   readonly disk: ReplicaDisk
   readonly rpc: Rpc
@@ -66,6 +74,8 @@ export class Replica {
   /** The configuration of the last joining that began here: who speaks of an earlier one says nothing of it. */
   readonly #begun = new Map<string, number>()
   readonly #locks = new Map<string, SharedLock>()
+  /** Copies of ends of dead streams that are under way, by segment. */
+  readonly #equalizing = new Map<string, Set<Equalizing>>()
   #signal: AbortSignal | undefined
 
   constructor(components: ReplicaComponents) {
@@ -78,7 +88,10 @@ export class Replica {
 
   start(signal: AbortSignal): void {
     this.#signal = signal
-    signal.addEventListener('abort', () => { for (const job of this.#jobs.values()) job.stop.abort() }, { once: true })
+    signal.addEventListener('abort', () => {
+      for (const job of this.#jobs.values()) job.stop.abort()
+      for (const jobs of this.#equalizing.values()) for (const job of jobs) job.stop.abort()
+    }, { once: true })
   }
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
@@ -123,14 +136,28 @@ export class Replica {
       await disk.setWhole(id, true)
       await disk.sync()
     }
-    const ends = new Map<number, number>()
-    for (const { start, blocks, token } of ranges) {
-      const answer = await disk.fence(id, { start, blocks, token, configuration, cuts: options.cuts ?? [] })
-      if ('type' in answer) return { refused: 'FENCED', end: 0 }
-      for (const end of answer) ends.set(end.token, Math.max(ends.get(end.token) ?? 0, end.sequence))
+    let ends = await this.#raise(id, ranges, configuration, options.cuts ?? [])
+    // A taker that was overtaken may still be copying here: none of that may come after this answer.
+    const overtaken = [...(this.#equalizing.get(keyOf(id)) ?? [])].filter((job) => job.ranges.some((theirs) => ranges.some((range) => overlap(range, theirs) && range.token > theirs.token)))
+    if (ends !== undefined && overtaken.length > 0) {
+      for (const job of overtaken) job.stop.abort()
+      await Promise.all(overtaken.map((job) => job.finished))
+      ends = await this.#raise(id, ranges, configuration, options.cuts ?? [])
     }
+    if (ends === undefined) return { refused: 'FENCED', end: 0 }
     if (!(await disk.isWhole(id))) return { refused: 'NOT_A_REPLICA', end: 0 }
     return [...ends].map(([token, sequence]) => ({ token, sequence }))
+  }
+
+  /** How far older streams go here; undefined: fenced for more. */
+  async #raise(id: SegmentId, ranges: readonly FencedRange[], configuration: number, cuts: readonly Cut[]): Promise<Map<number, number> | undefined> {
+    const ends = new Map<number, number>()
+    for (const { start, blocks, token } of ranges) {
+      const answer = await this.#components.disk.fence(id, { start, blocks, token, configuration, cuts })
+      if ('type' in answer) return undefined
+      for (const end of answer) ends.set(end.token, Math.max(ends.get(end.token) ?? 0, end.sequence))
+    }
+    return ends
   }
 
   /** Brings this disk up to date; resolves false while it is still at it. Asked again, it goes on with the same job. */
@@ -142,7 +169,7 @@ export class Replica {
       if (options.join) this.#cancel(key)
       const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, stop: new AbortController(), finished: Promise.resolve() }
       if (options.join) this.#begun.set(key, segment.configuration)
-      const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, options.ranges, options.cuts)).then(
+      const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, segment, options)).then(
         () => { made.done = true },
         (error: unknown) => {
           made.failed = true
@@ -207,7 +234,7 @@ export class Replica {
       if ('type' in fenced) throw new Error('fenced for more than the asker knows')
     }
     const tokens = [...new Set(segment.ranges.entries.map((entry) => entry.value.token))]
-    const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens, signal })
+    const state = await this.#fromSource(id, from, tokens, signal)
     for (const end of state.ends.map(codec.decodePosition)) await disk.adopt(id, end.token, end.sequence)
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     job.ready = true
@@ -221,17 +248,55 @@ export class Replica {
   }
 
   /**
+   * What the source of a joining has, once it has as much of every stream as this disk claims: that may be what an earlier
+   * source told, whose blocks were never copied, and then it would neither be copied nor sent. Never the other way round,
+   * by going back to the source's end: a flush may count on what was said of it.
+   */
+  async #fromSource(id: SegmentId, from: NodeId, tokens: number[], signal: AbortSignal): Promise<wire.FetchAnswer> {
+    const { disk, clock } = this.#components
+    for (let look = 0; ; look++) {
+      const state = await this.#fetch(from, id, { start: 0, blocks: segmentBlocks }, { state: true, versions: true, tokens, signal })
+      const theirs = new Map(state.ends.map(codec.decodePosition).map(({ token, sequence }) => [token, sequence]))
+      const own = await Promise.all(tokens.map(async (token) => ({ token, sequence: await disk.streamEnd(id, token) })))
+      if (own.every(({ token, sequence }) => sequence <= (theirs.get(token) ?? 0))) return state
+      if (look === sourceLooksMax) throw new Error('the replica to copy from has less of a stream than this one')
+      await clock.sleep(sourceLookMs, signal)
+    }
+  }
+
+  /**
    * The ends of dead streams, from the replica that has most of them. What is here is a part of that, so the newer counts,
    * except for what lies past the cuts: a copy that was broken off by a death may have left it, on this replica alone. In
    * an order that a death may end anywhere: the stream counts as here only when its content is.
    */
-  async #equalize(id: SegmentId, from: NodeId, ranges: readonly BlockRange[], cuts: readonly Cut[]): Promise<void> {
+  async #equalize(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[] }): Promise<void> {
+    const { ranges, cuts } = options
+    const fences = ranges.flatMap((range) => segment.ranges.within(range).map(({ start, blocks, value }): FencedRange => ({ start, blocks, token: value?.token ?? 0 })))
+    const key = keyOf(id)
+    const jobs = this.#equalizing.get(key) ?? new Set<Equalizing>()
+    const job: Equalizing = { ranges: fences, stop: new AbortController(), finished: Promise.resolve() }
+    const work = this.#copyEnds(id, from, { segment, fences, ranges, cuts, signal: job.stop.signal })
+    job.finished = work.catch(() => undefined)
+    this.#equalizing.set(key, jobs.add(job))
+    try {
+      await work
+    } finally {
+      jobs.delete(job)
+      if (jobs.size === 0) this.#equalizing.delete(key)
+    }
+  }
+
+  async #copyEnds(id: SegmentId, from: NodeId, work: { segment: Segment; fences: readonly FencedRange[]; ranges: readonly BlockRange[]; cuts: readonly Cut[]; signal: AbortSignal }): Promise<void> {
     const { disk } = this.#components
-    const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [] })
+    const { segment, fences, ranges, cuts, signal } = work
+    // By word of a taker that was overtaken since nothing is copied, as no entry of a holder would be taken.
+    if ((await this.#raise(id, fences, segment.configuration, [])) === undefined) throw new Error('fenced for more than the asker knows')
+    const state = await this.#fetch(from, id, ranges[0] ?? { start: 0, blocks: segmentBlocks }, { state: true, versions: true, stale: true, tokens: [], signal })
     const isVoid = (version: Version): boolean => cuts.some((cut) => cut.token === version.token && version.sequence > cut.sequence)
     await this.#withLock(id, async (lock) => {
-      for (const range of ranges) await this.#copyRange(id, from, range, lock, { isVoid, stale: true })
+      for (const range of ranges) await this.#copyRange(id, from, range, lock, { isVoid, stale: true, signal })
     })
+    signal.throwIfAborted()
     await disk.installOrigins(id, state.origins.map(codec.decodeAppliedOrigin))
     for (const cut of cuts) await disk.adopt(id, cut.token, cut.sequence, { complete: true })
     await disk.sync()
@@ -251,6 +316,7 @@ export class Replica {
         const { runs } = await this.#fetch(from, id, chunk, { stale, signal })
         const blocks = runs.map((run) => codec.decodeRun(run, true)).filter((run) => run.content !== 'unknown')
         await lock.alone(async () => {
+          signal?.throwIfAborted()
           // Streams went on meanwhile: what they brought is compared again.
           const own = await disk.versions(id, chunk)
           for (const part of voidParts(own, blocks, init.isVoid)) {
@@ -313,6 +379,9 @@ export class Replica {
   }
 }
 
+/** A source that is behind is sent what it lacks at once, or its holder is dead and the joining comes to nothing. */
+const sourceLookMs = 100
+const sourceLooksMax = 100
 /** How long an answer to `copy` waits for the end of the work. */
 const copyWaitMs = 2_000
 /** Who recovers a dead stream asks once, and gives up a little later. */

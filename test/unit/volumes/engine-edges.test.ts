@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import type { NodeId } from '../../../src/base/index.js'
-import { seededRandom } from '../../../src/base/index.js'
+import { seededRandom, silentLog } from '../../../src/base/index.js'
 import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
 import type { ReplicaDisk } from '../../../src/volumes/index.js'
+import { decodeSegment, encodeId, toWire } from '../../../src/volumes/engine/codec.js'
+import { Replica } from '../../../src/volumes/engine/replica.js'
+import { ask, verbs } from '../../../src/volumes/engine/verbs.js'
+import { inherit } from '../../../src/volumes/segment.js'
 import { VirtualClock } from '../../simulation/net-clock.js'
 import { SimulatedNetwork } from '../../simulation/net-twin.js'
 import { Machine, volumeId } from '../../simulation/volumes/machine.js'
@@ -168,5 +172,64 @@ describe('volumes: engine, rare courses', () => {
     assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
     assert.equal(c.engine!.figures().recoveries, 1)
     assert.equal(b.up, false)
+  })
+})
+
+describe('volumes: a replica that is told by somebody who was overtaken', () => {
+  it('takes no end of a dead stream from a taker after the next one fenced it', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 3)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    world.slow.set(c.id, new Promise(() => undefined))
+    await world.run(a.device!.write(0, filled(2, 4)))
+    await world.clock.advance(50)
+    const before = decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload)
+    const [dead] = before.ranges.entries
+    a.crash(true)
+    // The first taker saw that this replica has more, and stood still then. The second does not hear of it, and is served.
+    const taken = inherit(before, dead!.value.session, dead!.value.token, { node: b.id, incarnation: '00112233445566778899aabbccddeeff', epoch: 1 })
+    assert.equal(taken.type, 'changed')
+    world.cut(b.id, c.id)
+    world.slow.delete(c.id)
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
+    c.crash(false)
+    await world.run(c.start())
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
+    world.network.heal()
+    await world.clock.advance(500)
+    const answer = await world.run(ask(b.node.rpc, c.id, verbs.copy, {
+      segment: encodeId(id), from: b.id, value: toWire(taken.segment), ranges: [{ start: 0, blocks: 16_384 }], cuts: [{ token: dead!.value.token, sequence: 2 }], join: false,
+    }, { deadlineMs: 20_000 }))
+    assert.equal(answer.done, false)
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
+  })
+
+  it('copies from no replica that has less of a stream than it claims itself', async () => {
+    const world = new World()
+    const [a, b] = (await world.begin(2, 1)) as [Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    const segment = decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload)
+    const { token } = segment.ranges.entries[0]!.value
+    let end = 5
+    const replica = new Replica({
+      disk: b.disk!, clock: world.clock, log: silentLog,
+      // The first replica goes away after it told how far it has the stream; the second has less of it.
+      rpc: { register: () => undefined, request: async (_peer, _name, body) => {
+        const asked = verbs.fetch.request.decode(body)
+        if (end === 5 && asked.tokens.length === 0) throw new Error('gone')
+        return verbs.fetch.answer.encode({ runs: [], ends: asked.tokens.length === 0 ? [] : [{ token, sequence: end }], origins: [] })
+      } },
+    })
+    const options = { ranges: [], cuts: [], join: true, waitMs: 1_000 }
+    const first = { ...segment, configuration: segment.configuration + 1 }
+    assert.equal((await world.run(replica.copy(id, a.id, first, options))).done, false)
+    end = 1
+    const second = { ...segment, configuration: segment.configuration + 2 }
+    assert.equal((await world.run(replica.copy(id, a.id, second, options))).done, false)
+    end = 6
+    assert.equal((await world.run(replica.copy(id, a.id, second, options))).done, true)
+    assert.equal(await world.run(Promise.resolve(b.disk!.streamEnd(id, token))), 6)
   })
 })
