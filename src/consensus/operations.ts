@@ -53,12 +53,6 @@ const clearEveryMs = 500
 const givingUpTriesMax = 40
 const takingTriesMax = 10
 
-/** Instead of a governor's reason. Where it is not understood it is one more refusal. */
-const notHeldAnyMore = 'not held any more'
-
-/** Askers that are told when a look is over; others ask again. */
-const lookingMax = 64
-
 const noSession = { kind: 'failed', why: 'no-session', unknown: false } as const
 
 interface Lane {
@@ -76,8 +70,7 @@ export class Operations {
   readonly #wanted = new Map<string, (value: Value) => void>()
   readonly #refusals = new Map<string, (reason: string) => void>()
   readonly #running = new Set<Running>()
-  /** Scopes that this node may be thought to hold and does not, and who thinks so. */
-  readonly #looking = new Map<string, HandOffWish[]>()
+  readonly #looking = new Set<string>()
   /** Scopes whose data others store: granted, but not served before they are fenced. */
   readonly #needsFence: (scope: string) => boolean
   #count = 0
@@ -181,7 +174,7 @@ export class Operations {
         end(result)
       }
       this.#wanted.set(scope, (value) => { finish(this.#grant(scope, value)) })
-      this.#refusals.set(scope, (why) => { finish(why === notHeldAnyMore ? { kind: 'gone', value: undefined } : { kind: 'refused', reason: why }) })
+      this.#refusals.set(scope, (why) => { finish({ kind: 'refused', reason: why }) })
       const tell = (): void => {
         const wish: HandOffWish = { scope, token, holder, asker: node.session, reason }
         node.effect({ kind: 'peer', to: holder.node, message: { kind: 'wish', wish } })
@@ -383,35 +376,16 @@ export class Operations {
 
   #wish(wish: HandOffWish): void {
     const { scope } = wish
-    const { session } = this.#node
     const holding = this.#node.holdings.get(scope)
-    if (!sameSession(wish.holder, session)) return
-    if (holding !== undefined && wish.token <= holding.value.token) {
-      // Under a token that is over by now, too: where one node's agents take turns quickly nearly every wish comes too
-      // late for the token that it names, and who waits elsewhere would wait for ever.
-      if (!holding.frozen) this.#node.effect({ kind: 'wish', wish })
+    // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
+    const unknown = holding === undefined || wish.token > holding.value.token
+    if (unknown && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
+      this.#looking.add(scope)
+      this.read(scope, () => { this.#looking.delete(scope) })
       return
     }
-    if (this.#lanes.has(scope)) return
-    const asked = this.#looking.get(scope)
-    if (asked !== undefined) {
-      if (asked.length < lookingMax) asked.push(wish)
-      return
-    }
-    // Somebody believes that this node holds it. If the register still says so, it is an orphan and will be released by
-    // this look; if not, who asks need not wait until it finds out by itself.
-    const all = [wish]
-    this.#looking.set(scope, all)
-    this.read(scope, (end) => {
-      this.#looking.delete(scope)
-      if (end.kind !== 'read') return
-      const value = end.accepted?.value
-      for (const one of all) {
-        // Handed to it meanwhile, and the word of that was lost or is still on its way.
-        if (value !== undefined && value.holder !== null && sameSession(value.holder, one.asker)) this.#node.effect({ kind: 'peer', to: one.asker.node, message: { kind: 'handed', scope, value } })
-        else if (!isHeldBy(value, session, one.token)) this.refuseWish(one, notHeldAnyMore)
-      }
-    })
+    if (holding === undefined || holding.frozen || holding.value.token !== wish.token || !sameSession(wish.holder, this.#node.session)) return
+    this.#node.effect({ kind: 'wish', wish })
   }
 
   #taken(scope: string, end: TriesEnd<TakeAnswer>): OperationEnd {

@@ -244,10 +244,6 @@ export class Stage implements HostHooks {
         this.#values.set(scope, end.value)
         return `held, it is ${of(end.value)}`
       case 'gone':
-        // By the word of the node that had it, which does not say who has it now.
-        if (end.value === undefined) return 'gone, its node has it no more'
-        this.#values.set(scope, end.value)
-        return `gone, it is ${of(end.value)}`
       case 'alive':
         if (end.value !== undefined) this.#values.set(scope, end.value)
         return `${end.kind}, it is ${of(end.value)}`
