@@ -12,9 +12,15 @@ const words = process.argv.slice(2).filter((word) => word !== '--processes')
 for (let i = 0; i < words.length; i += 2) options.set(words[i] ?? '', words[i + 1] ?? '')
 if (processes) {
   // Not at the top: a mutant's copy has no such test.
-  const { storm } = await import('../test/e2e/lease-storm.js')
-  const result = await storm({ forMs: Number(options.get('--minutes') ?? 10) * 60_000, say: (line) => { console.log(line) } })
-  console.log(JSON.stringify(result))
+  const { fiveVoters, storm } = await import('../test/e2e/lease-storm.js')
+  const { World } = await import('../test/e2e/harness.js')
+  const say = (line: string): void => { console.log(line) }
+  const world = new World()
+  try {
+    console.log(JSON.stringify(await storm({ mesh: await fiveVoters(world, say), forMs: Number(options.get('--minutes') ?? 10) * 60_000, say })))
+  } finally {
+    await world.close()
+  }
   process.exit(0)
 }
 const one = options.get('--seed')

@@ -89,7 +89,7 @@ export class LeasePart {
     )
     this.#keeper = new VoterKeeper(
       { consensus: this.#consensus, clock, random, log, candidates: () => this.#candidates() },
-      { self: net.self, everyMs: lookAfterVotersMs },
+      { self: net.self, everyMs: lookAfterVotersMs, graceMs: init.config['lease.voter_grace'] },
     )
     this.#service = createLeases(
       { consensus: this.#consensus, store: store.meta('lease-history'), rpc: net.rpc, connections: net, hlc: new HlcClock(clock), clock, random, log },

@@ -5,8 +5,8 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LeaseInfo } from '../../src/client/index.js'
-import { eventually, World } from './harness.js'
-import type { TestNode } from './harness.js'
+import { eventually } from './harness.js'
+import type { TestNode, World } from './harness.js'
 
 /**
  * Five real nodes, clients at each of them that count under leases, and somebody who kills and stops nodes. What must
@@ -15,7 +15,8 @@ import type { TestNode } from './harness.js'
  * stopped for longer than its session does not vouch for a lease in the very first answer that it gives.
  */
 export interface StormInit {
-  /** How long nodes are killed and stopped, ms. */
+  readonly mesh: readonly TestNode[]
+  /** How long nodes are killed and stopped, ms: at least, until a node has slept on a lease. */
   readonly forMs: number
   readonly say?: (line: string) => void
 }
@@ -36,10 +37,18 @@ const counters = ['count/a', 'count/b', 'count/c']
 const workersPerNode = 2
 /** Voters keep a silent node's session for 6 s: after this its leases may be another's. */
 const sleepMs = 7_500
+/** Who waits longer than this goes to the end of the line. */
+const waitMs = 30_000
 /** A request to a node that is stopped must not hold its worker for ever. */
-const patienceMs = 20_000
+const patienceMs = waitMs + 10_000
 /** Two terms of a session, a start on a busy machine, and the queue of waiters before it. */
 const recoveryMsMax = 60_000
+/** If nobody slept on a lease by then, nobody will. */
+const stopsMax = 4
+/** A start of five nodes on a busy machine, and two changes of voters, for which it is looked every 5 s. */
+const votersMsMax = 120_000
+/** A voter that is silent for longer than a stop of the storm, but not for minutes, is replaced. */
+export const voterGraceMs = 9_000
 
 /** What an outside system does that has never heard of sessions: it compares tokens, and nothing else. */
 export class FencedCounters {
@@ -149,7 +158,7 @@ class Worker {
   async #once(scope: string): Promise<void> {
     const client = this.#node.client()
     this.#says(`acquires ${scope}`)
-    const lease = await client.acquireLease(scope, { agent: this.#name, ttlMs: 30_000, waitMs: 10_000 }, { signal: AbortSignal.timeout(patienceMs) })
+    const lease = await client.acquireLease(scope, { agent: this.#name, ttlMs: 30_000, waitMs }, { signal: AbortSignal.timeout(patienceMs) })
     this.leases++
     this.held = lease
     this.#says(`uses ${scope}`)
@@ -178,26 +187,42 @@ class Worker {
   }
 }
 
+/** Five nodes, of which all come to vote without being told to. */
+export async function fiveVoters(world: World, say: (line: string) => void = () => undefined): Promise<TestNode[]> {
+  // Who is silent for a third of this is not up.
+  const env = { MESH_NODE_STORAGE_REPLICATION_GRACE: '27s', MESH_NODE_LEASE_VOTER_GRACE: `${String(voterGraceMs)}ms` }
+  const first = await world.start('a', { args: await listenArgs(), env })
+  const mesh = [first]
+  const seen = new Set<number>()
+  const count = async (): Promise<number> => {
+    const { voters } = await first.client().voters()
+    seen.add(voters.length)
+    return voters.length
+  }
+  await eventually(async () => (await count()) === 1, 'the first voter')
+  mesh.push(...(await Promise.all(['b', 'c'].map(async (name) => world.join(name, first, { args: await listenArgs(), env })))))
+  await eventually(async () => (await count()) === 3, 'three voters', votersMsMax)
+  mesh.push(...(await Promise.all(['d', 'e'].map(async (name) => world.join(name, first, { args: await listenArgs(), env })))))
+  await eventually(async () => (await count()) === 5, 'five voters', votersMsMax)
+  assert.deepEqual([...seen], [1, 3, 5])
+  say('five nodes, five voters')
+  return mesh
+}
+
 export async function storm(init: StormInit): Promise<StormResult> {
+  const { mesh } = init
   const say = init.say ?? (() => undefined)
-  const world = new World()
   const store = new FencedCounters()
   const beliefs: Belief[] = []
   const stopping = new AbortController()
   const result = { kills: 0, stops: 0, sleepersAsked: 0 }
   try {
-    const first = await world.start('a', { args: await listenArgs() })
-    const mesh = [first, ...(await Promise.all(['b', 'c', 'd', 'e'].map(async (name) => world.join(name, first, { args: await listenArgs() }))))]
-    const voters = await Promise.all(mesh.map(async (node) => (await node.status()).peerId))
-    // Refused while another change is under way, or a node has no session yet.
-    await eventually(async () => (await first.client().setVoters({ voters })).voters.length === voters.length, 'five voters', 90_000)
-    say('five nodes, five voters')
     const workers = mesh.flatMap((node) => Array.from({ length: workersPerNode }, (_, i) => new Worker({ node, store, beliefs }, `${node.name}${String(i)}`)))
     const working = workers.map(async (worker) => worker.run(stopping.signal))
     const failing = Promise.race(working)
 
     const endMs = performance.now() + init.forMs
-    while (performance.now() < endMs) {
+    while (performance.now() < endMs || (result.sleepersAsked === 0 && result.stops < stopsMax)) {
       await Promise.race([failing, delay(300 + randomInt(700))])
       // Whoever holds something is the more interesting victim; two of five may be away at once.
       const holders = workers.filter((worker) => worker.held !== undefined)
@@ -214,7 +239,7 @@ export async function storm(init: StormInit): Promise<StormResult> {
     const healedMs = performance.now()
     const before = new Map(workers.map((worker) => [worker, new Map(worker.done)]))
     const back = new Set<string>()
-    await Promise.race([failing, eventually(() => {
+    await Promise.race([failing, whileRunning(() => {
       const counted = (worker: Worker, scope: string): boolean => (worker.done.get(scope) ?? 0) > (before.get(worker)?.get(scope) ?? 0)
       for (const node of mesh) {
         if (back.has(node.name) || !workers.some((worker) => worker.node === node && counters.some((scope) => counted(worker, scope)))) continue
@@ -236,7 +261,19 @@ export async function storm(init: StormInit): Promise<StormResult> {
     return { ...result, increments: store.accepted, refusedByStore: store.refused, leases: workers.reduce((sum, { leases }) => sum + leases, 0), recoveredMs }
   } finally {
     stopping.abort()
-    await world.close()
+  }
+}
+
+/** Like `eventually`, but time in which this process itself stood still does not count: then the nodes did, too. */
+async function whileRunning(condition: () => boolean, what: string, limitMs: number): Promise<void> {
+  let spentMs = 0
+  let atMs = performance.now()
+  while (!condition()) {
+    if (spentMs > limitMs) throw new Error(`waited ${String(limitMs)} ms for ${what}`)
+    await delay(50)
+    const nowMs = performance.now()
+    spentMs += Math.min(nowMs - atMs, 500)
+    atMs = nowMs
   }
 }
 

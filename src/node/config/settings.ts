@@ -63,6 +63,7 @@ export const settings = {
   'lease.blocking_mode_enabled': setting(flag, true, 'Whether one may wait for a lease.'),
   'lease.keep_history': setting(flag, true, 'Whether transitions are recorded.'),
   'lease.history_retention_days': setting(integer(0, 36_500), 30, 'How long records are kept.'),
+  'lease.voter_grace': setting(duration, 600_000, 'How long a voter may be silent before another node votes in its place: longer than a reboot or an update.'),
 
   'lease_optimization.min_improvement_ratio': setting(number(1, 1000), 1.5, 'How much better everybody must be off before a lease moves.'),
   'lease_optimization.steal_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long a range stays after a move. Also known as migration.migration_cooldown_ms.'),
