@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../spin.sh
 . "$here/../spin.sh"
 
-R=reconfigure.pml; L=lease.pml
+R=reconfigure.pml; L=lease.pml; O=opening.pml
 if [ "${1:-quick}" = short ]; then
   run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
   run reconfigure-NOSNAPSHOT $R found "-DD=1 -DALONE -DBUG_NOSNAPSHOT"
@@ -20,6 +20,12 @@ run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
 run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
 for bug in NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DALONE -DBUG_$bug"; done
 for bug in NODECREE DECREEIGNORED; do run "reconfigure-$bug" $R found "-DD=1 -DSTILL -DBUG_$bug"; done
+run opening-read $O holds "-DN=2 -DONCE"
+run opening-again $O holds "-DN=2 -DNOREAD"
+run opening-MAJORITY $O found "-DN=2 -DONCE -DNOREAD -DBUG_MAJORITY"
+run opening-READ $O found "-DN=2 -DONCE -DBUG_READ"
+run opening-three $O holds "-DN=3 -DONCE -DNOREAD"
+for bug in PROMISED SECOND; do run "opening-$bug" $O found "-DN=2 -DNOREAD -DBUG_$bug"; done
 run lease-restart $L holds "-DNB=2 -DD=1 -DNRST=1 -DVRST=0 -DNOREVOKE"
 run lease-revoke $L holds "-DNB=2 -DD=1 -DVRST=0 -DNRST=0"
 run lease-REVCLEAR $L found "-DNB=2 -DD=1 -DVRST=0 -DNRST=0 -DTEXT_REVCLEAR"

@@ -2,6 +2,7 @@ import { CarWriter } from '@ipld/car/writer'
 import type { CID } from 'multiformats/cid'
 import { raceAbort } from '../base/index.js'
 import { keyOf, rawCode } from './cids.js'
+import { isAboveBlobs } from './dag.js'
 import { decodeNode } from './nodes.js'
 import { blobBlocksMax } from './settings.js'
 import { BlobError } from './types.js'
@@ -86,6 +87,6 @@ function placesBelow(place: Place, bytes: Uint8Array, contentBytesMax: number): 
   const node = decodeNode(place.cid, bytes)
   const depth = place.depth + 1
   if (node.type === 'folder') return node.links.map(({ cid, shard }) => ({ cid, blob: shard ? place.blob : cid, depth }))
-  const above = node.contentBytes > contentBytesMax
+  const above = isAboveBlobs(node, contentBytesMax)
   return node.links.map(({ cid, contentBytes }) => ({ cid, blob: above && contentBytes <= contentBytesMax ? cid : place.blob, depth }))
 }

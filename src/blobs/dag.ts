@@ -1,13 +1,14 @@
 import type { CID } from 'multiformats/cid'
 import { hashKeyOf, keyOf, rawCode } from './cids.js'
-import { decodeNode, type DagNode } from './nodes.js'
+import { decodeNode, type DagNode, type FileNode } from './nodes.js'
 import { blobBlocksMax, blobContentBytesMax, dagDepthMax, type BlobSettings } from './settings.js'
 import { BlobError, type BlobRef } from './types.js'
 
 /**
  * The blocks of a blob. A `dag` is everything under its root. A `spine` is the upper part only:
  *
- *   of a file     nodes with more content below them than a blob may have; the first nodes with less are blobs
+ *   of a file     nodes with more content below them than a blob may have; the first nodes with less are blobs. And the
+ *                 root of a file that was spread, which says so: all that it links to are blobs
  *   of a folder   its node, and its shards if it has some; what is in the folder has blobs of its own
  *
  * The rule needs nothing but the nodes themselves, so importer, fetcher and dropper agree without telling each other.
@@ -34,9 +35,14 @@ export function partsBelow(kind: BlobRef['kind'], node: DagNode, contentBytesMax
   return parts
 }
 
+/** Whether there are blobs below it, and not only leaves. */
+export function isAboveBlobs(node: FileNode, contentBytesMax: number): boolean {
+  return node.contentBytes > contentBytesMax || node.spread
+}
+
 /** Of the blob whose root this node is. */
 export function kindOf(node: DagNode, settings: Pick<BlobSettings, 'profile'>): BlobRef['kind'] {
-  return node.type === 'folder' || node.contentBytes > blobContentBytesMax(settings.profile) ? 'spine' : 'dag'
+  return node.type === 'folder' || isAboveBlobs(node, blobContentBytesMax(settings.profile)) ? 'spine' : 'dag'
 }
 
 /**

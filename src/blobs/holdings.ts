@@ -107,6 +107,11 @@ export class Holdings {
     else if (well) await this.keep(cid)
   }
 
+  /** The end of an import that did not lean on it: it goes, unless something else came to want it. */
+  async abandon(cid: CID): Promise<void> {
+    if (!this.#leaning.has(keyOf(cid))) await this.#dropProvisional(cid)
+  }
+
   /** `read` is how nodes of the blob are read, should one be damaged here. */
   async drop(cid: CID, read: (cid: CID) => Promise<Uint8Array>, stillUnwanted?: () => Promise<boolean>): Promise<void> {
     const { records, announcer } = this.#components

@@ -5,12 +5,16 @@ import { hashKeyOf, keyOf } from './cids.js'
 import type { DraftBook } from './draft-book.js'
 import type { Holdings } from './holdings.js'
 import type { BlobSink, ImportedDag } from './importing.js'
-import type { BlobRef } from './types.js'
+import type { BlobRef, HeldBlob, SpreadImport } from './types.js'
 
 export interface ImportDraftsComponents {
   holdings: Holdings
   drafts: DraftBook
   random: Random
+}
+
+export interface ImportDraftsInit {
+  spread?: SpreadImport | undefined
 }
 
 interface Open {
@@ -23,14 +27,18 @@ interface Open {
  * The blobs of one import: a draft each, committed as soon as it is complete so that no draft is ever larger than a
  * blob. All but the last are provisional until the last one's commit, which says so and carries the caller's operations:
  * after a crash either the whole file is there and its catalog record with it, or nothing of it.
+ *
+ * Of a file that is being spread no blob is leaned on: each may go before the end. They are provisional all the same.
  */
 export class ImportDrafts implements BlobSink {
   readonly #components: ImportDraftsComponents
   readonly #open = new Map<number | 'spine', Open>()
   readonly #complete: BlobRef[] = []
+  readonly #spread: SpreadImport | undefined
 
-  constructor(components: ImportDraftsComponents) {
+  constructor(components: ImportDraftsComponents, init: ImportDraftsInit = {}) {
     this.#components = components
+    this.#spread = init.spread
   }
 
   async put(index: number | 'spine', cid: CID, bytes: Uint8Array): Promise<void> {
@@ -49,9 +57,10 @@ export class ImportDrafts implements BlobSink {
   }
 
   async complete(index: number | 'spine', root: CID, _contentBytes: number, kind: BlobRef['kind'] = 'dag'): Promise<void> {
-    this.#components.holdings.lean(root)
+    if (this.#spread === undefined) this.#components.holdings.lean(root)
     this.#complete.push({ cid: root, kind })
-    await this.#hold(index, { cid: root, kind }, [], true)
+    const held = await this.#hold(index, { cid: root, kind }, [], true)
+    await this.#spread?.onBlob(held)
   }
 
   /** All blobs of the import, in order, each once. */
@@ -67,7 +76,10 @@ export class ImportDrafts implements BlobSink {
     const last: BlobRef = made.spine ? { cid: made.cid, kind: 'spine' } : { cid: made.last.root, kind }
     const settle = holdings.noLongerProvisional(this.#complete.map(({ cid }) => cid))
     await this.#hold(made.spine ? 'spine' : made.last.index, last, [...operations, ...settle], false)
-    for (const { cid } of this.#complete.splice(0)) await holdings.unlean(cid, true)
+    for (const { cid } of this.#complete.splice(0)) {
+      if (this.#spread === undefined) await holdings.unlean(cid, true)
+      else await holdings.keep(cid)
+    }
   }
 
   async giveUp(): Promise<void> {
@@ -76,15 +88,20 @@ export class ImportDrafts implements BlobSink {
       if (opened !== undefined) await this.#components.drafts.abort(opened)
     }
     this.#open.clear()
-    for (const { cid } of this.#complete.splice(0)) await this.#components.holdings.unlean(cid, false)
+    const { holdings } = this.#components
+    for (const { cid } of this.#complete.splice(0)) {
+      if (this.#spread === undefined) await holdings.unlean(cid, false)
+      else await holdings.abandon(cid)
+    }
   }
 
-  async #hold(index: number | 'spine', ref: BlobRef, operations: readonly WriteOperation[], provisional: boolean): Promise<void> {
+  async #hold(index: number | 'spine', ref: BlobRef, operations: readonly WriteOperation[], provisional: boolean): Promise<HeldBlob> {
     const open = this.#open.get(index)
     if (open === undefined) throw new Error('a blob without blocks')
     const draft = await open.draft
-    await this.#components.holdings.hold(draft, ref, { bytes: open.bytes, blocks: open.blocks.size }, { operations, provisional })
+    const held = await this.#components.holdings.hold(draft, ref, { bytes: open.bytes, blocks: open.blocks.size }, { operations, provisional })
     this.#open.delete(index)
     this.#components.drafts.closed(draft)
+    return held
   }
 }

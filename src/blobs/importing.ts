@@ -1,14 +1,18 @@
 import './unixfs-sizes.js'
+import { encode, prepare } from '@ipld/dag-pb'
+import { UnixFS } from 'ipfs-unixfs'
 import { importer, type BufferImporter, type InProgressImportResult } from 'ipfs-unixfs-importer'
 import { balanced, type FileLayout } from 'ipfs-unixfs-importer/layout'
 import type { CID } from 'multiformats/cid'
 import { blockBuffers } from './buffers.js'
 import type { ByteBudget } from './byte-budget.js'
-import { cidOfDigest, rawCode } from './cids.js'
+import { cidOfDigest, dagPbCode, rawCode } from './cids.js'
 import { chunksOf } from './chunks.js'
 import { sha256 } from './hashing.js'
+import { spreadLinkName } from './nodes.js'
 import type { BlobProfile } from './settings.js'
 import { blobContentBytesMax } from './settings.js'
+import { BlobError } from './types.js'
 
 /**
  * Content → blocks of the right names, cut into blobs, in a pipeline with a bound: while one chunk is being read, others
@@ -18,6 +22,10 @@ import { blobContentBytesMax } from './settings.js'
  * is replaced through its options is the chunker (one copy), and the leaf importer, which would write one batch after
  * another and leave the disk idle in between. A file of one chunk is one raw block and needs no DAG: it goes past the
  * importer, which costs more than the block itself at 10 KiB.
+ *
+ * A file that is to be spread over nodes which have room for less than one blob of the usual size is cut into smaller
+ * blobs, of `blobLeaves` leaves, under one root whose links say what they lead to. Any tool can read it; only its CID is
+ * not the one that another tool would give the same bytes.
  *
  * Assumes that nodes are made in order: all nodes over leaves, left to right, then the level above.
  */
@@ -42,7 +50,12 @@ export interface ImportInit {
   budget: ByteBudget
   signal: AbortSignal | undefined
   onBytes: (bytes: number) => void
+  /** Leaves of a blob, if the file is to be spread. */
+  blobLeaves?: number | undefined
 }
+
+/** Blobs of a spread file at most: its root has a link to each, and is a block. 12,000 links would fill it. */
+export const spreadBlobsMax = 8192
 
 export async function importContent(content: AsyncIterable<Uint8Array>, sink: BlobSink, init: ImportInit): Promise<ImportedDag> {
   const chunks = chunksOf(content, init.profile.chunkBytes)
@@ -79,7 +92,7 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
 
   const leafImporter: BufferImporter = async function* (file) {
     for await (const chunk of file.content) {
-      const index = Math.floor(leaves++ / linksMax)
+      const index = Math.floor(leaves++ / (init.blobLeaves ?? linksMax))
       size += chunk.length
       // Begun here and not when the importer asks, which it does in batches: the budget is shared, and nothing that has
       // part of it may wait for a slow source.
@@ -99,8 +112,8 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
   let spine = false
 
   const shape = balanced({ maxChildrenPerNode: linksMax })
-  const layout: FileLayout = (source, reduce) =>
-    shape(source, async (children) => {
+  const layout: FileLayout = (source, reduce) => {
+    const oneNode = async (children: InProgressImportResult[]): Promise<InProgressImportResult> => {
       const contentBytes = children.reduce((sum, child) => sum + contentBytesOf(child), 0)
       const overLeaves = children[0]?.cid.code === rawCode
       if (overLeaves) target = blobs++
@@ -116,7 +129,34 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
         held = { index: target, root: node.cid, contentBytes }
       } else if (held !== undefined) held = { ...held, root: node.cid }
       return node
-    })
+    }
+    return init.blobLeaves === undefined ? shape(source, oneNode) : spreadLayout(source, init.blobLeaves, oneNode)
+  }
+
+  const spreadLayout = async (
+    source: AsyncIterable<InProgressImportResult> | Iterable<InProgressImportResult>,
+    blobLeaves: number,
+    oneNode: (children: InProgressImportResult[]) => Promise<InProgressImportResult>,
+  ): Promise<InProgressImportResult> => {
+    const parts: InProgressImportResult[] = []
+    let gathered: InProgressImportResult[] = []
+    const close = async (): Promise<void> => {
+      if (parts.length >= spreadBlobsMax) throw new BlobError('NO_SPACE', 'the file is longer than was said, and no longer fits in blobs of this size', { blobs: parts.length })
+      parts.push(await oneNode(gathered))
+      gathered = []
+    }
+    for await (const leaf of source) {
+      gathered.push(leaf)
+      if (gathered.length === blobLeaves) await close()
+    }
+    if (gathered.length > 0) await close()
+    const [only] = parts
+    if (only !== undefined && parts.length === 1) return only
+    const root = await spreadRoot(parts)
+    spine = true
+    await sink.put('spine', root.cid, root.block)
+    return root
+  }
 
   const nodes = {
     put: async (cid: CID, bytes: Uint8Array): Promise<CID> => {
@@ -199,3 +239,12 @@ class PendingWrites {
   }
 }
 
+
+/** The node over the blobs of a spread file. */
+async function spreadRoot(parts: readonly InProgressImportResult[]): Promise<InProgressImportResult & { block: Uint8Array }> {
+  const unixfs = new UnixFS({ type: 'file', blockSizes: parts.map((part) => BigInt(contentBytesOf(part))) })
+  const links = parts.map((part) => ({ Name: spreadLinkName, Tsize: Number(part.size), Hash: part.cid }))
+  const block = encode(prepare({ Data: unixfs.marshal(), Links: links }))
+  const cid = cidOfDigest(dagPbCode, await sha256(block))
+  return { cid, unixfs, size: BigInt(links.reduce((sum, link) => sum + link.Tsize, block.length)), block }
+}

@@ -22,7 +22,15 @@ export interface FileNode {
   readonly data: Uint8Array
   readonly links: readonly FileLink[]
   readonly contentBytes: number
+  /** Each link is a blob of its own, however little is below this node. */
+  readonly spread: boolean
 }
+
+/**
+ * The name of the links in the root of a file that was spread over several nodes while it came in (see `importing.ts`).
+ * Other tools read a file's links in their order and give them no names, so they neither make such a node nor mind it.
+ */
+export const spreadLinkName = 'blob'
 
 export interface FolderLink {
   readonly cid: CID
@@ -44,7 +52,7 @@ const empty = new Uint8Array(0)
 
 /** Throws BAD_CID if the block, whose bytes are what its CID says, is not a node this mesh understands. */
 export function decodeNode(cid: CID, bytes: Uint8Array): DagNode {
-  if (cid.code === rawCode) return { type: 'file', data: bytes, links: [], contentBytes: bytes.length }
+  if (cid.code === rawCode) return { type: 'file', data: bytes, links: [], contentBytes: bytes.length, spread: false }
   try {
     const node = decode(bytes)
     if (node.Data === undefined) throw new Error('it has no UnixFS part')
@@ -65,7 +73,7 @@ export function decodeNode(cid: CID, bytes: Uint8Array): DagNode {
   }
 }
 
-function fileNode(links: readonly { Hash: CID }[], unixfs: UnixFS): FileNode {
+function fileNode(links: readonly { Hash: CID; Name?: string }[], unixfs: UnixFS): FileNode {
   if (unixfs.blockSizes.length !== links.length) throw new Error('it has not one size for each link')
   const data = unixfs.data ?? empty
   let contentBytes = data.length
@@ -75,7 +83,8 @@ function fileNode(links: readonly { Hash: CID }[], unixfs: UnixFS): FileNode {
     if (!Number.isSafeInteger(contentBytes)) throw new Error('its size is not a number')
     return { cid: link.Hash, contentBytes: size }
   })
-  return { type: 'file', data, links: fileLinks, contentBytes }
+  const spread = links.length > 1 && links.every((link) => link.Name === spreadLinkName)
+  return { type: 'file', data, links: fileLinks, contentBytes, spread }
 }
 
 /**

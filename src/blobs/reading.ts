@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { blockBuffers } from './buffers.js'
 import { decodeNode, type FileNode } from './nodes.js'
 import { rawCode } from './cids.js'
+import { isAboveBlobs } from './dag.js'
 import { dagDepthMax } from './settings.js'
 import { BlobError } from './types.js'
 
@@ -124,7 +125,7 @@ async function* slicesOf(cid: CID, root: FileNode, end: number, init: ReadInit):
   // Last in, first out: children are pushed right to left.
   const stack: Piece[] = []
   const open = function* (node: FileNode, start: number, depth: number, blob: CID): Generator<Slice> {
-    const above = node.contentBytes > blobContentBytesMax
+    const above = isAboveBlobs(node, blobContentBytesMax)
     if (node.data.length > 0 && start < end && start + node.data.length > offset) {
       yield { bytes: node.data, from: Math.max(0, offset - start), to: Math.min(node.data.length, end - start) }
     }

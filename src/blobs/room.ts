@@ -144,13 +144,16 @@ export class BlobRoom implements BlobService {
   }
 
   async #import(content: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported> {
-    const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random })
+    const { spread } = options
+    const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random }, { spread })
     try {
       const progress = { bytes: 0 }
+      const { linksMax, chunkBytes } = this.#settings.profile
       const made = await importContent(content, drafts, {
         profile: this.#settings.profile,
         budget: this.#importBudget,
         signal: options.signal,
+        blobLeaves: spread === undefined ? undefined : Math.min(linksMax, Math.max(1, Math.floor(spread.blobBytes / chunkBytes))),
         onBytes: (bytes) => {
           progress.bytes += bytes
           options.onProgress?.({ ...progress })
@@ -158,6 +161,7 @@ export class BlobRoom implements BlobService {
       })
       options.signal?.throwIfAborted()
       const imported: Imported = { cid: made.cid, size: made.size, blobs: drafts.blobsWith(made) }
+      await spread?.beforeEnd(imported.blobs)
       const operations = (await options.operations?.(imported)) ?? []
       options.signal?.throwIfAborted()
       await drafts.finish(made, operations)
@@ -222,7 +226,8 @@ export class BlobRoom implements BlobService {
       assertAccepted(cid)
       if (cid.code === rawCode) return size
       const bytes = await source.local(cid)
-      return bytes instanceof Uint8Array ? totalBytesBelow(cid, bytes) : totalBytesOfFile(size, profile)
+      // What was spread has another shape; but a folder is to have the same name everywhere, also where the file is not.
+      return bytes instanceof Uint8Array && !isSpread(cid, bytes) ? totalBytesBelow(cid, bytes) : totalBytesOfFile(size, profile)
     }
     try {
       return await buildFolder(files, totalBytesOf)
@@ -482,6 +487,11 @@ export class BlobRoom implements BlobService {
       }
     })
   }
+}
+
+function isSpread(cid: CID, bytes: Uint8Array): boolean {
+  const node = decodeNode(cid, bytes)
+  return node.type === 'file' && node.spread
 }
 
 /** Runs `work` for a caller: what comes out is a BlobError, whatever went wrong beneath. */

@@ -60,6 +60,21 @@ export interface ImportOptions {
    * Called when the root is known.
    */
   operations?: (imported: Imported) => Promise<readonly WriteOperation[]>
+  /** The file is larger than the room here: blobs go to other nodes while it comes in. */
+  spread?: SpreadImport
+}
+
+/**
+ * An import whose blobs need not stay: what is complete may be dropped here before the end, by whoever has made sure that
+ * others keep it.
+ */
+export interface SpreadImport {
+  /** Content bytes of a blob. Rounded down to whole leaves; one at least. */
+  readonly blobBytes: number
+  /** A blob is complete and held here. The next one waits for this. Throws what is to end the import. */
+  onBlob(blob: HeldBlob): Promise<void>
+  /** All is read, and nothing refers to it yet: throws if a blob has been lost on the way. */
+  beforeEnd(blobs: readonly BlobRef[]): Promise<void>
 }
 
 /** A name in a new folder: `path` is relative (`a/b.txt`), `/` makes folders in between. */

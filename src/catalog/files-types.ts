@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import type { BlobRef, Blobs, Progress } from '../blobs/index.js'
+import type { BlobRef, Blobs, Progress, SpreadImport } from '../blobs/index.js'
 import type { Clock, KeyValue, Log, NodeId } from '../base/index.js'
 import type { Catalog, FileRecord, Priority } from './types.js'
 
@@ -42,6 +42,8 @@ export interface PutOptions {
    * made, and once more when all of it is on disk: it throws when nobody can vouch for the lease any more.
    */
   token?: bigint | (() => bigint)
+  /** It is larger than the room here: its blobs go elsewhere while it comes in. */
+  spread?: SpreadImport
   /** Refused with EXISTS if there is a file. */
   ifAbsent?: boolean
 }

@@ -275,7 +275,7 @@ class MeshFiles implements Files {
       return [...known, ...under.prepared.operations]
     }
     try {
-      const imported = await blobs.import(content, { operations, ...present({ signal: options.signal, onProgress: options.onProgress }) })
+      const imported = await blobs.import(content, { operations, ...present({ signal: options.signal, onProgress: options.onProgress, spread: options.spread }) })
       if (target !== undefined) invariant(under.prepared, 'an import asks for the operations that go with it')
       under.prepared?.published()
       stillUnder(token, target)

@@ -102,7 +102,10 @@ export class Transport {
       })
       request.once('error', (error) => {
         clearTimeout(timer)
-        reject(this.#translate(error, call.signal))
+        // The node closes what was idle for some seconds; a question that meets that moment has not been heard by anybody.
+        const isStale = request.reusedSocket && codeOf(error) === 'ECONNRESET' && call.method === 'GET' && call.signal?.aborted !== true
+        if (isStale) resolve(this.#send(call, headers, payload, timeoutMs))
+        else reject(this.#translate(error, call.signal))
       })
       if (call.body === undefined) {
         startTimer()

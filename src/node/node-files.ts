@@ -37,6 +37,8 @@ const waitMsMax = 60_000
 const lookupMs = 1_500
 /** Reads that brought new blobs here are told together: what they mean is read from the disk. */
 const tellMs = 1_000
+/** A smaller file is one blob; most larger ones are, too, but one look at their root tells. */
+const singleBytesMax = 8 * 2 ** 20
 /** dag-pb: what UnixFS folders are. A raw CID names bytes. */
 const folderCode = 0x70
 /** A beginning of a CID that is shorter than this names too many. All of ours begin alike (`bafybei`, `bafkrei`). */
@@ -54,8 +56,14 @@ export class ApiFiles implements NodeFiles {
   async put(path: string, content: AsyncIterable<Uint8Array>, options: PutOptions & Signalled & { size?: number | undefined }): Promise<PutResult> {
     const { activity, clock, files, intake, self } = this.#components
     const startedMs = clock.monotonicMs()
+    const { size, replicas, signal } = options
     const put = await activity.during(async () =>
-      intake.store(content, options.size, options.signal, async (bytes) => files.put(path, bytes, await this.#putOptions(options))))
+      intake.store(
+        content,
+        { size, priority: options.priority ?? 'normal', replicas, signal },
+        async (bytes, spread) => files.put(path, bytes, { ...(await this.#putOptions(options)), ...(spread === undefined ? {} : { spread, replicas: spread.replicas }) }),
+        ({ cid }) => cid,
+      ))
     const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
     return {
       cid: put.cid,
@@ -130,7 +138,7 @@ export class ApiFiles implements NodeFiles {
       size,
       cid: cid.toString(),
       read: (range, signal) => activity.while(
-        this.#told(cid, range === undefined, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }))),
+        this.#told({ cid, size, isWhole: range === undefined }, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }), signal)),
     }
   }
 
@@ -367,16 +375,32 @@ export class ApiFiles implements NodeFiles {
   }
 
   /** A whole read of what was not here leaves it here: a copy that others should know of. */
-  async *#told(cid: CID, isWhole: boolean, chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    const { blobs, clock, replication } = this.#components
+  async *#told({ cid, size, isWhole }: { cid: CID; size: number; isWhole: boolean }, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+    const { blobs, replication } = this.#components
     const wasHeld = (await blobs.held(cid)) !== undefined
     if (wasHeld) replication.used(cid.toString())
-    yield* chunks
-    if (wasHeld || !isWhole || this.#telling) return
+    if (wasHeld || !isWhole) {
+      yield* chunks
+      return
+    }
+    // Asked now, while its upper nodes are at hand: should only parts of it find room here, nothing else tells what they are.
+    const parts = size > singleBytesMax ? blobs.blobsOf(cid, signalled({ signal })).catch(() => []) : undefined
+    try {
+      yield* chunks
+    } finally {
+      // Also where it broke off: what came until then is here.
+      const found = parts === undefined ? [] : await parts
+      if (found.length > 1) replication.heldChanged({ root: cid.toString(), blobs: found.map((ref) => ref.cid.toString()) })
+      else this.#tellSoon()
+    }
+  }
+
+  #tellSoon(): void {
+    if (this.#telling) return
     this.#telling = true
-    clock.setTimer(tellMs, () => {
+    this.#components.clock.setTimer(tellMs, () => {
       this.#telling = false
-      replication.heldChanged()
+      this.#components.replication.heldChanged()
     })
   }
 }

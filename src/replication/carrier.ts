@@ -35,6 +35,9 @@ export interface CarrierInit {
   readonly rootOf: (cid: string) => string | undefined
   /** By the exchange, with the floor that fits the action. */
   readonly drop: (action: Action, signal: AbortSignal) => Promise<DropOutcome>
+  /** If no record names it yet: this node's word for it. */
+  readonly voucherOf: (cid: string) => { wanted: number; priority: number } | undefined
+  readonly acknowledged: (cid: string, to: NodeId) => void
   readonly lied: (peer: NodeId) => void
   readonly done: (action: Action) => void
   readonly failed: (action: Action, code: string, message: string) => void
@@ -122,7 +125,9 @@ export class Carrier {
   }
 
   async #copyInTurn(action: Action, to: NodeId, balance: boolean, signal: AbortSignal): Promise<void> {
-    await this.#components.steppingBack.run(action.bytes, () => this.#copy(action, to, balance, signal), signal)
+    // A put that waits for this copy is the work that others are to step back for.
+    if (this.#init.voucherOf(action.cid) !== undefined) await this.#copy(action, to, balance, signal)
+    else await this.#components.steppingBack.run(action.bytes, () => this.#copy(action, to, balance, signal), signal)
   }
 
   async #copy(action: Action, to: NodeId, balance: boolean, signal: AbortSignal): Promise<void> {
@@ -131,6 +136,7 @@ export class Carrier {
     if (entry === undefined) throw new ReplicationError('NOT_FOUND', 'it is no longer here')
     const challenge = drawChallenge(entry, random)
     const root = this.#init.rootOf(action.cid)
+    const voucher = this.#init.voucherOf(action.cid)
     const request = StoreRequest.encode({
       cid: cidBytes(action.cid),
       spine: entry.kind === 'spine',
@@ -139,6 +145,7 @@ export class Carrier {
       holders: holders.of(action.cid).filter((holder) => holder !== this.#init.self && holder !== to).slice(0, holdersMax),
       move: balance,
       ...(challenge === undefined ? {} : { challenge }),
+      ...(voucher === undefined ? {} : { voucher }),
     })
     const deadlineMs = deadlineBaseMs + (1000 * entry.bytes) / bytesPerSecondMin
     let response: StoreResponse
@@ -155,6 +162,7 @@ export class Carrier {
       throw new ReplicationError('BAD_INPUT', 'it was acknowledged without proof', { peer: to })
     }
     news.succeeded(to)
+    if (voucher !== undefined) this.#init.acknowledged(action.cid, to)
     holders.show(action.cid, to, true, { salt: response.inventorySalt, version: response.inventoryVersion })
     this.copied++
     if (!response.already) this.copiedBytes += entry.bytes

@@ -5,6 +5,8 @@ import type { Inventory } from './inventory.js'
 import { decode, decodeCid, decodeVitals } from './messages.js'
 import type { Target } from './target.js'
 import type { ReplicationComponents } from './types.js'
+import { askedMax } from './vouching.js'
+import type { Vouching } from './vouching.js'
 import { ChallengeRequest, ChallengeResponse, HaveRequest, HaveResponse, InventoryRequest, InventoryResponse, Vitals } from './wire/replication.js'
 
 export interface MethodHandlers {
@@ -14,6 +16,7 @@ export interface MethodHandlers {
   readonly blobs: ReplicationComponents['blobs']
   /** Takes the caller's vitals and answers with this node's. */
   readonly swapVitals: (theirs: Vitals, context: RpcContext) => Vitals
+  readonly vouching: Vouching
   readonly self: RpcContext['from']
 }
 
@@ -30,7 +33,7 @@ const inventoryBytesMax = 256 * 1024
 
 /** The rows of this room; README.md of `protocols/replication` has them as a table. */
 export function registerMethods(rpc: Rpc, handlers: MethodHandlers): void {
-  const { target, dropper, inventory, blobs, self } = handlers
+  const { target, dropper, inventory, blobs, vouching, self } = handlers
   const row = (
     name: string,
     limits: { requestBytesMax: number; responseBytesMax: number; inFlightMax: number },
@@ -55,6 +58,7 @@ export function registerMethods(rpc: Rpc, handlers: MethodHandlers): void {
     for (const cid of cids) held[i++] = (await blobs.held(decodeCid(cid))) === undefined ? 0 : 1
     return HaveResponse.encode({ held })
   })
+  row('vouched', { requestBytesMax: askedMax * 52, responseBytesMax: askedMax * 53 + 64, inFlightMax: 2 }, (body) => vouching.answer(body))
   // One at a time per peer: a page of 40,000 takes milliseconds to make, and nobody needs two at once.
   row('inventory', { requestBytesMax: smallBytesMax, responseBytesMax: inventoryBytesMax, inFlightMax: 1 }, async (body) => {
     return InventoryResponse.encode(inventory.answer(decode(InventoryRequest, body)))

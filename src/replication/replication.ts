@@ -11,7 +11,7 @@ import { saltOf } from './fingerprint.js'
 import { Holders } from './holders.js'
 import { Inventory } from './inventory.js'
 import { decodeVitals } from './messages.js'
-import { MeshNews, vitalsFlags } from './mesh-news.js'
+import { MeshNews, prioritiesRising, vitalsFlags } from './mesh-news.js'
 import { registerMethods, vitalsBytesMax } from './methods.js'
 import { isOver, Pauses } from './pausing.js'
 import { Problems } from './problems.js'
@@ -21,14 +21,17 @@ import { Rounds } from './rounds.js'
 import { checkSettings } from './settings.js'
 import { Space } from './space.js'
 import { Shedding } from './shedding.js'
+import { beginSpread } from './spreading.js'
 import { SpotCheck } from './spot-check.js'
 import { SteppingBack } from './stepping-back.js'
 import { Stock } from './stock.js'
 import { Target } from './target.js'
 import { Trust } from './trust.js'
-import type { DrainOutcome, EvictionOutcome, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
+import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
 import { ReplicationError } from './types.js'
 import { Views } from './views.js'
+import { Vouchers } from './vouchers.js'
+import { Vouching } from './vouching.js'
 import { Wants } from './wants.js'
 import type { Vitals } from './wire/replication.js'
 
@@ -45,6 +48,8 @@ export class ReplicationRoom implements Replication {
   readonly #inventory: Inventory
   readonly #holders: Holders
   readonly #wants: Wants
+  readonly #vouchers: Vouchers
+  readonly #vouching: Vouching
   readonly #book: PeerBook
   readonly #trust: Trust
   readonly #news: MeshNews
@@ -91,7 +96,19 @@ export class ReplicationRoom implements Replication {
         onOffence: (peer, what) => log.warn('a peer sent what is no inventory', { peer, what }),
       },
     ))
-    this.#wants = new Wants({ catalog: components.catalog, meta: meta.slice('parts/') }, this.#self)
+    const vouchers = (this.#vouchers = new Vouchers({ meta: meta.slice('voucher/'), clock }))
+    this.#wants = new Wants({ catalog: components.catalog, meta: meta.slice('parts/'), vouchers }, this.#self)
+    const vouching = (this.#vouching = new Vouching(
+      { rpc, connections, clock, log, vouchers, wants: this.#wants },
+      {
+        knowsAllParts: () => this.#stock.knowsAllParts,
+        released: (cid, removed) => {
+          this.#wants.changed(cid)
+          if (removed) this.#stock.unneeded(cid)
+          this.#changed([cid])
+        },
+      },
+    ))
     this.#stock = new Stock(
       { blobs, clock, log, inventory, holders, wants: this.#wants },
       {
@@ -118,6 +135,7 @@ export class ReplicationRoom implements Replication {
       {
         clock, random, log, inventory, holders,
         wants: this.#wants,
+        vouchers,
         news: this.#news,
         space: this.#space,
         late: () => ({ carrier: this.#carrier, dropper: this.#dropper, target: this.#target }),
@@ -136,6 +154,15 @@ export class ReplicationRoom implements Replication {
         leaving: () => this.#draining,
         wantOf: (cid, root) => this.#wants.ask(cid, root),
         partOf: (root, cid) => this.#wants.addParts(root, [cid]),
+        vouched: async (cid, by, { wanted, priority }) => {
+          await vouchers.take(cid, by, wanted, priority)
+          this.#wants.changed(cid)
+        },
+        unvouched: async (cid, by) => {
+          await vouchers.release(cid, by)
+          this.#wants.changed(cid)
+        },
+        settled: (cid, root, by) => vouching.settle(cid, root, by),
         takesMove: (bytes) => takesMove(this.#self, bytes, this.#news.mesh()),
         makeRoom: (bytes, want, signal) => this.#shedding.makeRoom(bytes, want, signal),
         stored: async (entry, from) => {
@@ -169,6 +196,13 @@ export class ReplicationRoom implements Replication {
         copiesMax: settings.copiesMax,
         rootOf: (cid) => this.#wants.rootsOf(cid)[0],
         drop: (action, signal) => this.#shedding.drop(action, signal),
+        voucherOf: (cid) => {
+          const own = vouchers.isOwn(cid) ? vouchers.of(cid, this.#self) : undefined
+          return own === undefined ? undefined : { wanted: own.wanted, priority: prioritiesRising.indexOf(own.priority) }
+        },
+        acknowledged: (cid, to) => {
+          vouchers.acknowledged(cid, to)
+        },
         lied: (peer) => this.#lied(peer),
         done: (action) => {
           this.#events.emit('done', { kind: action.kind, cid: action.cid, to: action.to, bytes: action.bytes })
@@ -237,6 +271,7 @@ export class ReplicationRoom implements Replication {
     outer.addEventListener('abort', onAbort, { once: true })
     const { signal } = this.#stop
     await this.#trust.load(clock.wallMs())
+    await this.#vouchers.load()
     await this.#wants.load()
     await this.#dropper.load()
     for await (const [key] of meta.slice('forgotten/').entries()) this.#news.forgotten.add(new TextDecoder().decode(key) as NodeId)
@@ -249,6 +284,7 @@ export class ReplicationRoom implements Replication {
       dropper: this.#dropper,
       inventory: this.#inventory,
       blobs: this.#components.blobs,
+      vouching: this.#vouching,
       self: this.#self,
       swapVitals: (theirs, { from }) => {
         this.#book.hear(from, theirs)
@@ -284,7 +320,7 @@ export class ReplicationRoom implements Replication {
     ]
     try {
       for (const peer of connections.connected()) void this.#herald.swap(peer, this.#stop.signal).then(() => this.#rounds.wake())
-      await Promise.all([this.#rounds.run(signal), this.#herald.run(topic, signal), this.#spotChecks(signal), this.#catchUp(signal)])
+      await Promise.all([this.#rounds.run(signal), this.#herald.run(topic, signal), this.#spotChecks(signal), this.#catchUp(signal), this.#vouching.run(signal)])
     } finally {
       for (const stop of stops) stop()
       outer.removeEventListener('abort', onAbort)
@@ -313,8 +349,16 @@ export class ReplicationRoom implements Replication {
     this.#rounds.rescan()
   }
 
-  heldChanged(): void {
-    this.#rounds.rescan()
+  heldChanged(came?: { root: string; blobs: readonly string[] }): void {
+    const { log } = this.#components
+    const told = came === undefined ? Promise.resolve() : this.#stock.cameWith(came.root, came.blobs)
+    told
+      .catch((error: unknown) => {
+        log.debug('what file some blobs are a part of could not be noted', { error: messageOf(error) })
+      })
+      .finally(() => {
+        this.#rounds.rescan()
+      })
   }
 
   used(cid: string): void {
@@ -412,11 +456,12 @@ export class ReplicationRoom implements Replication {
     return { ...plan, freedBytes, refused: plan.actions.length - freed }
   }
 
-  async reserve(bytes: number, signal?: AbortSignal): Promise<{ release: () => Promise<void> }> {
+  async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
     const all = this.#with(signal)
     let admission = await this.#space.reserve(bytes, true, all)
     if (!admission.admitted && admission.shortBytes > 0) {
-      await this.#shedding.makeOwnRoom(admission.shortBytes, all)
+      if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
+      else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
       admission = await this.#space.reserve(bytes, true, all)
     }
     if (!admission.admitted) {
@@ -424,6 +469,28 @@ export class ReplicationRoom implements Replication {
     }
     const { id } = admission.reservation
     return { release: () => this.#space.settle(id) }
+  }
+
+  async spread(file: { bytes: number; priority: Priority; replicas?: number | undefined }): Promise<FileSpread> {
+    const { blobs, rpc, clock, log } = this.#components
+    return beginSpread(
+      {
+        blobs, rpc, clock, log,
+        space: this.#space,
+        news: this.#news,
+        holders: this.#holders,
+        inventory: this.#inventory,
+        carrier: this.#carrier,
+        shedding: this.#shedding,
+        stock: this.#stock,
+        wants: this.#wants,
+        vouchers: this.#vouchers,
+        changes: this.#copyChanges,
+        reclaim: async (signal) => this.#components.reclaim?.(signal),
+      },
+      { self: this.#self, settings: () => this.#settings, stopped: this.#stop.signal, rescan: () => { this.#rounds.rescan() } },
+      { bytes: file.bytes, priority: file.priority, replicas: file.replicas ?? this.defaultReplicas(file.priority), isSaid: file.replicas !== undefined },
+    )
   }
 
   async drain(signal: AbortSignal): Promise<DrainOutcome> {
@@ -435,7 +502,7 @@ export class ReplicationRoom implements Replication {
         { clock: this.#components.clock, inventory: this.#inventory, carrier: this.#carrier },
         {
           plan: async () => {
-            const views = await this.#views.all()
+            const views = await this.#views.all(true)
             return { wanted: views.length, ...planDrain(this.#self, views, this.#news.mesh(), this.#rounds.policy(Number.POSITIVE_INFINITY)) }
           },
         },

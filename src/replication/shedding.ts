@@ -12,6 +12,7 @@ import type { MeshNews } from './mesh-news.js'
 import type { Space } from './space.js'
 import type { Target } from './target.js'
 import type { ReplicationComponents, ReplicationSettings } from './types.js'
+import type { Vouchers } from './vouchers.js'
 import type { Want, Wants } from './wants.js'
 
 export interface SheddingComponents {
@@ -21,6 +22,7 @@ export interface SheddingComponents {
   readonly inventory: Inventory
   readonly holders: Holders
   readonly wants: Wants
+  readonly vouchers: Vouchers
   readonly news: MeshNews
   readonly space: Space
   /** Made after this, since they call it. */
@@ -65,7 +67,8 @@ export class Shedding {
     const candidates: EvictionCandidate[] = []
     for (const entry of inventory.entries()) {
       const want = await wants.of(entry.cid)
-      if (want === undefined) continue
+      // What is here for a file on its way is no copy that anybody counts yet, or its import's own to move.
+      if (want === undefined || want.vouchedBy !== undefined) continue
       candidates.push({
         cid: entry.cid,
         bytes: entry.bytes,
@@ -120,6 +123,15 @@ export class Shedding {
     await this.#components.reclaim?.(signal)
   }
 
+  /** Evicts what may go if that is enough, and nothing if it is not. Resolves to whether anything went. */
+  async makeRoomExactly(bytes: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#init.settings().autoEvict) return false
+    const plan = this.plan(await this.candidates(), bytes)
+    if (plan.shortBytes > 0 || (await this.carryOut(plan, signal)) === 0) return false
+    await this.#components.reclaim?.(signal)
+    return true
+  }
+
   /**
    * For somebody else's blob: only what there is too much of, or what matters less than what is to come. Without that,
    * full nodes would push each other's copies around in a circle for ever; so every such step is a step up. Resolves to
@@ -172,7 +184,9 @@ export class Shedding {
     const { wants, holders, news, late } = this.#components
     const wanted = (await wants.of(action.cid))?.wanted ?? 1
     const minimum = minimumReplicas(wanted, this.#init.settings().factors)
-    const others = holders.live(action.cid, news.mesh()).filter((holder) => holder !== this.#init.self)
+    // Of a file on its way only those count that took it for this file.
+    const acknowledged = this.#components.vouchers.acknowledgedBy(action.cid)
+    const others = holders.live(action.cid, news.mesh()).filter((holder) => holder !== this.#init.self && acknowledged?.has(holder) !== false)
     const floor =
       action.kind === 'trim' ? wanted : action.kind === 'evict' && !this.#init.draining() ? minimum : Math.max(minimum, Math.min(wanted, others.length))
     return late().dropper.drop(action.cid, others, floor, signal)
@@ -186,6 +200,7 @@ export class Shedding {
     if (this.#init.draining()) return true
     if (await isKept(cid)) return false
     const want = await wants.of(cid)
+    if (want?.vouchedBy !== undefined) return want.own
     return want === undefined || (!want.pinned && !(priorities[want.priority].ownerMustHold && want.owner === this.#init.self))
   }
 }

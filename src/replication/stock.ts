@@ -49,10 +49,17 @@ export class Stock {
   #shares: HeldShares = { ownBytes: 0, othersBytes: 0, pinnedBytes: 0 }
   dropped = 0
   droppedBytes = 0
+  /** Files whose list of parts is here and could not be read. */
+  readonly #unread = new Set<string>()
 
   constructor(components: StockComponents, init: StockInit) {
     this.#components = components
     this.#init = init
+  }
+
+  /** Whether all that is a part of a file whose upper nodes are here is known to be one. */
+  get knowsAllParts(): boolean {
+    return this.#unread.size === 0
   }
 
   get shares(): HeldShares {
@@ -104,6 +111,7 @@ export class Stock {
     if (!inventory.remove(cid)) return
     holders.dropped(cid)
     this.#orphans.delete(cid)
+    this.#unread.delete(cid)
     await wants.forget(cid)
     this.#init.changed([cid])
   }
@@ -212,6 +220,16 @@ export class Stock {
     return parsed !== undefined && (await this.#components.blobs.held(parsed)) !== undefined
   }
 
+  /** Some of these blobs of a file came here without the upper nodes that tell so. */
+  async cameWith(root: string, parts: readonly string[]): Promise<void> {
+    const { wants } = this.#components
+    const here: string[] = []
+    for (const part of parts) if (await this.#isOnDisk(part)) here.push(part)
+    await wants.addParts(root, here)
+    // It was removed while it was read: whoever marks its parts then did not know these.
+    if ((await wants.ask(root)) === undefined) for (const cid of here) this.#orphans.set(cid, { sinceMs: this.#components.clock.monotonicMs(), removed: true })
+  }
+
   async #learnParts(root: string): Promise<void> {
     const { blobs, wants, log } = this.#components
     const cid = parseCid(root)
@@ -219,8 +237,10 @@ export class Stock {
     try {
       const parts = (await blobs.blobsOf(cid, { signal: this.#init.signal })).map((part) => part.cid.toString())
       await wants.addParts(root, parts)
+      this.#unread.delete(root)
       this.#init.changed(parts)
     } catch (error) {
+      this.#unread.add(root)
       log.debug('the parts of a file could not be read', { cid: root, error: messageOf(error) })
     }
   }

@@ -39,6 +39,11 @@ export interface TargetInit {
   readonly closed: () => string | undefined
   /** `root`: the file that it is said to be a part of. */
   readonly wantOf: (cid: string, root?: string) => Promise<Want | undefined>
+  /** The asker's word, taken before the blob is; throws OVERLOADED. And given back, when it did not come. */
+  readonly vouched: (cid: string, by: NodeId, voucher: { wanted: number; priority: number }) => Promise<void>
+  readonly unvouched: (cid: string, by: NodeId) => Promise<void>
+  /** The file whose part the asker vouched for is there; false if not as far as is known here. */
+  readonly settled: (cid: string, root: string, by: NodeId) => Promise<boolean>
   /** The blob is here, and a part of this file, which is in the catalog. */
   readonly partOf: (root: string, cid: string) => Promise<void>
   readonly takesMove: (bytes: number) => boolean
@@ -88,11 +93,22 @@ export class Target {
     const root = request.root === undefined ? undefined : decodeCid(request.root).toString()
     const held = await this.#components.blobs.held(cid)
     let bytes: number
+    if (request.voucher !== undefined && !this.#init.leaving()) await this.#init.vouched(name, from, request.voucher)
     if (held !== undefined) {
       bytes = held.bytes
-      if (root !== undefined && (await this.#init.wantOf(root)) !== undefined) await this.#init.partOf(root, name)
+      if (root !== undefined && (await this.#wantOf(root, undefined, signal)) !== undefined) {
+        await this.#init.partOf(root, name)
+        if (request.voucher === undefined) await this.#init.settled(name, root, from)
+      }
       await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
-    } else bytes = (await this.#join(cid, root, request, from, signal)).bytes
+    } else {
+      try {
+        bytes = (await this.#join(cid, root, request, from, signal)).bytes
+      } catch (error) {
+        if (request.voucher !== undefined) await this.#init.unvouched(name, from)
+        throw error
+      }
+    }
     const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, this.#init.self, signal)
     const { inventory } = this.#components
     return StoreResponse.encode({

@@ -1,9 +1,9 @@
 import type { Clock, Connections, Facts, Gossip, KeyValue, Log, NodeId, Random, Rpc } from '../base/index.js'
 import { CodedError } from '../base/index.js'
-import type { Blobs } from '../blobs/index.js'
+import type { Blobs, SpreadImport } from '../blobs/index.js'
 import type { Catalog } from '../catalog/index.js'
 import type { Membership } from '../membership/index.js'
-import type { ActionKind, EvictionPlan, EvictionStrategy, FactorSettings, PlacementExplanation, PlacementSettings, Plan, QuotaReport, QuotaSettings, RebalanceSettings } from '../storage-policy/index.js'
+import type { ActionKind, EvictionPlan, EvictionStrategy, FactorSettings, PlacementExplanation, PlacementSettings, Plan, Priority, QuotaReport, QuotaSettings, RebalanceSettings } from '../storage-policy/index.js'
 import type { StoreUsage } from '../store/index.js'
 
 export type ReplicationCode =
@@ -130,6 +130,18 @@ export interface DrainOutcome {
   readonly problems: readonly string[]
 }
 
+/** A file that goes to other nodes while it comes in. One of `settle` and `giveUp` must be called in the end. */
+export interface FileSpread extends SpreadImport {
+  /** Copies, for its record. */
+  readonly replicas: number
+  /** Room for what comes next: waits while parts are moved away. Throws NO_SPACE when nothing can be any more. */
+  reserve(bytes: number, signal?: AbortSignal): Promise<{ release: () => Promise<void> }>
+  /** Its record is there: who has parts of it is told. Never rejects. */
+  settle(root: string): Promise<void>
+  /** It did not come to an end: everybody lets go of its parts. */
+  giveUp(): Promise<void>
+}
+
 export interface Replication {
   /** Gossip, repair, trimming, spot checks, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
@@ -160,15 +172,20 @@ export interface Replication {
   quota(): Promise<QuotaReport>
   /**
    * Room for a file that comes in at this node, before its bytes do: makes room if it may. Throws NO_SPACE. `release` when
-   * it is stored or given up.
+   * it is stored or given up. `orNothing`: nothing is evicted if that would not be enough.
    */
-  reserve(bytes: number, signal?: AbortSignal): Promise<{ release: () => Promise<void> }>
+  reserve(bytes: number, signal?: AbortSignal, options?: { orNothing?: boolean }): Promise<{ release: () => Promise<void> }>
+  /**
+   * For a file that comes in at this node and is larger than its room: parts of it go to other nodes meanwhile.
+   * `replicas`: if somebody has said how many. Throws NO_SPACE with `needBytes` and `roomBytes`.
+   */
+  spread(file: { bytes: number; priority: Priority; replicas?: number | undefined }): Promise<FileSpread>
   /** What a node says of its storage, for `peers`. */
   storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
   /** Copies for a new file, by priority, where its owner has not said. */
   defaultReplicas(priority: 'critical' | 'high' | 'normal' | 'low' | 'expendable'): number
-  /** Blobs came or went by another way than through here. */
-  heldChanged(): void
+  /** Blobs came or went by another way than through here. `came`: of a file of these blobs, perhaps only some. */
+  heldChanged(came?: { root: string; blobs: readonly string[] }): void
   /** A blob was read: what `lru` goes by. */
   used(cid: string): void
   on<Name extends keyof ReplicationEvents>(name: Name, listener: (event: ReplicationEvents[Name]) => void): () => void

@@ -39,12 +39,13 @@ export class Views {
     this.#init = init
   }
 
-  async all(): Promise<BlobView[]> {
-    return this.of([...this.#components.inventory.entries()].map((entry) => entry.cid))
+  /** `vouchedToo`: also what is here for others' files that are still being put. */
+  async all(vouchedToo = false): Promise<BlobView[]> {
+    return this.of([...this.#components.inventory.entries()].map((entry) => entry.cid), vouchedToo)
   }
 
-  /** Of those that are held and wanted. */
-  async of(cids: readonly string[]): Promise<BlobView[]> {
+  /** Of those that are held and wanted. A file that is being put is its putter's business until it is there. */
+  async of(cids: readonly string[], vouchedToo = false): Promise<BlobView[]> {
     const { inventory, wants, stock, holders, carrier } = this.#components
     const views: BlobView[] = []
     for (const cid of cids) {
@@ -52,7 +53,7 @@ export class Views {
       if (entry === undefined) continue
       const want = await wants.of(cid)
       stock.wanted(cid, want !== undefined)
-      if (want === undefined) continue
+      if (want === undefined || (want.vouchedBy !== undefined && !want.own && !vouchedToo)) continue
       views.push({
         cid,
         bytes: entry.bytes,

@@ -10,6 +10,7 @@ import type { FileRecord } from '../catalog/index.js'
 import type { Priority } from '../storage-policy/index.js'
 import { priorities } from '../storage-policy/index.js'
 import type { ReplicationComponents } from './types.js'
+import type { Vouchers } from './vouchers.js'
 
 export interface Want {
   readonly wanted: number
@@ -19,6 +20,8 @@ export interface Want {
   readonly pinned: boolean
   /** Whether any of the files is this node's. */
   readonly own: boolean
+  /** No record names it yet: this member says that one will. */
+  readonly vouchedBy?: NodeId | undefined
 }
 
 /** Parts are remembered with this many roots at most: content that is in more files is wanted enough. */
@@ -28,15 +31,17 @@ export class Wants {
   readonly #catalog: ReplicationComponents['catalog']
   readonly #meta: KeyValue
   readonly #self: NodeId
+  readonly #vouchers: Vouchers
   readonly #rootsOf = new Map<string, Set<string>>()
   readonly #partsOf = new Map<string, Set<string>>()
   /** Answers of the catalog, until it changes. */
   readonly #known = new Map<string, Want | undefined>()
   #generation = 0
 
-  constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'>, self: NodeId) {
+  constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'> & { vouchers: Vouchers }, self: NodeId) {
     this.#catalog = components.catalog
     this.#meta = components.meta
+    this.#vouchers = components.vouchers
     this.#self = self
   }
 
@@ -61,7 +66,7 @@ export class Wants {
   async ask(cid: string, root?: string): Promise<Want | undefined> {
     const roots = new Set([cid, ...(root === undefined ? [] : [root]), ...(this.#rootsOf.get(cid) ?? [])])
     const records = (await Promise.all([...roots].map((one) => this.#catalog.byCid(one)))).flat()
-    return this.#sum(records)
+    return this.#sum(records) ?? this.#vouched(cid)
   }
 
   /** Answered without asking anybody: what `of` said last. */
@@ -112,6 +117,13 @@ export class Wants {
       [...roots].map((root) => this.#meta.del(keyOf(cid, root))),
       { durable: false },
     )
+  }
+
+  #vouched(cid: string): Want | undefined {
+    const voucher = this.#vouchers.of(cid, this.#self)
+    if (voucher === undefined) return undefined
+    const { wanted, priority, by } = voucher
+    return { wanted, priority, owner: by, pinned: false, own: by === this.#self, vouchedBy: by }
   }
 
   #sum(records: readonly FileRecord[]): Want | undefined {

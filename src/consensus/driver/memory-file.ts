@@ -4,10 +4,10 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Slot } from '../rounds/memory.js'
 import { decodeSlots, encodeSlot, slotAt, slotFileBytes, slotsAt } from '../rounds/memory.js'
 
-/** The second small file of round 11. Knows the last batch that anybody may have been told of, or at least its number. */
+/** The second small file of round 11. Has the last batches that anybody may have been told of, or at least their numbers. */
 export interface MemoryFile {
-  /** Undefined: there was none yet. */
-  read(): Promise<Slot | undefined>
+  /** In the order in which they were put; empty if there was none yet. */
+  read(): Promise<readonly Slot[]>
   /** Durable when it resolves. Called one at a time. A batch has `slotBatchBytesMax` at most. */
   put(sequence: number, batch?: Uint8Array): Promise<void>
   close(): Promise<void>
@@ -29,24 +29,24 @@ export class SlottedMemoryFile implements MemoryFile {
     this.#path = init.path
   }
 
-  async read(): Promise<Slot | undefined> {
+  async read(): Promise<readonly Slot[]> {
     const handle = await this.#open()
     const { buffer, bytesRead } = await handle.read(new Uint8Array(slotFileBytes), 0, slotFileBytes, 0)
-    const slot = decodeSlots(buffer.subarray(0, bytesRead))
-    if (slot !== undefined) this.#last = slot
+    const slots = decodeSlots(buffer.subarray(0, bytesRead))
+    this.#last = slots[slots.length - 1] ?? this.#last
     // At its full length from the start: a write that makes a file longer costs a second one, of its length.
     if (bytesRead < slotFileBytes) {
       await handle.write(new Uint8Array(slotFileBytes - Math.max(bytesRead, slotsAt)), 0, null, Math.max(bytesRead, slotsAt))
       await handle.sync()
     }
-    return slot
+    return slots
   }
 
   async put(sequence: number, batch?: Uint8Array): Promise<void> {
     const handle = await this.#open()
     const slot: Slot = { sequence, generation: this.#last.generation + 1, ...(batch === undefined ? {} : { batch }) }
     const bytes = encodeSlot(slot)
-    // The other slot than the last: a torn write leaves the last one whole.
+    // The slot after the last: a torn write leaves the others whole.
     await handle.write(bytes, 0, bytes.length, slotAt(slot.generation))
     if (syncedWrites === 0) await handle.datasync()
     this.#last = { sequence, generation: slot.generation }

@@ -16,7 +16,7 @@ import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
 import { copyMs } from '../rounds/reconfigure.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
-import { isInterrupted, isMemoryLost } from '../rounds/memory.js'
+import { isMemoryLost, missingBatches, slotCount } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
@@ -33,6 +33,9 @@ import { VoterDisk } from './voter-disk.js'
 /** Together some seconds: as long as it takes to begin a session or to change voters. */
 const listTriesMax = 6
 const listBackoff = { minMs: 200, maxMs: 2_000 }
+
+/** For more batches to share the database's sync. The second file has them meanwhile. */
+const flushAfterMs = 50
 
 export interface CallLimits {
   readonly signal?: AbortSignal
@@ -54,8 +57,13 @@ export class Consensus {
   #voter: Voter | undefined
   #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
   #writing: Promise<void> | undefined
-  /** Of the last batch that is in the database and in the second file: only that may be told. */
+  /** Of the last batch that the second file has: only that may be told. */
   #synced = 0
+  /** Of the last batch that was made ready for the database, and of the last that is in it. */
+  #prepared = 0
+  #stored = 0
+  #flushing: Promise<void> | undefined
+  #cancelFlush: (() => void) | undefined
   #syncMs = 0
   #startingAnew = false
   #cancelWake: (() => void) | undefined
@@ -303,9 +311,12 @@ export class Consensus {
     const { connections, random, memoryFile, seals, log } = this.#components
     let stored = await this.#disk.sequence()
     const told = await memoryFile.read()
-    const slot = told?.sequence
+    const slot = told[told.length - 1]?.sequence
     let incarnation = await this.#disk.incarnation()
-    if (incarnation !== undefined && isInterrupted(stored, told) && await this.#disk.redo(told.batch, incarnation)) stored = told.sequence
+    for (const batch of missingBatches(stored, told) ?? []) {
+      if (incarnation === undefined || !(await this.#disk.redo(batch, incarnation))) break
+      stored++
+    }
     const known = await this.#disk.nodeChain()
     const chain = [...known, ...extendChain(known, this.#init.chain, seals)]
     if (incarnation === undefined || isMemoryLost({ stored, slot })) {
@@ -324,6 +335,8 @@ export class Consensus {
     const table = new CompactTable()
     const state = await this.#disk.load(table)
     this.#synced = state.sequence
+    this.#prepared = state.sequence
+    this.#stored = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
     this.#voter = new Voter({ ...components, table }, { ...common, state })
     this.#node = new Node(components, { ...common, epoch: await this.#disk.epoch(), chain })
@@ -426,9 +439,8 @@ export class Consensus {
   }
 
   /**
-   * Batch after batch, as long as there is something. Each goes to the database and to the second file at once: whichever
-   * of the two a crash finds behind, it is behind by this batch alone, and the database is made whole from the file. What
-   * does not fit into the file goes to the database first, and its number to the file after it.
+   * Batch after batch, as long as there is something. Durable is what the second file has; the database follows, some batches
+   * at a time. What does not fit into the file goes to the database first, and its number to the file after it.
    */
   async #write(voter: Voter): Promise<void> {
     const { clock, memoryFile } = this.#components
@@ -437,17 +449,20 @@ export class Consensus {
       await Promise.resolve()
       for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
         const startedMs = clock.monotonicMs()
-        const prepared = await this.#disk.prepare(batch, voter.incarnation)
-        if (prepared.bytes === undefined) {
-          await this.#disk.write(prepared)
-          await memoryFile.put(batch.sequence)
-        } else await Promise.all([this.#disk.write(prepared), memoryFile.put(batch.sequence, prepared.bytes)])
+        // The slot that is written over next belongs to a batch that the database has.
+        const needsAll = batch.changes.some(({ kind }) => kind === 'replace' || kind === 'staged')
+        while (this.#stored < this.#prepared && (needsAll || batch.sequence - this.#stored >= slotCount)) await this.#flush()
+        const bytes = await this.#disk.prepare(batch, voter.incarnation)
+        this.#prepared = batch.sequence
+        if (bytes === undefined) while (this.#stored < batch.sequence) await this.#flush()
+        await memoryFile.put(batch.sequence, bytes)
         this.#synced = batch.sequence
         this.counters.batches++
         this.counters.batchChanges += batch.changes.length
         // Smoothed: one slow sync is no reason to wait longer for the next hour.
         this.#syncMs += (clock.monotonicMs() - startedMs - this.#syncMs) / 8
         this.#release()
+        this.#scheduleFlush()
       }
     } catch (error) {
       this.#fail(error)
@@ -455,6 +470,29 @@ export class Consensus {
       // In the very turn in which it was seen that there is no more: what came later would find nobody to write it.
       this.#writing = undefined
     }
+  }
+
+  /** Soon, or now if half of the slots wait for it. */
+  #scheduleFlush(): void {
+    const waiting = this.#prepared - this.#stored
+    if (waiting === 0 || this.#flushing !== undefined) return
+    if (waiting >= slotCount / 2) this.#flush().catch((error: unknown) => { this.#fail(error) })
+    else this.#cancelFlush ??= this.#components.clock.setTimer(flushAfterMs, () => { this.#flush().catch((error: unknown) => { this.#fail(error) }) })
+  }
+
+  /** Brings the database up to what was prepared when it began; one at a time. */
+  async #flush(): Promise<void> {
+    this.#cancelFlush?.()
+    this.#cancelFlush = undefined
+    this.#flushing ??= this.#flushOnce().finally(() => { this.#flushing = undefined })
+    await this.#flushing
+    this.#scheduleFlush()
+  }
+
+  async #flushOnce(): Promise<void> {
+    const through = this.#prepared
+    await this.#disk.flush()
+    this.#stored = through
   }
 
   /** Lets all replies go whose state is on disk. */
@@ -471,6 +509,8 @@ export class Consensus {
   /** Nothing is on its way to the disk. */
   async #settled(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
+    while (this.#failed === undefined && this.#stored < this.#prepared) await this.#flush()
+    this.#cancelFlush?.()
   }
 
   /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */

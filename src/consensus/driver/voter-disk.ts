@@ -33,18 +33,14 @@ import * as wire from '../wire/lease.js'
 /** Of a snapshot in one value: LevelDB copies values at each of its levels, and the store takes 4 MiB at most. */
 const pieceBytes = 1024 * 1024
 
-export interface PreparedBatch {
-  readonly operations: readonly WriteOperation[]
-  /** The same for the second file; undefined: too large for it. */
-  readonly bytes: Uint8Array | undefined
-}
-
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const key = (name: string): Uint8Array => encoder.encode(name)
 
 export class VoterDisk {
   readonly #store: KeyValue
+  /** By key: of what was changed again and again only the last is written. */
+  #waiting = new Map<string, WriteOperation>()
 
   constructor(components: { store: KeyValue }) {
     this.#store = components.store
@@ -97,8 +93,11 @@ export class VoterDisk {
     }
   }
 
-  /** What is to be written for the batch. */
-  async prepare(batch: Batch, incarnation: string): Promise<PreparedBatch> {
+  /**
+   * Takes the batch in for the next `flush`. What it says, for the second file; undefined: too large for it. With snapshots in
+   * it nothing else may wait for a flush: what they delete is looked up in the database.
+   */
+  async prepare(batch: Batch, incarnation: string): Promise<Uint8Array | undefined> {
     // By key: a later change of the batch overwrites an earlier one, and of many promises of a scope only the last is written.
     const operations = new Map<string, WriteOperation>()
     for (const change of batch.changes) {
@@ -107,15 +106,18 @@ export class VoterDisk {
       else await this.#add(operations, change)
     }
     this.#put(operations, 'q', encoder.encode(String(batch.sequence)))
-    return { operations: [...operations.values()], bytes: batchBytes(operations, incarnation) }
+    for (const [name, operation] of operations) this.#waiting.set(name, operation)
+    return batchBytes(operations, incarnation)
   }
 
-  /** Atomic, and durable when it resolves. */
-  async write(batch: PreparedBatch): Promise<void> {
-    await this.#store.write(batch.operations, { durable: true })
+  /** Writes what was prepared. Atomic, and durable when it resolves. */
+  async flush(): Promise<void> {
+    const operations = [...this.#waiting.values()]
+    this.#waiting = new Map()
+    if (operations.length > 0) await this.#store.write(operations, { durable: true })
   }
 
-  /** Writes a batch that was on its way when the process ended. False: it is not of this store, or not a batch. */
+  /** Writes a batch that only the second file had when the process ended. False: it is not of this store, or not a batch. */
   async redo(bytes: Uint8Array, incarnation: string): Promise<boolean> {
     const entries = batchEntries(bytes, incarnation)
     if (entries === undefined) return false

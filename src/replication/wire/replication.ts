@@ -559,6 +559,7 @@ export interface StoreRequest {
   holders: string[]
   move: boolean
   challenge?: Challenge
+  voucher?: Voucher
 }
 
 export namespace StoreRequest {
@@ -606,6 +607,11 @@ export namespace StoreRequest {
         if (obj.challenge != null) {
           w.uint32(58)
           Challenge.codec().encode(obj.challenge, w)
+        }
+
+        if (obj.voucher != null) {
+          w.uint32(66)
+          Voucher.codec().encode(obj.voucher, w)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -660,6 +666,12 @@ export namespace StoreRequest {
               })
               break
             }
+            case 8: {
+              obj.voucher = Voucher.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.voucher ?? {}
+              })
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -680,6 +692,220 @@ export namespace StoreRequest {
 
   export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<StoreRequest>): StoreRequest => {
     return decodeMessage(buf, StoreRequest.codec(), opts)
+  }
+}
+
+export interface Voucher {
+  wanted: number
+  priority: number
+}
+
+export namespace Voucher {
+  let _codec: Codec<Voucher>
+
+  export const codec = (): Codec<Voucher> => {
+    if (_codec == null) {
+      _codec = message<Voucher>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.wanted != null && obj.wanted !== 0)) {
+          w.uint32(8)
+          w.uint32(obj.wanted)
+        }
+
+        if ((obj.priority != null && obj.priority !== 0)) {
+          w.uint32(16)
+          w.uint32(obj.priority)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          wanted: 0,
+          priority: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.wanted = reader.uint32()
+              break
+            }
+            case 2: {
+              obj.priority = reader.uint32()
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<Voucher>): Uint8Array => {
+    return encodeMessage(obj, Voucher.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Voucher>): Voucher => {
+    return decodeMessage(buf, Voucher.codec(), opts)
+  }
+}
+
+export interface VouchedRequest {
+  cids: Uint8Array[]
+}
+
+export namespace VouchedRequest {
+  let _codec: Codec<VouchedRequest>
+
+  export const codec = (): Codec<VouchedRequest> => {
+    if (_codec == null) {
+      _codec = message<VouchedRequest>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if (obj.cids != null) {
+          for (const value of obj.cids) {
+            w.uint32(10)
+            w.bytes(value)
+          }
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          cids: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              if (opts.limits?.cids != null && obj.cids.length === opts.limits.cids) {
+                throw new MaxLengthError('Decode error - map field "cids" had too many elements')
+              }
+
+              obj.cids.push(reader.bytes())
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<VouchedRequest>): Uint8Array => {
+    return encodeMessage(obj, VouchedRequest.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VouchedRequest>): VouchedRequest => {
+    return decodeMessage(buf, VouchedRequest.codec(), opts)
+  }
+}
+
+export interface VouchedResponse {
+  states: Uint8Array
+  roots: Uint8Array[]
+}
+
+export namespace VouchedResponse {
+  let _codec: Codec<VouchedResponse>
+
+  export const codec = (): Codec<VouchedResponse> => {
+    if (_codec == null) {
+      _codec = message<VouchedResponse>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.states != null && obj.states.byteLength > 0)) {
+          w.uint32(10)
+          w.bytes(obj.states)
+        }
+
+        if (obj.roots != null) {
+          for (const value of obj.roots) {
+            w.uint32(18)
+            w.bytes(value)
+          }
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          states: uint8ArrayAlloc(0),
+          roots: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.states = reader.bytes()
+              break
+            }
+            case 2: {
+              if (opts.limits?.roots != null && obj.roots.length === opts.limits.roots) {
+                throw new MaxLengthError('Decode error - map field "roots" had too many elements')
+              }
+
+              obj.roots.push(reader.bytes())
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<VouchedResponse>): Uint8Array => {
+    return encodeMessage(obj, VouchedResponse.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VouchedResponse>): VouchedResponse => {
+    return decodeMessage(buf, VouchedResponse.codec(), opts)
   }
 }
 

@@ -86,6 +86,8 @@ export class Head {
 
   /** What stands against an entry of this token and configuration, if anything. */
   refusal(range: BlockRange, token: number, configuration: number): FenceValue | undefined {
+    const all = this.#fences.covering(range)
+    if (all !== undefined) return token < all.token || configuration < all.configuration ? all : undefined
     for (const { value } of this.#fences.within(range)) {
       if (value !== undefined && (token < value.token || configuration < value.configuration)) return value
     }

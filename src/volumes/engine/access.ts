@@ -12,9 +12,11 @@ import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
-import { deviceError, nearestFirst } from './holder.js'
+import { fateOf, rangeOfToken } from './fate.js'
+import { deviceError } from './holder.js'
 import type { SegmentHolder } from './holder.js'
 import { keyOf } from './registers.js'
+import { readStale } from './stale-read.js'
 import type { Place, Takeover } from './takeover.js'
 import { ask, messageContentBytes, verbs } from './verbs.js'
 
@@ -44,27 +46,11 @@ interface Kept {
   readonly number: number
 }
 
-/** What became of a write that was acknowledged at a place of a stream. */
-export type Fate = 'held' | 'survived' | 'lost' | 'pending'
-
 /** Writes in one message; their bytes are bounded too. */
 const batchWritesMax = 256
 /** Longer than a hand-off freezes; a holder that takes longer is asked again, which does no harm. */
 const accessDeadlineMs = 8_000
 const retry = { minMs: 20, maxMs: 1_000 }
-
-/**
- * What a segment's register says about a write at (token, sequence). A stream that is over without a cut was handed over,
- * and flushed before.
- */
-export function fateOf(segment: Segment, { token, sequence }: Version): Fate {
-  const cut = segment.cuts.find((one) => one.token === token)
-  if (cut !== undefined) return sequence <= cut.sequence ? 'survived' : 'lost'
-  // So many holders have died since that nobody knows any more.
-  if (token <= segment.cutsForgotten) return 'lost'
-  if (segment.ranges.entries.some((entry) => entry.value.unsettled.includes(token))) return 'pending'
-  return segment.ranges.entries.some((entry) => entry.value.token === token) ? 'held' : 'survived'
-}
 
 /**
  * One segment as clients of this node use it, whoever holds it. What is held here goes to the holder at once. The rest
@@ -427,7 +413,7 @@ export class SegmentAccess {
     const range = blocksOf(offset, length)
     const startedMs = components.clock.monotonicMs()
     if (stale) {
-      const runs = await this.#readStale(range)
+      const runs = await readStale(this.#context, this.#id, range)
       if (runs !== undefined) return bytesOfRuns(runs, offset, length)
     }
     const runs = await this.#runs(range, deadline, false)
@@ -476,32 +462,17 @@ export class SegmentAccess {
     return runs
   }
 
-  async #readStale(range: BlockRange): Promise<BlockData[] | undefined> {
-    const { components, registers, self, signal } = this.#context
-    if (await components.disk.isWhole(this.#id)) {
-      const runs = await components.disk.read(this.#id, range)
-      if (runs.every((run) => run.content !== 'unknown')) return runs
-    }
-    if (range.blocks * blockBytes > messageContentBytes) return undefined
-    const segment = registers.view(this.#id) ?? (await registers.refreshShared(this.#id, signal))
-    for (const node of nearestFirst((segment?.replicas ?? []).filter((one) => one !== self), (one) => components.connections.rttMs(one))) {
-      const answer = await ask(components.rpc, node, verbs.fetch, { segment: codec.encodeId(this.#id), range }, { deadlineMs: accessDeadlineMs, signal }).catch(() => undefined)
-      const runs = answer?.refusal === undefined ? answer?.runs.map((run) => codec.decodeRun(run, true)) : undefined
-      if (runs?.every((run) => run.content !== 'unknown') === true) return runs
-    }
-    return undefined
-  }
-
   // ---- asking the holder ----------------------------------------------------------------------------------------------
 
   /** Undefined: no answer, or not the holder; by then the register was looked at, and what a dead node held taken over. */
   async #ask(place: { node: NodeId; session: Session; token: number }, operations: wire.Operation[], deadline: AbortSignal, numbering = this.#numbering): Promise<wire.AccessAnswer | undefined> {
     const { components, registers } = this.#context
+    // News of a hand-off may overtake the holder's answer: then there is nobody to suspect, which would take two rounds.
+    const before = registers.view(this.#id)?.version
     try {
       const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(numbering.client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
       const moved = answer.results.some((result) => result.outcome === Outcome.MOVED)
       if (!moved) return answer
-      const before = registers.view(this.#id)?.version
       if (answer.value !== undefined) registers.absorb(this.#id, codec.fromWire(answer.value))
       if (registers.view(this.#id)?.version === before) await this.#suspect(place, deadline)
       return answer
@@ -544,10 +515,3 @@ function operationOf(write: SegmentWrite): Pick<wire.Operation, 'verb' | 'offset
   const verb = write.content === 'data' ? Verb.WRITE : write.content === 'zeroes' ? Verb.WRITE_ZEROES : Verb.TRIM
   return { verb, offset: write.offset, length: write.length, bytes: write.bytes }
 }
-
-/** A block of what the token holds, or of what inherited it. */
-function rangeOfToken(segment: Segment, token: number): BlockRange | undefined {
-  const entry = segment.ranges.entries.find((one) => one.value.token === token || one.value.unsettled.includes(token))
-  return entry === undefined ? undefined : { start: entry.start, blocks: 1 }
-}
-

@@ -127,6 +127,7 @@ export class Engine implements VolumeEngine {
       this.#parts.delete(key)
     }
     this.#context.forgetSettings(id)
+    this.#context.components.policy.forget(id)
     for await (const segment of disk.segments(id)) {
       this.#context.registers.forget(segment)
       await disk.drop(segment)

@@ -9,7 +9,7 @@ import { removeReplica, sameSession } from '../segment.js'
 import type { Segment, Session } from '../segment.js'
 import { DeviceError } from '../types.js'
 import * as codec from './codec.js'
-import { blocksOf, bytesOfRuns, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
+import { blocksOf, bytesOfRuns, isAligned, noBytes, partialBlocks, pieceBlocksMax, piecesOf, unknownOf } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
 import { coveredBy, covers, overlap, RangeLock } from './range-lock.js'
@@ -33,6 +33,7 @@ export type WriteEnd =
 
 /** For a block that a holder does not have: as long as a slow replica needs for a megabyte. */
 const fetchDeadlineMs = 10_000
+const nothing: ReadonlyMap<number, Uint8Array> = new Map()
 /** How long until a flush asks again for a replica set that is large enough. */
 const flushRetryMs = 200
 /** How long until it looks again while the replica set changes: about a message's way on a LAN. */
@@ -157,9 +158,10 @@ export class SegmentHolder {
           const applied = await this.#applied(range, hold, origin)
           if (applied !== undefined) return this.#told(range, hold, applied)
         }
-        const before = await this.#partial(write, hold)
-        const pieces = piecesOf(write, before).map((piece) => (origin === undefined ? piece : { ...piece, origin }))
-        if (this.holdOf(range) !== hold) return { type: 'moved' }
+        const before = isAligned(write) ? nothing : await this.#partial(write, hold)
+        const pieces = origin === undefined ? piecesOf(write, before) : piecesOf(write, before).map((piece) => ({ ...piece, origin }))
+        // Nothing was waited for since the first look where blocks are whole and nobody asks again.
+        if ((before.size > 0 || origin !== undefined) && this.holdOf(range) !== hold) return { type: 'moved' }
         const last = await hold.stream.append(pieces)
         if (last === 'fenced') {
           // Somebody took it, or changed the replica set: the register knows which.

@@ -96,7 +96,7 @@ export class Replica {
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
   async appendOwn(id: SegmentId, entries: readonly LogEntry[]): ReturnType<ReplicaDisk['append']> {
-    const lock = this.#locks.get(keyOf(id))
+    const lock = this.#locks.size === 0 ? undefined : this.#locks.get(keyOf(id))
     if (lock === undefined) return this.#components.disk.append(id, entries)
     const entered = lock.enter()
     if (entered !== undefined) await entered

@@ -150,7 +150,7 @@ class AccessService {
     this.#moves++
     let moved = false
     try {
-      components.log.info('a range moves to who writes it', { segment: keyOf(id), start: answer.range.start, blocks: answer.range.blocks, to: answer.to.node, why: answer.explanation })
+      components.log.debug('a range moves to who writes it', { segment: keyOf(id), start: answer.range.start, blocks: answer.range.blocks, to: answer.to.node, why: answer.explanation })
       moved = await handOver(this.#context, part.holder, answer.range, answer.to.node)
     } finally {
       this.#moves--

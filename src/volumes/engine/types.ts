@@ -62,6 +62,8 @@ export interface MigrationPolicy<Answer extends MigrationAnswer = MigrationAnswe
   ended(question: { readonly volume: string; readonly segment: number }, answer: Answer, outcome: 'moved' | 'failed'): void
   /** At the new holder: from here the range rests. */
   arrived(volume: string, segment: number, range: BlockRange): void
+  /** The volume is no more. */
+  forget(volume: string): void
 }
 
 /** Where copies of segments belong. */

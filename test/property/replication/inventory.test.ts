@@ -123,7 +123,7 @@ describe('replication: inventories', () => {
 })
 
 describe('replication: messages', () => {
-  const codecs = [wire.Vitals, wire.InventoryRequest, wire.InventoryResponse, wire.StoreRequest, wire.StoreResponse, wire.ChallengeRequest, wire.ChallengeResponse, wire.KeepRequest, wire.KeepResponse, wire.ReleaseRequest, wire.HaveRequest, wire.HaveResponse]
+  const codecs = [wire.Vitals, wire.InventoryRequest, wire.InventoryResponse, wire.StoreRequest, wire.StoreResponse, wire.ChallengeRequest, wire.ChallengeResponse, wire.KeepRequest, wire.KeepResponse, wire.ReleaseRequest, wire.HaveRequest, wire.HaveResponse, wire.VouchedRequest, wire.VouchedResponse]
   const onlyBadInput = (work: () => unknown): void => {
     try {
       work()

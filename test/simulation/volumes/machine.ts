@@ -46,6 +46,8 @@ export class Machine {
   readonly node: SimulatedNode
   engine: Engine | undefined
   disk: ClosableReplicaDisk | undefined
+  /** Volumes that the policy was told to forget. */
+  readonly forgotten: string[] = []
   device: OpenDevice | undefined
   consensus: ConsensusTwin | RealConsensus | undefined
   #controller = new AbortController()
@@ -84,7 +86,7 @@ export class Machine {
       heat: { record: () => undefined },
       policy: {
         decide: (question) => this.#init.decide?.(question.asker.node, question) ?? { type: 'stay', explanation: 'never' },
-        ended: () => undefined, arrived: () => undefined,
+        ended: () => undefined, arrived: () => undefined, forget: (volume) => { this.forgotten.push(volume) },
       },
       places: { choose: (_id, count, not) => this.#init.places(count, not), nodes: () => 3 },
       settingsOf: async () => ({ ...settings, replicas: this.#init.replicas }),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { segmentBlocks } from '../../../src/volumes/index.js'
 import { Stage } from './stage.js'
 
 /**
@@ -143,6 +144,75 @@ describe('simulation: volumes: stories', () => {
     await stage.flush('D')
     assert.equal(await stage.read('E', 1), 3)
     assert.equal(await stage.readHalf('E', 2), 5, 'acknowledged, and was never done')
+  })
+
+  it('a holder that is cut off shows nothing any more once its time is over', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    await stage.cutOff('A')
+    await stage.write('C', 0, 2)
+    await stage.flush('C')
+    await assert.rejects(stage.read('A', 0), { code: 'IO' })
+  })
+
+  it('a retry of what was done is not done again', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    stage.gate('D', 'A', 'access', 'mute')
+    const pending = stage.writing('D', 0, 2)
+    await stage.clock.advance(100)
+    stage.gate('D', 'A', 'access', 'pass')
+    assert.equal(await stage.read('C', 0), 2)
+    await stage.write('E', 0, 3)
+    assert.equal(await stage.read('C', 0), 3)
+    await stage.clock.outcome(pending)
+    assert.equal(await stage.read('C', 0), 3, 'it was seen, overwritten, and is back')
+  })
+
+  it('one half of a write that was done says nothing of the other, under the same number', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.write('D', 3, 9)
+    assert.equal(await stage.handOver('A', 'C', 1, 1), true)
+    // D has not heard of it: it sends all to A, and then each half to its holder.
+    stage.gate('D', 'C', 'access')
+    const pending = stage.writingTwo('D', 0, [4, 5])
+    await stage.clock.advance(200)
+    assert.equal(await stage.handOver('C', 'A', 1, 1), true)
+    stage.gate('D', 'C', 'access', 'pass')
+    await stage.clock.outcome(pending)
+    assert.equal(await stage.read('E', 0), 4)
+    assert.equal(await stage.read('E', 1), 5)
+  })
+
+  it('a range is handed over with all that was written there, or not at all', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    await stage.write('A', 0, 2)
+    await stage.handOver('A', 'C', 0, segmentBlocks)
+    stage.gate('A', 'B', 'append', 'pass')
+    await stage.flush('A')
+    stage.kill('A')
+    stage.kill('C')
+    assert.equal(await stage.read('E', 0), 2)
+  })
+
+  it('a write that is under way goes along when its range is handed over', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.diskDelaysMs.set('A', 2_000)
+    const pending = stage.writing('A', 0, 2)
+    await stage.clock.advance(10)
+    const moved = stage.handOver('A', 'C', 0, segmentBlocks)
+    await stage.clock.advance(5_000)
+    stage.diskDelaysMs.delete('A')
+    await stage.clock.outcome(Promise.all([pending, moved]))
+    assert.equal(await stage.read('E', 0), 2)
+    assert.equal(await stage.read('C', 0), 2)
   })
 
   it('a volume that is closed and opened again is no retry of what was written before', async () => {

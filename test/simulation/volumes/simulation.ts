@@ -195,6 +195,8 @@ class Storm {
     await clock.advance(100)
     for (const machine of this.#machines) if (!machine.up) await clock.outcome(machine.start())
     await clock.advance(12_000)
+    // What the storm began may yet change what is read.
+    await clock.until(() => [...this.#requests].every(({ device }) => this.#machines.every((machine) => machine.device !== device)), 60_000, 'the end of all requests')
     this.#check()
     for (const machine of this.#machines) {
       if (machine.device?.failed !== undefined) await clock.outcome(machine.reopen())
@@ -278,6 +280,8 @@ class Storm {
   // ---- clients ------------------------------------------------------------------------------------------------------
 
   readonly #lives = new Map<OpenDevice, string>()
+  /** Under way; those of devices that died stay. */
+  readonly #requests = new Set<{ readonly device: OpenDevice }>()
 
   /** Whoever opened the device: it loses its unflushed writes with the process, or when the device fails. */
   #clientOf(machine: Machine): string {
@@ -301,10 +305,13 @@ class Storm {
         continue
       }
       const what = random.float()
+      const request = { device }
+      this.#requests.add(request)
       if (what < this.#weather.discardRatio) await this.#discard(machine, device, client, random)
       else if (what < 0.45) await this.#write(machine, device, client, random)
       else if (what < 0.8) await this.#read(device, random)
       else await this.#flush(machine, device, client)
+      this.#requests.delete(request)
     }
   }
 

@@ -26,6 +26,8 @@ export class Stage {
   readonly history = new History(blocks)
   readonly #machines: ReadonlyMap<Name, Machine>
   readonly #gates = new Map<string, 'drop' | 'mute'>()
+  /** How long a disk takes before it takes an entry. */
+  readonly diskDelaysMs = new Map<Name, number>()
   /** Who may be given copies, the first first. */
   places: Name[]
   #lives = 0
@@ -46,7 +48,7 @@ export class Stage {
       }
     }
     const gate = (from: NodeId, to: NodeId, method: string): 'pass' | 'drop' | 'mute' => this.#gates.get(`${this.#nameOf(from)}>${this.#nameOf(to)} ${method}`) ?? 'pass'
-    this.#machines = new Map(names.map((name, number) => [name, new Machine({ clock, network: this.network, registers: this.registers, random, log, gate, watch: (_node, disk) => this.#watch(disk) }, {
+    this.#machines = new Map(names.map((name, number) => [name, new Machine({ clock, network: this.network, registers: this.registers, random, log, gate, watch: (node, disk) => this.#watch(this.#nameOf(node), disk) }, {
       number, replicas: init.replicas, sizeBytes: segmentBytes,
       engine: { keepEveryMs: 500, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
       places: (count, not) => this.places.map((place) => this.machine(place)).filter((machine) => machine.up && !not.includes(machine.id)).map((machine) => machine.id).slice(0, count),
@@ -130,6 +132,13 @@ export class Stage {
     return value
   }
 
+  /** Two blocks with one request. */
+  async writingTwo(name: Name, block: number, values: readonly [number, number]): Promise<void> {
+    const writes = values.map((value, i) => this.history.invoke(block + i, value, this.#client(name), this.clock.monotonicMs()))
+    await this.#device(name).write(block * blockBytes, Buffer.concat(values.map(bytesOf)))
+    for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
+  }
+
   /** The first half of a block, not watched: what is in the other half has to be read first. */
   async writingHalf(name: Name, block: number, value: number): Promise<void> {
     await this.#device(name).write(block * blockBytes, bytesOf(value).subarray(0, blockBytes / 2))
@@ -211,8 +220,10 @@ export class Stage {
     throw new Error('nobody')
   }
 
-  #watch(disk: ReplicaDisk): ReplicaDisk {
+  #watch(name: Name, disk: ReplicaDisk): ReplicaDisk {
     const append: ReplicaDisk['append'] = async (segment, entries) => {
+      const delayMs = this.diskDelaysMs.get(name)
+      if (delayMs !== undefined) await this.clock.sleep(delayMs)
       const refusal = await disk.append(segment, entries)
       if (refusal === undefined) for (const { token, sequence, bytes } of entries) this.history.placed(0, token, sequence, bytes.length === 0 ? [] : [valueOf(bytes)], this.clock.monotonicMs())
       return refusal

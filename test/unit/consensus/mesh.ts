@@ -5,6 +5,7 @@ import type { MemoryFile } from '../../../src/consensus/driver/memory-file.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
 import type { Readings, Timing } from '../../../src/consensus/clocks.js'
 import type { Slot } from '../../../src/consensus/rounds/memory.js'
+import { slotCount } from '../../../src/consensus/rounds/memory.js'
 import { createSeals, firstConfig } from '../../../src/consensus/seals.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 
@@ -12,15 +13,28 @@ import { MemoryKeyValue } from '../catalog/memory-key-value.js'
 export const timing: Partial<Timing> = { voterMs: 1200, holderMs: 850, renewMs: 150, tryMs: 300 }
 
 export class TestMemoryFile implements MemoryFile {
-  sequence: number | undefined
-  batch: Uint8Array | undefined
-  async read(): Promise<Slot | undefined> {
-    return this.sequence === undefined ? undefined : { sequence: this.sequence, generation: 1, ...(this.batch === undefined ? {} : { batch: this.batch }) }
+  slots: Slot[] = []
+  fails = false
+
+  get sequence(): number | undefined {
+    return this.slots[this.slots.length - 1]?.sequence
   }
+
+  /** The number alone, as if nothing else had ever been there. */
+  set sequence(sequence: number | undefined) {
+    this.slots = sequence === undefined ? [] : [{ sequence, generation: 1 }]
+  }
+
+  async read(): Promise<readonly Slot[]> {
+    return [...this.slots]
+  }
+
   async put(sequence: number, batch?: Uint8Array): Promise<void> {
-    this.sequence = sequence
-    this.batch = batch
+    if (this.fails) throw new Error('the disk is gone')
+    const generation = (this.slots[this.slots.length - 1]?.generation ?? 0) + 1
+    this.slots = [...this.slots, { sequence, generation, ...(batch === undefined ? {} : { batch }) }].slice(-slotCount)
   }
+
   async close(): Promise<void> {
     return
   }

@@ -69,21 +69,28 @@ describe('consensus, a majority lost for good', () => {
 })
 
 describe('consensus, a disk that fails', () => {
-  it('ends what waits for it at once, and promises nothing more', async () => {
-    const mesh = new TestMesh()
-    const a = await mesh.add()
-    const b = await mesh.add()
-    for (const node of [a, b]) await until(() => node.consensus.session !== undefined)
-    await a.consensus.acquire('before')
-    a.store.failWrites = true
-    const startedMs = performance.now()
-    assert.equal(await code(a.consensus.acquire('s')), 'CLOSED')
-    assert.equal(await code(a.consensus.acquire('t')), 'CLOSED')
-    assert.equal(await code(a.consensus.read('before')), 'CLOSED')
-    assert.ok(performance.now() - startedMs < 1000)
-    // Its session is not renewed any more, so what it held lapses.
-    await until(() => a.consensus.mayAct('before') === undefined)
-    await assert.rejects(a.stop())
-    await b.stop()
-  })
+  for (const what of ['database', 'second file'] as const) {
+    it(`ends what waits for it at once, and promises nothing more: the ${what}`, async () => {
+      const mesh = new TestMesh()
+      const a = await mesh.add()
+      const b = await mesh.add()
+      for (const node of [a, b]) await until(() => node.consensus.session !== undefined)
+      await a.consensus.acquire('before')
+      // What the second file has is safe; the database is found out a moment later.
+      if (what === 'database') {
+        a.store.failWrites = true
+        await a.consensus.acquire('r').catch(() => undefined)
+        await until(() => a.consensus.mayAct('before') === undefined)
+      } else a.memoryFile.fails = true
+      const startedMs = performance.now()
+      assert.equal(await code(a.consensus.acquire('s')), 'CLOSED')
+      assert.equal(await code(a.consensus.acquire('t')), 'CLOSED')
+      assert.equal(await code(a.consensus.read('before')), 'CLOSED')
+      assert.ok(performance.now() - startedMs < 1000)
+      // Its session is not renewed any more, so what it held lapses.
+      await until(() => a.consensus.mayAct('before') === undefined)
+      await assert.rejects(a.stop())
+      await b.stop()
+    })
+  }
 })

@@ -10,6 +10,10 @@ class Room {
 
   constructor(readonly bytes: number) {}
 
+  async spread(): Promise<never> {
+    throw new CommonError('NO_SPACE', 'nowhere')
+  }
+
   async reserve(bytes: number): Promise<{ release: () => Promise<void> }> {
     this.asked++
     if (this.open + bytes > this.bytes) throw new CommonError('NO_SPACE', 'full', { bytes })
@@ -35,16 +39,20 @@ async function lengthOf(content: AsyncIterable<Uint8Array>): Promise<number> {
   return bytes
 }
 
+function file(mebibytes: number): { size: number; priority: 'normal' } {
+  return { size: mebibytes * mebibyte, priority: 'normal' }
+}
+
 describe('intake', () => {
   it('reserves all of a known size at once, and gives it back whatever becomes of it', async () => {
     const room = new Room(10 * mebibyte)
     const intake = new Intake({ replication: room })
-    assert.equal(await intake.store(chunks(10), 10 * mebibyte, undefined, lengthOf), 10 * mebibyte)
+    assert.equal(await intake.store(chunks(10), file(10), lengthOf, String), 10 * mebibyte)
     assert.deepEqual([room.open, room.most], [0, 10 * mebibyte])
-    await assert.rejects(intake.store(chunks(11), 11 * mebibyte, undefined, lengthOf), { code: 'NO_SPACE' })
-    await assert.rejects(intake.store(chunks(1), mebibyte, undefined, async () => {
+    await assert.rejects(intake.store(chunks(11), file(11), lengthOf, String), { code: 'NO_SPACE' })
+    await assert.rejects(intake.store(chunks(1), file(1), async () => {
       throw new CommonError('INTERNAL', 'broken')
-    }), { code: 'INTERNAL' })
+    }, String), { code: 'INTERNAL' })
     assert.equal(room.open, 0)
   })
 

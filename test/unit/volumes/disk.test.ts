@@ -224,6 +224,29 @@ describe('the disk of a replica', () => {
     assert.equal((await first(6)).bytes[0], 3)
   })
 
+  it('a large batch fails: what was encoded behind it is written all the same, if it is none of its sequence', async () => {
+    const other = { ...id, segment: 8 }
+    const mebibyte = 256
+    let writes = 0
+    for (const kept of [true, false]) {
+      const next = (await disk.streamEnd(id, 1)) + 1
+      writes = 0
+      log.onWrite = () => (++writes === 2 ? { error: noSpace(), kept } : undefined)
+      const outcomes = await Promise.all([
+        ...Array.from({ length: 4 }, async (_, i) => disk.append(id, [entry(next + i, i * mebibyte, mebibyte)]).then(() => 'ok', codeOf)),
+        ...Array.from({ length: 3 }, async (_, i) => disk.install(other, [{ start: i * mebibyte, blocks: mebibyte, version: { token: 1, sequence: next + i }, content: 'data', bytes: new Uint8Array(mebibyte * blockBytes).fill(next + i) }]).then(() => 'ok', codeOf)),
+      ])
+      assert.deepEqual(outcomes, ['ok', 'NO_SPACE', 'NO_SPACE', 'NO_SPACE', 'ok', 'ok', 'ok'])
+      log.onWrite = () => undefined
+      assert.equal(await disk.append(id, [entry(next + 1, 900)]), undefined)
+      await open()
+      assert.equal(await disk.streamEnd(id, 1), next + 1)
+      assert.equal((await first(900)).bytes[0], next + 1)
+      assert.equal((await first(mebibyte)).version, undefined, 'what failed never was')
+      for (let i = 0; i < 3; i++) assert.equal((await disk.read(other, { start: i * mebibyte, blocks: 1 }))[0]?.bytes[0], next + i)
+    }
+  })
+
   it('gives back the space of what was overwritten, once it is settled', async () => {
     for (let n = 1; n <= 100; n++) await disk.append(id, [entry(n, n % 4)])
     await disk.append(id, [entry(101, 500)])

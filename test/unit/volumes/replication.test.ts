@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import type { NodeId } from '../../../src/base/index.js'
+import { CommonError, seededRandom } from '../../../src/base/index.js'
+import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
+import type { ReplicaDisk } from '../../../src/volumes/index.js'
+import { VirtualClock } from '../../simulation/net-clock.js'
+import { SimulatedNetwork } from '../../simulation/net-twin.js'
+import { Machine, volumeId } from '../../simulation/volumes/machine.js'
+import { RegisterTwin } from '../../simulation/volumes/register-twin.js'
+
+const id = { volume: volumeId, segment: 0 }
+const oneWayMs = 20
+
+/** Two machines, both replicas; every message between them takes the same time. */
+class Pair {
+  readonly clock = new VirtualClock()
+  readonly random = seededRandom(1)
+  readonly network = new SimulatedNetwork({ clock: this.clock, random: this.random }, { delayMs: [oneWayMs, oneWayMs], noticeMs: 200, redialMs: 10 })
+  readonly registers = new RegisterTwin(this.clock, this.random, [oneWayMs / 2, oneWayMs / 2])
+  readonly machines: Machine[] = []
+  /** Nodes whose disk takes no more data. */
+  readonly full = new Set<NodeId>()
+  readonly syncs: NodeId[] = []
+
+  readonly watch = (node: NodeId, disk: ReplicaDisk): ReplicaDisk => new Proxy(disk, {
+    get: (target, name): unknown => {
+      if (name === 'append') {
+        return async (...parts: Parameters<ReplicaDisk['append']>) => {
+          if (this.full.has(node)) throw new CommonError('NO_SPACE', 'the disk is full')
+          return target.append(...parts)
+        }
+      }
+      if (name === 'sync') this.syncs.push(node)
+      const found: unknown = Reflect.get(target, name)
+      return typeof found === 'function' ? (found.bind(target) as unknown) : found
+    },
+  })
+
+  async begin(inSyncMin: number): Promise<[Machine, Machine]> {
+    for (let number = 0; number < 2; number++) {
+      this.machines.push(new Machine(this, {
+        number, replicas: 2, sizeBytes: segmentBytes, engine: { keepEveryMs: 500, replicaDeadlineMs: 900, operationDeadlineMs: 6_000, inSyncMin },
+        places: (wanted, not) => this.machines.filter((machine) => machine.up && !not.includes(machine.id)).map((machine) => machine.id).slice(0, wanted),
+      }))
+    }
+    for (const machine of this.machines) await this.run(machine.start())
+    await this.clock.advance(300)
+    return this.machines as [Machine, Machine]
+  }
+
+  async run<T>(promise: Promise<T>): Promise<T> {
+    return this.clock.outcome(promise, 60_000)
+  }
+
+  async took(work: () => Promise<unknown>): Promise<number> {
+    const startedMs = this.clock.monotonicMs()
+    await this.run(work())
+    return this.clock.monotonicMs() - startedMs
+  }
+
+  async contentOf(machine: Machine, blocks: number): Promise<Buffer> {
+    const runs = await this.run(machine.disk!.read(id, { start: 0, blocks }))
+    return Buffer.concat(runs.map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes))))
+  }
+}
+
+const filled = (byte: number, blocks: number): Uint8Array => new Uint8Array(blocks * blockBytes).fill(byte)
+
+describe('volumes: replication', () => {
+  it('a write costs no message, and a flush one round trip beside both syncs', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(2)
+    await world.run(a.device!.write(0, filled(1, 4)))
+    await world.run(a.device!.flush())
+    assert.ok((await world.took(async () => a.device!.write(0, filled(2, 4)))) < 1)
+    assert.ok((await world.took(async () => a.device!.flush())) < 2 * oneWayMs + 1)
+    // What gathers without a flush goes by itself.
+    await world.run(a.device!.write(0, filled(3, 4)))
+    await world.clock.advance(100)
+    assert.deepEqual(await world.contentOf(b, 4), Buffer.from(filled(3, 4)))
+  })
+
+  it('many messages are under way at once', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(2)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    // Ten messages of 1 MiB: one at a time they would take ten round trips.
+    const writes = Array.from({ length: 10 }, async (_, i) => a.device!.write(i * 256 * blockBytes, filled(i + 1, 256)))
+    await world.run(Promise.all(writes))
+    const tookMs = await world.took(async () => a.device!.flush())
+    // The simulated stream has a window of 256 KiB: a round trip for each is what it cannot do without.
+    assert.ok(tookMs < 10 * 4 * 2 * oneWayMs + 4 * oneWayMs, `took ${tookMs.toFixed(0)} ms`)
+    assert.deepEqual((await world.contentOf(b, 2560)).subarray(-blockBytes), Buffer.from(filled(10, 1)))
+  })
+
+  it('goes on where it was when the stream breaks in the middle', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    for (let i = 0; i < 6; i++) {
+      await world.run(a.device!.write(i * 64 * blockBytes, filled(i + 2, 64)))
+      world.network.partition([[a.id], [b.id]])
+      await world.clock.advance(300)
+      world.network.heal()
+      await world.clock.advance(100)
+    }
+    await world.run(a.device!.flush())
+    const expected = Buffer.concat([2, 3, 4, 5, 6, 7].map((byte) => filled(byte, 64)))
+    assert.deepEqual(await world.contentOf(b, 384), expected)
+  })
+
+  it('a flush waits and fails below the least number of copies, and goes on when they are there again', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(2)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    b.crash(false)
+    await world.run(a.device!.write(0, filled(2, 1)))
+    await assert.rejects(world.run(a.device!.flush()), (error: { code?: string }) => error.code === 'IO')
+    // Not a write is lost by it, and none is refused.
+    await world.run(a.device!.write(blockBytes, filled(3, 1)))
+    assert.deepEqual(Buffer.from(await world.run(a.device!.read(0, 2 * blockBytes))), Buffer.concat([filled(2, 1), filled(3, 1)]))
+    await world.run(b.start())
+    await world.clock.advance(8_000)
+    await world.run(a.device!.flush())
+    assert.deepEqual(await world.contentOf(b, 2), Buffer.concat([filled(2, 1), filled(3, 1)]))
+  })
+
+  it('a full disk of the holder is told as that, and forgotten when there is room', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    world.full.add(a.id)
+    await assert.rejects(world.run(a.device!.write(0, filled(2, 1))), (error: { code?: string }) => error.code === 'NO_SPACE')
+    // By way of another node, too.
+    await assert.rejects(world.run(b.device!.write(0, filled(2, 1))), (error: { code?: string }) => error.code === 'NO_SPACE')
+    assert.deepEqual(await world.run(a.device!.read(0, blockBytes)), filled(1, 1))
+    world.full.delete(a.id)
+    await world.run(a.device!.write(0, filled(3, 1)))
+    await world.run(a.device!.flush())
+    assert.deepEqual(await world.contentOf(b, 1), Buffer.from(filled(3, 1)))
+  })
+
+  it('a replica whose disk is full is left out, and comes back when there is room', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    world.full.add(b.id)
+    await world.run(a.device!.write(0, filled(2, 1)))
+    await world.run(a.device!.flush())
+    assert.equal(a.engine!.figures().replicasRemoved, 1)
+    world.full.delete(b.id)
+    await world.clock.advance(10_000)
+    await world.run(a.device!.write(blockBytes, filled(3, 1)))
+    await world.run(a.device!.flush())
+    assert.deepEqual(await world.contentOf(b, 2), Buffer.concat([filled(2, 1), filled(3, 1)]))
+  })
+
+  it('a write that waited for a hand-off suspects nobody when the news came first', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    await world.run(b.device!.write(0, filled(2, 1)))
+    const before = world.clock.monotonicMs()
+    const moved = a.engine!.handOver(id, { start: 0, blocks: 16 }, b.id)
+    const written = b.device!.write(0, filled(3, 1))
+    assert.equal(await world.run(moved), true)
+    const movedMs = world.clock.monotonicMs() - before
+    await world.run(written)
+    // The answer comes back one way after the move, and the write goes on at home.
+    assert.ok(world.clock.monotonicMs() - before < movedMs + oneWayMs + 10, `waited ${(world.clock.monotonicMs() - before - movedMs).toFixed(0)} ms after the move`)
+    await world.run(b.device!.flush())
+    assert.deepEqual(await world.run(a.device!.read(0, blockBytes)), filled(3, 1))
+  })
+
+  it('what the policy knows of a volume goes with it', async () => {
+    const world = new Pair()
+    const [a] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.engine!.dropLocal(volumeId))
+    assert.deepEqual(a.forgotten, [volumeId])
+  })
+})
