@@ -7,6 +7,7 @@
  * A version is token * 4 + sequence. Each range is one block; an entry of a stream writes one of them. A replica that is
  * slow, cut off or dead is one that takes no step. -DBUG_xxx = seeded faults. Bounds: -DT= tokens, -DC= configurations,
  * -DS= entries of one stream, -DNW= writes in all, -DINS= replicas in sync at the beginning (a mask).
+ * -DSPLIT: the second range is the other node's from the beginning.
  * -DNOHAND, -DNOJOIN, -DNODEATH, -DNOLEAVE: without hand-offs, joining, takeovers, removals.
  */
 #ifndef T
@@ -309,10 +310,16 @@ inline refresh(n) {
 #define NODE(n) WRITE(n,0) WRITE(n,1) WX(n) FLUSH(n,1) FLUSH(n,2) F3(n) F4(n) REFRESH(n) \
   REMOVE(n,0) REMOVE(n,1) REMOVE(n,2) JOIN(n,0) JOIN(n,1) JOIN(n,2) HAND(n,0) HAND(n,1) TAKE(n)
 
+/* the second range: the first node's with the first one, or the other's */
+#ifdef SPLIT
+#define T1 2
+#else
+#define T1 1
+#endif
 init {
   d_step {
-    token=1; ins=INS; whole[0]=true; whole[1]=true; whole[2]=(INS&4)!=0;
-    for (i : 0 .. 1) { tok[i]=1; hld[i]=0; bel[R(0,i)]=1; served[i]=1; vin[i]=INS } }
+    token=T1; ins=INS; whole[0]=true; whole[1]=true; whole[2]=(INS&4)!=0;
+    for (i : 0 .. 1) { tok[i]=(i==1 -> T1 : 1); hld[i]=T1-1; hld[0]=0; bel[R(hld[i],i)]=tok[i]; served[i]=tok[i]; vin[i]=INS } }
   do
   NODE(0) NODE(1)
   DISK(0) DISK(1) DISK(2)
