@@ -28,6 +28,11 @@ export type TriesEnd<Answer> =
 
 /** Doubling stops here: 10 ms · 2⁸ = 2.6 s, longer than any round that is worth waiting for. */
 const doublingsMax = 8
+/**
+ * And in ms, whatever it started from: a voter that was stopped for 7 s has a round trip of 7 s, by measure, for a while, and
+ * 7 s · 2⁸ is half an hour, in which nobody else of this node gets at the scope either.
+ */
+const waitMsMax = 2_600
 
 /**
  * Those who took a first value are given as much time again for the rest, and this at least: a sync that stands in line. More
@@ -145,7 +150,7 @@ export class Tries<Answer> {
       return
     }
     const { random, timing } = this.#context
-    const waitMs = random.float() * timing.backoffMs * 2 ** Math.min(this.#count, doublingsMax)
+    const waitMs = random.float() * Math.min(waitMsMax, timing.backoffMs * 2 ** Math.min(this.#count, doublingsMax))
     this.#timer = this.#context.after(waitMs, () => {
       this.#try()
     })

@@ -351,7 +351,8 @@ export class Consensus {
     const { connections } = this.#components
     let longest = Math.max(this.#timing.backoffMs, this.#syncMs)
     for (const { node } of this.#node?.config.members ?? []) longest = Math.max(longest, connections.rttMs(node) ?? 0)
-    return longest
+    // A round trip longer than half a try is that of a voter which stood still: nobody should wait for it.
+    return Math.min(longest, this.#timing.tryMs / 2)
   }
 
   /** Every input goes through here: what the core wants done is done, and its next wake-up is set. */
