@@ -16,6 +16,7 @@ import { registerMethods, vitalsBytesMax } from './methods.js'
 import { isOver, Pauses } from './pausing.js'
 import { Problems } from './problems.js'
 import { PeerBook } from './peer-book.js'
+import { Forgotten } from './forgotten.js'
 import { Herald } from './herald.js'
 import { Rounds } from './rounds.js'
 import { checkSettings } from './settings.js'
@@ -53,6 +54,7 @@ export class ReplicationRoom implements Replication {
   readonly #book: PeerBook
   readonly #trust: Trust
   readonly #news: MeshNews
+  readonly #forgotten: Forgotten
   readonly #space: Space
   readonly #target: Target
   readonly #dropper: Dropper
@@ -131,6 +133,7 @@ export class ReplicationRoom implements Replication {
       { membership, book, trust: this.#trust, clock },
       { self: this.#self, own: () => ({ quota: this.#space.last(), accepting: this.#closed() === undefined, repairing: this.#mayRepair() }) },
     )
+    this.#forgotten = new Forgotten({ meta, nodes: this.#news.forgotten })
     this.#shedding = new Shedding(
       {
         clock, random, log, inventory, holders,
@@ -240,7 +243,7 @@ export class ReplicationRoom implements Replication {
         self: this.#self,
         settings: () => this.#settings,
         isResting: () => this.#paused || this.#draining,
-        returned: async (peer) => this.#remember(peer),
+        returned: async (peer) => this.#forgotten.remove(peer),
         counted: () => this.#copyChanges.wake(),
       },
     )
@@ -263,7 +266,7 @@ export class ReplicationRoom implements Replication {
   // --- lifecycle -------------------------------------------------------------------------------------------------
 
   async run(outer: AbortSignal): Promise<void> {
-    const { clock, catalog, connections, gossip, membership, meta } = this.#components
+    const { clock, catalog, connections, gossip, membership } = this.#components
     // What is under way listens to a signal of our own, a listener each: dozens are no leak, and Node is told so.
     setMaxListeners(0, this.#stop.signal)
     const onAbort = (): void => this.#stop.abort(abortReason(outer))
@@ -274,7 +277,7 @@ export class ReplicationRoom implements Replication {
     await this.#vouchers.load()
     await this.#wants.load()
     await this.#dropper.load()
-    for await (const [key] of meta.slice('forgotten/').entries()) this.#news.forgotten.add(new TextDecoder().decode(key) as NodeId)
+    await this.#forgotten.load()
     await this.#stock.scan()
     await this.#space.report()
     await this.#herald.load()
@@ -518,9 +521,7 @@ export class ReplicationRoom implements Replication {
   }
 
   async forget(peer: NodeId): Promise<void> {
-    this.#news.forgotten.add(peer)
-    const slice = this.#components.meta.slice('forgotten/')
-    await slice.write([slice.put(new TextEncoder().encode(peer), new Uint8Array(0))], { durable: true })
+    await this.#forgotten.add(peer)
     this.#rounds.rescan()
   }
 
@@ -579,13 +580,7 @@ export class ReplicationRoom implements Replication {
   }
 
   #heard(peer: NodeId): void {
-    if (this.#news.forgotten.has(peer)) void this.#remember(peer)
-  }
-
-  async #remember(peer: NodeId): Promise<void> {
-    this.#news.forgotten.delete(peer)
-    const slice = this.#components.meta.slice('forgotten/')
-    await slice.write([slice.del(new TextEncoder().encode(peer))], { durable: false })
+    void this.#forgotten.remove(peer)
   }
 
   #changed(cids: readonly string[]): void {
