@@ -52,7 +52,7 @@ const mebibyte = 2 ** 20
 export const defaultSettings: BlobSettings = {
   profile: { chunkBytes: mebibyte, linksMax: 1024 },
   importBytesInFlightMax: 8 * mebibyte,
-  fetchBytesInFlightMax: 16 * mebibyte,
+  fetchBytesInFlightMax: 8 * mebibyte,
   holdersAtOnceMax: 4,
   wantedBytesMax: 12 * mebibyte,
   flushEveryBytes: 128 * mebibyte,

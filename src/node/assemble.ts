@@ -27,7 +27,7 @@ import type { Home } from './home.js'
 import { readKey } from './keys.js'
 import { FolderNames } from './folder-names.js'
 import { Intake } from './intake.js'
-import { letHeapGrow, releaseIdleMemory } from './idle-memory.js'
+import { boundHeap, releaseIdleMemory } from './idle-memory.js'
 import { clockStepMs } from './lease-clocks.js'
 import { LeasePart } from './lease-part.js'
 import { Lifecycle } from './lifecycle.js'
@@ -168,7 +168,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   }, failed)
   lifecycle.run('blobs', async (signal) => blobs.run(signal), failed)
   lifecycle.run('catalog', async (signal) => catalog.run({ gossip: net.gossip, rpc: net.rpc, connections: net }, signal), failed)
-  letHeapGrow()
+  lifecycle.run('heap', async (signal) => boundHeap({ clock }, signal), failed)
   lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock, log, store }, signal), failed)
   lifecycle.run('replication', async (signal) => replicate(replication, log, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)
