@@ -12,9 +12,9 @@ import { messageOf } from '../base/index.js'
  * tighter than V8 would. What it grew by is given back at rest, see below.
  */
 const roomyPercent = 200
-const tightPercent = 25
+const tightPercent = 35
 /** With this much resident the rest of 300 MiB goes to the buffers of LevelDB and of what is on its way. */
-const tightFromBytes = 180 * 2 ** 20
+const tightFromBytes = 190 * 2 ** 20
 const tightPeriodMs = 500
 
 export async function boundHeap(components: { clock: Clock }, signal: AbortSignal): Promise<void> {
