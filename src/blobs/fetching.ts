@@ -194,8 +194,8 @@ export class Arrivals {
   }
 
   /**
-   * Settles when the block has come, with its bytes if they are at hand, or when the fetch has ended. To be called *before* looking whether it is here, or it
-   * could come in between. `cancel` when it was.
+   * Settles when the block has come, with its bytes if they are at hand, or when the fetch has ended. To be called
+   * *before* looking whether it is here, or it could come in between. `cancel` when it was.
    */
   wait(cid: CID): { here: Promise<Uint8Array | undefined>; cancel: () => void } {
     if (this.#ended) return { here: Promise.resolve(undefined), cancel: () => undefined }

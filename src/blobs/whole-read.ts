@@ -6,8 +6,8 @@ import type { BlobRef } from './types.js'
 
 /**
  * Reading all of a file that is not here: its blobs are fetched one after another, in file order, and kept; the reader
- * follows close behind, taking each block as it lands, from memory where it keeps up. So the first byte comes after a round trip and not after a
- * gigabyte, a slow reader does not slow the fetch, and memory holds a read-ahead and no more.
+ * follows close behind, taking each block as it lands, from memory where it keeps up. So the first byte comes after a round
+ * trip and not after a gigabyte, a slow reader does not slow the fetch, and memory holds a read-ahead and no more.
  *
  * If the disk is full the reader goes on from holders and nothing more is kept.
  */
