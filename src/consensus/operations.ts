@@ -43,8 +43,17 @@ export interface Running {
   cancel(): void
 }
 
+/** Scopes whose next holder is remembered. */
+const handedOnMax = 1000
+
 /** A wish is told again this often, until it is granted, refused or given up: voters keep it only for a while. */
 const wishEveryMs = 600
+
+/**
+ * Whoever is told directly and is there hands over within this, if it is to be had soon; until then the voters are spared the
+ * way round. Well below `wishEveryMs`, since a cut between the two alone must not stop it for long.
+ */
+const directOnlyMs = 200
 
 /** How often a revoker looks whether it is clear. A twelfth of D_v: it adds little to the wait that it cuts short. */
 const clearEveryMs = 500
@@ -54,6 +63,11 @@ const givingUpTriesMax = 40
 const takingTriesMax = 10
 
 const noSession = { kind: 'failed', why: 'no-session', unknown: false } as const
+
+export interface WishOptions {
+  readonly follows?: boolean
+  readonly isHint?: boolean
+}
 
 interface Lane {
   readonly waiting: (() => void)[]
@@ -69,6 +83,10 @@ export class Operations {
   readonly #lanes = new Map<string, Lane>()
   readonly #wanted = new Map<string, (value: Value) => void>()
   readonly #refusals = new Map<string, (reason: string) => void>()
+  /** Who waits for a scope hears where it has gone. */
+  readonly #moves = new Map<string, (value: Value) => void>()
+  /** To whom scopes went from here: who asks here is sent on. The latest few; who is not sent on asks the voters. */
+  readonly #handedOn = new Map<string, Value>()
   readonly #running = new Set<Running>()
   readonly #looking = new Set<string>()
   /** Scopes whose data others store: granted, but not served before they are fenced. */
@@ -139,6 +157,9 @@ export class Operations {
       else if (result.answer.kind === 'gone') end({ kind: 'gone', value: result.answer.value })
       else {
         node.effect({ kind: 'peer', to: to.node, message: { kind: 'handed', scope, value: result.answer.value } })
+        this.#handedOn.delete(scope)
+        this.#handedOn.set(scope, result.answer.value)
+        if (this.#handedOn.size > handedOnMax) for (const oldest of this.#handedOn.keys()) { this.#handedOn.delete(oldest); break }
         end({ kind: 'handed', value: result.answer.value })
       }
     }))
@@ -152,15 +173,20 @@ export class Operations {
   /**
    * Asks the holder for a scope, directly and through the voters, since a cut between the two alone must not stop it;
    * learns of the grant from the holder or from the register.
+   *
+   * `follows`: when the scope moves to another node the wish goes after it, so that who waits keeps its place in the order.
+   * `isHint`: that `held` holds it was heard, not read: its holder is asked first, the voters if it does not answer soon.
+   * Whom a wish is put to is nothing that safety stands on: it is granted by a chosen value or not at all.
    */
-  wish(scope: string, held: Value, reason: Uint8Array, ended: (end: OperationEnd) => void): Running {
+  wish(scope: string, held: Value, reason: Uint8Array, ended: (end: OperationEnd) => void, options: WishOptions = {}): Running {
     const node = this.#node
-    const { holder, token } = held
-    if (holder === null) {
+    const { holder: first } = held
+    if (first === null) {
       ended({ kind: 'gone', value: held })
       return { cancel: () => undefined }
     }
     return this.#inLane(scope, ended, (end) => {
+      let target = { holder: first, token: held.token }
       let timer: Appointment | undefined
       let read: ReadRound | undefined
       let over = false
@@ -170,29 +196,61 @@ export class Operations {
         timer?.cancel()
         this.#wanted.delete(scope)
         this.#refusals.delete(scope)
+        this.#moves.delete(scope)
         read?.cancel()
         end(result)
       }
       this.#wanted.set(scope, (value) => { finish(this.#grant(scope, value)) })
       this.#refusals.set(scope, (why) => { finish({ kind: 'refused', reason: why }) })
+      const wishNow = (): HandOffWish => ({ scope, ...target, asker: node.session, reason })
+      const ask = (): void => {
+        node.effect({ kind: 'peer', to: target.holder.node, message: { kind: 'wish', wish: wishNow() } })
+      }
+      const askFirst = (): void => {
+        timer?.cancel()
+        ask()
+        timer = node.after(directOnlyMs, tell)
+      }
+      /** True if the scope is still to be had by asking, there or where it is now. */
+      const followed = (value: Value | undefined): boolean => {
+        if (isHeldBy(value, target.holder, target.token)) return true
+        if (options.follows !== true || value === undefined || value.holder === null || value.token < target.token || sameSession(value.holder, node.session)) return false
+        const isElsewhere = !sameSession(value.holder, target.holder)
+        target = { holder: value.holder, token: value.token }
+        if (isElsewhere) {
+          const before = read
+          read = undefined
+          before?.cancel()
+          askFirst()
+        }
+        return true
+      }
+      this.#moves.set(scope, (value) => { if (value.token > target.token) followed(value) })
       const tell = (): void => {
-        const wish: HandOffWish = { scope, token, holder, asker: node.session, reason }
-        node.effect({ kind: 'peer', to: holder.node, message: { kind: 'wish', wish } })
-        node.ask(node.config.members, { kind: 'relay', wish }, () => undefined)
+        ask()
+        node.ask(node.config.members, { kind: 'relay', wish: wishNow() }, () => undefined)
         timer = node.after(wishEveryMs, tell)
         if (read !== undefined) return
-        read = new ReadRound(node, { scope, ended: (result) => {
+        const round = new ReadRound(node, { scope, ended: (result) => {
+          if (read !== round) return
           read = undefined
           if (over || result.kind !== 'read') return
           const value = result.accepted?.value
-          if (result.accepted !== undefined) this.#observe(scope, result.accepted.value)
-          if (!isHeldBy(value, holder, token)) finish({ kind: 'gone', value })
+          if (value !== undefined) this.#observe(scope, value)
+          if (!over && !followed(value)) finish({ kind: 'gone', value })
         } })
-        read.begin()
+        read = round
+        round.begin()
       }
-      tell()
+      if (options.isHint === true) askFirst()
+      else tell()
       return { cancel: () => { finish({ kind: 'failed', why: 'cancelled', unknown: true }) } }
     })
+  }
+
+  /** Tells who waits for a scope where it has gone. A hint: nothing is believed but that there is somebody to be asked. */
+  tellMoved(scope: string, value: Value, waiting: Iterable<NodeId>): void {
+    for (const to of new Set(waiting)) this.#node.effect({ kind: 'peer', to, message: { kind: 'handed', scope, value } })
   }
 
   /** From a node that the voters count as dead. Asks them first, so that nobody who lives is evicted by an impatient asker. */
@@ -363,6 +421,7 @@ export class Operations {
         return
       case 'handed':
         this.#observe(message.scope, message.value)
+        this.#moves.get(message.scope)?.(message.value)
         return
       case 'chain-wish': {
         const records = this.#node.chain.filter((record) => record.number > message.known)
@@ -379,13 +438,19 @@ export class Operations {
     const holding = this.#node.holdings.get(scope)
     // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
     const unknown = holding === undefined || wish.token > holding.value.token
+    const gone = this.#handedOn.get(scope)
+    if (holding === undefined && gone !== undefined && gone.token > wish.token) {
+      this.tellMoved(scope, gone, [wish.asker.node])
+      return
+    }
     if (unknown && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
       this.#looking.add(scope)
       this.read(scope, () => { this.#looking.delete(scope) })
       return
     }
-    if (holding === undefined || holding.frozen || holding.value.token !== wish.token || !sameSession(wish.holder, this.#node.session)) return
-    this.#node.effect({ kind: 'wish', wish })
+    if (unknown || holding.frozen || !sameSession(wish.holder, this.#node.session)) return
+    // Where agents of this node take turns, tokens are over before a message is here: what is wished for is what is held now.
+    this.#node.effect({ kind: 'wish', wish: { ...wish, token: holding.value.token } })
   }
 
   #taken(scope: string, end: TriesEnd<TakeAnswer>): OperationEnd {

@@ -7,7 +7,7 @@ import type { ConfigRecord } from '../config.js'
 import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
 import type { NodeEffect } from '../node.js'
-import type { OperationEnd, Running } from '../operations.js'
+import type { OperationEnd, Running, WishOptions } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
@@ -200,8 +200,8 @@ export class Consensus {
   }
 
   /** Asks the holder for it; resolves when it is granted. Throws HAND_OFF_REFUSED, NOT_HOLDER (somebody else has it now). */
-  async askFor(scope: string, held: Value, reason: Uint8Array, options: CallLimits = {}): Promise<Value> {
-    const end = await this.#call(options, (operations, ended) => operations.wish(scope, held, reason, ended))
+  async askFor(scope: string, held: Value, reason: Uint8Array, options: CallLimits & WishOptions = {}): Promise<Value> {
+    const end = await this.#call(options, (operations, ended) => operations.wish(scope, held, reason, ended, options))
     return granted(end, scope)
   }
 
@@ -236,6 +236,11 @@ export class Consensus {
     const end = await this.#call(options, (operations, ended) => operations.handOff(wish.scope, wish.token, wish.asker, payload, ended))
     if (end.kind !== 'handed') throw errorOf(end, wish.scope)
     return end.value
+  }
+
+  /** To nodes that wait for it: it was handed to whom `value` says. */
+  tellMoved(scope: string, value: Value, waiting: Iterable<NodeId>): void {
+    this.#input(() => { this.#operations?.tellMoved(scope, value, waiting) })
   }
 
   refuse(wish: HandOffWish, reason: string): void {
