@@ -1,8 +1,10 @@
 import type { NodeId } from '../base/index.js'
 import type { Appointment } from './agenda.js'
+import { ballotAbove } from './ballot.js'
 import type { Readings } from './clocks.js'
 import type { HandOffWish, PeerMessage } from './messages.js'
 import type { Node } from './node.js'
+import { majorityOf } from './quorum.js'
 import type { Revocation } from './revocation.js'
 import type { ChangeFunction } from './round.js'
 import { acquire } from './rounds/acquire.js'
@@ -110,10 +112,11 @@ export class Operations {
     return `${node}.${epoch}.${this.#count}`
   }
 
-  acquire(scope: string, init: Pick<AcquireInit, 'op' | 'payload'>, ended: (end: OperationEnd) => void): Running {
+  acquire(scope: string, init: Pick<AcquireInit, 'op' | 'payload'> & { triesMax?: number }, ended: (end: OperationEnd) => void): Running {
     const node = this.#node
-    const change = acquire({ session: node.session, ...init, relinquished: () => node.holdings.relinquished(scope) })
-    return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax: takingTriesMax, wantsNext: true, opens: true }, (result) => {
+    const { triesMax = takingTriesMax, ...rest } = init
+    const change = acquire({ session: node.session, ...rest, relinquished: () => node.holdings.relinquished(scope) })
+    return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax, wantsNext: true, opens: true }, (result) => {
       if (result.kind === 'failed') end(result)
       else if (result.answer.kind === 'held') end({ kind: 'held', value: result.answer.value })
       else end(this.#grant(scope, result.answer.value))
@@ -213,7 +216,7 @@ export class Operations {
       }
       /** True if the scope is still to be had by asking, there or where it is now. */
       const followed = (value: Value | undefined): boolean => {
-        if (isHeldBy(value, target.holder, target.token)) return true
+        if (over || isHeldBy(value, target.holder, target.token)) return true
         if (options.follows !== true || value === undefined || value.holder === null || value.token < target.token || sameSession(value.holder, node.session)) return false
         const isElsewhere = !sameSession(value.holder, target.holder)
         target = { holder: value.holder, token: value.token }
@@ -237,7 +240,7 @@ export class Operations {
           if (over || result.kind !== 'read') return
           const value = result.accepted?.value
           if (value !== undefined) this.#observe(scope, value)
-          if (!over && !followed(value)) finish({ kind: 'gone', value })
+          if (!followed(value)) finish({ kind: 'gone', value })
         } })
         read = round
         round.begin()
@@ -368,6 +371,35 @@ export class Operations {
     return round
   }
 
+  /**
+   * The newest value that some voters tell of, which nobody may have chosen: good for knowing whom to ask, and nothing else.
+   * Takes no ballot, so it disturbs nobody who is at work on the scope.
+   */
+  peek(scope: string, ended: (value: Value | undefined) => void): Running {
+    const node = this.#node
+    const { members } = node.config
+    let newest: Accepted | undefined
+    let heard = 0
+    let over = false
+    const finish = (): void => {
+      if (over) return
+      over = true
+      asked.cancel()
+      timer.cancel()
+      this.#running.delete(running)
+      ended(newest?.value)
+    }
+    const running: Running = { cancel: finish }
+    this.#running.add(running)
+    const asked = node.ask(members, { kind: 'read', scope }, (_voter, reply) => {
+      if (reply.kind !== 'value') return
+      if (reply.accepted !== undefined && ballotAbove(reply.accepted.ballot, newest?.ballot)) newest = reply.accepted
+      if (++heard === majorityOf(members.length)) finish()
+    })
+    const timer = node.after(node.timing.tryMs, finish)
+    return running
+  }
+
   /** Whether a majority counts the session as over, as of now: undefined if no majority answered. Nothing is evicted by it. */
   isOver(session: SessionId, ended: (over: boolean | undefined) => void): Running {
     if (!this.#node.isReady) {
@@ -436,20 +468,28 @@ export class Operations {
   #wish(wish: HandOffWish): void {
     const { scope } = wish
     const holding = this.#node.holdings.get(scope)
-    // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
     const unknown = holding === undefined || wish.token > holding.value.token
     const gone = this.#handedOn.get(scope)
     if (holding === undefined && gone !== undefined && gone.token > wish.token) {
       this.tellMoved(scope, gone, [wish.asker.node])
       return
     }
-    if (unknown && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
+    if (!sameSession(wish.holder, this.#node.session)) return
+    // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
+    if (unknown && !this.#lanes.has(scope)) {
+      if (this.#looking.has(scope)) return
       this.#looking.add(scope)
       this.read(scope, () => { this.#looking.delete(scope) })
       return
     }
-    if (unknown || holding.frozen || !sameSession(wish.holder, this.#node.session)) return
-    // Where agents of this node take turns, tokens are over before a message is here: what is wished for is what is held now.
+    // Of a grant, or a hand-off, that is under way here: voters and others know of it before this node does.
+    if (unknown || holding.frozen) {
+      this.#node.effect({ kind: 'wish', wish })
+      return
+    }
+    // Where agents of this node take turns, tokens are over before a message is here. But who may have had it since it asked,
+    // and given it back, does not ask any more: voters pass wishes on late.
+    if (wish.token < holding.firstToken) return
     this.#node.effect({ kind: 'wish', wish: { ...wish, token: holding.value.token } })
   }
 

@@ -166,11 +166,14 @@ export class Obtaining {
     if (elsewhere !== undefined && mode === 'exclusive' && book.now() < Math.min(elsewhere.sinceMs + lookAgainMs, untilMs)) {
       return this.#granted(lease, await this.#ask(elsewhere.value, reason, { ...options, follows: true, isHint: true }, scope))
     }
-    const acquire = async (): Promise<Value> => consensus.acquire(scope, { payload: this.payloadFor(payload), ...limits })
+    const acquire = async (triesMax?: number): Promise<Value> =>
+      consensus.acquire(scope, { payload: this.payloadFor(payload), ...limits, ...(triesMax === undefined ? {} : { triesMax }) })
+    const mayAsk = mode === 'exclusive' && book.now() < untilMs
     let held: Value
     try {
-      return this.#granted(lease, await acquire())
+      return this.#granted(lease, await acquire(mayAsk ? 1 : undefined))
     } catch (error) {
+      if (mayAsk && codeOf(error) === 'CONTENDED') return this.#granted(lease, await this.#askOrAcquire(scope, reason, options, acquire))
       if (!(error instanceof HeldError)) throw error
       held = error.value
     }
@@ -193,6 +196,17 @@ export class Obtaining {
       throw new LeaseError('HELD', `${scope} is held${who}`, { scope, holder: holder.node, agent: theirs?.agent ?? null, token: held.token })
     }
     return this.#granted(lease, await this.#ask(held, reason, { ...options, follows: mode === 'exclusive' }, scope))
+  }
+
+  /**
+   * After a duel: somebody is at work on the scope, as where agents of another node take turns on it. To go on proposing would
+   * keep them from it, and they this node; so whoever has it is asked, as far as that can be known without a round.
+   */
+  async #askOrAcquire(scope: string, reason: Uint8Array, options: ObtainOptions & { untilMs: number; countWait: () => void }, acquire: () => Promise<Value>): Promise<Value> {
+    const { consensus } = this.#components
+    const seen = await consensus.peek(scope, options.signal === undefined ? {} : { signal: options.signal })
+    if (seen === undefined || seen.holder === null || seen.holder.node === this.#self) return acquire()
+    return this.#ask(seen, reason, { ...options, follows: true, isHint: true }, scope)
   }
 
   /** Asks the holder, for as long as it is worth waiting before one looks whether it lives. */

@@ -161,9 +161,12 @@ export class Consensus {
   }
 
   /** Throws HELD (facts holder, token), NO_SESSION, NO_QUORUM, CONTENDED, CANCELLED. */
-  async acquire(scope: string, options: CallLimits & { payload?: AcquireInit['payload']; op?: string } = {}): Promise<Value> {
+  async acquire(scope: string, options: CallLimits & { payload?: AcquireInit['payload']; op?: string; triesMax?: number } = {}): Promise<Value> {
     checkScope(scope)
-    const end = await this.#call(options, (operations, ended) => operations.acquire(scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes }, ended))
+    const { triesMax } = options
+    const end = await this.#call(options, (operations, ended) => operations.acquire(
+      scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes, ...(triesMax === undefined ? {} : { triesMax }) }, ended,
+    ))
     return granted(end, scope)
   }
 
@@ -180,6 +183,12 @@ export class Consensus {
     const end = await this.#call(options, (operations, ended) => operations.read(scope, ended))
     if (end.kind !== 'read') throw errorOf(end, scope)
     return end.accepted?.value
+  }
+
+  /** Whom to ask for it, probably. Not what is so: see `read`. */
+  async peek(scope: string, options: CallLimits = {}): Promise<Value | undefined> {
+    checkScope(scope)
+    return this.#promise<Value | undefined>(options, (operations, settle) => operations.peek(scope, settle))
   }
 
   /** Any pure change of a register that is not a lease. */

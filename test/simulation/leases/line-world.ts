@@ -41,6 +41,8 @@ export class LineWorld {
   readonly #leases: LeaseService[] = []
   readonly #controller = new AbortController()
   #isOver = false
+  /** Only once there are three voters. */
+  #loses = false
 
   constructor(init: LineInit) {
     this.#init = init
@@ -82,6 +84,7 @@ export class LineWorld {
     let changed = false
     void this.#consensus[0]!.reconfigure(signers.map(({ nodeId }) => nodeId)).then(() => { changed = true })
     await this.#until(() => changed)
+    this.#loses = true
     const endMs = this.clock.monotonicMs() + forMs
     const agents = this.#leases.map(async (leases, node) => Promise.all(Array.from({ length: this.#init.agentsPerNode }, async (_, i) => {
       await this.#agent(leases, `${String(node)}.${String(i)}`)
@@ -124,7 +127,7 @@ export class LineWorld {
   }
 
   async #way(): Promise<void> {
-    const isLost = this.#random.float() < (this.#init.loss ?? 0)
+    const isLost = this.#loses && this.#random.float() < (this.#init.loss ?? 0)
     await new Promise<void>((resolve) => { this.clock.setTimer(this.#init.delayMs, resolve) })
     if (isLost) throw new CommonError('DEADLINE', 'lost on the way')
   }
