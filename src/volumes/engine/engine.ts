@@ -27,6 +27,11 @@ import type { EngineComponents, EngineInit } from './types.js'
 const segmentsMax = 2 ** 24
 /** Segments whose holds are given back at once when the engine stops. */
 const releasesAtOnce = 16
+/**
+ * How long a segment is remembered in which nothing goes on. Whoever has it in hand, between two steps of a client's
+ * operation (28 s) or a hand-off (25 s), goes on with what another could not know of.
+ */
+const partRestMs = 120_000
 /** A stop that takes longer leaves its holds to be taken from the dead. */
 const releaseDeadlineMs = 5_000
 
@@ -123,7 +128,7 @@ export class Engine implements VolumeEngine {
     for (const device of this.#volumes.get(id)?.devices ?? []) device.fail(new DeviceError('IO', 'the volume was removed'))
     for (const [key, part] of this.#parts) {
       if (part.holder.id.volume !== id) continue
-      part.holder.endAll()
+      part.holder.retire()
       this.#parts.delete(key)
     }
     this.#context.forgetSettings(id)
@@ -199,7 +204,14 @@ export class Engine implements VolumeEngine {
         components.log.debug('a replica set could not be looked after', { segment: keyOf(part.holder.id), error: messageOf(error) })
       }
     })
-    for (const [key, part] of this.#parts) if (part.holder.idle && !this.#isOpen(part.holder.id)) this.#parts.delete(key)
+    const nowMs = components.clock.monotonicMs()
+    for (const [key, part] of this.#parts) {
+      if (!part.idle || this.#isOpen(part.holder.id)) part.usedMs = nowMs
+      else if (nowMs - part.usedMs > partRestMs) {
+        part.holder.retire()
+        this.#parts.delete(key)
+      }
+    }
   }
 
   /** What is held is flushed and given back, so that the next writer need not wait until this node counts as dead. */
@@ -235,6 +247,7 @@ export class Engine implements VolumeEngine {
     const key = keyOf(id)
     let part = this.#parts.get(key)
     if (part === undefined) this.#parts.set(key, (part = new SegmentPart(this.#context, id)))
+    part.usedMs = this.#context.components.clock.monotonicMs()
     return part
   }
 

@@ -56,6 +56,7 @@ export class SegmentHolder {
   #relinquished = new RangeMap<number>((a, b) => a === b)
   /** By client: the places of the writes of its last request. */
   readonly #answers = new Map<string, { sequence: number; range: BlockRange; version: Version }[]>()
+  #retired = false
 
   constructor(context: EngineContext, id: SegmentId) {
     this.#context = context
@@ -108,6 +109,7 @@ export class SegmentHolder {
     const { components, registers, replica, links } = this.#context
     const end = await components.disk.streamEnd(this.id, token)
     if (this.#holds.has(token)) return
+    if (this.#retired) throw new Error('another part of this node has the segment by now')
     const stream = new Stream({ ...components, replica, links }, {
       id: this.id, token, self: this.#context.self, end,
       view: () => registers.view(this.id),
@@ -125,6 +127,12 @@ export class SegmentHolder {
       if (segment.ranges.entries.some((entry) => entry.value.token === hold.token && sameSession(entry.value.session, hold.session))) hold.stream.adjust()
       else this.#end(hold)
     }
+  }
+
+  /** Another may begin what this one held: two that number the entries of one stream would lose one's for the other's. */
+  retire(): void {
+    this.#retired = true
+    this.endAll()
   }
 
   /** The session is over. */

@@ -27,12 +27,16 @@ class World {
   /** What a node's disk is to append waits for it. */
   readonly slow = new Map<NodeId, Promise<void>>()
 
+  /** What a node's disk is to fence waits for it. */
+  readonly stalled = new Map<NodeId, Promise<void>>()
+
   /** Called when a node's disk is asked what versions it has. */
   readonly asked = new Map<NodeId, () => void>()
 
   readonly watch = (node: NodeId, disk: ReplicaDisk): ReplicaDisk => new Proxy(disk, {
     get: (target, name): unknown => {
       if (name === 'append') return async (...parts: Parameters<ReplicaDisk['append']>) => this.slow.get(node)?.then(async () => target.append(...parts)) ?? target.append(...parts)
+      if (name === 'fence') return async (...parts: Parameters<ReplicaDisk['fence']>) => this.stalled.get(node)?.then(async () => target.fence(...parts)) ?? target.fence(...parts)
       if (name === 'versions') this.asked.get(node)?.()
       const found: unknown = Reflect.get(target, name)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
@@ -133,6 +137,45 @@ describe('volumes: engine, rare courses', () => {
     await world.run(a.device!.flush())
     assert.equal(a.engine!.figures().writesProxied, 1)
     assert.deepEqual(await world.run(b.device!.read(2 * blockBytes, 4)), Uint8Array.of(2, 2, 2, 2))
+  })
+
+  it('what is taken up slowly for others alone is held once, and not forgotten meanwhile', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 1)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: segmentBytes / blockBytes }, b.id)), true)
+    assert.deepEqual(await world.run(c.device!.read(0, 1)), Uint8Array.of(1))
+    // It comes back, hears what it held, and takes that up when it is asked: longer than between two looks at what is idle.
+    b.crash(false)
+    await world.run(b.start())
+    await world.clock.advance(100)
+    const value = toWire(decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload))
+    await world.run(ask(c.node.rpc, b.id, verbs.news, { segment: encodeId(id), value }, { deadlineMs: 1_000 }))
+    world.stalled.set(a.id, new Promise((resolve) => { world.clock.setTimer(700, resolve) }))
+    await world.run(c.device!.write(0, filled(2, 2)))
+    assert.equal(b.engine!.figures().recoveries, 1)
+    await world.run(c.device!.flush())
+    await world.run(b.device!.write(0, filled(3, 1)))
+    await world.run(b.device!.flush())
+    assert.deepEqual(await world.run(c.device!.read(0, 1)), Uint8Array.of(3))
+    const [run] = await world.run(b.disk!.read(id, { start: 0, blocks: 1 }))
+    assert.equal(run?.bytes[0], 3)
+  })
+
+  it('a flush waits for a write that was taken under a token that its writer has not heard of', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 1)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: segmentBytes / blockBytes }, b.id)), true)
+    assert.deepEqual(await world.run(c.device!.read(0, 1)), Uint8Array.of(1))
+    b.crash(false)
+    await world.run(b.start())
+    await world.clock.advance(100)
+    await world.run(b.device!.read(0, 1))
+    world.slow.set(a.id, new Promise(() => undefined))
+    await world.run(c.device!.write(0, filled(2, 2)))
+    assert.equal(c.engine!.figures().writesProxied, 1)
+    await assert.rejects(world.run(c.device!.flush()), { code: 'IO' })
   })
 
   it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
