@@ -509,7 +509,11 @@ export class SegmentAccess {
       const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(numbering.client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
       const moved = answer.results.some((result) => result.outcome === Outcome.MOVED)
       if (!moved) return answer
-      if (answer.value !== undefined) registers.absorb(this.#id, codec.fromWire(answer.value))
+      const theirs = answer.value === undefined ? undefined : codec.fromWire(answer.value)
+      if (theirs !== undefined) registers.absorb(this.#id, theirs)
+      const view = registers.view(this.#id)
+      // It need not have heard what it was given: who handed it over may have died before the word, or the word was lost.
+      if (view !== undefined && (theirs === undefined || theirs.version < view.version)) this.#context.tell(this.#id, view, [place.node])
       if (registers.view(this.#id)?.version === before) await this.#suspect(place, deadline)
       return answer
     } catch (error) {

@@ -123,6 +123,22 @@ describe('volumes: engine, rare courses', () => {
     }
   })
 
+  it('a node that was handed a range and never heard of it is told by whoever asks it', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    // It happens, and its proposer is not told.
+    world.registers.answersLostRatio = 1
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 2, blocks: 2 }, b.id)), false)
+    world.registers.answersLostRatio = 0
+    assert.deepEqual(await world.run(c.device!.read(2 * blockBytes, 4)), Uint8Array.of(1, 1, 1, 1))
+    await world.run(a.device!.write(2 * blockBytes, filled(2, 1)))
+    await world.run(a.device!.flush())
+    assert.equal(a.engine!.figures().writesProxied, 1)
+    assert.deepEqual(await world.run(b.device!.read(2 * blockBytes, 4)), Uint8Array.of(2, 2, 2, 2))
+  })
+
   it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
     const world = new World()
     const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
