@@ -7,15 +7,17 @@ import { Takeover } from './takeover.js'
 export class SegmentPart {
   readonly holder: SegmentHolder
   readonly takeover: Takeover
-  /** When it was last asked for, or something went on in it, by the monotonic clock. */
-  usedMs = 0
+  /** Requests and open volumes that have it. */
+  users = 0
+  /** Nobody used it: whoever comes now gets another. */
+  isGone = false
 
   constructor(context: EngineContext, id: SegmentId) {
     this.holder = new SegmentHolder(context, id)
     this.takeover = new Takeover(context, this.holder)
   }
 
-  get idle(): boolean {
-    return this.holder.idle && this.takeover.idle
+  release(): void {
+    this.users--
   }
 }

@@ -66,10 +66,6 @@ export class Takeover {
     this.#id = holder.id
   }
 
-  get idle(): boolean {
-    return this.#running === undefined
-  }
-
   /**
    * Finds who serves the range, taking it if nobody does. `mayCreate`: a segment that was never written gets its register.
    * Rejects when the deadline aborts.
