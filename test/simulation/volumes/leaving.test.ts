@@ -8,6 +8,7 @@ import { Stage } from './stage.js'
 import type { Name } from './stage.js'
 
 async function drain(stage: Stage, name: Name): Promise<number> {
+  stage.leaving.add(name)
   const engine = stage.machine(name).engine
   const { remaining } = await stage.clock.outcome(withDeadline(stage.clock, 30_000, undefined, async (signal) => engine?.drain(signal) ?? { remaining: -1 }))
   return remaining
