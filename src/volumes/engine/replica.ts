@@ -359,6 +359,7 @@ export class Replica {
   }
 
   async #serveFence(request: wire.FenceRequest): Promise<Partial<wire.FenceAnswer>> {
+    if (request.ranges.length > partsMax || request.cuts.length > partsMax) codec.bad('a fence of too many parts')
     const ranges = request.ranges.map((range) => ({ ...codec.decodeRange(range), token: codec.count(range.token, 'a token') }))
     const answer = await this.fence(codec.decodeId(request.segment), ranges, request.configuration, { cuts: request.cuts.map(codec.decodePosition), create: request.create })
     return Array.isArray(answer) ? { ends: answer } : { ends: [], refusal: encodeRefusal(answer.refused) }
@@ -368,6 +369,7 @@ export class Replica {
     const { disk } = this.#components
     const id = codec.decodeId(request.segment)
     const range = codec.decodeRange(request.range)
+    if (request.tokens.length > partsMax) codec.bad('too many streams')
     if (!request.versions && range.blocks > chunkBlocks) codec.bad('a range of more bytes than a message has')
     if (!request.stale && !(await disk.isWhole(id))) return { refusal: encodeRefusal('NOT_A_REPLICA') }
     // Ends before content: then the content has everything up to them.
@@ -393,6 +395,8 @@ const sourceLooksMax = 100
 const copyWaitMs = 2_000
 /** Who recovers a dead stream asks once, and gives up a little later. */
 const copyEndMs = 18_000
+/** Ranges, streams and cuts that one message names: a segment has 64 ranges, as many gaps between them, and 32 cuts at most. */
+const partsMax = 256
 const noBytes = new Uint8Array(0)
 
 /** All blocks of a segment, each with the token of its range; 0 where it is free. */
