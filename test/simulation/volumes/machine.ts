@@ -15,6 +15,9 @@ import type { RealConsensus, RealVoters } from './real-voters.js'
 export const volumeId = '000102030405060708090a0b0c0d0e0f'
 export const settings = { durability: 'flush', replicas: 2, policy: 'basic' } as const
 
+/** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives; `late`: it is on its way until this is over. */
+export type Fate = 'pass' | 'drop' | 'mute' | 'late'
+
 export interface MachineComponents {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
@@ -25,8 +28,7 @@ export interface MachineComponents {
   readonly log?: Log
   /** Watches what a disk is told, for checks. */
   readonly watch?: (node: NodeId, disk: ReplicaDisk) => ReplicaDisk
-  /** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives. */
-  readonly gate?: (from: NodeId, to: NodeId, method: string) => 'pass' | 'drop' | 'mute'
+  readonly gate?: (from: NodeId, to: NodeId, method: string) => Fate
 }
 
 export interface MachineInit {
@@ -134,7 +136,13 @@ export class Machine {
       request: async (peer, method, body, options) => {
         if (life.dead) return new Promise(() => undefined)
         const { gate, voters } = this.#components
-        const fate = method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass'
+        const fateNow = (): Fate => (method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass')
+        let fate = fateNow()
+        // Whatever becomes of its sender.
+        while (fate === 'late') {
+          await this.#components.clock.sleep(1)
+          fate = fateNow()
+        }
         if (fate === 'mute') void this.node.rpc.request(peer, method, body, options).catch(() => undefined)
         if (fate !== 'pass') {
           await this.#components.clock.sleep(options.deadlineMs, options.signal)

@@ -243,4 +243,109 @@ describe('simulation: volumes: stories', () => {
     stage.kill('B')
     assert.equal(await stage.read('D', 0), 0)
   })
+
+  it('what a copy that was broken off left past the end of a dead stream is gone once that end is settled', async () => {
+    const stage = await Stage.begin({ replicas: 3, places: ['B', 'C', 'D'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    stage.gate('A', 'D', 'append')
+    await stage.write('A', 0, 2)
+    await stage.clock.advance(100)
+    assert.equal(await stage.kept('C', 0), 2)
+    stage.kill('A')
+    // E recovers: B takes the block from C, and dies before the stream counts as there; D gets nothing.
+    stage.gate('D', 'C', 'fetch')
+    const stall = stage.stall('B', 'adopt')
+    const pending = stage.reading('E', 0).catch(() => undefined)
+    await stage.until(() => stall.reached(), 'B has the block')
+    assert.equal(await stage.kept('B', 0), 2)
+    stage.places = []
+    for (const name of ['B', 'C', 'E'] as const) stage.kill(name)
+    stall.release()
+    await stage.start('B')
+    void pending
+    assert.equal(await stage.read('D', 0), 1, 'what C alone had in its stream is cut')
+    assert.deepEqual(stage.inSync(), ['B', 'D'])
+    await stage.checkReplicas()
+    stage.kill('D')
+    await stage.start('E')
+    assert.equal(await stage.read('E', 0), 1, 'what was seen to be gone comes back')
+  })
+
+  it('a write of which only an offer told was not applied if it was cut', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    // C's first question is lost, so that it is C who finds out first that A is dead.
+    stage.gate('C', 'A', 'access')
+    const read = stage.reading('C', 0)
+    await stage.clock.advance(500)
+    // A has it, and B not; D never hears so.
+    stage.gate('D', 'A', 'access', 'mute')
+    const pending = stage.writing('D', 0, 2)
+    await stage.clock.advance(100)
+    // C is told of it with an offer. The hand-off comes to nothing, since B does not have it.
+    const moved = stage.handingOver('A', 'C', 0, segmentBlocks).catch(() => false)
+    await stage.clock.advance(300)
+    stage.kill('A')
+    void moved
+    assert.equal(await stage.clock.outcome(read), 1)
+    assert.equal(stage.holder(0), 'C')
+    await stage.clock.outcome(pending)
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 2, 'acknowledged, flushed, and was never done')
+  })
+
+  it('late word that a node is no replica says nothing of the joining that it began since', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.places = ['B']
+    stage.kill('C')
+    await stage.write('A', 0, 2)
+    await stage.flush('A')
+    assert.deepEqual(stage.inSync(), ['B'])
+    // C comes back and asks what the register says. The answer, that it was left out, is long on its way.
+    await stage.start('C')
+    stage.gate('A', 'C', 'news')
+    const release = stage.lateReads('C')
+    const read = stage.reading('C', 0)
+    await stage.clock.advance(50)
+    const stall = stage.stall('C', 'setWhole', true)
+    stage.places = ['B', 'C']
+    await stage.until(() => stall.reached(), 'C has a copy again')
+    stall.release()
+    // It arrives between the end of the copying and the round that makes C a replica.
+    await stage.until(() => stage.isWhole('C'), 'C is whole')
+    release()
+    assert.equal(await stage.clock.outcome(read), 2)
+    await stage.until(() => stage.inSync().includes('C'), 'C joins again')
+    await stage.clock.advance(1_000)
+    await stage.checkReplicas()
+  })
+
+  it('a copy that was given up does not declare a disk whole that has only a part', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.write('A', 1, 3)
+    await stage.flush('A')
+    const stall = stage.stall('C', 'setWhole', true)
+    stage.places = ['B', 'C']
+    await stage.until(() => stall.reached(), 'C joins')
+    // C takes over what A held, which ends its joining.
+    stage.places = ['B']
+    stage.kill('A')
+    const first = stage.reading('C', 0)
+    await stage.clock.advance(9_000)
+    stall.release()
+    assert.equal(await stage.clock.outcome(first), 1)
+    await stage.write('D', 1, 4)
+    await stage.flush('D')
+    assert.equal(await stage.read('C', 1), 4)
+    stage.kill('D')
+    assert.equal(await stage.read('C', 0), 1)
+    assert.equal(stage.isWhole('C'), false, 'it does not keep a copy')
+  })
 })
