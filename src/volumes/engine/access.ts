@@ -16,6 +16,7 @@ import { fateOf, rangeOfToken } from './fate.js'
 import { deviceError } from './holder.js'
 import type { SegmentHolder } from './holder.js'
 import { keyOf } from './registers.js'
+import type { SegmentPart } from './segment-part.js'
 import { readStale } from './stale-read.js'
 import type { Place, Takeover } from './takeover.js'
 import { ask, messageContentBytes, verbs } from './verbs.js'
@@ -62,6 +63,8 @@ const retry = { minMs: 20, maxMs: 1_000 }
  * own hold are not kept: if another node took the range and cut some off, everything fails from then on.
  */
 export class SegmentAccess {
+  /** Whoever opened the volume has it until then, each request until its end. */
+  readonly part: SegmentPart
   readonly #context: EngineContext
   readonly #holder: SegmentHolder
   readonly #takeover: Takeover
@@ -85,12 +88,13 @@ export class SegmentAccess {
   #lastLatencyMs = 0
   #flushing: Promise<void> | undefined
 
-  constructor(context: EngineContext, parts: { holder: SegmentHolder; takeover: Takeover }, init: { client: string; failed: (error: DeviceError) => void }) {
+  constructor(context: EngineContext, part: SegmentPart, init: { client: string; failed: (error: DeviceError) => void }) {
     this.#context = context
-    this.#holder = parts.holder
-    this.#takeover = parts.takeover
-    this.#id = parts.holder.id
-    this.#key = keyOf(parts.holder.id)
+    this.part = part
+    this.#holder = part.holder
+    this.#takeover = part.takeover
+    this.#id = part.holder.id
+    this.#key = keyOf(part.holder.id)
     this.#numbering = { client: init.client, last: 0 }
     this.#failed = init.failed
   }
@@ -104,6 +108,15 @@ export class SegmentAccess {
 
   /** Acknowledged when it resolves. Rejects with DeviceError; then it may or may not have happened. */
   async write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
+    this.#enter()
+    try {
+      await this.#write(write, deadline)
+    } finally {
+      this.part.release()
+    }
+  }
+
+  async #write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
     const { components, self } = this.#context
     const range = blocksOf(write.offset, write.length)
     const startedMs = components.clock.monotonicMs()
@@ -121,6 +134,11 @@ export class SegmentAccess {
     this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
     this.#record('write', range, self, startedMs)
     await this.#bound(deadline)
+  }
+
+  #enter(): void {
+    if (this.part.isGone) throw new DeviceError('STOPPING', 'the volume is closed')
+    this.part.users++
   }
 
   /** True: done, and it stands. False: not held here. */
@@ -335,6 +353,15 @@ export class SegmentAccess {
 
   /** Everything that was acknowledged before the call is at every replica in sync, synced. */
   async flush(deadline: AbortSignal): Promise<void> {
+    this.#enter()
+    try {
+      await this.#flush(deadline)
+    } finally {
+      this.part.release()
+    }
+  }
+
+  async #flush(deadline: AbortSignal): Promise<void> {
     const marks = new Set(this.#marks.keys())
     const acknowledged = this.#acknowledged
     let replayed = this.#replayed
@@ -426,6 +453,15 @@ export class SegmentAccess {
   }
 
   async #runs(range: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[]> {
+    this.#enter()
+    try {
+      return await this.#runsOf(range, deadline, versions)
+    } finally {
+      this.part.release()
+    }
+  }
+
+  async #runsOf(range: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[]> {
     const runs: BlockData[] = []
     const end = range.start + range.blocks
     let at = range.start

@@ -26,6 +26,9 @@ export interface FencedRange extends BlockRange {
   readonly token: number
 }
 
+const fresh = { fresh: true }
+/** A sender goes back to where it knows that the replica was. */
+const sentBefore = { fresh: false }
 /** Versions asked for at once when copying: few enough that a busy segment is compared piece by piece. */
 const windowBlocks = 2048
 const chunkBlocks = messageContentBytes / blockBytes
@@ -96,12 +99,16 @@ export class Replica {
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
   async appendOwn(id: SegmentId, entries: readonly LogEntry[]): ReturnType<ReplicaDisk['append']> {
+    return this.#append(id, entries, fresh)
+  }
+
+  async #append(id: SegmentId, entries: readonly LogEntry[], options: { fresh?: boolean }): ReturnType<ReplicaDisk['append']> {
     const lock = this.#locks.size === 0 ? undefined : this.#locks.get(keyOf(id))
-    if (lock === undefined) return this.#components.disk.append(id, entries)
+    if (lock === undefined) return this.#components.disk.append(id, entries, options)
     const entered = lock.enter()
     if (entered !== undefined) await entered
     try {
-      return await this.#components.disk.append(id, entries)
+      return await this.#components.disk.append(id, entries, options)
     } finally {
       lock.leave()
     }
@@ -115,7 +122,7 @@ export class Replica {
     if (!(typeof isWhole === 'boolean' ? isWhole : await isWhole) && this.#jobs.get(keyOf(id))?.ready !== true) return { refused: 'NOT_READY', end: 0 }
     try {
       if (entries.length > 0) {
-        const refusal = await this.appendOwn(id, entries)
+        const refusal = await this.#append(id, entries, sentBefore)
         if (refusal?.type === 'fenced') return { refused: 'FENCED', end: 0 }
         if (refusal?.type === 'gap') return { refused: 'GAP', end: refusal.next - 1 }
       }

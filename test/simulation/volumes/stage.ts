@@ -253,10 +253,10 @@ export class Stage {
   }
 
   #watch(name: Name, disk: ReplicaDisk): ReplicaDisk {
-    const append: ReplicaDisk['append'] = async (segment, entries) => {
+    const append: ReplicaDisk['append'] = async (segment, entries, options) => {
       const delayMs = this.diskDelaysMs.get(name)
       if (delayMs !== undefined) await this.clock.sleep(delayMs)
-      const refusal = await disk.append(segment, entries)
+      const refusal = await disk.append(segment, entries, options)
       if (refusal === undefined) for (const { token, sequence, bytes } of entries) this.history.placed(0, token, sequence, bytes.length === 0 ? [] : [valueOf(bytes)], this.clock.monotonicMs())
       return refusal
     }
