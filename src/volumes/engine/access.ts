@@ -283,6 +283,8 @@ export class SegmentAccess {
       if (pending !== undefined) {
         const range = rangeOfToken(segment, pending.token)
         if (range !== undefined) await this.#wake(range, deadline)
+        // Without the voters it is looked at again, until there is no more time.
+        else await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
         await this.#pause(deadline, attempt)
         continue
       }
@@ -310,7 +312,7 @@ export class SegmentAccess {
   async #wake(range: BlockRange, deadline: AbortSignal): Promise<void> {
     const place = await this.#takeover.locate(range, deadline, false)
     if (place.type === 'there') await this.#ask(place, [{ ...operationOf({ offset: range.start * blockBytes, length: blockBytes, content: 'hole', bytes: noBytes }), verb: Verb.EXTENTS, sequence: 0, token: 0, latencyMs: 0 }], deadline)
-    await this.#context.registers.refresh(this.#id, deadline)
+    await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
   }
 
   /**

@@ -139,6 +139,22 @@ describe('volumes: engine, rare courses', () => {
     assert.deepEqual(await world.run(b.device!.read(2 * blockBytes, 4)), Uint8Array.of(2, 2, 2, 2))
   })
 
+  it('a flush waits for a write that was taken under a token that its writer has not heard of', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 1)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: segmentBytes / blockBytes }, b.id)), true)
+    assert.deepEqual(await world.run(c.device!.read(0, 1)), Uint8Array.of(1))
+    b.crash(false)
+    await world.run(b.start())
+    await world.clock.advance(100)
+    await world.run(b.device!.read(0, 1))
+    world.slow.set(a.id, new Promise(() => undefined))
+    await world.run(c.device!.write(0, filled(2, 2)))
+    assert.equal(c.engine!.figures().writesProxied, 1)
+    await assert.rejects(world.run(c.device!.flush()), { code: 'IO' })
+  })
+
   it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
     const world = new World()
     const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
