@@ -162,8 +162,8 @@ class Storm {
 
   /** What reaches the disks. */
   #watch(node: NodeId, disk: ReplicaDisk): ReplicaDisk {
-    const append: ReplicaDisk['append'] = async (segment, entries) => {
-      const refusal = await disk.append(segment, entries)
+    const append: ReplicaDisk['append'] = async (segment, entries, options) => {
+      const refusal = await disk.append(segment, entries, options)
       if (refusal === undefined) for (const { token, sequence, bytes } of entries) this.history.placed(segment.segment, token, sequence, valuesOf(bytes), this.clock.monotonicMs())
       if (this.#log !== silentLog) for (const entry of entries) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} ${segment.segment} t${entry.token}:${entry.sequence} c${entry.configuration} ${entry.content} ${entry.start}+${entry.blocks} [${valuesOf(entry.bytes).join(' ')}] ${entry.origin?.client.slice(0, 4) ?? ''}.${entry.origin?.sequence ?? ''} ${refusal?.type ?? ''}`)
       return refusal
@@ -244,7 +244,7 @@ class Storm {
   }
 
   /** Every replica in sync has what is read. */
-  async #equal({ segment: number, start, blocks }: { segment: number; start: number; blocks: number }, expected: readonly number[]): Promise<void> {
+  async #equal({ segment: number, start, blocks, cell }: { segment: number; start: number; blocks: number; cell: number }, expected: readonly number[]): Promise<void> {
     const id = { volume: volumeId, segment: number }
     const scope = `segment:${volumeId}/${number}`
     const value = this.#voters === undefined ? this.#registers.registers.get(scope)?.value : await this.#must(this.#machines[0]?.consensus?.read(scope), 'read of a register in peace')
@@ -257,7 +257,7 @@ class Storm {
       if (!(await disk.isWhole(id))) throw new Violation(`a replica in sync of segment ${number}, ${this.#name(machine.id)}, is not whole`)
       const values = valuesOf(Buffer.concat(read.map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes)))))
       // What its client did not flush before it died need not be everywhere.
-      const isDue = (i: number): boolean => this.history.isFlushed(expected[i] ?? 0)
+      const isDue = (i: number): boolean => this.history.isFlushed(cell + i, expected[i] ?? 0)
       const seen = values.map((value, i) => (isDue(i) ? value : '?')).join(' ')
       const due = expected.map((value, i) => (isDue(i) ? value : '?')).join(' ')
       if (seen !== due) throw new Violation(`a replica in sync of segment ${number}, ${this.#name(machine.id)}, has ${seen}, and what is read is ${due}`)
