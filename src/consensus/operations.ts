@@ -476,7 +476,7 @@ export class Operations {
     const unknown = holding === undefined || wish.token > holding.value.token
     const gone = this.#handedOn.get(scope)
     if (holding === undefined && gone !== undefined && gone.token > wish.token) {
-      this.tellMoved(scope, gone, [wish.asker.node])
+      if (gone.holder?.node !== wish.asker.node) this.tellMoved(scope, gone, [wish.asker.node])
       return
     }
     if (!sameSession(wish.holder, this.#node.session)) return
