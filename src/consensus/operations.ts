@@ -1,5 +1,6 @@
 import type { NodeId } from '../base/index.js'
-import type { Appointment } from './agenda.js'
+import { Asking } from './asking.js'
+import type { WishOptions } from './asking.js'
 import { ballotAbove } from './ballot.js'
 import type { Readings } from './clocks.js'
 import type { HandOffWish, PeerMessage } from './messages.js'
@@ -22,7 +23,6 @@ import { sameSession } from './types.js'
 import type { TriesEnd } from './tries.js'
 import { Tries } from './tries.js'
 import type { Accepted, Value } from './value.js'
-import { isHeldBy } from './value.js'
 
 /** How an operation ended. `unknown`: whatever was asked for may have happened, or may yet. */
 export type OperationEnd =
@@ -48,15 +48,6 @@ export interface Running {
 /** Scopes whose next holder is remembered. */
 const handedOnMax = 1000
 
-/** A wish is told again this often, until it is granted, refused or given up: voters keep it only for a while. */
-const wishEveryMs = 600
-
-/**
- * Whoever is told directly and is there hands over within this, if it is to be had soon; until then the voters are spared the
- * way round. Well below `wishEveryMs`, since a cut between the two alone must not stop it for long.
- */
-const directOnlyMs = 200
-
 /** How often a revoker looks whether it is clear. A twelfth of D_v: it adds little to the wait that it cuts short. */
 const clearEveryMs = 500
 
@@ -65,11 +56,6 @@ const givingUpTriesMax = 40
 const takingTriesMax = 10
 
 const noSession = { kind: 'failed', why: 'no-session', unknown: false } as const
-
-export interface WishOptions {
-  readonly follows?: boolean
-  readonly isHint?: boolean
-}
 
 interface Lane {
   readonly waiting: (() => void)[]
@@ -83,10 +69,8 @@ interface Lane {
 export class Operations {
   readonly #node: Node
   readonly #lanes = new Map<string, Lane>()
-  readonly #wanted = new Map<string, (value: Value) => void>()
-  readonly #refusals = new Map<string, (reason: string) => void>()
-  /** Who waits for a scope hears where it has gone. */
-  readonly #moves = new Map<string, (value: Value) => void>()
+  /** Wishes of this node's own. */
+  readonly #asking = new Map<string, Asking>()
   /** To whom scopes went from here: who asks here is sent on. The latest few; who is not sent on asks the voters. */
   readonly #handedOn = new Map<string, Value>()
   readonly #running = new Set<Running>()
@@ -173,14 +157,7 @@ export class Operations {
     this.#node.effect({ kind: 'peer', to: asker.node, message: { kind: 'refuse', scope, token, asker, reason } })
   }
 
-  /**
-   * Asks the holder for a scope, directly and through the voters, since a cut between the two alone must not stop it;
-   * learns of the grant from the holder or from the register.
-   *
-   * `follows`: when the scope moves to another node the wish goes after it, so that who waits keeps its place in the order.
-   * `isHint`: that `held` holds it was heard, not read: its holder is asked first, the voters if it does not answer soon.
-   * Whom a wish is put to is nothing that safety stands on: it is granted by a chosen value or not at all.
-   */
+  /** Asks the holder for a scope until it is granted, refused, or gone: see `Asking`. */
   wish(scope: string, held: Value, reason: Uint8Array, ended: (end: OperationEnd) => void, options: WishOptions = {}): Running {
     const node = this.#node
     const { holder: first } = held
@@ -189,65 +166,18 @@ export class Operations {
       return { cancel: () => undefined }
     }
     return this.#inLane(scope, ended, (end) => {
-      let target = { holder: first, token: held.token }
-      let timer: Appointment | undefined
-      let read: ReadRound | undefined
-      let over = false
-      const finish = (result: OperationEnd): void => {
-        if (over) return
-        over = true
-        timer?.cancel()
-        this.#wanted.delete(scope)
-        this.#refusals.delete(scope)
-        this.#moves.delete(scope)
-        read?.cancel()
-        end(result)
-      }
-      this.#wanted.set(scope, (value) => { finish(this.#grant(scope, value)) })
-      this.#refusals.set(scope, (why) => { finish({ kind: 'refused', reason: why }) })
-      const wishNow = (): HandOffWish => ({ scope, ...target, asker: node.session, reason })
-      const ask = (): void => {
-        node.effect({ kind: 'peer', to: target.holder.node, message: { kind: 'wish', wish: wishNow() } })
-      }
-      const askFirst = (): void => {
-        timer?.cancel()
-        ask()
-        timer = node.after(directOnlyMs, tell)
-      }
-      /** True if the scope is still to be had by asking, there or where it is now. */
-      const followed = (value: Value | undefined): boolean => {
-        if (over || isHeldBy(value, target.holder, target.token)) return true
-        if (options.follows !== true || value === undefined || value.holder === null || value.token < target.token || sameSession(value.holder, node.session)) return false
-        const isElsewhere = !sameSession(value.holder, target.holder)
-        target = { holder: value.holder, token: value.token }
-        if (isElsewhere) {
-          const before = read
-          read = undefined
-          before?.cancel()
-          askFirst()
-        }
-        return true
-      }
-      this.#moves.set(scope, (value) => { if (value.token > target.token) followed(value) })
-      const tell = (): void => {
-        ask()
-        node.ask(node.config.members, { kind: 'relay', wish: wishNow() }, () => undefined)
-        timer = node.after(wishEveryMs, tell)
-        if (read !== undefined) return
-        const round = new ReadRound(node, { scope, ended: (result) => {
-          if (read !== round) return
-          read = undefined
-          if (over || result.kind !== 'read') return
-          const value = result.accepted?.value
-          if (value !== undefined) this.#observe(scope, value)
-          if (!followed(value)) finish({ kind: 'gone', value })
-        } })
-        read = round
-        round.begin()
-      }
-      if (options.isHint === true) askFirst()
-      else tell()
-      return { cancel: () => { finish({ kind: 'failed', why: 'cancelled', unknown: true }) } }
+      const asking = new Asking(node, {
+        scope, holder: first, token: held.token, reason, ...options,
+        observe: (value) => { this.#observe(scope, value) },
+        ended: (result) => {
+          this.#asking.delete(scope)
+          end(result)
+        },
+        granted: (value) => this.#grant(scope, value),
+      })
+      this.#asking.set(scope, asking)
+      asking.begin()
+      return asking
     })
   }
 
@@ -454,11 +384,11 @@ export class Operations {
         if (message.wish.asker.node === from) this.#wish(message.wish)
         return
       case 'refuse':
-        if (sameSession(message.asker, this.#node.session)) this.#refusals.get(message.scope)?.(message.reason)
+        if (sameSession(message.asker, this.#node.session)) this.#asking.get(message.scope)?.refused(message.reason)
         return
       case 'handed':
         this.#observe(message.scope, message.value)
-        this.#moves.get(message.scope)?.(message.value)
+        this.#asking.get(message.scope)?.moved(message.value)
         return
       case 'chain-wish': {
         const records = this.#node.chain.filter((record) => record.number > message.known)
@@ -527,8 +457,8 @@ export class Operations {
       this.#relinquish(scope, holding.value.token, 'overtaken')
     }
     if (!isMine || node.holdings.get(scope)?.value.token === value.token) return
-    const wanted = this.#wanted.get(scope)
-    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)
+    const asking = this.#asking.get(scope)
+    if (asking !== undefined && value.token > node.holdings.relinquished(scope)) asking.heardGrant(value)
     else this.#orphan(scope, value)
   }
 
