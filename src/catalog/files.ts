@@ -43,6 +43,14 @@ export function createFiles(components: FilesComponents, init: FilesInit = {}): 
   return new MeshFiles(components, { ...defaults, ...init, defaultReplicas })
 }
 
+/** What is known when many files are put into one folder, so that it is not looked up again for each. */
+interface Checked {
+  /** Folders that are no files. */
+  readonly folders: Set<string>
+  /** There was nothing in the folder before: what is a folder in it is one of `folders`. */
+  readonly isNew: boolean
+}
+
 class MeshFiles implements Files {
   readonly #components: FilesComponents
   readonly #init: typeof defaults
@@ -55,7 +63,7 @@ class MeshFiles implements Files {
   }
 
   async put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<Put> {
-    return this.#put(path, content, options, new Set())
+    return this.#put(path, content, options, { folders: new Set(), isNew: false })
   }
 
   async *putFolder(folder: string, items: AsyncIterable<FolderItem>, options: PutOptions = {}): AsyncGenerator<FolderItemPut> {
@@ -63,7 +71,7 @@ class MeshFiles implements Files {
     const done = new BoundedQueue<FolderItemPut>(this.#init.folderConcurrency)
     const leaving = new AbortController()
     const signal = options.signal === undefined ? leaving.signal : AbortSignal.any([options.signal, leaving.signal])
-    const checked = new Set<string>()
+    const checked: Checked = { folders: new Set(), isNew: base !== '/' && !(await this.#components.catalog.isFolder(base)) }
     const one = async ({ relativePath, content }: FolderItem): Promise<void> => {
       signal.throwIfAborted()
       try {
@@ -249,8 +257,7 @@ class MeshFiles implements Files {
     return this.#garbage.collect(signal)
   }
 
-  /** `checked`: folders that are known to be no files, so that putting many into one does not look again for each. */
-  async #put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions, checked: Set<string>): Promise<Put> {
+  async #put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions, checked: Checked): Promise<Put> {
     const { catalog, blobs, clock } = this.#components
     const startedMs = clock.monotonicMs()
     const { token: given } = options
@@ -298,12 +305,13 @@ class MeshFiles implements Files {
   }
 
   /** Where a file may go: not where a folder is, nor below a file. Returns the file that is there. */
-  async #checkPlace(path: string, options: PutOptions, checked: Set<string>): Promise<FileRecord | undefined> {
+  async #checkPlace(path: string, options: PutOptions, checked: Checked): Promise<FileRecord | undefined> {
     const { catalog } = this.#components
-    await this.#checkFoldersAbove(path, checked)
+    await this.#checkFoldersAbove(path, checked.folders)
     const current = await catalog.get(path)
     if (current !== undefined && options.ifAbsent === true) throw new CatalogError('EXISTS', `there is a file at ${path} already`, { path })
-    if (current === undefined && (await catalog.isFolder(path))) throw new CatalogError('IS_FOLDER', `${path} is a folder`, { path })
+    const isFolder = current === undefined && (checked.folders.has(path) || (!checked.isNew && (await catalog.isFolder(path))))
+    if (isFolder) throw new CatalogError('IS_FOLDER', `${path} is a folder`, { path })
     return current
   }
 
