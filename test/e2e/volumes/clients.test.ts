@@ -198,14 +198,14 @@ describe('volumes on real nodes, with real clients', function () {
     }))
     const greedy = await NbdClient.connect(uri)
     greedy.pause()
-    const unread = Array.from({ length: 200 }, async () => greedy.read(0, MiB).catch(() => undefined))
-    for (let round = 2; round < 12; round++) {
+    const unread = Array.from({ length: 100 }, async () => greedy.read(0, MiB).catch(() => undefined))
+    for (let round = 2; round < 6; round++) {
       await good.write(0, someBytes(MiB, round))
       await good.flush()
       assert.equal(Buffer.compare(await good.read(0, MiB), someBytes(MiB, round)), 0)
     }
     for (const [offset, length] of [[64 * MiB, 1], [64 * MiB - 1, 2], [0, 0], [2 ** 52, 4096], [0, 2 ** 31]] as const) await assert.rejects(good.read(offset, length), /EINVAL|22/)
-    assert.equal(Buffer.compare(await good.read(0, MiB), someBytes(MiB, 11)), 0)
+    assert.equal(Buffer.compare(await good.read(0, MiB), someBytes(MiB, 5)), 0)
     for (const socket of rough) socket.destroy()
     greedy.close()
     await Promise.all(unread)
