@@ -1,5 +1,5 @@
 // What a mesh at rest costs: bytes a node and hour that it sends and receives, by gossip topic (quota: room, state and what
-// changed in the inventory; members: who is up, region, segment, power) and in all, over TCP connections between the
+// changed in the inventory; members: who is up, region, segment, power; heat: distances) and in all, over TCP connections between the
 // processes of N nodes; from that, by formula, what a mesh of 1,000 costs. And how large an inventory of 10⁶ blobs is.
 //   npm run bench -- gossip [--json] [--nodes 3,8] [--minutes 2] [--blobs 10000] [--only inventory,idle]
 // With --blobs the first mesh holds that many small files, with two copies each.
@@ -10,6 +10,7 @@ import { Inventory } from '../../src/replication/inventory.js'
 import { InventoryPull } from '../../src/replication/peer-inventory.js'
 import { saltOf } from '../../src/replication/fingerprint.js'
 import { InventoryResponse } from '../../src/replication/wire/replication.js'
+import { defaultHeatSettings } from '../../src/heat/index.js'
 import { membershipSettings, scaled } from '../../src/membership/settings.js'
 import { neighboursOf } from '../../src/membership/neighbours.js'
 import { createSigner } from '../../src/base/index.js'
@@ -27,8 +28,10 @@ const meshes = option('nodes', '3,8').split(',').map(Number)
 const measureMs = Number(option('minutes', '2')) * 60_000
 const blobs = Number(option('blobs', '10000'))
 const only = option('only', 'inventory,idle').split(',')
-/** Starting, meeting and the first exchanges are over by then. */
-const settleMs = 30_000
+/** Starting, meeting and the first exchanges are over by then, and coordinates of the network are settled. */
+const settleMs = 150_000
+/** After the last copy was acknowledged: who has what is told. */
+const filledMs = 30_000
 const sampleMs = 5_000
 /** An IPv4 header and TCP's with its timestamps. */
 const headerBytes = 52
@@ -141,7 +144,7 @@ async function fill(node: TestNode, files: number): Promise<void> {
 }
 
 interface AtRest {
-  /** Bytes of one message on the line, and messages a node sends, received and published in the whole mesh a second. */
+  /** Of one message on the line, by topic. */
   readonly messageBytes: Record<string, number>
 }
 
@@ -156,44 +159,52 @@ async function atRest(count: number, files: number): Promise<AtRest> {
       nodes.push(...(await Promise.all(few.map(async (name) => world.join(name, first)))))
     }
     for (const node of nodes) await eventually(async () => (await node.client().peers()).filter((peer) => peer.connected && peer.storage !== null).length === Math.min(50, count) - 1, `${node.name} to know all`, 300_000)
-    if (files > 0) await fill(first, files)
     await new Promise((resolve) => setTimeout(resolve, settleMs))
-    const addresses = (await Promise.all(nodes.map(async (node) => (await node.status()).addresses))).flat()
-    const sockets = hasSs ? new Sockets(nodes, addresses) : undefined
-    const before = await Promise.all(nodes.map(gossipOf))
-    sockets?.look()
-    const start = performance.now()
-    while (performance.now() - start < measureMs) {
-      await new Promise((resolve) => setTimeout(resolve, sampleMs))
-      sockets?.look()
-    }
-    const hours = (performance.now() - start) / hourMs
-    const after = await Promise.all(nodes.map(gossipOf))
-    const a = (field: keyof Counts['quota'], topic: (typeof topics)[number]): number =>
-      after.reduce((sum, one, i) => sum + one[topic][field] - (before[i]?.[topic][field] ?? 0), 0) / count / hours
-    const what = `${String(count)} nodes${files > 0 ? `, ${files.toLocaleString('en')} blobs twice` : ''}`
-    if (!json) console.log(`${what}, ${(hours * 60).toFixed(1)} minutes at rest; a node and hour:`)
-    const inAll = { sent: 0, received: 0 }
-    const messageBytes: Record<string, number> = {}
-    for (const topic of topics) {
-      for (const direction of ['sent', 'received'] as const) {
-        inAll[direction] += a(direction, topic)
-        report(`${what}: gossip, ${topic}, ${direction}${topic === 'control' ? '' : ` (${a(`${direction}Messages`, topic).toFixed(0)} messages)`}`, a(direction, topic), 'bytes')
-      }
-      if (a('receivedMessages', topic) > 0) messageBytes[topic] = a('received', topic) / a('receivedMessages', topic)
-    }
-    for (const direction of ['sent', 'received'] as const) report(`${what}: gossip in all, ${direction}`, inAll[direction], 'bytes')
-    if (sockets !== undefined) {
-      const [sent = 0, received = 0, out = 0, into = 0] = sockets.sums().map((sum) => sum / count / hours)
-      report(`${what}: everything (gossip, pings, leases, DHT, encryption), sent`, sent, 'bytes')
-      report(`${what}: everything, received`, received, 'bytes')
-      report(`${what}: with headers of TCP and IP, sent`, sent + out * headerBytes, 'bytes')
-      report(`${what}: with headers of TCP and IP, received`, received + into * headerBytes, 'bytes')
-    }
-    return { messageBytes }
+    const empty = await measure(nodes, 0)
+    if (files === 0) return empty
+    await fill(first, files)
+    await new Promise((resolve) => setTimeout(resolve, filledMs))
+    return await measure(nodes, files)
   } finally {
     await world.close()
   }
+}
+
+async function measure(nodes: readonly TestNode[], files: number): Promise<AtRest> {
+  const count = nodes.length
+  const addresses = (await Promise.all(nodes.map(async (node) => (await node.status()).addresses))).flat()
+  const sockets = hasSs ? new Sockets(nodes, addresses) : undefined
+  const before = await Promise.all(nodes.map(gossipOf))
+  sockets?.look()
+  const start = performance.now()
+  while (performance.now() - start < measureMs) {
+    await new Promise((resolve) => setTimeout(resolve, sampleMs))
+    sockets?.look()
+  }
+  const hours = (performance.now() - start) / hourMs
+  const after = await Promise.all(nodes.map(gossipOf))
+  const a = (field: keyof Counts['quota'], topic: (typeof topics)[number]): number =>
+    after.reduce((sum, one, i) => sum + one[topic][field] - (before[i]?.[topic][field] ?? 0), 0) / count / hours
+  const what = `${String(count)} nodes${files > 0 ? `, ${files.toLocaleString('en')} blobs twice` : ''}`
+  if (!json) console.log(`${what}, ${(hours * 60).toFixed(1)} minutes at rest; a node and hour:`)
+  const inAll = { sent: 0, received: 0 }
+  const messageBytes: Record<string, number> = {}
+  for (const topic of topics) {
+    for (const direction of ['sent', 'received'] as const) {
+      inAll[direction] += a(direction, topic)
+      report(`${what}: gossip, ${topic}, ${direction}${topic === 'control' ? '' : ` (${a(`${direction}Messages`, topic).toFixed(0)} messages)`}`, a(direction, topic), 'bytes')
+    }
+    if (a('receivedMessages', topic) > 0) messageBytes[topic] = a('received', topic) / a('receivedMessages', topic)
+  }
+  for (const direction of ['sent', 'received'] as const) report(`${what}: gossip in all, ${direction}`, inAll[direction], 'bytes')
+  if (sockets !== undefined) {
+    const [sent = 0, received = 0, out = 0, into = 0] = sockets.sums().map((sum) => sum / count / hours)
+    report(`${what}: everything (gossip, pings, leases, DHT, encryption), sent`, sent, 'bytes')
+    report(`${what}: everything, received`, received, 'bytes')
+    report(`${what}: with headers of TCP and IP, sent`, sent + out * headerBytes, 'bytes')
+    report(`${what}: with headers of TCP and IP, received`, received + into * headerBytes, 'bytes')
+  }
+  return { messageBytes }
 }
 
 /**
@@ -207,6 +218,8 @@ function extrapolate(members: number, { messageBytes }: AtRest): void {
   const { heartbeatMs, announceMs } = membershipSettings(24 * hourMs)
   const quotaPerSecond = (members * 1000) / Math.min(vitalsMaxMs, Math.max(vitalsMinMs, members * vitalsPerMemberMs))
   const membersPerSecond = (members * 1000) / (heartbeatMs * scaled(members)) + (members * 1000) / (announceMs * scaled(members))
+  const { newsPerMemberMs, newsMsMin, newsMsMax, newsMsAtRest } = defaultHeatSettings
+  const heatPerSecond = (members * 1000) / Math.max(newsMsAtRest, Math.min(newsMsMax, Math.max(newsMsMin, members * newsPerMemberMs)))
   const ids = Array.from({ length: members }, (_, i) => createSigner(Buffer.alloc(32, `${String(i)} `)).nodeId)
   const [self] = ids
   const chosen = self === undefined ? 0 : neighboursOf(self, ids, membershipSettings(24 * hourMs)).length
@@ -216,9 +229,9 @@ function extrapolate(members: number, { messageBytes }: AtRest): void {
   const idBytes = 2 + 46
   const lazy = Math.max(6, 0.25 * (links - degree))
   const flood = links / members
-  const topicBytes = quotaPerSecond * (messageBytes.quota ?? 0) + membersPerSecond * (messageBytes.members ?? 0)
-  const rate = quotaPerSecond + membersPerSecond
-  report(`${members.toLocaleString('en')} nodes: messages of the whole mesh, quota and members`, rate, 'a second')
+  const topicBytes = quotaPerSecond * (messageBytes.quota ?? 0) + membersPerSecond * (messageBytes.members ?? 0) + heatPerSecond * (messageBytes.heat ?? 0)
+  const rate = quotaPerSecond + membersPerSecond + heatPerSecond
+  report(`${members.toLocaleString('en')} nodes: messages of the whole mesh`, rate, 'a second')
   const each = topicBytes * (degree - 1 + flood)
   const control = rate * 3 * idBytes * lazy
   report(`${members.toLocaleString('en')} nodes: gossip of a node and hour, each way: messages`, each * 3600, 'bytes')
@@ -229,10 +242,7 @@ function extrapolate(members: number, { messageBytes }: AtRest): void {
 if (only.includes('inventory')) inventories()
 if (only.includes('idle')) {
   let last: AtRest | undefined
-  for (const [i, count] of meshes.entries()) {
-    if (i === 0) await atRest(count, 0)
-    last = await atRest(count, i === 0 ? blobs : 0)
-  }
+  for (const [i, count] of meshes.entries()) last = await atRest(count, i === 0 ? blobs : 0)
   if (last !== undefined) extrapolate(1000, last)
 }
 process.exit(0)

@@ -443,6 +443,10 @@ export class ReplicationRoom implements Replication {
     return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 
+  isLeaving(peer: NodeId): boolean {
+    return peer === this.#self ? this.#draining : this.#news.isLeaving(peer)
+  }
+
   defaultReplicas(priority: Priority): number {
     return wantedReplicas(priority, undefined, this.#settings.factors, this.#news.mesh().freeShare())
   }
