@@ -15,6 +15,11 @@ export function commandName(invoked = process.argv[1] ?? '', folder = process.cw
   return path.includes(sep) ? path : `.${sep}${path}`
 }
 
+/** What to type on another machine, which has mesh-node as this one has: installed, or as a checkout. */
+export function thereName(name = commandName()): string {
+  return name === 'mesh-node' ? name : 'scripts/mesh-node'
+}
+
 /** Advice names commands as `mesh-node COMMAND`: as the person would have to type them here. */
 export function asTyped(text: string, name = commandName()): string {
   return text.replaceAll('`mesh-node ', () => `\`${name} `)

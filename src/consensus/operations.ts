@@ -316,14 +316,19 @@ export class Operations {
       ended(undefined)
       return { cancel: () => undefined }
     }
-    const running: Running = new Poll(this.#node, {
+    const end = (over: boolean | undefined): void => {
+      if (this.#running.delete(running)) ended(over)
+    }
+    const poll = new Poll(this.#node, {
       body: { kind: 'expired', session },
       isYes: (reply) => reply.kind === 'is-expired' && reply.expired,
-      ended: (over, answered) => {
-        this.#running.delete(running)
-        ended(over ? true : answered ? false : undefined)
-      },
+      ended: (over, answered) => { end(over ? true : answered ? false : undefined) },
     })
+    // A poll that is cancelled says nothing; whoever waits for the answer has to be told.
+    const running: Running = { cancel: () => {
+      poll.cancel()
+      end(undefined)
+    } }
     this.#running.add(running)
     return running
   }

@@ -43,6 +43,8 @@ interface Told {
 const heardMax = 1024
 /** News of one node that come faster than this are a flood: they are neither taken nor passed on. */
 const newsApartMsMin = 500
+/** As long as coordinates need to find their places after a start: some twenty looks at each neighbour. */
+const settlingMs = 120_000
 
 /** `Heat` with history, coordinates and gossip. What each part does is said there. */
 export class MeshHeat implements Heat {
@@ -57,6 +59,7 @@ export class MeshHeat implements Heat {
   readonly #heard = new Map<NodeId, Heard>()
   #newsSent = 0
   #newsRefused = 0
+  #last: { news: News; atMs: number } | undefined
 
   constructor(components: HeatComponents, init: HeatInit) {
     this.#components = components
@@ -125,18 +128,15 @@ export class MeshHeat implements Heat {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random, connections, log } = this.#components
+    const { clock, random, connections } = this.#components
     const { newsPerMemberMs, newsMsMin, newsMsMax } = this.#init.settings
+    const settledMs = clock.monotonicMs() + settlingMs
     const unsubscribe = this.#topic.subscribe((message, from) => this.#hear(message, from))
     try {
       while (!signal.aborted) {
         for (const peer of connections.connected()) this.#distances.learn(peer)
-        try {
-          await this.#topic.publish(encodeNews(this.#news()))
-          this.#newsSent++
-        } catch (error) {
-          log.debug('news of heat could not be sent', { error: messageOf(error) })
-        }
+        const news = this.#news()
+        if (clock.monotonicMs() < settledMs || this.#isWorthTelling(news)) await this.#tell(news)
         const members = Math.max(connections.connected().length, this.#heard.size) + 1
         const everyMs = Math.min(newsMsMax, Math.max(newsMsMin, members * newsPerMemberMs))
         // Not all at once, even if all have started at once.
@@ -175,6 +175,25 @@ export class MeshHeat implements Heat {
       }
     }
     return 'accept'
+  }
+
+  /** Most nodes use no volume most of the time, and then there is nothing new: no reason to tell it every few seconds. */
+  #isWorthTelling(news: News): boolean {
+    const last = this.#last
+    if (last === undefined || news.volumes.size > 0 || last.news.volumes.size > 0) return true
+    if (this.#components.clock.monotonicMs() - last.atMs >= this.#init.settings.newsMsAtRest) return true
+    for (const peer of news.roundTrips.keys()) if (!last.news.roundTrips.has(peer)) return true
+    return false
+  }
+
+  async #tell(news: News): Promise<void> {
+    try {
+      await this.#topic.publish(encodeNews(news))
+      this.#newsSent++
+      this.#last = { news, atMs: this.#components.clock.monotonicMs() }
+    } catch (error) {
+      this.#components.log.debug('news of heat could not be sent', { error: messageOf(error) })
+    }
   }
 
   /** What others told of a volume within the window. */

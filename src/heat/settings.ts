@@ -14,6 +14,8 @@ export interface HeatSettings {
   readonly newsPerMemberMs: number
   readonly newsMsMin: number
   readonly newsMsMax: number
+  /** A node through which no volume is used tells so seldom, unless it has new neighbours. A fifth of the window: loss does no harm. */
+  readonly newsMsAtRest: number
   /** Hottest ranges told to others: with the rest of the message, 16 KiB at most. */
   readonly newsRangesMax: number
 }
@@ -27,5 +29,6 @@ export const defaultHeatSettings: HeatSettings = {
   newsPerMemberMs: 300,
   newsMsMin: 5_000,
   newsMsMax: 120_000,
+  newsMsAtRest: 60_000,
   newsRangesMax: 128,
 }

@@ -2,6 +2,8 @@ import type { GossipsubOpts, gossipsub } from '@chainsafe/libp2p-gossipsub'
 import { StrictSign, TopicValidatorResult } from '@libp2p/interface'
 import { CommonError, asNodeId, messageOf } from '../base/index.js'
 import type { Gossip, GossipTopic, GossipVerdict, Log, MeshId, NodeId } from '../base/index.js'
+import { GossipTally } from './gossip-tally.js'
+import type { GossipCounts } from './gossip-tally.js'
 import { NetError } from './types.js'
 
 export interface GossipInit {
@@ -12,6 +14,8 @@ export interface GossipInit {
 
 /** What `gossipsub()` makes. */
 export type GossipService = ReturnType<ReturnType<typeof gossipsub>>
+
+const topicNames = ['quota', 'heat', 'catalog', 'members'] as const
 
 type Handler = Parameters<GossipTopic['subscribe']>[0]
 
@@ -39,7 +43,6 @@ export function gossipSettings(meshId: MeshId, messageBytesMax: number): Partial
     invalidMessageDeliveriesWeight: invalidMessageWeight,
     invalidMessageDeliveriesDecay: 0.9,
   }
-  const names = ['quota', 'heat', 'catalog', 'members'] as const
   return {
     globalSignaturePolicy: StrictSign,
     emitSelf: false,
@@ -47,14 +50,14 @@ export function gossipSettings(meshId: MeshId, messageBytesMax: number): Partial
     floodPublish: true,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
-    allowedTopics: names.map((name) => topicName(meshId, name)),
+    allowedTopics: topicNames.map((name) => topicName(meshId, name)),
     maxInboundDataLength: messageBytesMax + 64 * 1024,
     maxOutboundBufferSize: 4 * messageBytesMax,
     // Relayed members are members.
     runOnLimitedConnection: true,
     decodeRpcLimits: { maxSubscriptions: 64, maxMessages: 1000, maxIhaveMessageIDs: 5000, maxIwantMessageIDs: 5000, maxIdontwantMessageIDs: 5000, maxControlMessages: 5000, maxPeerInfos: 16 },
     scoreParams: {
-      topics: Object.fromEntries(names.map((name) => [topicName(meshId, name), invalidOnly])),
+      topics: Object.fromEntries(topicNames.map((name) => [topicName(meshId, name), invalidOnly])),
       // Everybody here was invited; a household behind one address is no attack.
       IPColocationFactorWeight: 0,
       IPColocationFactorThreshold: 1000,
@@ -73,9 +76,12 @@ export class SubGossip implements Gossip {
   readonly #init: GossipInit
   readonly #topics = new Map<string, GossipTopic>()
   readonly #wanted = new Set<string>()
+  readonly #tally: GossipTally
   #running = false
 
   constructor(components: { service: GossipService; log: Log }, init: GossipInit) {
+    this.#tally = new GossipTally({ names: new Map(topicNames.map((name) => [topicName(init.meshId, name), name])) })
+    this.#tally.watch(components.service)
     this.#service = components.service
     this.#log = components.log
     this.#init = init
@@ -134,6 +140,10 @@ export class SubGossip implements Gossip {
         }
       },
     }
+  }
+
+  counts(): GossipCounts {
+    return this.#tally.counts()
   }
 
   #subscribeWhenStarted(topic: string): void {

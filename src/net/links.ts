@@ -6,6 +6,17 @@ import { NetError } from './types.js'
 
 /** RFC 6298 §2: how much of a new sample goes into the smoothed round trip. */
 const rttWeight = 1 / 8
+/**
+ * The same for one that is shorter: a message is late for many reasons, most of them a busy machine, and early for none. A
+ * node that starts on one would count as far away for minutes, and ranges and copies would be placed by that.
+ */
+const shorterRttWeight = 1 / 2
+
+/** Milliseconds, all three. */
+export function smoothedRtt(before: number | undefined, sample: number): number {
+  if (before === undefined) return sample
+  return before + (sample - before) * (sample < before ? shorterRttWeight : rttWeight)
+}
 
 /**
  * Of one peer at once: both may dial in the same moment, one more may come through a relay, and one may be dead without
@@ -59,8 +70,7 @@ export class Links implements Connections {
 
   measured(peer: NodeId, rttMs: number): void {
     if (!this.#connections.has(peer)) return
-    const smoothed = this.#rttMs.get(peer)
-    this.#rttMs.set(peer, smoothed === undefined ? rttMs : smoothed + (rttMs - smoothed) * rttWeight)
+    this.#rttMs.set(peer, smoothedRtt(this.#rttMs.get(peer), rttMs))
   }
 
   /** The connection to use: not a relayed one if there is a direct one, and the oldest of those, so that all agree. */

@@ -318,6 +318,7 @@ class Libp2pNet implements Net {
       admissionsRefused: this.#admissionsRefused,
       recordsAnnounced: this.#routing.announced,
       recordsHeld: this.#records.count,
+      gossip: this.#gossip.counts(),
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { Bulk, Connections, ContentRouting, Facts, Gossip, NodeId, Rpc } from '../base/index.js'
 import { CodedError } from '../base/index.js'
+import type { GossipCounts } from './gossip-tally.js'
 
 export type NetCode = 'UNAVAILABLE' | 'NOT_ADMITTED' | 'BAD_FRAME' | 'BAD_ADDRESS' | 'ADDRESS_IN_USE' | 'ABORTED'
 
@@ -22,6 +23,8 @@ export interface NetCounters {
   readonly recordsAnnounced: number
   /** Provider records kept for all nodes, at most. */
   readonly recordsHeld: number
+  /** By topic, and `control` for what gossip says of itself. What is passed on and what is heard again count, too. */
+  readonly gossip: GossipCounts
 }
 
 export interface Net extends Connections {

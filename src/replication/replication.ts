@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { NodeId } from '../base/index.js'
-import { Emitter, abortReason, messageOf } from '../base/index.js'
+import { Emitter, abortReason, messageOf, withSignals } from '../base/index.js'
 import type { Action, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
 import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
@@ -459,6 +459,10 @@ export class ReplicationRoom implements Replication {
     return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 
+  isLeaving(peer: NodeId): boolean {
+    return peer === this.#self ? this.#draining : this.#news.isLeaving(peer)
+  }
+
   defaultReplicas(priority: Priority): number {
     return wantedReplicas(priority, undefined, this.#settings.factors, this.#news.mesh().freeShare())
   }
@@ -476,18 +480,19 @@ export class ReplicationRoom implements Replication {
   }
 
   async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
-    const all = this.#with(signal)
-    let admission = await this.#space.reserve(bytes, true, all)
-    if (!admission.admitted && admission.shortBytes > 0) {
-      if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
-      else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
-      admission = await this.#space.reserve(bytes, true, all)
-    }
-    if (!admission.admitted) {
-      throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
-    }
-    const { id } = admission.reservation
-    return { release: () => this.#space.settle(id) }
+    return withSignals([signal, this.#stop.signal], async (all) => {
+      let admission = await this.#space.reserve(bytes, true, all)
+      if (!admission.admitted && admission.shortBytes > 0) {
+        if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
+        else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
+        admission = await this.#space.reserve(bytes, true, all)
+      }
+      if (!admission.admitted) {
+        throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
+      }
+      const { id } = admission.reservation
+      return { release: () => this.#space.settle(id) }
+    })
   }
 
   async spread(file: { bytes: number; priority: Priority; replicas?: number | undefined }): Promise<FileSpread> {

@@ -98,8 +98,9 @@ export interface ReplicaDisk {
   /**
    * In the stream's order. Entries that are there already are passed over. Resolves when they survive the end of the
    * process (not yet of the machine: see `sync`) and can be read; undefined, or why it took none or only a part.
+   * `fresh`: their numbers were never given before; one that is here already is a gap, and is not passed over.
    */
-  append(id: SegmentId, entries: readonly LogEntry[]): Promise<AppendRefusal | undefined>
+  append(id: SegmentId, entries: readonly LogEntry[], options?: { readonly fresh?: boolean }): Promise<AppendRefusal | undefined>
   /** Resolves when all that was appended, installed or fenced before the call survives the end of the machine. */
   sync(): Promise<void>
   /**

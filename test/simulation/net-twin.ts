@@ -310,7 +310,7 @@ export class SimulatedNode implements Net {
   }
 
   counters(): NetCounters {
-    return { framesBroken: 0, admissionsRefused: 0, recordsAnnounced: 0, recordsHeld: this.#records.size }
+    return { framesBroken: 0, admissionsRefused: 0, recordsAnnounced: 0, recordsHeld: this.#records.size, gossip: {} }
   }
 
   // --- rpc -------------------------------------------------------------------------------------------------------

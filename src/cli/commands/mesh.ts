@@ -1,6 +1,7 @@
 import { formatDuration, formatSize } from '../../base/index.js'
 import type { MemberInfo, NodeStatus } from '../../client/index.js'
 import { ClientError, readApiFile } from '../../client/index.js'
+import { thereName } from '../command-name.js'
 import type { Context } from '../context.js'
 import { durationOf } from '../context.js'
 import { CliError } from '../errors.js'
@@ -37,7 +38,7 @@ export function meshCommands(register: Register): void {
     if (expiresMs < 1000) throw new CliError('USAGE', '--expires takes at least a second')
     const invite = await context.client().invite(expiresMs, { signal: context.signal })
     context.print(invite, () => invite.token)
-    context.say(`\nOn the other machine, within ${formatDuration(expiresMs)}:\n  mesh-node start --join ${invite.token}`)
+    context.say(`\nOn the other machine, within ${formatDuration(expiresMs)}:\n  ${thereName()} start --join ${invite.token}`)
   })
 
   register('members ls', 'who is in the mesh', none, async (context) => {

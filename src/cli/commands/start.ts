@@ -1,7 +1,7 @@
 import { formatSize } from '../../base/index.js'
 import type { SettingName } from '../../node/index.js'
 import type { Register } from '../register.js'
-import { commandName } from '../command-name.js'
+import { commandName, thereName } from '../command-name.js'
 import { clean } from '../table.js'
 
 interface Options {
@@ -57,7 +57,7 @@ export function startCommand(register: Register): void {
           `  dashboard  ${dashboardUrl}`,
           '',
           ...(status.isAdmin
-            ? [`To let another machine in, run  ${commandName()} invite ${home}`, 'and there                      mesh-node start --join TOKEN']
+            ? [`To let another machine in, run  ${commandName()} invite ${home}`, `and there                      ${thereName()} start --join TOKEN`]
             : ['Invites are made at the mesh\'s first node.']),
           '',
           'Ctrl-C stops it.',

@@ -4,9 +4,6 @@ import { hashOfSnapshot } from '../seals.js'
 import type { Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
 import type { ConfigRecord } from '../config.js'
-import { extendChain } from '../config.js'
-import { Synced } from '../durable.js'
-import type { AfterSync } from '../durable.js'
 import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
 import type { NodeEffect } from '../node.js'
@@ -16,7 +13,6 @@ import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
 import { copyMs } from '../rounds/reconfigure.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
-import { isMemoryLost, missingBatches, slotCount } from '../rounds/memory.js'
 import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
@@ -27,15 +23,14 @@ import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes
 import type { RecoveryReport } from './recovery.js'
 import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
 import type { ConsensusComponents, ConsensusEvents, ConsensusInit } from './parts.js'
+import { openStore } from './opening.js'
 import { Transport } from './transport.js'
 import { VoterDisk } from './voter-disk.js'
+import { VoterWriter } from './voter-writer.js'
 
 /** Together some seconds: as long as it takes to begin a session or to change voters. */
 const listTriesMax = 6
 const listBackoff = { minMs: 200, maxMs: 2_000 }
-
-/** For more batches to share the database's sync. The second file has them meanwhile. */
-const flushAfterMs = 50
 
 export interface CallLimits {
   readonly signal?: AbortSignal
@@ -50,21 +45,12 @@ export class Consensus {
   readonly #init: ConsensusInit
   readonly #timing: Timing
   readonly #disk: VoterDisk
+  readonly #writer: VoterWriter
   readonly #transport: Transport
   readonly #events = new Emitter<ConsensusEvents>()
   #node: Node | undefined
   #operations: Operations | undefined
   #voter: Voter | undefined
-  #held: { reply: AfterSync<Reply>; resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
-  #writing: Promise<void> | undefined
-  /** Of the last batch that the second file has: only that may be told. */
-  #synced = 0
-  /** Of the last batch that was made ready for the database, and of the last that is in it. */
-  #prepared = 0
-  #stored = 0
-  #flushing: Promise<void> | undefined
-  #cancelFlush: (() => void) | undefined
-  #syncMs = 0
   #startingAnew = false
   #cancelWake: (() => void) | undefined
   #failed: unknown
@@ -80,6 +66,9 @@ export class Consensus {
     this.#init = init
     this.#timing = { ...timingDefaults, ...init.timing }
     this.#disk = new VoterDisk({ store: components.store })
+    this.#writer = new VoterWriter({ disk: this.#disk, memoryFile: components.memoryFile, clock: components.clock }, {
+      counters: this.counters, failed: (error) => { this.#fail(error) },
+    })
     this.#transport = new Transport(components, {
       self: components.connections.self,
       handlers: {
@@ -111,7 +100,7 @@ export class Consensus {
       }
     })
     this.#cancelWake?.()
-    await this.#settled()
+    await this.#writer.settled()
     this.#node = undefined
     this.#operations = undefined
     await this.#components.memoryFile.close()
@@ -309,36 +298,16 @@ export class Consensus {
 
   async #boot(): Promise<void> {
     const { connections, random, memoryFile, seals, log } = this.#components
-    let stored = await this.#disk.sequence()
-    const told = await memoryFile.read()
-    const slot = told[told.length - 1]?.sequence
-    let incarnation = await this.#disk.incarnation()
-    for (const batch of missingBatches(stored, told) ?? []) {
-      if (incarnation === undefined || !(await this.#disk.redo(batch, incarnation))) break
-      stored++
-    }
-    const known = await this.#disk.nodeChain()
-    const chain = [...known, ...extendChain(known, this.#init.chain, seals)]
-    if (incarnation === undefined || isMemoryLost({ stored, slot })) {
-      if (slot !== undefined) log.warn('this node\'s lease store has lost memory: it starts as a new one and will be configured in again', { stored, told: slot })
-      incarnation = Buffer.from(random.bytes(16)).toString('hex')
-      await this.#disk.reset(incarnation, chain)
-      await memoryFile.put(0)
-    } else if (slot === undefined || slot < stored) {
-      // A batch that reached the disk just before a crash counts from now on.
-      await memoryFile.put(stored)
-    }
+    const { incarnation, chain } = await openStore({ disk: this.#disk, memoryFile, seals, random, log }, this.#init.chain)
     const start = Buffer.from(random.bytes(16)).toString('hex')
     const backoffMs = (): number => this.#backoffMs()
     const timing: Timing = { ...this.#timing, get backoffMs() { return backoffMs() } }
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const table = new CompactTable()
     const state = await this.#disk.load(table)
-    this.#synced = state.sequence
-    this.#prepared = state.sequence
-    this.#stored = state.sequence
     const components = { random, seals, hashOf: hashOfSnapshot }
     this.#voter = new Voter({ ...components, table }, { ...common, state })
+    this.#writer.begin(this.#voter, state.sequence)
     this.#node = new Node(components, { ...common, epoch: await this.#disk.epoch(), chain })
     this.#operations = new Operations({ node: this.#node }, { needsFence: this.#init.needsFence ?? (() => false) })
     // Configuration 0 has no snapshot: whoever is in it begins at once.
@@ -349,7 +318,7 @@ export class Consensus {
   /** What a duel's wait starts from: the slowest voter's round trip, or a sync if that is longer. */
   #backoffMs(): number {
     const { connections } = this.#components
-    let longest = Math.max(this.#timing.backoffMs, this.#syncMs)
+    let longest = Math.max(this.#timing.backoffMs, this.#writer.syncMs)
     for (const { node } of this.#node?.config.members ?? []) longest = Math.max(longest, connections.rttMs(node) ?? 0)
     // A round trip longer than half a try is that of a voter which stood still: nobody should wait for it.
     return Math.min(longest, this.#timing.tryMs / 2)
@@ -418,18 +387,14 @@ export class Consensus {
     const voter = this.#voter
     if (voter === undefined || this.#failed !== undefined) throw new ConsensusError('CLOSED', 'this node\'s voter is not running')
     const now = this.#init.readings()
-    const replies = requests.map((request) => {
-      const reply = voter.handle(request, now)
-      return new Promise<Reply>((resolve, reject) => { this.#held.push({ reply, resolve, reject }) })
-    })
+    const replies = requests.map((request) => voter.handle(request, now)).map(async (reply) => this.#writer.hold(reply))
     if (voter.forgot && !this.#startingAnew) {
       this.#startingAnew = true
       // Not awaited: the refusals still have to leave.
       this.#startAnew().catch((error: unknown) => { this.#fail(error) })
     }
     this.#shareChain(voter)
-    this.#release()
-    this.#writing ??= this.#write(voter)
+    this.#writer.write()
     return Promise.all(replies)
   }
 
@@ -439,87 +404,12 @@ export class Consensus {
     if (head !== undefined && head.number > (this.#node?.config.number ?? head.number)) this.#input((node) => { node.learn(voter.chain) })
   }
 
-  /**
-   * Batch after batch, as long as there is something. Durable is what the second file has; the database follows, some batches
-   * at a time. What does not fit into the file goes to the database first, and its number to the file after it.
-   */
-  async #write(voter: Voter): Promise<void> {
-    const { clock, memoryFile } = this.#components
-    try {
-      // Frames of the same turn get into the first batch, too.
-      await Promise.resolve()
-      for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
-        const startedMs = clock.monotonicMs()
-        // The slot that is written over next belongs to a batch that the database has.
-        const needsAll = batch.changes.some(({ kind }) => kind === 'replace' || kind === 'staged')
-        while (this.#stored < this.#prepared && (needsAll || batch.sequence - this.#stored >= slotCount)) await this.#flush()
-        const bytes = await this.#disk.prepare(batch, voter.incarnation)
-        this.#prepared = batch.sequence
-        if (bytes === undefined) while (this.#stored < batch.sequence) await this.#flush()
-        await memoryFile.put(batch.sequence, bytes)
-        this.#synced = batch.sequence
-        this.counters.batches++
-        this.counters.batchChanges += batch.changes.length
-        // Smoothed: one slow sync is no reason to wait longer for the next hour.
-        this.#syncMs += (clock.monotonicMs() - startedMs - this.#syncMs) / 8
-        this.#release()
-        this.#scheduleFlush()
-      }
-    } catch (error) {
-      this.#fail(error)
-    } finally {
-      // In the very turn in which it was seen that there is no more: what came later would find nobody to write it.
-      this.#writing = undefined
-    }
-  }
-
-  /** Soon, or now if half of the slots wait for it. */
-  #scheduleFlush(): void {
-    const waiting = this.#prepared - this.#stored
-    if (waiting === 0 || this.#flushing !== undefined) return
-    if (waiting >= slotCount / 2) this.#flush().catch((error: unknown) => { this.#fail(error) })
-    else this.#cancelFlush ??= this.#components.clock.setTimer(flushAfterMs, () => { this.#flush().catch((error: unknown) => { this.#fail(error) }) })
-  }
-
-  /** Brings the database up to what was prepared when it began; one at a time. */
-  async #flush(): Promise<void> {
-    this.#cancelFlush?.()
-    this.#cancelFlush = undefined
-    this.#flushing ??= this.#flushOnce().finally(() => { this.#flushing = undefined })
-    await this.#flushing
-    this.#scheduleFlush()
-  }
-
-  async #flushOnce(): Promise<void> {
-    const through = this.#prepared
-    await this.#disk.flush()
-    this.#stored = through
-  }
-
-  /** Lets all replies go whose state is on disk. */
-  #release(): void {
-    const synced = new Synced(this.#synced)
-    const held = this.#held
-    this.#held = []
-    for (const one of held) {
-      if (one.reply.through <= synced.through) one.resolve(one.reply.release(synced))
-      else this.#held.push(one)
-    }
-  }
-
-  /** Nothing is on its way to the disk. */
-  async #settled(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing
-    while (this.#failed === undefined && this.#stored < this.#prepared) await this.#flush()
-    this.#cancelFlush?.()
-  }
-
   /** A peer was told more by this store than it has: the disk went back in time. A new store under the old name. */
   async #startAnew(): Promise<void> {
     const { log, random, memoryFile } = this.#components
     log.error('a peer was told more by this node\'s lease store than it has: the disk went back in time. It starts as a new one and will be configured in again', {})
     const node = this.#node
-    await this.#settled()
+    await this.#writer.settled()
     this.#input((old) => {
       for (const scope of [...old.holdings.scopes()]) this.#events.emit('lost', { scope, token: old.holdings.get(scope)?.value.token ?? 0, why: 'evicted' })
       old.observer?.restarted()
@@ -541,7 +431,7 @@ export class Consensus {
     if (this.#failed !== undefined) return
     this.#failed = error
     this.#components.log.error('the lease store failed', { error: messageOf(error) })
-    for (const { reject } of this.#held.splice(0)) reject(storeFailed(error))
+    this.#writer.fail(storeFailed(error))
     this.#giveUp(storeFailed(error))
     this.#failing.abort(storeFailed(error))
   }

@@ -104,6 +104,15 @@ export class Metrics {
       }
     }
     gauge('provide_lag_seconds', 'How late the oldest due provider record is.', figures.provideLagSeconds)
+    const gossipLabels = ['topic', 'direction']
+    const gossipBytes = new Counter({ name: 'mesh_node_gossip_bytes_total', help: 'Gossip as it goes over the line, before encryption; control: what gossip says of itself.', labelNames: gossipLabels, registers: [registry] })
+    const gossipMessages = new Counter({ name: 'mesh_node_gossip_messages_total', help: 'Its messages, those passed on and those heard again, too.', labelNames: gossipLabels, registers: [registry] })
+    for (const [topic, count] of Object.entries(figures.gossip)) {
+      for (const direction of ['sent', 'received'] as const) {
+        gossipBytes.inc({ topic, direction }, count[`${direction}Bytes`])
+        gossipMessages.inc({ topic, direction }, count[`${direction}Messages`])
+      }
+    }
     const { replication } = figures
     gauge('blobs_under_replicated', 'Blobs held here that have fewer copies than wanted.', replication.underReplicated)
     gauge('blobs_below_minimum', 'Blobs held here that have fewer live copies than the minimum.', replication.belowMinimum)

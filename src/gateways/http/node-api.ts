@@ -107,6 +107,8 @@ export interface NodeFigures {
   quarantinedBlocks: number
   storageBytes: { limit: number; used: number; live: number; draft: number; reclaimable: number; metadata: number; diskFree: number }
   provideLagSeconds: number
+  /** By topic, `control` among them. */
+  gossip: Readonly<Record<string, { sentBytes: number; receivedBytes: number; sentMessages: number; receivedMessages: number }>>
   replication: {
     underReplicated: number
     belowMinimum: number

@@ -116,16 +116,16 @@ class LogDisk implements ClosableReplicaDisk {
     )
   }
 
-  async append(id: SegmentId, entries: readonly LogEntry[]): Promise<AppendRefusal | undefined> {
+  async append(id: SegmentId, entries: readonly LogEntry[], { fresh = false }: { fresh?: boolean } = {}): Promise<AppendRefusal | undefined> {
     for (const entry of entries) checkEntry(entry)
     const [first] = entries
     if (first === undefined) return undefined
     const pages = entries.length === 1 ? pagesOf(first) : [...new Set(entries.flatMap((entry) => [...pagesOf(entry)]))]
-    return this.#inTurn(id, pages, (segment, head) => this.#append(segment, head, entries))
+    return this.#inTurn(id, pages, (segment, head) => this.#append(segment, head, entries, fresh))
   }
 
-  async #append(segment: Segment, head: Head, entries: readonly LogEntry[]): Promise<AppendRefusal | undefined> {
-    const { rows, tokens, refusal } = this.#accept(head, entries)
+  async #append(segment: Segment, head: Head, entries: readonly LogEntry[], fresh: boolean): Promise<AppendRefusal | undefined> {
+    const { rows, tokens, refusal } = this.#accept(head, entries, fresh)
     if (rows.length > 0) {
       await this.#write(segment, rows, {
         inSequence: true,
@@ -357,7 +357,7 @@ class LogDisk implements ClosableReplicaDisk {
   }
 
   /** What of the entries can be taken now, in order; stream numbers are taken with it. */
-  #accept(head: Head, entries: readonly LogEntry[]): { rows: Row[]; tokens: Set<number>; refusal: AppendRefusal | undefined } {
+  #accept(head: Head, entries: readonly LogEntry[], fresh: boolean): { rows: Row[]; tokens: Set<number>; refusal: AppendRefusal | undefined } {
     const rows: Row[] = []
     const tokens = new Set<number>()
     if (head.unsettledCount() + entries.length > this.#settings.unsettledMax) {
@@ -367,8 +367,8 @@ class LogDisk implements ClosableReplicaDisk {
       const fence = head.refusal(entry, entry.token, entry.configuration)
       if (fence !== undefined) return { rows, tokens, refusal: { type: 'fenced', token: fence.token, configuration: fence.configuration } }
       const stream = head.openStream(entry.token)
-      if (entry.sequence < stream.next) continue
-      if (entry.sequence > stream.next) return { rows, tokens, refusal: { type: 'gap', next: stream.next } }
+      if (entry.sequence < stream.next && !fresh) continue
+      if (entry.sequence !== stream.next) return { rows, tokens, refusal: { type: 'gap', next: stream.next } }
       stream.next++
       tokens.add(entry.token)
       for (const row of rowsOfEntry(entry)) rows.push(row)

@@ -16,6 +16,7 @@ import { fateOf, rangeOfToken } from './fate.js'
 import { deviceError } from './holder.js'
 import type { SegmentHolder } from './holder.js'
 import { keyOf } from './registers.js'
+import type { SegmentPart } from './segment-part.js'
 import { readStale } from './stale-read.js'
 import type { Place, Takeover } from './takeover.js'
 import { ask, messageContentBytes, verbs } from './verbs.js'
@@ -62,6 +63,8 @@ const retry = { minMs: 20, maxMs: 1_000 }
  * own hold are not kept: if another node took the range and cut some off, everything fails from then on.
  */
 export class SegmentAccess {
+  /** Whoever opened the volume has it until then, each request until its end. */
+  readonly part: SegmentPart
   readonly #context: EngineContext
   readonly #holder: SegmentHolder
   readonly #takeover: Takeover
@@ -85,12 +88,13 @@ export class SegmentAccess {
   #lastLatencyMs = 0
   #flushing: Promise<void> | undefined
 
-  constructor(context: EngineContext, parts: { holder: SegmentHolder; takeover: Takeover }, init: { client: string; failed: (error: DeviceError) => void }) {
+  constructor(context: EngineContext, part: SegmentPart, init: { client: string; failed: (error: DeviceError) => void }) {
     this.#context = context
-    this.#holder = parts.holder
-    this.#takeover = parts.takeover
-    this.#id = parts.holder.id
-    this.#key = keyOf(parts.holder.id)
+    this.part = part
+    this.#holder = part.holder
+    this.#takeover = part.takeover
+    this.#id = part.holder.id
+    this.#key = keyOf(part.holder.id)
     this.#numbering = { client: init.client, last: 0 }
     this.#failed = init.failed
   }
@@ -104,6 +108,15 @@ export class SegmentAccess {
 
   /** Acknowledged when it resolves. Rejects with DeviceError; then it may or may not have happened. */
   async write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
+    this.#enter()
+    try {
+      await this.#write(write, deadline)
+    } finally {
+      this.part.release()
+    }
+  }
+
+  async #write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
     const { components, self } = this.#context
     const range = blocksOf(write.offset, write.length)
     const startedMs = components.clock.monotonicMs()
@@ -121,6 +134,11 @@ export class SegmentAccess {
     this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
     this.#record('write', range, self, startedMs)
     await this.#bound(deadline)
+  }
+
+  #enter(): void {
+    if (this.part.isGone) throw new DeviceError('STOPPING', 'the volume is closed')
+    this.part.users++
   }
 
   /** True: done, and it stands. False: not held here. */
@@ -265,6 +283,8 @@ export class SegmentAccess {
       if (pending !== undefined) {
         const range = rangeOfToken(segment, pending.token)
         if (range !== undefined) await this.#wake(range, deadline)
+        // Without the voters it is looked at again, until there is no more time.
+        else await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
         await this.#pause(deadline, attempt)
         continue
       }
@@ -292,7 +312,7 @@ export class SegmentAccess {
   async #wake(range: BlockRange, deadline: AbortSignal): Promise<void> {
     const place = await this.#takeover.locate(range, deadline, false)
     if (place.type === 'there') await this.#ask(place, [{ ...operationOf({ offset: range.start * blockBytes, length: blockBytes, content: 'hole', bytes: noBytes }), verb: Verb.EXTENTS, sequence: 0, token: 0, latencyMs: 0 }], deadline)
-    await this.#context.registers.refresh(this.#id, deadline)
+    await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
   }
 
   /**
@@ -335,6 +355,15 @@ export class SegmentAccess {
 
   /** Everything that was acknowledged before the call is at every replica in sync, synced. */
   async flush(deadline: AbortSignal): Promise<void> {
+    this.#enter()
+    try {
+      await this.#flush(deadline)
+    } finally {
+      this.part.release()
+    }
+  }
+
+  async #flush(deadline: AbortSignal): Promise<void> {
     const marks = new Set(this.#marks.keys())
     const acknowledged = this.#acknowledged
     let replayed = this.#replayed
@@ -426,6 +455,15 @@ export class SegmentAccess {
   }
 
   async #runs(range: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[]> {
+    this.#enter()
+    try {
+      return await this.#runsOf(range, deadline, versions)
+    } finally {
+      this.part.release()
+    }
+  }
+
+  async #runsOf(range: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[]> {
     const runs: BlockData[] = []
     const end = range.start + range.blocks
     let at = range.start
@@ -473,7 +511,11 @@ export class SegmentAccess {
       const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(numbering.client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
       const moved = answer.results.some((result) => result.outcome === Outcome.MOVED)
       if (!moved) return answer
-      if (answer.value !== undefined) registers.absorb(this.#id, codec.fromWire(answer.value))
+      const theirs = answer.value === undefined ? undefined : codec.fromWire(answer.value)
+      if (theirs !== undefined) registers.absorb(this.#id, theirs)
+      const view = registers.view(this.#id)
+      // It need not have heard what it was given: who handed it over may have died before the word, or the word was lost.
+      if (view !== undefined && (theirs === undefined || theirs.version < view.version)) this.#context.tell(this.#id, view, [place.node])
       if (registers.view(this.#id)?.version === before) await this.#suspect(place, deadline)
       return answer
     } catch (error) {

@@ -6,6 +6,7 @@ import { blockBytes, segmentBlocks } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
 import type { SegmentId } from '../replica-types.js'
 import { isRetired, release, retire } from '../segment.js'
+import type { Segment } from '../segment.js'
 import { DeviceError } from '../types.js'
 import type { VolumeLease } from '../types.js'
 import { SegmentAccess } from './access.js'
@@ -18,7 +19,8 @@ import { joinsMax, ReplicaKeeper } from './keeper.js'
 import { keyOf, Registers, scopeOf } from './registers.js'
 import type { RegisterChange } from './registers.js'
 import { Replica } from './replica.js'
-import { SegmentPart } from './segment-part.js'
+import { Parts } from './parts.js'
+import type { SegmentPart } from './segment-part.js'
 import { serveAccess } from './service.js'
 import { engineDefaults } from './types.js'
 import type { EngineComponents, EngineInit } from './types.js'
@@ -30,6 +32,10 @@ const releasesAtOnce = 16
 /** A stop that takes longer leaves its holds to be taken from the dead. */
 const releaseDeadlineMs = 5_000
 
+/** A holder looks after its segments every few seconds, and makes two copies of 64 MiB at once. */
+const leaveDeadlineMs = 120_000
+const leaveLookMs = 500
+
 interface OpenVolumeState {
   /** Names this opening to holders. Writes are numbered under it, from 1: another opening under the same name would be taken for its retries. */
   readonly client: string
@@ -40,7 +46,7 @@ interface OpenVolumeState {
 /** The data path of all volumes at one node: see `index.ts`. */
 export class Engine implements VolumeEngine {
   readonly #context: EngineContext
-  readonly #parts = new Map<string, SegmentPart>()
+  readonly #parts: Parts
   readonly #volumes = new Map<string, OpenVolumeState>()
   readonly #keeper: ReplicaKeeper
   readonly #controller = new AbortController()
@@ -56,8 +62,9 @@ export class Engine implements VolumeEngine {
     this.#context.links.start(this.#controller.signal)
     serveAppends(components.bulk, replica)
     this.#keeper = new ReplicaKeeper(this.#context)
-    serveAccess(this.#context, { partOf: (id) => this.#partOf(id) })
-    const ended = (): void => { for (const part of this.#parts.values()) part.holder.endAll() }
+    this.#parts = new Parts(this.#context)
+    serveAccess(this.#context, { parts: this.#parts })
+    const ended = (): void => { for (const part of this.#parts.all()) part.holder.endAll() }
     components.consensus.on('evicted', ended)
     components.consensus.on('ready', ended)
   }
@@ -76,7 +83,9 @@ export class Engine implements VolumeEngine {
         closed: (closed) => {
           devices.delete(closed)
           // A failure concerns those who had it open; what comes after begins anew.
-          if (devices.size === 0) this.#volumes.delete(volume.id)
+          if (devices.size > 0) return
+          this.#volumes.delete(volume.id)
+          for (const access of segments.values()) access.part.release()
         },
       },
       { sizeBytes: volume.sizeBytes, writethrough: volume.durability === 'writethrough', operationDeadlineMs: init.operationDeadlineMs, writesInFlightMax: init.writesInFlightMax },
@@ -112,20 +121,17 @@ export class Engine implements VolumeEngine {
 
   async retire(id: string, signal: AbortSignal): Promise<void> {
     const { registers } = this.#context
-    for (const { segment } of await this.#registersOf(id, signal)) {
+    for (const { segment, value: before } of await this.#registersOf(id, signal)) {
       const { segment: now } = await registers.change({ volume: id, segment }, (value) => (value === undefined ? undefined : retire(value)), { signal })
-      if (now !== undefined) this.#context.tellAll({ volume: id, segment }, now)
+      // By now nobody has a part in it: whoever had is to stop.
+      if (now !== undefined) this.#context.tellAll({ volume: id, segment }, now, before)
     }
   }
 
   async dropLocal(id: string): Promise<void> {
     const { disk } = this.#context.components
     for (const device of this.#volumes.get(id)?.devices ?? []) device.fail(new DeviceError('IO', 'the volume was removed'))
-    for (const [key, part] of this.#parts) {
-      if (part.holder.id.volume !== id) continue
-      part.holder.endAll()
-      this.#parts.delete(key)
-    }
+    for (const part of this.#parts.all()) if (part.holder.id.volume === id) part.holder.endAll()
     this.#context.forgetSettings(id)
     this.#context.components.policy.forget(id)
     for await (const segment of disk.segments(id)) {
@@ -142,32 +148,42 @@ export class Engine implements VolumeEngine {
 
   /** Hands what this node holds of the range over. False: it was not held here, or it failed. */
   async handOver(id: SegmentId, range: BlockRange, to: NodeId): Promise<boolean> {
-    return handOver(this.#context, this.#partOf(id).holder, range, to)
+    return this.#parts.using(id, (part) => handOver(this.#context, part.holder, range, to))
   }
 
   async drain(signal: AbortSignal): Promise<{ remaining: number }> {
-    const { components, registers, self } = this.#context
+    const { components, registers } = this.#context
     let remaining = 0
     for await (const id of components.disk.segments()) {
       if (signal.aborted) break
       const segment = await registers.refresh(id, signal)
       if (segment === undefined || isRetired(segment)) continue
-      const others = segment.replicas.filter((node) => node !== self)
-      const part = this.#partOf(id)
-      if (segment.replicas.includes(self)) {
-        const [next] = await components.places.choose(id, 1, segment.replicas)
-        if (others.length === 0 && next === undefined) {
-          remaining++
-          continue
-        }
-        // A copy elsewhere first, where there is a place; then without this one.
-        await part.takeover.locate({ start: 0, blocks: 1 }, signal, false)
-        if (next !== undefined) await this.#keeper.add(part, next)
-        if ((registers.view(id)?.replicas.length ?? 0) < 2 || !(await this.#keeper.leaveOut(part, self))) remaining++
-      }
-      await this.#giveBack(part, signal)
+      if (!(await this.#parts.using(id, (part) => this.#drainOne(part, segment, signal)))) remaining++
     }
     return { remaining }
+  }
+
+  /** False: the copy here must stay. */
+  async #drainOne(part: SegmentPart, segment: Segment, signal: AbortSignal): Promise<boolean> {
+    const { components, registers, self } = this.#context
+    const { id } = part.holder
+    let isLeft = !segment.replicas.includes(self)
+    const untilMs = components.clock.monotonicMs() + leaveDeadlineMs
+    for (let look = 0; !isLeft && !signal.aborted; look++) {
+      // Only who holds something of the segment may change its copies: this node, if nobody alive does, or whoever does, who
+      // sees that this node leaves.
+      const place = await part.takeover.locate({ start: 0, blocks: 1 }, signal, false)
+      if (part.holder.holds.length > 0) {
+        isLeft = await this.#keeper.replace(part, self)
+        break
+      }
+      if (place.type === 'there') await part.takeover.suspect(place.session, place.token, signal)
+      isLeft = registers.view(id)?.replicas.includes(self) === false
+      if (isLeft || components.clock.monotonicMs() >= untilMs) break
+      await components.clock.sleep(leaveLookMs, signal)
+    }
+    await this.#giveBack(part, signal)
+    return isLeft
   }
 
   figures(): VolumeFigures {
@@ -192,14 +208,14 @@ export class Engine implements VolumeEngine {
   /** One look at all that this node has to do with. */
   async #keep(): Promise<void> {
     const { components } = this.#context
-    await forEachLimit([...this.#parts.values()], joinsMax, async (part) => {
+    await forEachLimit(this.#parts.all(), joinsMax, async (part) => {
       try {
         await this.#keeper.tend(part)
       } catch (error) {
         components.log.debug('a replica set could not be looked after', { segment: keyOf(part.holder.id), error: messageOf(error) })
       }
     })
-    for (const [key, part] of this.#parts) if (part.holder.idle && !this.#isOpen(part.holder.id)) this.#parts.delete(key)
+    this.#parts.sweep()
   }
 
   /** What is held is flushed and given back, so that the next writer need not wait until this node counts as dead. */
@@ -207,7 +223,7 @@ export class Engine implements VolumeEngine {
     const { components } = this.#context
     const controller = new AbortController()
     const cancel = components.clock.setTimer(releaseDeadlineMs, () => { controller.abort() })
-    await forEachLimit([...this.#parts.values()], releasesAtOnce, async (part) => {
+    await forEachLimit(this.#parts.all(), releasesAtOnce, async (part) => {
       await this.#giveBack(part, controller.signal).catch((error: unknown) => { components.log.debug('a range was not given back', { segment: keyOf(part.holder.id), error: messageOf(error) }) })
     })
     cancel()
@@ -231,19 +247,12 @@ export class Engine implements VolumeEngine {
     }
   }
 
-  #partOf(id: SegmentId): SegmentPart {
-    const key = keyOf(id)
-    let part = this.#parts.get(key)
-    if (part === undefined) this.#parts.set(key, (part = new SegmentPart(this.#context, id)))
-    return part
-  }
-
   #accessOf(volume: string, number: number): SegmentAccess {
     const state = this.#volumes.get(volume)
     if (state === undefined) throw new DeviceError('STOPPING', 'the volume is closed')
     let access = state.segments.get(number)
     if (access === undefined) {
-      access = new SegmentAccess(this.#context, this.#partOf({ volume, segment: number }), {
+      access = new SegmentAccess(this.#context, this.#parts.take({ volume, segment: number }), {
         client: state.client,
         failed: (error) => {
           this.#context.counters.devicesFailed++
@@ -253,10 +262,6 @@ export class Engine implements VolumeEngine {
       state.segments.set(number, access)
     }
     return access
-  }
-
-  #isOpen(id: SegmentId): boolean {
-    return this.#volumes.get(id.volume)?.segments.has(id.segment) ?? false
   }
 
   #changed({ id, before, now }: RegisterChange): void {

@@ -7,9 +7,10 @@ export type Fate = 'held' | 'survived' | 'lost' | 'pending'
 
 /**
  * What a segment's register says about a write at (token, sequence). A stream that is over without a cut was handed over,
- * and flushed before.
+ * and flushed before. One that has not begun by this value of the register is not over: the value is older than the write.
  */
 export function fateOf(segment: Segment, { token, sequence }: Version): Fate {
+  if (token > segment.token) return 'pending'
   const cut = segment.cuts.find((one) => one.token === token)
   if (cut !== undefined) return sequence <= cut.sequence ? 'survived' : 'lost'
   // So many holders have died since that nobody knows any more.

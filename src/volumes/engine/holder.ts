@@ -52,6 +52,8 @@ export class SegmentHolder {
   readonly #key: string
   readonly #context: EngineContext
   readonly #holds = new Map<number, Hold>()
+  /** Holds that ended with writes on their way to the disk, by token. */
+  readonly #ending = new Map<number, Promise<void>>()
   /** The highest token that this node gave up, by block: a grant of it or a lower one is void, wherever it is seen. */
   #relinquished = new RangeMap<number>((a, b) => a === b)
   /** By client: the places of the writes of its last request. */
@@ -68,7 +70,7 @@ export class SegmentHolder {
   }
 
   get idle(): boolean {
-    return this.#holds.size === 0 && this.lock.size === 0
+    return this.#holds.size === 0 && this.#ending.size === 0 && this.lock.size === 0
   }
 
   holdOfToken(token: number): Hold | undefined {
@@ -106,6 +108,8 @@ export class SegmentHolder {
   async begin(token: number, session: Session): Promise<void> {
     if (this.#holds.has(token)) return
     const { components, registers, replica, links } = this.#context
+    // Where a stream goes on is known when nothing more comes from whoever numbered before, under the same token.
+    await this.#ending.get(token)
     const end = await components.disk.streamEnd(this.id, token)
     if (this.#holds.has(token)) return
     const stream = new Stream({ ...components, replica, links }, {
@@ -135,6 +139,8 @@ export class SegmentHolder {
   #end(hold: Hold): void {
     hold.stream.stop()
     this.#holds.delete(hold.token)
+    const drained = hold.stream.drained().finally(() => { if (this.#ending.get(hold.token) === drained) this.#ending.delete(hold.token) })
+    this.#ending.set(hold.token, drained)
     this.#answers.clear()
   }
 

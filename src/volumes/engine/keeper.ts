@@ -44,7 +44,19 @@ export class ReplicaKeeper {
       const [node] = await components.places.choose(id, 1, segment.replicas)
       return node === undefined || segment.replicas.includes(node) ? false : this.add(part, node)
     }
-    return false
+    const leaving = segment.replicas.find((node) => node !== this.#context.self && components.places.isLeaving(node))
+    return leaving !== undefined && this.replace(part, leaving)
+  }
+
+  /** A copy elsewhere first, where there is a place; then without the node that leaves. False: the copy there must stay. */
+  async replace(part: SegmentPart, leaving: NodeId): Promise<boolean> {
+    const { registers, components } = this.#context
+    const { id } = part.holder
+    const [next] = await components.places.choose(id, 1, registers.view(id)?.replicas ?? [])
+    if (next !== undefined) await this.add(part, next)
+    // Others that leave as well are no place for the last copy.
+    const stays = (registers.view(id)?.replicas ?? []).some((node) => node !== leaving && !components.places.isLeaving(node))
+    return stays && this.leaveOut(part, leaving)
   }
 
   /** Resolves when the node has everything and counts, or it came to nothing. */

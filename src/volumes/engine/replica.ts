@@ -26,6 +26,9 @@ export interface FencedRange extends BlockRange {
   readonly token: number
 }
 
+const fresh = { fresh: true }
+/** A sender goes back to where it knows that the replica was. */
+const sentBefore = { fresh: false }
 /** Versions asked for at once when copying: few enough that a busy segment is compared piece by piece. */
 const windowBlocks = 2048
 const chunkBlocks = messageContentBytes / blockBytes
@@ -96,12 +99,16 @@ export class Replica {
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
   async appendOwn(id: SegmentId, entries: readonly LogEntry[]): ReturnType<ReplicaDisk['append']> {
+    return this.#append(id, entries, fresh)
+  }
+
+  async #append(id: SegmentId, entries: readonly LogEntry[], options: { fresh?: boolean }): ReturnType<ReplicaDisk['append']> {
     const lock = this.#locks.size === 0 ? undefined : this.#locks.get(keyOf(id))
-    if (lock === undefined) return this.#components.disk.append(id, entries)
+    if (lock === undefined) return this.#components.disk.append(id, entries, options)
     const entered = lock.enter()
     if (entered !== undefined) await entered
     try {
-      return await this.#components.disk.append(id, entries)
+      return await this.#components.disk.append(id, entries, options)
     } finally {
       lock.leave()
     }
@@ -115,7 +122,7 @@ export class Replica {
     if (!(typeof isWhole === 'boolean' ? isWhole : await isWhole) && this.#jobs.get(keyOf(id))?.ready !== true) return { refused: 'NOT_READY', end: 0 }
     try {
       if (entries.length > 0) {
-        const refusal = await this.appendOwn(id, entries)
+        const refusal = await this.#append(id, entries, sentBefore)
         if (refusal?.type === 'fenced') return { refused: 'FENCED', end: 0 }
         if (refusal?.type === 'gap') return { refused: 'GAP', end: refusal.next - 1 }
       }
@@ -352,6 +359,7 @@ export class Replica {
   }
 
   async #serveFence(request: wire.FenceRequest): Promise<Partial<wire.FenceAnswer>> {
+    if (request.ranges.length > partsMax || request.cuts.length > partsMax) codec.bad('a fence of too many parts')
     const ranges = request.ranges.map((range) => ({ ...codec.decodeRange(range), token: codec.count(range.token, 'a token') }))
     const answer = await this.fence(codec.decodeId(request.segment), ranges, request.configuration, { cuts: request.cuts.map(codec.decodePosition), create: request.create })
     return Array.isArray(answer) ? { ends: answer } : { ends: [], refusal: encodeRefusal(answer.refused) }
@@ -361,6 +369,7 @@ export class Replica {
     const { disk } = this.#components
     const id = codec.decodeId(request.segment)
     const range = codec.decodeRange(request.range)
+    if (request.tokens.length > partsMax) codec.bad('too many streams')
     if (!request.versions && range.blocks > chunkBlocks) codec.bad('a range of more bytes than a message has')
     if (!request.stale && !(await disk.isWhole(id))) return { refusal: encodeRefusal('NOT_A_REPLICA') }
     // Ends before content: then the content has everything up to them.
@@ -386,6 +395,8 @@ const sourceLooksMax = 100
 const copyWaitMs = 2_000
 /** Who recovers a dead stream asks once, and gives up a little later. */
 const copyEndMs = 18_000
+/** Ranges, streams and cuts that one message names: a segment has 64 ranges, as many gaps between them, and 32 cuts at most. */
+const partsMax = 256
 const noBytes = new Uint8Array(0)
 
 /** All blocks of a segment, each with the token of its range; 0 where it is free. */

@@ -7,9 +7,17 @@ import { Takeover } from './takeover.js'
 export class SegmentPart {
   readonly holder: SegmentHolder
   readonly takeover: Takeover
+  /** Requests and open volumes that have it. */
+  users = 0
+  /** Nobody used it: whoever comes now gets another. */
+  isGone = false
 
   constructor(context: EngineContext, id: SegmentId) {
     this.holder = new SegmentHolder(context, id)
     this.takeover = new Takeover(context, this.holder)
+  }
+
+  release(): void {
+    this.users--
   }
 }

@@ -8,41 +8,50 @@ import * as codec from './codec.js'
 import { blocksOf, noBytes } from './content.js'
 import type { EngineContext } from './context.js'
 import { bytesToMove, handOver, takeOffer } from './hand-off.js'
-import type { SegmentPart } from './segment-part.js'
+import type { Parts } from './parts.js'
 import { keyOf } from './registers.js'
+import type { SegmentPart } from './segment-part.js'
 import { messageContentBytes, serve, verbs } from './verbs.js'
 
+/** As many as gather at a node that does not hold what it writes. */
+const operationsMax = 256
 /** A holder's own business with the voters may take this long; the asker's deadline is a little more. */
 const ownDeadlineMs = 6_000
 
 /** What this node does for clients of others: reads and writes of what it holds; and what holders tell each other. */
 class AccessService {
   readonly #context: EngineContext
-  readonly #partOf: (id: SegmentId) => SegmentPart
+  readonly #parts: Parts
   /** One request of one client at a time in one segment: a retry must not run beside what it repeats. */
   readonly #turns = new Map<string, Promise<unknown>>()
   #moves = 0
 
-  constructor(context: EngineContext, init: { partOf: (id: SegmentId) => SegmentPart }) {
+  constructor(context: EngineContext, init: { parts: Parts }) {
     this.#context = context
-    this.#partOf = init.partOf
+    this.#parts = init.parts
     const { rpc } = context.components
     serve(rpc, verbs.access, (request, from) => this.#access(request, from))
-    serve(rpc, verbs.offer, (request) => takeOffer(context, this.#partOf(codec.decodeId(request.segment)).takeover, request))
+    serve(rpc, verbs.offer, (request) => this.#parts.using(codec.decodeId(request.segment), (part) => takeOffer(context, part.takeover, request)))
     serve(rpc, verbs.news, (request) => this.#news(request))
   }
 
   async #news(request: wire.News): Promise<object> {
     const id = codec.decodeId(request.segment)
     this.#context.registers.absorb(id, codec.fromWire(codec.there(request.value, 'the register')))
-    await this.#partOf(id).takeover.accept()
+    await this.#parts.using(id, (part) => part.takeover.accept())
     return {}
   }
 
   async #access(request: wire.AccessRequest, context: RpcContext): Promise<Partial<wire.AccessAnswer>> {
-    const id = codec.decodeId(request.segment)
+    return this.#parts.using(codec.decodeId(request.segment), (part) => this.#accessPart(part, request, context))
+  }
+
+  async #accessPart(part: SegmentPart, request: wire.AccessRequest, context: RpcContext): Promise<Partial<wire.AccessAnswer>> {
+    const { id } = part.holder
     const client = codec.decodeClient(request.client)
-    const part = this.#partOf(id)
+    if (request.operations.length > operationsMax) codec.bad('too many operations')
+    const readBytes = request.operations.reduce((sum, { verb, length }) => sum + (verb === Verb.READ ? length : 0), 0)
+    if (readBytes > messageContentBytes + blockBytes) codec.bad('reads of more than a message has')
     const hasWrites = request.operations.some(({ verb }) => verb === Verb.WRITE || verb === Verb.WRITE_ZEROES || verb === Verb.TRIM)
     const work = async (): Promise<Partial<wire.AccessAnswer>> => {
       const results: wire.Result[] = []
@@ -129,7 +138,7 @@ class AccessService {
       const kind = operation.verb === Verb.READ ? 'read' : 'write'
       const latencyMs = operation.latencyMs > 0 ? operation.latencyMs : (components.connections.rttMs(context.from) ?? 0)
       components.heat.record({ volume: id.volume, segment: id.segment, ...range, kind, place, latencyMs, remote: true })
-      if (kind === 'write') this.#consider(id, part, range, place, { node: self, region: here }).catch((error: unknown) => { components.log.debug('a move was not made', { error: messageOf(error) }) })
+      if (kind === 'write') this.#parts.using(id, () => this.#consider(id, part, range, place, { node: self, region: here })).catch((error: unknown) => { components.log.debug('a move was not made', { error: messageOf(error) }) })
     }
   }
 
@@ -167,7 +176,7 @@ class AccessService {
   }
 }
 
-export function serveAccess(context: EngineContext, init: { partOf: (id: SegmentId) => SegmentPart }): AccessService {
+export function serveAccess(context: EngineContext, init: { parts: Parts }): AccessService {
   return new AccessService(context, init)
 }
 

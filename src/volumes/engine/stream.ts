@@ -61,6 +61,7 @@ export class Stream {
   #inFlight = 0
   #broken: Promise<void> | undefined
   #mend: (() => void) | undefined
+  #drained: (() => void) | undefined
   #settled = 0
   #configuration = -1
   #unflushedBytes = 0
@@ -108,6 +109,8 @@ export class Stream {
    */
   async append(pieces: readonly Piece[]): Promise<number | 'fenced'> {
     while (this.#isBroken()) await this.#broken
+    // Another may number under this token by now.
+    if (this.stopped) return 'fenced'
     const configuration = this.#init.view()?.configuration ?? 0
     const entries = pieces.map((piece): LogEntry => ({ ...piece, token: this.token, sequence: this.#next++, configuration }))
     const last = this.#next - 1
@@ -132,7 +135,13 @@ export class Stream {
     } finally {
       this.#inFlight--
       if (this.#isBroken() && this.#inFlight === 0) await this.#repair()
+      if (this.#inFlight === 0) this.#drained?.()
     }
+  }
+
+  /** After `stop`: resolves when nothing of it is on its way to the disk any more. */
+  async drained(): Promise<void> {
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => { this.#drained = resolve })
   }
 
   /** What this node's senders should be: one for each other replica, in sync or joining. */

@@ -2,7 +2,7 @@ import type { Bulk, NodeId, Random, Rpc, RpcMethod } from '../../../src/base/ind
 import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js'
 import type { Log } from '../../../src/base/index.js'
 import { createEngine, createReplicaDisk } from '../../../src/volumes/index.js'
-import type { ClosableReplicaDisk, EngineInit, OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
+import type { ClosableReplicaDisk, EngineInit, OpenDevice, OpenOptions, ReplicaDisk, VolumeIdentity } from '../../../src/volumes/index.js'
 import type { Engine, MigrationAnswer } from '../../../src/volumes/engine/index.js'
 import { MemoryDatabase, MemorySlice } from '../../unit/volumes/disk-store.js'
 import type { VirtualClock } from '../net-clock.js'
@@ -15,6 +15,9 @@ import type { RealConsensus, RealVoters } from './real-voters.js'
 export const volumeId = '000102030405060708090a0b0c0d0e0f'
 export const settings = { durability: 'flush', replicas: 2, policy: 'basic' } as const
 
+/** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives; `late`: it is on its way until this is over. */
+export type Fate = 'pass' | 'drop' | 'mute' | 'late'
+
 export interface MachineComponents {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
@@ -25,16 +28,17 @@ export interface MachineComponents {
   readonly log?: Log
   /** Watches what a disk is told, for checks. */
   readonly watch?: (node: NodeId, disk: ReplicaDisk) => ReplicaDisk
-  /** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives. */
-  readonly gate?: (from: NodeId, to: NodeId, method: string) => 'pass' | 'drop' | 'mute'
+  readonly gate?: (from: NodeId, to: NodeId, method: string) => Fate
 }
 
 export interface MachineInit {
   readonly number: number
   readonly replicas: number
+  readonly durability?: 'flush' | 'writethrough'
   readonly sizeBytes: number
   readonly engine: Partial<EngineInit>
   readonly places: (count: number, not: readonly NodeId[]) => NodeId[]
+  readonly isLeaving?: (node: NodeId) => boolean
   readonly decide?: (asker: NodeId, range: { start: number; blocks: number }) => MigrationAnswer
   readonly clockErrorMs?: number
 }
@@ -88,13 +92,13 @@ export class Machine {
         decide: (question) => this.#init.decide?.(question.asker.node, question) ?? { type: 'stay', explanation: 'never' },
         ended: () => undefined, arrived: () => undefined, forget: (volume) => { this.forgotten.push(volume) },
       },
-      places: { choose: (_id, count, not) => this.#init.places(count, not), nodes: () => 3 },
+      places: { choose: (_id, count, not) => this.#init.places(count, not), nodes: () => 3, isLeaving: (node) => this.#init.isLeaving?.(node) ?? false },
       settingsOf: async () => ({ ...settings, replicas: this.#init.replicas }),
       regionOf: () => 'r', clock, random: seededRandom(this.#components.random.below(2 ** 31)), log,
     }, this.#init.engine)
     this.engine = engine
     void engine.run(this.#controller.signal).catch(() => undefined)
-    this.device = await engine.open({ ...settings, replicas: this.#init.replicas, id: volumeId, sizeBytes: this.#init.sizeBytes }, {})
+    this.device = await engine.open(this.#identity(), {})
   }
 
   /** The process dies; `power`: the machine, too, and what it had not synced is lost in part. */
@@ -114,8 +118,19 @@ export class Machine {
   async reopen(): Promise<void> {
     const old = this.device
     await old?.close().catch(() => undefined)
-    const made = await this.engine?.open({ ...settings, replicas: this.#init.replicas, id: volumeId, sizeBytes: this.#init.sizeBytes }, {})
+    const made = await this.engine?.open(this.#identity(), {})
     this.device = made
+  }
+
+  /** Beside the one that is there. */
+  async openAnother(options: OpenOptions): Promise<OpenDevice> {
+    if (this.engine === undefined) throw new Error('it is down')
+    return this.engine.open(this.#identity(), options)
+  }
+
+  #identity(): VolumeIdentity {
+    const { replicas, sizeBytes, durability = settings.durability } = this.#init
+    return { ...settings, durability, replicas, id: volumeId, sizeBytes }
   }
 
   #rpc(life: { dead: boolean }): Rpc {
@@ -134,7 +149,13 @@ export class Machine {
       request: async (peer, method, body, options) => {
         if (life.dead) return new Promise(() => undefined)
         const { gate, voters } = this.#components
-        const fate = method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass'
+        const fateNow = (): Fate => (method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass')
+        let fate = fateNow()
+        // Whatever becomes of its sender.
+        while (fate === 'late') {
+          await this.#components.clock.sleep(1)
+          fate = fateNow()
+        }
         if (fate === 'mute') void this.node.rpc.request(peer, method, body, options).catch(() => undefined)
         if (fate !== 'pass') {
           await this.#components.clock.sleep(options.deadlineMs, options.signal)

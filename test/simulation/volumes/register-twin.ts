@@ -37,6 +37,8 @@ export class RegisterTwin {
   /** Nodes that the voters cannot hear. */
   readonly deaf = new Set<NodeId>()
   answersLostRatio = 0
+  /** What these nodes read is on its way to them until this is over. */
+  readonly lateReads = new Map<NodeId, Promise<void>>()
   /** Every value that was chosen, in order, by scope: for checks. */
   onChosen: (scope: string, value: Value) => void = () => undefined
 
@@ -109,6 +111,7 @@ export class ConsensusTwin implements SegmentConsensus {
     this.#must()
     await this.#twin.delay(this.#node)
     const value = this.#twin.registers.get(scope)?.value
+    await this.#twin.lateReads.get(this.#node)
     await this.#twin.delay(this.#node)
     await this.#alive()
     return value

@@ -95,6 +95,19 @@ for (const [name, make] of [['the twin', ofTwins], ['the consensus', ofReal]] as
       await clock.outcome(added(a, 1))
     })
 
+    it('who gives up asking whether a session is over is told so, and does not wait for ever', async () => {
+      const { clock, members, silence } = await make()
+      const [a, b] = members as [Member, Member]
+      const held = a.session
+      assert.ok(held !== undefined)
+      for (const member of [0, 1, 2]) silence(member)
+      const stop = new AbortController()
+      const asked = assert.rejects(b.isOver(held, { signal: stop.signal }), { code: 'NO_QUORUM' })
+      await clock.advance(100)
+      stop.abort()
+      await clock.outcome(asked, 10_000)
+    })
+
     it('nobody is evicted who is heard', async () => {
       const { clock, members } = await make()
       const [a, b] = members as [Member, Member]

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { segmentBlocks } from '../../../src/volumes/index.js'
+import { blockBytes, segmentBlocks } from '../../../src/volumes/index.js'
 import { Stage } from './stage.js'
 
 /**
@@ -77,8 +77,17 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('C', 0), 1)
     stage.gate('A', 'B', 'append', 'pass')
     await stage.heal()
+    const device = stage.machine('A').device
+    assert.ok(device !== undefined)
+    const bytes = new Uint8Array(blockBytes)
     await assert.rejects(stage.flush('A'), { code: 'IO' })
-    await assert.rejects(stage.read('A', 0), { code: 'IO' })
+    // Whatever comes next, until it is opened again; also where nothing was lost, and what was not written by then.
+    for (const attempt of [
+      async () => stage.clock.outcome(device.flush()), async () => stage.read('A', 0), async () => stage.clock.outcome(device.write(3 * blockBytes, bytes)),
+      async () => stage.clock.outcome(device.write(0, bytes, { fua: true })), async () => stage.clock.outcome(device.trim(0, blockBytes)),
+      async () => stage.clock.outcome(device.writeZeroes(0, blockBytes)), async () => stage.clock.outcome(device.extents(0, blockBytes)),
+    ]) await assert.rejects(attempt, { code: 'IO' })
+    await assert.rejects(stage.flush('A'), { code: 'IO' }, 'a flush after the failure is no success either')
     await stage.reopen('A')
     assert.equal(await stage.read('A', 0), 1)
   })
@@ -242,5 +251,190 @@ describe('simulation: volumes: stories', () => {
     stage.kill('A')
     stage.kill('B')
     assert.equal(await stage.read('D', 0), 0)
+  })
+
+  it('what a copy that was broken off left past the end of a dead stream is gone once that end is settled', async () => {
+    const stage = await Stage.begin({ replicas: 3, places: ['B', 'C', 'D'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    stage.gate('A', 'D', 'append')
+    await stage.write('A', 0, 2)
+    await stage.clock.advance(100)
+    assert.equal(await stage.kept('C', 0), 2)
+    stage.kill('A')
+    // E recovers: B takes the block from C, and dies before the stream counts as there; D gets nothing.
+    stage.gate('D', 'C', 'fetch')
+    const stall = stage.stall('B', 'adopt')
+    const pending = stage.reading('E', 0).catch(() => undefined)
+    await stage.until(() => stall.reached(), 'B has the block')
+    assert.equal(await stage.kept('B', 0), 2)
+    stage.places = []
+    for (const name of ['B', 'C', 'E'] as const) stage.kill(name)
+    stall.release()
+    await stage.start('B')
+    void pending
+    assert.equal(await stage.read('D', 0), 1, 'what C alone had in its stream is cut')
+    assert.deepEqual(stage.inSync(), ['B', 'D'])
+    await stage.checkReplicas()
+    stage.kill('D')
+    await stage.start('E')
+    assert.equal(await stage.read('E', 0), 1, 'what was seen to be gone comes back')
+  })
+
+  it('a write of which only an offer told was not applied if it was cut', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    // C's first question is lost, so that it is C who finds out first that A is dead.
+    stage.gate('C', 'A', 'access')
+    const read = stage.reading('C', 0)
+    await stage.clock.advance(500)
+    // A has it, and B not; D never hears so.
+    stage.gate('D', 'A', 'access', 'mute')
+    const pending = stage.writing('D', 0, 2)
+    await stage.clock.advance(100)
+    // C is told of it with an offer. The hand-off comes to nothing, since B does not have it.
+    const moved = stage.handingOver('A', 'C', 0, segmentBlocks).catch(() => false)
+    await stage.clock.advance(300)
+    stage.kill('A')
+    void moved
+    assert.equal(await stage.clock.outcome(read), 1)
+    assert.equal(stage.holder(0), 'C')
+    await stage.clock.outcome(pending)
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 2, 'acknowledged, flushed, and was never done')
+  })
+
+  it('late word that a node is no replica says nothing of the joining that it began since', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.places = ['B']
+    stage.kill('C')
+    await stage.write('A', 0, 2)
+    await stage.flush('A')
+    assert.deepEqual(stage.inSync(), ['B'])
+    // C comes back and asks what the register says. The answer, that it was left out, is long on its way.
+    await stage.start('C')
+    stage.gate('A', 'C', 'news')
+    const release = stage.lateReads('C')
+    const read = stage.reading('C', 0)
+    await stage.clock.advance(50)
+    const stall = stage.stall('C', 'setWhole', true)
+    stage.places = ['B', 'C']
+    await stage.until(() => stall.reached(), 'C has a copy again')
+    stall.release()
+    // It arrives between the end of the copying and the round that makes C a replica.
+    await stage.until(() => stage.isWhole('C'), 'C is whole')
+    release()
+    assert.equal(await stage.clock.outcome(read), 2)
+    await stage.until(() => stage.inSync().includes('C'), 'C joins again')
+    await stage.clock.advance(1_000)
+    await stage.checkReplicas()
+  })
+
+  it('a copy that was given up does not declare a disk whole that has only a part', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.write('A', 1, 3)
+    await stage.flush('A')
+    const stall = stage.stall('C', 'setWhole', true)
+    stage.places = ['B', 'C']
+    await stage.until(() => stall.reached(), 'C joins')
+    // C takes over what A held, which ends its joining.
+    stage.places = ['B']
+    stage.kill('A')
+    const first = stage.reading('C', 0)
+    await stage.clock.advance(9_000)
+    stall.release()
+    assert.equal(await stage.clock.outcome(first), 1)
+    await stage.write('D', 1, 4)
+    await stage.flush('D')
+    assert.equal(await stage.read('C', 1), 4)
+    stage.kill('D')
+    assert.equal(await stage.read('C', 0), 1)
+    assert.equal(stage.isWhole('C'), false, 'it does not keep a copy')
+  })
+
+  it('of a volume that writes through, every write is at every replica when it is acknowledged', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'], durability: 'writethrough' })
+    await stage.write('A', 0, 1)
+    // By way of another node, too; a discard is a write.
+    await stage.write('D', 1, 2)
+    await stage.write('D', 2, 3)
+    await stage.trim('D', 2)
+    for (const name of ['A', 'B', 'D'] as const) stage.kill(name, { power: true })
+    assert.equal(await stage.read('E', 0), 1)
+    assert.equal(await stage.read('E', 1), 2)
+    assert.equal(await stage.read('E', 2), 0)
+  })
+
+  it('of a volume that writes through, a write waits for enough replicas, and fails without them', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'], durability: 'writethrough', inSyncMin: 2 })
+    await stage.write('A', 0, 1)
+    stage.places = ['B']
+    stage.kill('C')
+    await assert.rejects(stage.write('A', 0, 2), { code: 'IO' })
+    stage.places = ['B', 'C']
+    await stage.start('C')
+    await stage.until(() => stage.inSync().includes('C'), 'C joins again')
+    await stage.write('A', 0, 3)
+    stage.kill('A', { power: true })
+    stage.kill('B', { power: true })
+    assert.equal(await stage.read('E', 0), 3)
+  })
+
+  it('who does not mind old content reads it while nobody who holds the range can be asked', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    stage.gate('A', 'C', 'append')
+    await stage.write('A', 0, 2)
+    // From a replica's own disk, and from the nearest replica by who keeps nothing; neither asks the holder.
+    stage.gate('B', 'A', 'access')
+    stage.gate('D', 'A', 'access')
+    const startedMs = stage.clock.monotonicMs()
+    assert.equal(await stage.readStale('B', 0), 1)
+    assert.equal(await stage.readStale('D', 0), 1)
+    assert.equal(await stage.readStale('D', 1), 0, 'never written')
+    assert.ok(stage.clock.monotonicMs() - startedMs < 500, 'nobody was waited for')
+    stage.gate('D', 'A', 'access', 'pass')
+    assert.equal(await stage.read('D', 0), 2, 'who does mind asks the holder')
+  })
+
+  it('whoever asks the wrong node is told who it is by now, and suspects nobody', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    assert.equal(await stage.read('D', 0), 1)
+    assert.equal(await stage.handOver('A', 'C', 0, segmentBlocks), true)
+    // D did not hear of it. One question too many, then it knows.
+    for (const [attempt, limitMs] of [[0, 60], [1, 15]] as const) {
+      const startedMs = stage.clock.monotonicMs()
+      await stage.write('D', 1, 2 + attempt)
+      assert.ok(stage.clock.monotonicMs() - startedMs < limitMs, `write ${attempt} took ${(stage.clock.monotonicMs() - startedMs).toFixed(0)} ms`)
+    }
+    assert.equal(stage.machine('D').engine?.figures().recoveries, 0)
+    assert.equal(await stage.read('C', 1), 3)
+  })
+
+  it('what a client wrote through its node and did not flush is sent to the next holder, in its order', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    for (let value = 2; value < 6; value++) await stage.write('D', 0, value)
+    await stage.write('D', 1, 6)
+    await stage.trim('D', 1)
+    stage.kill('A', { power: true })
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 5)
+    assert.equal(await stage.read('E', 1), 0)
+    assert.ok((stage.machine('D').engine?.figures().writesReplayed ?? 0) >= 5)
+    // For good: whoever dies next.
+    stage.kill('D', { power: true })
+    assert.equal(await stage.read('C', 0), 5)
   })
 })

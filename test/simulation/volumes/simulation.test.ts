@@ -14,6 +14,7 @@ const kept = [
   { seed: 100, weather: {} },
   { seed: 1_368, weather: {} },
   { seed: 1_388, weather: {} },
+  { seed: 40_659, weather: {} },
 ]
 
 describe('simulation: volumes', () => {

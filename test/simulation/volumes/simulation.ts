@@ -162,8 +162,8 @@ class Storm {
 
   /** What reaches the disks. */
   #watch(node: NodeId, disk: ReplicaDisk): ReplicaDisk {
-    const append: ReplicaDisk['append'] = async (segment, entries) => {
-      const refusal = await disk.append(segment, entries)
+    const append: ReplicaDisk['append'] = async (segment, entries, options) => {
+      const refusal = await disk.append(segment, entries, options)
       if (refusal === undefined) for (const { token, sequence, bytes } of entries) this.history.placed(segment.segment, token, sequence, valuesOf(bytes), this.clock.monotonicMs())
       if (this.#log !== silentLog) for (const entry of entries) this.#log.info(`${this.clock.monotonicMs().toFixed(0)} disk ${this.#name(node)} ${segment.segment} t${entry.token}:${entry.sequence} c${entry.configuration} ${entry.content} ${entry.start}+${entry.blocks} [${valuesOf(entry.bytes).join(' ')}] ${entry.origin?.client.slice(0, 4) ?? ''}.${entry.origin?.sequence ?? ''} ${refusal?.type ?? ''}`)
       return refusal

@@ -8,12 +8,22 @@ import { VirtualClock } from '../net-clock.js'
 import { SimulatedNetwork } from '../net-twin.js'
 import { History, Violation } from './history.js'
 import { Machine, volumeId } from './machine.js'
+import type { Fate } from './machine.js'
 import { RegisterTwin } from './register-twin.js'
 
 export type Name = 'A' | 'B' | 'C' | 'D' | 'E'
 const names: readonly Name[] = ['A', 'B', 'C', 'D', 'E']
 const blocks = 4
 const id = { volume: volumeId, segment: 0 }
+
+interface StageInit {
+  readonly replicas: number
+  readonly places: Name[]
+  readonly durability?: 'flush' | 'writethrough'
+  /** Copies in sync below which nothing is flushed. */
+  readonly inSyncMin?: number
+  readonly log?: Log
+}
 
 /**
  * Five machines and a story: each step is done before the next begins. The same checks as in the storm watch what is
@@ -25,15 +35,19 @@ export class Stage {
   readonly registers: RegisterTwin
   readonly history = new History(blocks)
   readonly #machines: ReadonlyMap<Name, Machine>
-  readonly #gates = new Map<string, 'drop' | 'mute'>()
+  readonly #gates = new Map<string, Fate>()
   /** How long a disk takes before it takes an entry. */
   readonly diskDelaysMs = new Map<Name, number>()
+  /** Calls of disks that wait: by name and method. */
+  readonly #stalls = new Map<string, { reached: boolean; readonly argument: unknown; readonly over: Promise<void> }>()
   /** Who may be given copies, the first first. */
   places: Name[]
+  /** Who gives its copies up. */
+  readonly leaving = new Set<Name>()
   #lives = 0
   readonly #clients = new Map<object, string>()
 
-  constructor(init: { replicas: number; places: Name[]; log?: Log }) {
+  constructor(init: StageInit) {
     const { clock } = this
     const random = seededRandom(1)
     const { log = silentLog } = init
@@ -47,15 +61,16 @@ export class Stage {
         cuts.add(token)
       }
     }
-    const gate = (from: NodeId, to: NodeId, method: string): 'pass' | 'drop' | 'mute' => this.#gates.get(`${this.#nameOf(from)}>${this.#nameOf(to)} ${method}`) ?? 'pass'
+    const gate = (from: NodeId, to: NodeId, method: string): Fate => this.#gates.get(`${this.#nameOf(from)}>${this.#nameOf(to)} ${method}`) ?? 'pass'
     this.#machines = new Map(names.map((name, number) => [name, new Machine({ clock, network: this.network, registers: this.registers, random, log, gate, watch: (node, disk) => this.#watch(this.#nameOf(node), disk) }, {
-      number, replicas: init.replicas, sizeBytes: segmentBytes,
-      engine: { keepEveryMs: 500, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
+      number, replicas: init.replicas, ...(init.durability === undefined ? {} : { durability: init.durability }), sizeBytes: segmentBytes,
+      engine: { keepEveryMs: 500, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: init.inSyncMin ?? 1 },
+      isLeaving: (node) => this.leaving.has(this.#nameOf(node)),
       places: (count, not) => this.places.map((place) => this.machine(place)).filter((machine) => machine.up && !not.includes(machine.id)).map((machine) => machine.id).slice(0, count),
     })]))
   }
 
-  static async begin(init: { replicas: number; places: Name[]; log?: Log }): Promise<Stage> {
+  static async begin(init: StageInit): Promise<Stage> {
     const stage = new Stage(init)
     for (const name of names) await stage.clock.outcome(stage.machine(name).start())
     await stage.clock.advance(500)
@@ -67,10 +82,31 @@ export class Stage {
   }
 
   /** A message from one to the other of this kind meets this fate from now on. */
-  gate(from: Name, to: Name, verb: 'append' | 'fence' | 'fetch' | 'copy' | 'access' | 'offer' | 'news', fate: 'drop' | 'mute' | 'pass' = 'drop'): void {
+  gate(from: Name, to: Name, verb: 'append' | 'fence' | 'fetch' | 'copy' | 'access' | 'offer' | 'news', fate: Fate = 'drop'): void {
     const key = `${from}>${to} volume.${verb}`
     if (fate === 'pass') this.#gates.delete(key)
     else this.#gates.set(key, fate)
+  }
+
+  /** The next call of this method of a disk, with such an argument, waits until it is let go. */
+  stall(name: Name, method: 'adopt' | 'setWhole', argument?: unknown): { readonly reached: () => boolean; readonly release: () => void } {
+    let release = (): void => undefined
+    const stall = { reached: false, argument, over: new Promise<void>((resolve) => { release = resolve }) }
+    this.#stalls.set(`${name} ${method}`, stall)
+    return { reached: () => stall.reached, release: () => { this.#stalls.delete(`${name} ${method}`); release() } }
+  }
+
+  /** Whatever the machine reads of a register from now on reaches it when it is let go. */
+  lateReads(name: Name): () => void {
+    const node = this.machine(name).id
+    let release = (): void => undefined
+    this.registers.lateReads.set(node, new Promise<void>((resolve) => { release = resolve }))
+    return () => { this.registers.lateReads.delete(node); release() }
+  }
+
+  /** What the machine's disk says of itself. */
+  isWhole(name: Name): boolean {
+    return this.machine(name).disk?.isWhole(id) === true
   }
 
   /** From everybody else, and from the voters, who will count it as dead. */
@@ -126,8 +162,12 @@ export class Stage {
 
   async read(name: Name, block: number): Promise<number> {
     await this.#later()
+    return this.clock.outcome(this.reading(name, block), 60_000)
+  }
+
+  async reading(name: Name, block: number): Promise<number> {
     const startedMs = this.clock.monotonicMs()
-    const value = valueOf(await this.clock.outcome(this.#device(name).read(block * blockBytes, blockBytes), 60_000))
+    const value = valueOf(await this.#device(name).read(block * blockBytes, blockBytes))
     this.history.read(block, value, startedMs, this.clock.monotonicMs())
     return value
   }
@@ -149,13 +189,25 @@ export class Stage {
     return Buffer.from(bytes).readUInt32LE(0)
   }
 
+  /** From whoever is near and has it, however old. */
+  async readStale(name: Name, block: number): Promise<number> {
+    const device = await this.machine(name).openAnother({ staleReads: true })
+    const value = valueOf(await this.clock.outcome(device.read(block * blockBytes, blockBytes), 60_000))
+    await this.clock.outcome(device.close())
+    return value
+  }
+
   async reopen(name: Name): Promise<void> {
     this.history.ended(this.#client(name), this.clock.monotonicMs())
     await this.clock.outcome(this.machine(name).reopen())
   }
 
   async handOver(from: Name, to: Name, start: number, count: number): Promise<boolean> {
-    return this.clock.outcome(this.machine(from).engine?.handOver(id, { start, blocks: count }, this.machine(to).id) ?? Promise.resolve(false))
+    return this.clock.outcome(this.handingOver(from, to, start, count))
+  }
+
+  async handingOver(from: Name, to: Name, start: number, count: number): Promise<boolean> {
+    return this.machine(from).engine?.handOver(id, { start, blocks: count }, this.machine(to).id) ?? false
   }
 
   segment(): Segment {
@@ -221,17 +273,28 @@ export class Stage {
   }
 
   #watch(name: Name, disk: ReplicaDisk): ReplicaDisk {
-    const append: ReplicaDisk['append'] = async (segment, entries) => {
+    const append: ReplicaDisk['append'] = async (segment, entries, options) => {
       const delayMs = this.diskDelaysMs.get(name)
       if (delayMs !== undefined) await this.clock.sleep(delayMs)
-      const refusal = await disk.append(segment, entries)
+      const refusal = await disk.append(segment, entries, options)
       if (refusal === undefined) for (const { token, sequence, bytes } of entries) this.history.placed(0, token, sequence, bytes.length === 0 ? [] : [valueOf(bytes)], this.clock.monotonicMs())
       return refusal
     }
     return new Proxy(disk, {
-      get: (target, name, receiver): unknown => {
-        const found: unknown = Reflect.get(target, name, receiver)
-        return name === 'append' ? append : typeof found === 'function' ? (found as (...parts: unknown[]) => unknown).bind(target) : found
+      get: (target, method, receiver): unknown => {
+        if (method === 'append') return append
+        const found: unknown = Reflect.get(target, method, receiver)
+        if (typeof found !== 'function') return found
+        const call = (found as (...parts: unknown[]) => unknown).bind(target)
+        const stall = this.#stalls.get(`${name} ${String(method)}`)
+        if (stall === undefined) return call
+        return async (...parts: unknown[]) => {
+          if (stall.argument === undefined || parts.includes(stall.argument)) {
+            stall.reached = true
+            await stall.over
+          }
+          return call(...parts)
+        }
       },
     })
   }

@@ -128,6 +128,27 @@ describe('heat: the picture of a volume', () => {
     )
   })
 
+  it('tells little at rest, and at once again when a volume is used', async () => {
+    const world = new MigrationWorld({ rtts: [[0, 200], [200, 0]], regions: ['new-york', 'sydney'], settings: { maxConcurrentMigrations: 0 } })
+    const sent = (): number => world.site(0).heat.counters.newsSent
+    await world.pass(150_000)
+    const settled = sent()
+    await world.pass(600_000)
+    assert.ok(sent() - settled >= 8 && sent() - settled <= 12, `${String(sent() - settled)} in ten minutes`)
+    world.write(0, { start: 0, blocks: 32 })
+    await world.pass(8_000)
+    assert.equal(world.site(1).heat.of(volume).length, 1)
+    const before = sent()
+    await world.pass(60_000)
+    assert.ok(sent() - before >= 9, `${String(sent() - before)} in a minute of use`)
+    // The window is over: said once, so that nobody goes on believing it.
+    await world.pass(330_000)
+    assert.deepEqual(world.site(1).heat.of(volume), [])
+    const after = sent()
+    await world.pass(120_000)
+    assert.ok(sent() - after <= 3)
+  })
+
   it('says nothing when there is nobody to hear it, and ends with its signal', async () => {
     const { createHeat } = await import('../../../src/heat/index.js')
     const { seededRandom, systemClock } = await import('../../../src/base/index.js')

@@ -41,7 +41,7 @@ class FakeNode {
       doctor: async () => [],
       figures: async () => ({
         peersConnected: 1, members: { up: 1, suspect: 0, gone: 0 }, files: 1, tombstones: 0, conflicts: 0, blobs: 1, blocks: 1, quarantinedBlocks: 0,
-        storageBytes: { limit: 1, used: 1, live: 1, draft: 0, reclaimable: 0, metadata: 0, diskFree: 1 }, provideLagSeconds: 0, uptimeSeconds: 1, ready: true,
+        storageBytes: { limit: 1, used: 1, live: 1, draft: 0, reclaimable: 0, metadata: 0, diskFree: 1 }, provideLagSeconds: 0, gossip: { quota: { sentBytes: 7, receivedBytes: 5, sentMessages: 2, receivedMessages: 1 } }, uptimeSeconds: 1, ready: true,
         replication: { underReplicated: 0, belowMinimum: 0, copying: 0, queued: 0, storing: 0, copied: 0, copiedBytes: 0, dropped: 0, droppedBytes: 0, failed: 0, untrusted: 0 },
       }),
       stop: () => {
@@ -457,8 +457,9 @@ describe('HTTP door', () => {
 
   it('has metrics with the right names and no label that grows', async () => {
     const text = await client.text('/metrics')
-    for (const line of text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))) assert.match(line, /^mesh_node_[a-z0-9_]+(\{[^}]*\})? [-+\d.eINa]+$/)
+    for (const line of text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))) assert.match(line, /^mesh_node_[a-z0-9_]+(\{[^}]*\})? [-+\d.eINan]+$/)
     assert.match(text, /^mesh_node_http_requests_total\{method="GET",route="\/api\/v1\/files\/\*",status="200"\} \d+$/m)
+    assert.match(text, /^mesh_node_gossip_bytes_total\{topic="quota",direction="sent"\} 7$/m)
     assert.doesNotMatch(text, /bafytag|\/ten/)
   })
 

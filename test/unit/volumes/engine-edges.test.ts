@@ -27,12 +27,16 @@ class World {
   /** What a node's disk is to append waits for it. */
   readonly slow = new Map<NodeId, Promise<void>>()
 
+  /** A node's disk fences when this is over. */
+  readonly unfenced = new Map<NodeId, Promise<void>>()
+
   /** Called when a node's disk is asked what versions it has. */
   readonly asked = new Map<NodeId, () => void>()
 
   readonly watch = (node: NodeId, disk: ReplicaDisk): ReplicaDisk => new Proxy(disk, {
     get: (target, name): unknown => {
       if (name === 'append') return async (...parts: Parameters<ReplicaDisk['append']>) => this.slow.get(node)?.then(async () => target.append(...parts)) ?? target.append(...parts)
+      if (name === 'fence') return async (...parts: Parameters<ReplicaDisk['fence']>) => this.unfenced.get(node)?.then(async () => target.fence(...parts)) ?? target.fence(...parts)
       if (name === 'versions') this.asked.get(node)?.()
       const found: unknown = Reflect.get(target, name)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
@@ -119,6 +123,38 @@ describe('volumes: engine, rare courses', () => {
     }
   })
 
+  it('a node that was handed a range and never heard of it is told by whoever asks it', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    // It happens, and its proposer is not told.
+    world.registers.answersLostRatio = 1
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 2, blocks: 2 }, b.id)), false)
+    world.registers.answersLostRatio = 0
+    assert.deepEqual(await world.run(c.device!.read(2 * blockBytes, 4)), Uint8Array.of(1, 1, 1, 1))
+    await world.run(a.device!.write(2 * blockBytes, filled(2, 1)))
+    await world.run(a.device!.flush())
+    assert.equal(a.engine!.figures().writesProxied, 1)
+    assert.deepEqual(await world.run(b.device!.read(2 * blockBytes, 4)), Uint8Array.of(2, 2, 2, 2))
+  })
+
+  it('a flush waits for a write that was taken under a token that its writer has not heard of', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 1)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: segmentBytes / blockBytes }, b.id)), true)
+    assert.deepEqual(await world.run(c.device!.read(0, 1)), Uint8Array.of(1))
+    b.crash(false)
+    await world.run(b.start())
+    await world.clock.advance(100)
+    await world.run(b.device!.read(0, 1))
+    world.slow.set(a.id, new Promise(() => undefined))
+    await world.run(c.device!.write(0, filled(2, 2)))
+    assert.equal(c.engine!.figures().writesProxied, 1)
+    await assert.rejects(world.run(c.device!.flush()), { code: 'IO' })
+  })
+
   it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
     const world = new World()
     const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
@@ -134,6 +170,39 @@ describe('volumes: engine, rare courses', () => {
     await world.run(c.device!.write(0, filled(9, 8)))
     await world.run(zeroes)
     assert.deepEqual(await world.run(c.device!.read(0, 4 * blockBytes)), filled(9, 4))
+  })
+
+  it('requests that wait for a segment to be taken up have it together, and number their writes in one stream', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 4)))
+    await world.run(a.device!.flush())
+    a.crash(false)
+    await world.run(a.start())
+    const value = toWire(decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload))
+    await world.run(ask(world.network.node(b.id).rpc, a.id, verbs.news, { segment: encodeId(id), value }, { deadlineMs: 1_000 }))
+    // Longer than it takes until what nobody uses is let go of.
+    let fence = (): void => undefined
+    world.unfenced.set(a.id, new Promise((resolve) => { fence = resolve }))
+    const first = b.device!.write(0, filled(2, 1))
+    await world.clock.advance(1_500)
+    const second = c.device!.write(blockBytes, filled(3, 1))
+    await world.clock.advance(100)
+    let append = (): void => undefined
+    world.slow.set(a.id, new Promise((resolve) => { append = resolve }))
+    world.unfenced.delete(a.id)
+    fence()
+    await world.clock.advance(100)
+    world.slow.delete(a.id)
+    append()
+    await world.run(first)
+    await world.run(second)
+    await world.run(b.device!.flush())
+    await world.run(c.device!.flush())
+    for (const machine of [a, b]) {
+      const runs = await world.run(machine.disk!.read(id, { start: 0, blocks: 3 }))
+      assert.deepEqual(Buffer.concat(runs.map((run) => run.bytes)).filter((_byte, i) => i % blockBytes === 0), Buffer.from([2, 3, 1]))
+    }
   })
 
   it('a replica that was brought up to the end of a dead stream is still one', async () => {
