@@ -52,8 +52,14 @@ export class Engine implements VolumeEngine {
   readonly #controller = new AbortController()
 
   constructor(components: EngineComponents, init: Partial<EngineInit> = {}) {
-    const replica = new Replica(components)
     const registers = new Registers({ consensus: components.consensus }, { changed: (change) => { this.#changed(change) } })
+    const replica = new Replica({
+      ...components,
+      isJoining: async (id, configuration, signal) => {
+        const now = await registers.refresh(id, signal)
+        return now?.configuration === configuration && now.joining.includes(components.connections.self)
+      },
+    })
     this.#context = new EngineContext(components, { ...engineDefaults, ...init }, { registers, replica })
     this.#context.signal = this.#controller.signal
     // Every request in flight listens to it; they are bounded elsewhere.
@@ -269,7 +275,7 @@ export class Engine implements VolumeEngine {
     this.#parts.get(keyOf(id))?.holder.changed(now)
     const was = before === undefined || before.replicas.includes(self) || before.joining.includes(self)
     const isReplica = now.replicas.includes(self)
-    if (isReplica) replica.joined(id)
+    if (isReplica) replica.joined(id, now.configuration)
     if (was && !isReplica && !now.joining.includes(self)) {
       this.#left(id).catch((error: unknown) => { components.log.warn('a segment that is not kept here any more could not be marked so', { segment: keyOf(id), error: messageOf(error) }) })
     }

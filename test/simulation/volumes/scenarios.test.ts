@@ -322,6 +322,7 @@ describe('simulation: volumes: stories', () => {
     const release = stage.lateReads('C')
     const read = stage.reading('C', 0)
     await stage.clock.advance(50)
+    stage.promptReads('C')
     const stall = stage.stall('C', 'setWhole', true)
     stage.places = ['B', 'C']
     await stage.until(() => stall.reached(), 'C has a copy again')

@@ -104,6 +104,11 @@ export class Stage {
     return () => { this.registers.lateReads.delete(node); release() }
   }
 
+  /** What it asks of registers from now on is answered in time; what was asked before stays late. */
+  promptReads(name: Name): void {
+    this.registers.lateReads.delete(this.machine(name).id)
+  }
+
   /** What the machine's disk says of itself. */
   isWhole(name: Name): boolean {
     return this.machine(name).disk?.isWhole(id) === true
