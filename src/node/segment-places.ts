@@ -49,7 +49,7 @@ export class SegmentPlacement {
   /** Nodes that keep copies now: no volume can have more. */
   nodes(): number {
     const { membership } = this.#components
-    return membership.members().filter((member) => !member.revoked && (member.peerId === this.#self || (member.state === 'up' && this.#lends(member.peerId)))).length
+    return membership.members().filter((member) => !member.revoked && !this.isLeaving(member.peerId) && (member.peerId === this.#self || (member.state === 'up' && this.#lends(member.peerId)))).length
   }
 
   isLeaving(node: NodeId): boolean {
