@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Clock, Log, NodeId, Random, Rpc, RpcMethod } from '../../base/index.js'
 import { CommonError, messageOf } from '../../base/index.js'
 import type { Frame } from '../frames.js'
@@ -53,8 +54,15 @@ export class Transport {
   }
 
   start(signal: AbortSignal): void {
-    this.#signal = signal
-    signal.addEventListener('abort', () => { this.#parcels.stop() }, { once: true })
+    const stopping = new AbortController()
+    // Every frame under way listens, and goes when it ends: to peers that stand still that is many at once, and no leak. A
+    // signal of our own, so that the one that was given still tells of others'.
+    setMaxListeners(0, stopping.signal)
+    this.#signal = stopping.signal
+    signal.addEventListener('abort', () => {
+      stopping.abort(signal.reason)
+      this.#parcels.stop()
+    }, { once: true })
   }
 
   request(to: NodeId, request: Request): void {

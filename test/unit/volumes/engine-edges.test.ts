@@ -180,6 +180,7 @@ describe('volumes: engine, rare courses', () => {
     await world.run(a.device!.flush())
     a.crash(false)
     await world.run(a.start())
+    await world.clock.advance(20)
     const value = toWire(decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload))
     await world.run(ask(world.network.node(b.id).rpc, a.id, verbs.news, { segment: encodeId(id), value }, { deadlineMs: 1_000 }))
     // Longer than it takes until what nobody uses is let go of.
