@@ -230,6 +230,10 @@ class LogDisk implements ClosableReplicaDisk {
     })
   }
 
+  async unsettled(id: SegmentId): Promise<readonly StreamEnd[]> {
+    return this.#withPages(id, [], ({ loaded }) => Promise.resolve([...loaded.streams()].filter((stream) => stream.settled < stream.end).map(({ token, end }) => ({ token, sequence: end }))))
+  }
+
   async adopt(id: SegmentId, token: number, sequence: number, { complete = false }: { complete?: boolean } = {}): Promise<void> {
     if (!isCount(token) || !Number.isSafeInteger(sequence) || sequence < 0) throw new DiskError('BAD_INPUT', 'this is no place in a stream', { token, sequence })
     await this.#inTurn(id, [], async (segment, head) => {
