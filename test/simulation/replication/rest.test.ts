@@ -77,6 +77,16 @@ describe('replication: when a sweep rests', function () {
     await mesh.end()
   })
 
+  it('no longer than its interval while all are up, and there are too few of them', async () => {
+    const { mesh, host, began } = await calmMesh(2)
+    mesh.put(host, { bytes: mib, replicas: 3 })
+    await mesh.clock.advance(2 * minute)
+    began.length = 0
+    await mesh.clock.advance(5 * minute)
+    assert.ok(began.length >= 20, `${String(began.length)} sweeps`)
+    await mesh.end()
+  })
+
   it('a copy that is missed between two sweeps is made at once, wherever it was lost', async () => {
     const { mesh, host, began } = await calmMesh(4)
     const [file] = [...host.disk.held.keys()] as [string]
@@ -120,11 +130,12 @@ describe('replication: what a restart must not forget', function () {
   })
 
   it('who was forgotten: its copies do not count after a restart of the one that was told', async () => {
-    const mesh = new Mesh({ seed: 83, nodes: 4, maxBytes: 300 * mib, graceMs: 24 * 3600 * second })
+    const mesh = new Mesh({ seed: 83, nodes: 4, maxBytes: 300 * mib, graceMs: 24 * 3600 * second, settings: { factors: { ...replicationDefaults.factors, minFactor: 1 } } })
     await mesh.clock.advance(20 * second)
     const [a] = mesh.hosts as [Host]
-    const file = mesh.put(a, { bytes: mib, replicas: 2 })
-    await mesh.until(() => mesh.copies(file.cid).length === 2, minute, 'two copies')
+    // A minimum of one: below that it would be made good without a word.
+    const file = mesh.put(a, { bytes: mib, replicas: 3 })
+    await mesh.until(() => mesh.copies(file.cid).length === 3, minute, 'three copies')
     await mesh.clock.advance(minute)
     const gone = mesh.copies(file.cid).find((host) => host !== a)!
     mesh.crash(gone)
@@ -133,7 +144,7 @@ describe('replication: what a restart must not forget', function () {
     await mesh.clock.outcome(a.replication.forget(gone.id))
     mesh.crash(a)
     mesh.restart(a)
-    await mesh.until(() => mesh.copies(file.cid).length === 3, 5 * minute, 'a copy elsewhere')
+    await mesh.until(() => mesh.copies(file.cid).length === 4, 5 * minute, 'a copy elsewhere')
     await mesh.end()
   })
 })
