@@ -128,25 +128,6 @@ describe('replication: what a restart must not forget', function () {
     assert.deepEqual([free.freedBytes, mesh.copies(file.cid).length], [mib, 1])
     await mesh.end()
   })
-
-  it('who was forgotten: its copies do not count after a restart of the one that was told', async () => {
-    const mesh = new Mesh({ seed: 83, nodes: 4, maxBytes: 300 * mib, graceMs: 24 * 3600 * second, settings: { factors: { ...replicationDefaults.factors, minFactor: 1 } } })
-    await mesh.clock.advance(20 * second)
-    const [a] = mesh.hosts as [Host]
-    // A minimum of one: below that it would be made good without a word.
-    const file = mesh.put(a, { bytes: mib, replicas: 3 })
-    await mesh.until(() => mesh.copies(file.cid).length === 3, minute, 'three copies')
-    await mesh.clock.advance(minute)
-    const gone = mesh.copies(file.cid).find((host) => host !== a)!
-    mesh.crash(gone)
-    // Not to be repaired before the restart: that is what is to be shown.
-    a.replication.pause()
-    await mesh.clock.outcome(a.replication.forget(gone.id))
-    mesh.crash(a)
-    mesh.restart(a)
-    await mesh.until(() => mesh.copies(file.cid).length === 4, 5 * minute, 'a copy elsewhere')
-    await mesh.end()
-  })
 })
 
 describe('replication: a file larger than its node, while it comes in', function () {
