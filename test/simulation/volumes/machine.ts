@@ -75,7 +75,11 @@ export class Machine {
     const { clock, registers, voters, log = silentLog } = this.#components
     const life = { dead: false }
     this.#life = life
-    if (!this.node.up) this.node.restart()
+    if (!this.node.up) {
+      // Whoever still has a connection to the machine as it was is told now at the latest that it is none.
+      this.#disconnect()
+      this.node.restart()
+    }
     const disk = await createReplicaDisk({ log: new MemorySlice(this.database, Buffer.from('log')), meta: new MemorySlice(this.database, Buffer.from('meta')), clock, journal: log })
     if (isDead(life)) return
     this.disk = disk
@@ -113,6 +117,13 @@ export class Machine {
     this.#methods.clear()
     this.node.crash()
     if (power) this.database.losePower(this.#components.random)
+    // The system says for a dead process that its connections are over; nobody says it for a machine without power.
+    else this.#disconnect()
+  }
+
+  #disconnect(): void {
+    const { network } = this.#components
+    for (const peer of network.nodes.keys()) if (peer !== this.id) network.dropAt(this.id, peer)
   }
 
   async reopen(): Promise<void> {
