@@ -20,6 +20,8 @@ export interface HeldEntry {
 const changesMax = 4096
 /** 200 KB of coded fingerprints at most in one answer. */
 export const pageEntriesMax = 40_000
+/** A million blobs at one node is more than the biggest disk here holds in files of 1 MiB. 8 MB in memory. */
+export const inventoryEntriesMax = 2 ** 20
 
 /** What this node holds, as others are told of it: a salted set of fingerprints with a version that grows by one a change. */
 export class Inventory {

@@ -14,6 +14,7 @@ import { serveAppends } from './append-service.js'
 import { decodeSegment } from './codec.js'
 import { EngineContext } from './context.js'
 import { VolumeDevice } from './device.js'
+import { endOfOver, hasEnded } from './fate.js'
 import { handOver } from './hand-off.js'
 import { joinsMax, ReplicaKeeper } from './keeper.js'
 import { keyOf, Registers, scopeOf } from './registers.js'
@@ -276,8 +277,25 @@ export class Engine implements VolumeEngine {
     const was = before === undefined || before.replicas.includes(self) || before.joining.includes(self)
     const isReplica = now.replicas.includes(self)
     if (isReplica) replica.joined(id, now.configuration)
+    if ((isReplica || this.#parts.get(keyOf(id)) !== undefined) && (before === undefined || hasEnded(before, now))) {
+      this.#settleOver(id).catch((error: unknown) => { components.log.debug('streams that are over could not be settled', { segment: keyOf(id), error: messageOf(error) }) })
+    }
     if (was && !isReplica && !now.joining.includes(self)) {
       this.#left(id).catch((error: unknown) => { components.log.warn('a segment that is not kept here any more could not be marked so', { segment: keyOf(id), error: messageOf(error) }) })
+    }
+  }
+
+  /**
+   * What no holder writes on will be cut no more, beyond what the register says, and nobody will ask for it: its disk may
+   * let go of what it overwrote. Whoever wrote it may have died before it could say so, and never says so of its last flush.
+   */
+  async #settleOver(id: SegmentId): Promise<void> {
+    const { registers, components: { disk } } = this.#context
+    for (const { token, sequence } of await disk.unsettled(id)) {
+      const now = registers.view(id)
+      if (now === undefined) return
+      const end = endOfOver(now, token)
+      if (end !== undefined) await disk.settled(id, token, Math.min(end, sequence))
     }
   }
 

@@ -122,14 +122,17 @@ export class ReplicaKeeper {
     return adopted.every((one) => one)
   }
 
-  /** Undefined: it does not answer, or failed. */
+  /** Undefined: it does not answer, or will not. */
   async #copied(id: SegmentId, segment: Segment, node: NodeId, source: NodeId): Promise<boolean | undefined> {
     const { components, replica, self, signal } = this.#context
     try {
-      if (node === self) return (await replica.copy(id, source, segment, { ranges: [], cuts: [], join: true, waitMs: copyDeadlineMs / 2 })).done
+      if (node === self) {
+        const own = await replica.copy(id, source, segment, { ranges: [], cuts: [], join: true, waitMs: copyDeadlineMs / 2 })
+        return own.refused ? undefined : own.done
+      }
       const request = { segment: codec.encodeId(id), from: source, value: codec.toWire(segment), ranges: [], cuts: [], join: true }
       const answer = await withDeadline(components.clock, copyDeadlineMs, signal, (deadline) => ask(components.rpc, node, verbs.copy, request, { deadlineMs: copyDeadlineMs, signal: deadline }))
-      return answer.done
+      return answer.refusal === undefined ? answer.done : undefined
     } catch (error) {
       components.log.debug('a replica does not come up', { segment: keyOf(id), node, error: messageOf(error) })
       return undefined

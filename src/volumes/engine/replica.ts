@@ -178,11 +178,14 @@ export class Replica {
     return ends
   }
 
-  /** Brings this disk up to date; resolves false while it is still at it. Asked again, it goes on with the same job. */
-  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean }> {
+  /**
+   * Brings this disk up to date; `done` is false while it is still at it. Asked again, it goes on with the same job.
+   * `refused`: it will not, under this configuration; the asker must look at the register.
+   */
+  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean; refused: boolean }> {
     const key = keyOf(id)
     let job = this.#jobs.get(key)
-    if (options.join && segment.configuration < (this.#begun.get(key) ?? 0)) throw new Refusal('a later configuration is known here')
+    if (options.join && segment.configuration < (this.#begun.get(key) ?? 0)) return { done: false, ready: false, refused: true }
     if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
       // One copy at a time: an older one must not declare the disk whole after this one began anew.
       if (options.join) this.#cancel(key)
@@ -200,8 +203,7 @@ export class Replica {
       if (options.join) this.#jobs.set(key, job)
     }
     await Promise.race([job.finished, this.#components.clock.sleep(options.waitMs).catch(() => undefined)])
-    if (job.refused) throw new Refusal('this node does not join under this configuration, or may have done so before')
-    return { done: job.done, ready: job.ready }
+    return { done: job.done, ready: job.ready, refused: job.refused }
   }
 
   /** A row is lost of which nobody knows what it was about: the disk refuses all of the segment. */
@@ -279,7 +281,7 @@ export class Replica {
   async #mayEmpty(id: SegmentId, configuration: number, signal: AbortSignal): Promise<void> {
     const key = keyOf(id)
     if (!(await this.#components.isJoining(id, configuration, signal))) throw new Refusal('the register does not say that this node is joining')
-    if (this.#emptied.get(key) !== configuration && (await this.#components.disk.isWhole(id))) {
+    if (this.#emptied.get(key) !== configuration && !(await this.isDamaged(id)) && (await this.#components.disk.isWhole(id))) {
       // A process before this one may have said that it was done, and somebody may be about to act on that. A later
       // configuration is one that it cannot have spoken of.
       const first = this.#foundWhole.get(key) ?? configuration
@@ -419,7 +421,8 @@ export class Replica {
     const id = codec.decodeId(request.segment)
     const segment = codec.fromWire(codec.there(request.value, 'the register'))
     // While joining, a question every few seconds is cheap, and an answer that is late by them does no harm.
-    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
+    const { done, ready, refused } = await this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
+    return refused ? { done, ready, refusal: encodeRefusal('FENCED') } : { done, ready }
   }
 }
 
