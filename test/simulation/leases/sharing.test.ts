@@ -23,6 +23,12 @@ describe('shared leases over nodes, simulated', function () {
     assert.ok(counts.readTogetherOnTwo > 100 && counts.written > 10 && counts.read > 20, JSON.stringify(counts))
   })
 
+  it('a holder that crashes and is back at once: writers wait for the readers that it had let in', async () => {
+    // A seed in which one that does not wait writes beside them.
+    const { counts } = await run(12, { ...calm, crashes: true })
+    assert.ok(counts.crashes > 0 && counts.readTogetherOnTwo > 100, JSON.stringify(counts))
+  })
+
   it('no writer overlaps anybody: loss, delay, crashes with quick restarts, machines that stand still, revocations', async () => {
     const total = { readTogetherOnTwo: 0, written: 0, crashes: 0, upgraded: 0 }
     for (let seed = 100; seed < 100 + seeds; seed++) {
