@@ -16,7 +16,7 @@ async function run(seed: number, faults: Faults): Promise<SharingWorld> {
 }
 
 describe('shared leases over nodes, simulated', function () {
-  this.timeout(60_000)
+  this.timeout(60_000 * Math.max(1, seeds / 8))
 
   it('readers of several nodes read at the same time, writers get their turn', async () => {
     const { counts } = await run(1, calm)
