@@ -38,7 +38,7 @@ async function attempt(mutant?: SharingMutant): Promise<string | undefined> {
       writeFileSync(path, readFileSync(path, 'utf8').replace(mutant.find, () => mutant.replace))
     }
     // In one process, so that it goes when it is killed; a mutant that spins runs out of memory soon.
-    const args = ['--import=tsx', '--max-old-space-size=1024', join(root, 'node_modules/mocha/bin/_mocha'), '--bail', '--timeout', String(attemptMsMax), 'test/simulation/leases/sharing.test.ts']
+    const args = ['--import=tsx', '--import=./test/seed.ts', '--max-old-space-size=1024', join(root, 'node_modules/mocha/bin/mocha.js'), '--no-config', '--extension', 'ts', '--bail', '--timeout', String(attemptMsMax), 'test/simulation/leases/sharing.test.ts']
     const env = { ...process.env, SHARING_SEEDS: String(mutant === undefined ? 8 : seedsMax) }
     const told = await run(process.execPath, args, { cwd: folder, env, maxBuffer: 2 ** 24, timeout: attemptMsMax, killSignal: 'SIGKILL' }).then(() => undefined, (error: unknown) => (error as { stdout?: string }).stdout ?? '')
     if (told === undefined) return undefined

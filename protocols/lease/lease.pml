@@ -174,7 +174,7 @@ inline take(n,b) {
 #endif
 #ifdef TWOSTEP
 #define RENEW(v,n) \
-  :: d_step { rs[IX(v,n)]==0 -> rs[IX(v,n)]=1; rr[IX(v,n)]=D } \
+  :: d_step { RENEWS(n) && rs[IX(v,n)]==0 -> rs[IX(v,n)]=1; rr[IX(v,n)]=D } \
   :: d_step { rs[IX(v,n)]==1 && MAYRENEW(v,n) -> rs[IX(v,n)]=2; sup[IX(v,n)]=ep[n]; vx[IX(v,n)]=D; check() } \
   :: d_step { rs[IX(v,n)]==2 -> rs[IX(v,n)]=0; RTIME(v,n) rr[IX(v,n)]=0; check() } \
   :: d_step { rs[IX(v,n)]==1 -> rs[IX(v,n)]=0; rr[IX(v,n)]=0 }
@@ -185,10 +185,10 @@ inline take(n,b) {
 #endif
 #else
 /* send, voter, reply in one step: the worst case for I4 (earliest expiry at the voter, longest validity at the node) */
-#define RENEW(v,n) :: d_step { MAYRENEW(v,n) && (vx[IX(v,n)]<D || hv[IX(v,n)]<D || sup[IX(v,n)]<ep[n]) -> sup[IX(v,n)]=ep[n]; vx[IX(v,n)]=D; hv[IX(v,n)]=D; check() }
+#define RENEW(v,n) :: d_step { RENEWS(n) && MAYRENEW(v,n) && (vx[IX(v,n)]<D || hv[IX(v,n)]<D || sup[IX(v,n)]<ep[n]) -> sup[IX(v,n)]=ep[n]; vx[IX(v,n)]=D; hv[IX(v,n)]=D; check() }
 #endif
 /* ---- revocation of the token of a chosen value ---- */
-#define REVOKE(n,b) :: d_step { b<=nb && rvTok==0 && sent[b]>=2 && POP(ac[b])>=2 && vh[b]!=FREE && vh[b]!=n -> rvTok=vt[b]; rvN=vh[b]; rvE=ve[b]; rvBy=n }
+#define REVOKE(n,b) :: d_step { TAKES(n) && b<=nb && rvTok==0 && sent[b]>=2 && POP(ac[b])>=2 && vh[b]!=FREE && vh[b]!=n -> rvTok=vt[b]; rvN=vh[b]; rvE=ve[b]; rvBy=n }
 #define REVREC(v) :: d_step { rvTok>0 && rvP[v]==0 -> rvP[v]=1; check() }
 #ifdef BUG_NORELQ
 #define MARKQ(n,t)
@@ -202,12 +202,20 @@ inline take(n,b) {
 #define REVEXP(v)
 #endif
 /* ---- node n ---- */
+#ifdef ROLES
+/* searches for one fault: node 0, which holds the scope, renews and takes again; node 1 only takes it away */
+#define RENEWS(n) (n==0)
+#define TAKES(n) (n==1)
+#else
+#define RENEWS(n) true
+#define TAKES(n) true
+#endif
 #define IDLE(n) (ph[n]==0 && nb<NB)
 #define NODE(n,m) \
-  :: d_step { IDLE(n) && hold[n]==0 -> start(n,ACQ,0,0,0) } \
-  :: d_step { IDLE(n) && hold[n]==0 && !NOSTEAL -> start(n,STEAL,1,m,0) } \
-  :: d_step { IDLE(n) && hold[n]==0 && !NOSTEAL && ep[m]>1 -> start(n,STEAL,2,m,0) } \
-  :: d_step { IDLE(n) && hold[n]==0 && rvTok>0 && rvBy==n -> start(n,RTAKE,0,rvN,0) } \
+  :: d_step { IDLE(n) && RENEWS(n) && hold[n]==0 -> start(n,ACQ,0,0,0) } \
+  :: d_step { IDLE(n) && TAKES(n) && hold[n]==0 && !NOSTEAL -> start(n,STEAL,1,m,0) } \
+  :: d_step { IDLE(n) && TAKES(n) && hold[n]==0 && !NOSTEAL && ep[m]>1 -> start(n,STEAL,2,m,0) } \
+  :: d_step { IDLE(n) && TAKES(n) && hold[n]==0 && rvTok>0 && rvBy==n -> start(n,RTAKE,0,rvN,0) } \
   :: d_step { IDLE(n) && hold[n]>0 && !NOHAND -> start(n,HAND,hold[n],m,ep[m]); MARKQ(n,hold[n]) hold[n]=0; check() } \
   :: d_step { IDLE(n) && hold[n]>0 && !NOREL -> start(n,REL,hold[n],0,0); MARKQ(n,hold[n]) hold[n]=0; check() }
 #define NODE1(n) \
