@@ -24,6 +24,7 @@ const replicas = Number(option('replicas', '1'))
 const isSaid = !process.argv.includes('--unknown')
 const maxBytes = fileBytes / 2
 const sampleMs = 200
+const readsMax = 4
 
 function report(name: string, value: number, unit: string): void {
   if (json) console.log(JSON.stringify({ name, value, unit, peers: {}, ratio: null }))
@@ -69,11 +70,12 @@ if (free.bavail * free.bsize < 2.2 * fileBytes * replicas) {
 }
 const world = new World()
 let failed = false
+const nodes: TestNode[] = []
 const samples = { taken: 0, most: 0, passed: [] as string[] }
 try {
   const options = { args: ['--max-storage', `${String(maxBytes / mebibyte)}MiB`], env: { MESH_NODE_STORAGE_MIN_FREE_SPACE: '0', MESH_NODE_STORAGE_KEEP_REMOVED: '1s' } }
   const first = await world.start('n0', options)
-  const nodes: TestNode[] = [first]
+  nodes.push(first)
   while (nodes.length < count) nodes.push(await world.join(`n${String(nodes.length)}`, first, options))
   for (const node of nodes) {
     await eventually(async () => (await node.client().peers()).filter((peer) => peer.connected && peer.storage?.maxBytes === maxBytes).length === count - 1, `${node.name} to know what the others give`, 60_000)
@@ -94,12 +96,24 @@ try {
     report('  blobs', put.blobs, '')
     for (const node of nodes) report(`  of others at ${node.name}, of its own files besides`, (await node.status()).storage.othersBytes / mebibyte, 'MiB')
     const far = nodes[count - 1] ?? first
-    const got = createHash('sha256')
-    const getStart = performance.now()
+    let got = createHash('sha256')
+    let getStart = performance.now()
     let length = 0
-    for await (const chunk of (await far.client().get('/large')).bytes) {
-      got.update(chunk)
-      length += chunk.length
+    for (let tries = 1; ; tries++) {
+      try {
+        for await (const chunk of (await far.client().get('/large')).bytes) {
+          got.update(chunk)
+          length += chunk.length
+        }
+        break
+      } catch (error) {
+        // A machine that was asleep loses all its connections at once, and with them the reads that were under way.
+        if (tries === readsMax) throw error
+        console.error(`the read broke off after ${String(length / mebibyte)} MiB, and is begun again: ${String(error)}`)
+        got = createHash('sha256')
+        getStart = performance.now()
+        length = 0
+      }
     }
     report(`get it at ${far.name}`, fileBytes / mebibyte / ((performance.now() - getStart) / 1000), 'MiB/s')
     const [there, here] = [sent.digest('hex'), got.digest('hex')]
@@ -118,6 +132,10 @@ try {
     failed = true
     console.log(`${String(samples.passed.length)} samples were above what the node gives, for example ${samples.passed.slice(0, 3).join(', ')}`)
   }
+} catch (error) {
+  failed = true
+  console.error(error)
+  for (const node of nodes) console.error(`--- ${node.name} said at last:\n${node.log.slice(-4000)}`)
 } finally {
   await world.close()
 }

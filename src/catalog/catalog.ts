@@ -114,6 +114,10 @@ class MeshCatalog implements Catalog {
     return this.#records.settleUnreferenced(cid, dropped)
   }
 
+  checkClock(): void {
+    this.#records.checkClock()
+  }
+
   async prepare(edits: Edit | readonly Edit[]): Promise<Prepared> {
     return this.#records.prepare('path' in edits ? [edits] : edits)
   }

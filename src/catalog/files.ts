@@ -273,6 +273,7 @@ class MeshFiles implements Files {
     const { token: given } = options
     const token = typeof given === 'function' ? given : (): bigint | undefined => given
     token()
+    if (path !== undefined) catalog.checkClock()
     const target = path === undefined ? undefined : normalizePath(path)
     if (target !== undefined) checked.own.add(target)
     const current = target === undefined ? undefined : await this.#checkPlace(target, options, checked)

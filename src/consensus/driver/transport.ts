@@ -82,14 +82,22 @@ export class Transport {
     if (outbox === undefined) this.#outboxes.set(to, (outbox = { requests: [], peers: [], scheduled: false }))
     if (!outbox.scheduled) {
       outbox.scheduled = true
-      const found = outbox
-      // After everything that this turn of the event loop still does.
-      setImmediate(() => {
-        found.scheduled = false
-        this.#flush(to, found)
-      })
+      this.#schedule(to, outbox)
     }
     return outbox
+  }
+
+  /** After everything that this turn of the event loop still does. */
+  #schedule(to: NodeId, outbox: Outbox, isLate = false): void {
+    setImmediate(() => {
+      // Others first: a majority waits for the quickest of them, while this node's own voter has no way to go.
+      if (to === this.#self && !isLate && [...this.#outboxes.values()].some((other) => other !== outbox && other.scheduled)) {
+        this.#schedule(to, outbox, true)
+        return
+      }
+      outbox.scheduled = false
+      this.#flush(to, outbox)
+    })
   }
 
   #flush(to: NodeId, outbox: Outbox): void {

@@ -16,6 +16,7 @@ import { EngineContext } from './context.js'
 import { VolumeDevice } from './device.js'
 import { endOfOver, hasEnded } from './fate.js'
 import { handOver } from './hand-off.js'
+import { IdleSegments } from './idle-segments.js'
 import { joinsMax, ReplicaKeeper } from './keeper.js'
 import { keyOf, Registers, scopeOf } from './registers.js'
 import type { RegisterChange } from './registers.js'
@@ -50,6 +51,7 @@ export class Engine implements VolumeEngine {
   readonly #parts: Parts
   readonly #volumes = new Map<string, OpenVolumeState>()
   readonly #keeper: ReplicaKeeper
+  readonly #idle: IdleSegments
   readonly #controller = new AbortController()
 
   constructor(components: EngineComponents, init: Partial<EngineInit> = {}) {
@@ -71,6 +73,7 @@ export class Engine implements VolumeEngine {
     this.#keeper = new ReplicaKeeper(this.#context)
     this.#parts = new Parts(this.#context)
     serveAccess(this.#context, { parts: this.#parts })
+    this.#idle = new IdleSegments(this.#context, { parts: this.#parts })
     const ended = (): void => { for (const part of this.#parts.all()) part.holder.endAll() }
     components.consensus.on('evicted', ended)
     components.consensus.on('ready', ended)
@@ -205,6 +208,7 @@ export class Engine implements VolumeEngine {
         const isOver = await components.clock.sleep(init.keepEveryMs, signal).then(() => false, () => true)
         if (isOver) break
         await this.#keep()
+        await this.#idle.step(signal)
       }
     } finally {
       await this.#stop()

@@ -231,7 +231,8 @@ function whileAlive(disk: ReplicaDisk, life: { dead: boolean }): ReplicaDisk {
   return new Proxy(disk, {
     get(target, name, receiver) {
       const found: unknown = Reflect.get(target, name, receiver)
-      if (typeof found !== 'function' || name === 'segments') return found
+      if (typeof found !== 'function') return found
+      if (name === 'segments') return (...parts: unknown[]): unknown => Reflect.apply(found, target, parts)
       return (...parts: unknown[]) => {
         if (life.dead) return new Promise(() => undefined)
         const result: unknown = Reflect.apply(found, target, parts)

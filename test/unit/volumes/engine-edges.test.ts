@@ -181,6 +181,23 @@ describe('volumes: engine, rare courses', () => {
     }
   })
 
+  it('a segment that nobody uses is given its copies again when its holder stays away, and not at once', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    const segment = (): Segment => decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload)
+    assert.deepEqual(segment().replicas, [a.id, b.id].sort())
+    const { version } = segment()
+    a.crash(false)
+    await world.clock.advance(300_000)
+    assert.equal(segment().version, version)
+    await world.clock.until(() => segment().replicas.length === 2 && segment().replicas.includes(c.id), 600_000)
+    assert.equal(b.engine!.figures().recoveries, 1)
+    b.crash(false)
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
+  })
+
   it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
     const world = new World()
     const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
