@@ -142,9 +142,9 @@ describe('replication: a promise and a removal at the same moment', function () 
     // The disk takes a while between the last look and the deed; in that while the file comes back.
     const drop = a.blobs.drop.bind(a.blobs)
     let going = false
-    a.blobs.drop = async (cid, options = {}) => drop(cid, {
+    a.blobs.drop = async (cid: CID, options?: { stillUnwanted?: () => Promise<boolean> }) => drop(cid, {
       stillUnwanted: async () => {
-        const yes = (await options.stillUnwanted?.()) !== false
+        const yes = (await options?.stillUnwanted?.()) !== false
         going = yes
         if (yes) await mesh.clock.sleep(2 * second)
         return yes
