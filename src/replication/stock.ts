@@ -46,6 +46,8 @@ export class Stock {
   readonly #init: StockInit
   /** Since when no file refers to a blob held here, elapsed time; `removed`: because one that did is gone. */
   readonly #orphans = new Map<string, { sinceMs: number; removed: boolean }>()
+  /** Orphans on their way out: whoever would promise to keep one after the last look at it would promise what is gone. */
+  readonly #going = new Set<string>()
   #shares: HeldShares = { ownBytes: 0, othersBytes: 0, pinnedBytes: 0 }
   dropped = 0
   droppedBytes = 0
@@ -60,6 +62,10 @@ export class Stock {
   /** Whether all that is a part of a file whose upper nodes are here is known to be one. */
   get knowsAllParts(): boolean {
     return this.#unread.size === 0
+  }
+
+  isGoing(cid: string): boolean {
+    return this.#going.has(cid)
   }
 
   get shares(): HeldShares {
@@ -201,11 +207,16 @@ export class Stock {
     }
     // Asked before as well: a drop that is refused half-way has looked at every block of it for nothing.
     if (!(await stillUnwanted())) return false
-    await blobs.drop(parsed, { stillUnwanted })
-    if ((await blobs.held(parsed)) === undefined) {
-      await this.gone(cid)
-      this.#init.orphanDropped(cid, bytes)
-      return true
+    this.#going.add(cid)
+    try {
+      await blobs.drop(parsed, { stillUnwanted })
+      if ((await blobs.held(parsed)) === undefined) {
+        await this.gone(cid)
+        this.#init.orphanDropped(cid, bytes)
+        return true
+      }
+    } finally {
+      this.#going.delete(cid)
     }
     if ((await wants.ask(cid)) !== undefined) {
       // Otherwise it is only in use, or kept for a while: tried again at the next sweep.

@@ -39,7 +39,7 @@ export function storeLimits(given: Partial<StoreLimits>): StoreLimits {
     // Buffers of 64 MiB took a node over 300 MiB resident while a large file streamed through it (312 putting, 429 getting),
     // 32 to its edge (304); 16 are as fast. This is what else counts as resident;
     // when the disk is slow to open the database anew, it may be twice this for a moment.
-    mappedBytesMax: 24 * mebibyte,
+    mappedBytesMax: 16 * mebibyte,
     // Eight blocks of 1 MiB keep the disk busy while the next are hashed; more only wait.
     queuedBytesMax: 16 * mebibyte,
     draftBlocksInMemoryMax: 4096,

@@ -68,7 +68,7 @@ function counts(files: readonly ListEntry[]): string {
 }
 
 describe('copies of five small nodes', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   const world = new World()
   const maxBytes = 96 * mebibyte
   const nodes: TestNode[] = []
@@ -108,13 +108,13 @@ describe('copies of five small nodes', function () {
     }))
     const [a] = nodes
     assert.ok(a)
-    await eventually(async () => (await filesOf(a)).length === filesMany, 'a to hear of all files', 30_000)
+    await eventually(async () => (await filesOf(a)).length === filesMany, 'a to hear of all files', 90_000)
     let last = ''
     await eventually(async () => {
       const short = (await filesOf(a)).filter(({ replicas }) => replicas.have < replicas.wanted)
       last = counts(short)
       return short.length === 0
-    }, 'every file to have its copies', 60_000).catch((error: unknown) => {
+    }, 'every file to have its copies', 120_000).catch((error: unknown) => {
       throw new Error(`still short: ${last}`, { cause: error })
     })
     const wanted = new Map((await filesOf(a)).map((file) => [file.priority, file.replicas.wanted]))
@@ -151,13 +151,13 @@ describe('copies of five small nodes', function () {
     }
     const paths = new Set(safe.map(([path]) => path))
     // Until the grace is over the dead count: so first they must be gone, and then all must be well without them.
-    await eventually(async () => (await a.client().peers()).filter((peer) => peer.state === 'gone').length === 2, 'two to be given up', 60_000)
+    await eventually(async () => (await a.client().peers()).filter((peer) => peer.state === 'gone').length === 2, 'two to be given up', 90_000)
     let last = ''
     await eventually(async () => {
       const short = (await filesOf(a)).filter(({ path, replicas }) => paths.has(path) && replicas.have < replicas.wanted)
       last = counts(short)
       return short.length === 0
-    }, 'every file to have its copies again', 90_000).catch((error: unknown) => {
+    }, 'every file to have its copies again', 120_000).catch((error: unknown) => {
       throw new Error(`still short: ${last}`, { cause: error })
     })
   })
@@ -167,8 +167,8 @@ describe('copies of five small nodes', function () {
     assert.ok(a !== undefined && d !== undefined)
     await d.start()
     const surplus = async (): Promise<ListEntry[]> => (await filesOf(a)).filter(({ replicas }) => replicas.have > replicas.wanted)
-    await eventually(async () => (await surplus()).length > 0, 'its copies to count again', 60_000)
-    await eventually(async () => (await surplus()).length === 0, 'the surplus to go', 90_000)
+    await eventually(async () => (await surplus()).length > 0, 'its copies to count again', 90_000)
+    await eventually(async () => (await surplus()).length === 0, 'the surplus to go', 120_000)
     assert.deepEqual((await filesOf(a)).filter(({ replicas }) => replicas.have === 0 && replicas.wanted > 1), [])
   })
 

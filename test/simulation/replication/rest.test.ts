@@ -130,6 +130,40 @@ describe('replication: what a restart must not forget', function () {
   })
 })
 
+describe('replication: a promise and a removal at the same moment', function () {
+  this.timeout(60_000)
+
+  it('nobody promises to keep what it is just letting go of, though it be wanted again', async () => {
+    const mesh = new Mesh({ seed: 85, nodes: 2, maxBytes: 300 * mib })
+    const [a, b] = mesh.hosts as [Host, Host]
+    await mesh.clock.advance(20 * second)
+    const file = mesh.put(a, { bytes: mib, replicas: 2 })
+    await mesh.until(() => mesh.copies(file.cid).length === 2, minute, 'two copies')
+    // The disk takes a while between the last look and the deed; in that while the file comes back.
+    const drop = a.blobs.drop.bind(a.blobs)
+    let going = false
+    a.blobs.drop = async (cid: CID, options?: { stillUnwanted?: () => Promise<boolean> }) => drop(cid, {
+      stillUnwanted: async () => {
+        const yes = (await options?.stillUnwanted?.()) !== false
+        going = yes
+        if (yes) await mesh.clock.sleep(2 * second)
+        return yes
+      },
+    })
+    mesh.change(a, file.path, undefined)
+    await mesh.until(() => going, minute, 'the removal')
+    mesh.change(a, file.path, { cid: file.cid, size: mib, priority: 'normal', replicas: 2 })
+    await mesh.clock.advance(500)
+    const body = KeepRequest.encode({ cid: CID.parse(file.cid).bytes, attempt: 'one', keepMs: minute })
+    const { keeps } = KeepResponse.decode(await mesh.clock.outcome(b.net.rpc.request(a.id, 'replication.confirmKeep', body, { deadlineMs: minute })))
+    const heldThen = a.disk.held.has(file.cid)
+    await mesh.clock.advance(3 * second)
+    assert.ok(heldThen && !a.disk.held.has(file.cid), 'it was asked in the middle of it')
+    assert.equal(keeps, false)
+    await mesh.end()
+  })
+})
+
 describe('replication: a file larger than its node, while it comes in', function () {
   this.timeout(60_000)
   const partBytes = 10 * mib
