@@ -187,7 +187,9 @@ export class Obtaining {
     try {
       const stolen = await consensus.stealDead(scope, held, limits)
       // The value still carries the dead holder's words; ours come with one more round, and the next token.
-      return this.#granted(lease, await acquire().catch(() => stolen))
+      // It names this node now, and that it had readers would be overlooked.
+      const words = mayHaveReaders(stolen.payload) ? encodePayload({ ...withoutScope(payload), settle: true }) : this.payloadFor(payload)
+      return this.#granted(lease, await consensus.acquire(scope, { payload: words, ...limits }).catch(() => stolen))
     } catch (error) {
       if (codeOf(error) !== 'HOLDER_ALIVE') throw error
     }
