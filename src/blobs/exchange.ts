@@ -18,12 +18,17 @@ export interface ExchangeInit {
 /** Avoided holders remembered; the oldest are forgotten first. A mesh has fewer members. */
 const avoidedMax = 1024
 
+/** One that has sent blocks so lately is expected back when its connection is gone: a machine that slept, a router that began anew. */
+const lateMs = 10 * 60_000
+
 /** One stream per holder for all who fetch, and the memory of who sent rubbish. */
 export class Exchange {
   readonly #components: ExchangeComponents
   readonly #init: ExchangeInit
   readonly #channels = new Map<NodeId, Channel>()
   readonly #avoided = new Map<NodeId, number>()
+  /** When a holder last sent a block. As many as there are members. */
+  readonly #served = new Map<NodeId, number>()
   readonly #budget: ByteBudget
   framingErrors = 0
   corruptReceived = 0
@@ -92,6 +97,15 @@ export class Exchange {
     if (this.#components.clock.monotonicMs() < until) return true
     this.#avoided.delete(peer)
     return false
+  }
+
+  served(peer: NodeId): void {
+    this.#served.set(peer, this.#components.clock.monotonicMs())
+  }
+
+  hasServedLately(peer: NodeId): boolean {
+    const atMs = this.#served.get(peer)
+    return atMs !== undefined && this.#components.clock.monotonicMs() - atMs < lateMs
   }
 
   /** At a stop: everything under way ends. */

@@ -113,6 +113,9 @@ export class HolderPool {
   #closed: Error | undefined
   #finding: AbortController | undefined
   #unlisten: (() => void) | undefined
+  /** While holders whose connections went are waited for. */
+  #unlistenReturn: (() => void) | undefined
+  #returnUntilMs: number | undefined
   #polling = false
   #pumping = false
   #again = false
@@ -171,6 +174,7 @@ export class HolderPool {
     if (this.#closed !== undefined) return
     this.#closed = reason
     this.#unlisten?.()
+    this.#unlistenReturn?.()
     this.#finding?.abort(reason)
     for (const want of this.#line.splice(0)) this.#finish(want, reason)
     for (const holder of this.#holders) for (const want of [...holder.owes.keys()]) this.#finish(want, reason)
@@ -297,6 +301,8 @@ export class HolderPool {
     holder.busyMs += now - holder.lastMs
     holder.lastMs = now
     holder.tries = 0
+    this.#returnUntilMs = undefined
+    this.#components.exchange.served(holder.peer)
     if (holder.busyMs > speedWindowMs) {
       holder.busyMs /= 2
       holder.busyBytes /= 2
@@ -386,13 +392,39 @@ export class HolderPool {
       return true
     }
     if (stuck.length > 0 && this.#lookup === 'not asked') void this.#find()
-    else if (stuck.length > 0 && this.#lookup === 'asked') {
+    else if (stuck.length > 0 && this.#lookup === 'asked' && !this.#waitsForReturn()) {
       for (const want of stuck) {
         this.#line.splice(this.#line.indexOf(want), 1)
         this.#finish(want, this.#whyNot(want))
       }
     }
     return false
+  }
+
+  /**
+   * Nobody else has it, and a holder that sent blocks just now lost its connection: a machine slept, a router began anew.
+   * The connection is made again by itself, and a long read need not end for it.
+   */
+  #waitsForReturn(): boolean {
+    const { connections, exchange, clock } = this.#components
+    const isGone = (holder: Holder): boolean => holder.ending === 'unreachable' && !connections.isConnected(holder.peer) && exchange.hasServedLately(holder.peer)
+    if (!this.#holders.some(isGone)) return false
+    const nowMs = clock.monotonicMs()
+    if (this.#returnUntilMs === undefined) {
+      const { returnMs } = this.#init.settings
+      this.#returnUntilMs = nowMs + returnMs
+      clock.setTimer(returnMs, () => { if (!this.#isClosed()) this.#pump() }, { keepAlive: true })
+    }
+    this.#unlistenReturn ??= connections.on('connected', (peer) => {
+      for (const holder of this.#holders) {
+        if (holder.peer !== peer || holder.state !== 'out' || holder.ending !== 'unreachable') continue
+        holder.state = 'ready'
+        holder.ending = undefined
+        holder.tries = 0
+      }
+      this.#pump()
+    })
+    return nowMs < this.#returnUntilMs
   }
 
   /** Too short at work to be judged. One that has said nothing for long is late, and waited for no more. */

@@ -31,6 +31,8 @@ export interface BlobSettings {
   readonly findMs: number
   /** A want that one holder owes for so long is asked of an idle one too, if its speed is not known yet. */
   readonly hedgeMs: number
+  /** How long a fetch that has nobody else waits for a holder whose connection went and that has served lately. */
+  readonly returnMs: number
   /** How often a fetch tries one holder that breaks off. */
   readonly triesPerHolder: number
   readonly retryMinMs: number
@@ -61,6 +63,7 @@ export const defaultSettings: BlobSettings = {
   openMs: 10_000,
   findMs: 15_000,
   hedgeMs: 500,
+  returnMs: 15_000,
   triesPerHolder: 3,
   retryMinMs: 100,
   retryMaxMs: 3_000,

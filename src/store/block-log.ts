@@ -250,8 +250,7 @@ export class BlockLog {
       const { clock, database } = this.#components
       const startMs = clock.monotonicMs()
       this.#mappedBytes = 0
-      await database.reopen()
-      this.#settle(this.#written)
+      if (await database.reopenIfSafe()) this.#settle(this.#written)
       const endMs = clock.monotonicMs()
       this.#remapNotBeforeMs = endMs + (endMs - startMs) / remapShareMax
     })

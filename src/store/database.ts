@@ -217,11 +217,14 @@ export class Database {
     })
   }
 
-  /** `reopen`, unless somebody iterates: then nothing happens, and false is returned. */
-  async reopenIfUnused(): Promise<boolean> {
+  /**
+   * `reopen`, unless `unused` is asked for and somebody iterates, or something is wrong, or the disk has no room for the
+   * table that opening writes: reading must go on there. Then nothing happens, and false is returned.
+   */
+  async reopenIfSafe({ unused = false } = {}): Promise<boolean> {
     let done = false
     await this.#exclusive(async () => {
-      if (this.#state !== 'open' || this.#iterators > 0) return
+      if (this.#state !== 'open' || (unused && this.#iterators > 0) || !(await this.#hasRoomToOpen().catch(() => false))) return
       await this.#closeAndOpen()
       done = true
     })
@@ -258,13 +261,16 @@ export class Database {
   }
 
   async #recover(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#init.folder)
-    const needed = 2 * this.#watch.logBytes() + this.#init.reopenFreeBytes
-    if (bavail * bsize < needed) throw this.#refusal()
+    if (!(await this.#hasRoomToOpen())) throw this.#refusal()
     await this.#exclusive(async () => {
       if (this.#state === 'failed') await this.#closeAndOpen()
     })
     this.#components.log.info('writes are accepted again', { folder: this.#init.folder })
+  }
+
+  async #hasRoomToOpen(): Promise<boolean> {
+    const { bavail, bsize } = await statfs(this.#init.folder)
+    return bavail * bsize >= 2 * this.#watch.logBytes() + this.#init.reopenFreeBytes
   }
 
   async #closeAndOpen(): Promise<void> {

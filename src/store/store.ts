@@ -251,7 +251,7 @@ class LevelStore implements Store {
     await this.#log.rest()
     // The tables of `meta` are small and read all the time: only now and then, and its log becomes a table each time.
     if (meta.reads < restReadsMin || clock.monotonicMs() < this.#restNotBeforeMs) return
-    if (await meta.reopenIfUnused()) this.#restNotBeforeMs = clock.monotonicMs() + restPauseMs
+    if (await meta.reopenIfSafe({ unused: true })) this.#restNotBeforeMs = clock.monotonicMs() + restPauseMs
   }
 
   background(): BackgroundStatus {

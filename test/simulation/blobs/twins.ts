@@ -4,6 +4,7 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import {
   BoundedQueue,
   CodedError,
+  Emitter,
   nodeIdOfPublicKey,
   type Bulk,
   type BulkProtocol,
@@ -205,6 +206,8 @@ export interface Faults {
 
 /** Streams between nodes in one process, each direction a queue of a few pieces. */
 export class MemoryNetwork {
+  readonly #cut = new Set<NodeId>()
+  readonly #returns = new Emitter<{ connected: NodeId }>()
   readonly #protocols = new Map<NodeId, Map<string, BulkProtocol>>()
   readonly faults = new Map<NodeId, Faults>()
   readonly providers = new Map<string, Set<NodeId>>()
@@ -286,8 +289,26 @@ export class MemoryNetwork {
     for (const peer of this.providers.get(cid) ?? []) if (peer !== self) yield peer
   }
 
+  /** All connections to the peer go; nobody gets there until it is mended. */
+  cut(peer: NodeId): void {
+    this.#cut.add(peer)
+    this.faults.set(peer, { unreachable: true, sending: () => Promise.reject(new Error('the connection is gone')) })
+  }
+
+  mend(peer: NodeId): void {
+    this.#cut.delete(peer)
+    this.faults.delete(peer)
+    this.#returns.emit('connected', peer)
+  }
+
   connections(self: NodeId): Connections {
-    return { self, connected: () => [...this.#protocols.keys()], isConnected: (peer) => this.#protocols.has(peer), rttMs: () => 1, on: () => () => undefined }
+    return {
+      self,
+      connected: () => [...this.#protocols.keys()].filter((peer) => !this.#cut.has(peer)),
+      isConnected: (peer) => this.#protocols.has(peer) && !this.#cut.has(peer),
+      rttMs: () => 1,
+      on: (name, listener) => (name === 'connected' ? this.#returns.on('connected', listener) : () => undefined),
+    }
   }
 }
 

@@ -137,6 +137,49 @@ describe('blobs: fetch', () => {
     assert.equal(after.blobs.stats().fetchedBlocks, 5 - kept)
   })
 
+  it('waits for a holder whose connection went in the middle, and goes on when it is back', async () => {
+    const network = new MemoryNetwork()
+    const [a, b] = [makeNode(network, 1), makeNode(network, 2, { ...quick, returnMs: 5_000 })]
+    const bytes = bytesOf(8192)
+    const imported = await put(a, bytes)
+    let total = 0
+    network.faults.set(a.id, {
+      sending: async (parts) => {
+        for (const part of parts) total += part.length
+        if (total > 3000) network.cut(a.id)
+        return parts
+      },
+    })
+    const fetched = fetchAll(b, imported, [a])
+    let hasEnded = false
+    const ended = (): void => { hasEnded = true }
+    fetched.then(ended, ended)
+    // Whoever else has it was asked for, in vain: without the wait this is the end.
+    await until(() => network.lookups > 0)
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(hasEnded, false)
+    network.mend(a.id)
+    await fetched
+    assert.ok((await collect(b.blobs.read(imported.cid))).equals(bytes))
+  })
+
+  it('does not wait for ever for a holder whose connection went, and not at all for one that never answered', async () => {
+    const network = new MemoryNetwork()
+    const [a, b] = [makeNode(network, 1), makeNode(network, 2, { ...quick, returnMs: 300 })]
+    const first = await put(a, bytesOf(2000))
+    const second = await put(a, bytesOf(5000))
+    const third = await put(a, bytesOf(6000))
+    network.cut(a.id)
+    const startedMs = performance.now()
+    await assert.rejects(fetchAll(b, first, [a]), { code: 'HOLDERS_UNREACHABLE' })
+    assert.ok(performance.now() - startedMs < 300, 'it was waited for')
+    network.mend(a.id)
+    await fetchAll(b, second, [a])
+    network.cut(a.id)
+    await assert.rejects(fetchAll(b, third, [a]), { code: 'HOLDERS_UNREACHABLE' })
+    assert.equal(b.blobs.stats().inFlightBytesNow, 0)
+  })
+
   it('is not held up by a slow holder, and takes most from the fast one', async () => {
     const network = new MemoryNetwork()
     const wide = { ...quick, profile: { chunkBytes: 1024, linksMax: 200 }, wantedBytesMax: 16_384, stallMs: 20_000 }

@@ -24,15 +24,27 @@ describe('a store at rest', () => {
     await database.open()
     const { generation } = database
     const letGo = database.holdOpen()
-    assert.equal(await database.reopenIfUnused(), false)
+    assert.equal(await database.reopenIfSafe({ unused: true }), false)
     assert.equal(database.generation, generation)
     letGo()
     letGo()
-    assert.equal(await database.reopenIfUnused(), true)
+    assert.equal(await database.reopenIfSafe({ unused: true }), true)
     assert.equal(database.generation, generation + 1)
     assert.equal(database.reads, 0)
     await database.close()
-    assert.equal(await database.reopenIfUnused(), false)
+    assert.equal(await database.reopenIfSafe({ unused: true }), false)
+  })
+
+  it('does not close a database that a full disk would not let it open again', async () => {
+    const database = new Database(
+      { clock: systemClock, log: silentLog },
+      { folder: join(home, 'db'), compression: false, writeBufferBytes: 4 * 2 ** 20, fileBytes: 4 * 2 ** 20, cacheBytes: 2 ** 20, reopenFreeBytes: Number.MAX_SAFE_INTEGER },
+    )
+    await database.open()
+    const { generation } = database
+    assert.equal(await database.reopenIfSafe(), false)
+    assert.equal(database.generation, generation)
+    await database.close()
   })
 
   it('serves readers, writers and iterators meanwhile', async () => {
