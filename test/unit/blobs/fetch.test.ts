@@ -163,21 +163,24 @@ describe('blobs: fetch', () => {
     assert.ok((await collect(b.blobs.read(imported.cid))).equals(bytes))
   })
 
-  it('does not wait for ever for a holder whose connection went, and not at all for one that never answered', async () => {
+  it('does not wait for ever for a holder whose connection went', async () => {
     const network = new MemoryNetwork()
-    const [a, b] = [makeNode(network, 1), makeNode(network, 2, { ...quick, returnMs: 300 })]
-    const first = await put(a, bytesOf(2000))
-    const second = await put(a, bytesOf(5000))
-    const third = await put(a, bytesOf(6000))
+    const [a, b] = [makeNode(network, 1), makeNode(network, 2, { ...quick, returnMs: 100 })]
+    const first = await put(a, bytesOf(5000))
+    const second = await put(a, bytesOf(6000))
+    await fetchAll(b, first, [a])
     network.cut(a.id)
-    const startedMs = performance.now()
-    await assert.rejects(fetchAll(b, first, [a]), { code: 'HOLDERS_UNREACHABLE' })
-    assert.ok(performance.now() - startedMs < 300, 'it was waited for')
-    network.mend(a.id)
-    await fetchAll(b, second, [a])
-    network.cut(a.id)
-    await assert.rejects(fetchAll(b, third, [a]), { code: 'HOLDERS_UNREACHABLE' })
+    await assert.rejects(fetchAll(b, second, [a]), { code: 'HOLDERS_UNREACHABLE' })
     assert.equal(b.blobs.stats().inFlightBytesNow, 0)
+  })
+
+  it('does not wait at all for one that never answered', async () => {
+    const network = new MemoryNetwork()
+    // The test's own time limit comes before this.
+    const [a, b] = [makeNode(network, 1), makeNode(network, 2, { ...quick, returnMs: 3_600_000 })]
+    const imported = await put(a, bytesOf(2000))
+    network.cut(a.id)
+    await assert.rejects(fetchAll(b, imported, [a]), { code: 'HOLDERS_UNREACHABLE' })
   })
 
   it('is not held up by a slow holder, and takes most from the fast one', async () => {
