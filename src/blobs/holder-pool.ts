@@ -4,6 +4,7 @@ import {
   backoffMs,
   messageOf,
   withDeadline,
+  type Cancel,
   type Clock,
   type Connections,
   type ContentRouting,
@@ -115,7 +116,7 @@ export class HolderPool {
   #unlisten: (() => void) | undefined
   /** While holders whose connections went are waited for. */
   #unlistenReturn: (() => void) | undefined
-  #returnUntilMs: number | undefined
+  #return: { isOver: boolean; readonly cancel: Cancel } | undefined
   #polling = false
   #pumping = false
   #again = false
@@ -175,6 +176,7 @@ export class HolderPool {
     this.#closed = reason
     this.#unlisten?.()
     this.#unlistenReturn?.()
+    this.#return?.cancel()
     this.#finding?.abort(reason)
     for (const want of this.#line.splice(0)) this.#finish(want, reason)
     for (const holder of this.#holders) for (const want of [...holder.owes.keys()]) this.#finish(want, reason)
@@ -301,7 +303,8 @@ export class HolderPool {
     holder.busyMs += now - holder.lastMs
     holder.lastMs = now
     holder.tries = 0
-    this.#returnUntilMs = undefined
+    this.#return?.cancel()
+    this.#return = undefined
     this.#components.exchange.served(holder.peer)
     if (holder.busyMs > speedWindowMs) {
       holder.busyMs /= 2
@@ -409,11 +412,13 @@ export class HolderPool {
     const { connections, exchange, clock } = this.#components
     const isGone = (holder: Holder): boolean => holder.ending === 'unreachable' && !connections.isConnected(holder.peer) && exchange.hasServedLately(holder.peer)
     if (!this.#holders.some(isGone)) return false
-    const nowMs = clock.monotonicMs()
-    if (this.#returnUntilMs === undefined) {
-      const { returnMs } = this.#init.settings
-      this.#returnUntilMs = nowMs + returnMs
-      clock.setTimer(returnMs, () => { if (!this.#isClosed()) this.#pump() }, { keepAlive: true })
+    if (this.#return === undefined) {
+      const cancel = clock.setTimer(this.#init.settings.returnMs, () => {
+        waiting.isOver = true
+        this.#pump()
+      }, { keepAlive: true })
+      const waiting = { isOver: false, cancel }
+      this.#return = waiting
     }
     this.#unlistenReturn ??= connections.on('connected', (peer) => {
       for (const holder of this.#holders) {
@@ -424,7 +429,7 @@ export class HolderPool {
       }
       this.#pump()
     })
-    return nowMs < this.#returnUntilMs
+    return !this.#return.isOver
   }
 
   /** Too short at work to be judged. One that has said nothing for long is late, and waited for no more. */
