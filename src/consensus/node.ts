@@ -467,7 +467,8 @@ export class Node implements Context {
       const activate = (snapshot?: Snapshot, mayCopy = true): void => {
         this.ask([voter], { kind: 'activate', chain: this.#chain, ...(snapshot === undefined ? {} : { snapshot }) }, (_voter, reply) => {
           const lacksBase = reply.kind === 'refused' && reply.why.code === 'unknown-base'
-          if (!lacksBase || !mayCopy || snapshot?.base === undefined || this.#phase === 'starting' || this.#phase === 'persisting') return
+          // Also while it starts: it may be that nobody can begin an epoch before this voter votes.
+          if (!lacksBase || !mayCopy || snapshot?.base === undefined || this.#phase === 'persisting') return
           new BaseCopy(this, {
             config: config.number - 1, targets: [voter], source: { hash: snapshot.base, holders: sources }, hashOfChunk: this.#components.hashOfChunk,
             enough: (left) => left.length > 0, ended: (copied) => { if (copied !== undefined) activate(snapshot, false) },
