@@ -86,6 +86,11 @@ export class BaseCopy {
     this.#end(undefined)
   }
 
+  /** What was copied is of no use after all: whoever has it need not keep it. */
+  discard(): void {
+    if (this.#ballot !== undefined) this.#context.ask(this.#init.targets, { kind: 'base-end', ballot: this.#ballot }, () => undefined, this.#init.config)
+  }
+
   #read(): void {
     const { source } = this.#init
     if ('hash' in source) this.#fetch(source.hash, source.holders)
@@ -224,7 +229,7 @@ export class BaseCopy {
     this.#over = true
     this.#turn++
     this.#stop()
-    if (copied === undefined && this.#ballot !== undefined) this.#context.ask(this.#init.targets, { kind: 'base-end', ballot: this.#ballot }, () => undefined, this.#init.config)
+    if (copied === undefined) this.discard()
     this.#init.ended(copied)
   }
 }

@@ -112,8 +112,10 @@ export class Reconfiguration {
         // Each is copied twice: from the voters, and to them.
         this.#copyMs = copied === undefined ? 0 : 2 * copied.behind * copied.msPerRegister
         // A probe is one round trip; sealing, reading, the decree's two, staging and activating are six and the copies.
-        if (slowestMs * 6 + this.#copyMs > budgetMs) this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
-        else this.#seal(members)
+        if (slowestMs * 6 + this.#copyMs > budgetMs) {
+          this.#copy?.discard()
+          this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
+        } else this.#seal(members)
       }
       if (this.#init.rowsAtOnce === 0) seal()
       else {

@@ -23,6 +23,8 @@ export interface VoterBasesComponents {
  * last and the seal; whoever crashed holds nobody up for more.
  */
 const freshMs = 5000
+/** A base that nobody went on with is given up: whoever copied it has crashed, and it takes as much memory as the registers. */
+const idleMs = 300_000
 /** A page of rows: answered in some ms, and one message together with those of other voters. */
 export const rowsMax = 500
 const rowsBytesMax = 512 * 1024
@@ -38,9 +40,11 @@ export class VoterBases {
   readonly #components: VoterBasesComponents
   #bases: Base[]
 
-  constructor(components: VoterBasesComponents, bases: Iterable<Base>) {
+  constructor(components: VoterBasesComponents, init: { bases: Iterable<Base>; nowMs: number }) {
     this.#components = components
-    this.#bases = [...bases]
+    this.#bases = [...init.bases]
+    // Nobody goes on with these, but they may still be wanted.
+    for (const base of this.#bases) base.touchedMs = init.nowMs - freshMs
   }
 
   /** At a start: what was accepted above it while nobody kept a list. */
@@ -89,6 +93,11 @@ export class VoterBases {
       changes.push({ kind: 'base', name: base.name, index, ballot, chunk })
     }
     return { kind: 'based', behind: base.changed.size }
+  }
+
+  /** `needed`: is kept however long it lies there. */
+  forgetIdle(nowMs: number, needed: (base: Base) => boolean, gone: (base: Base) => void): void {
+    if (this.#bases.length > 0) this.#drop((base) => nowMs - base.touchedMs > idleMs && !needed(base), gone)
   }
 
   /** Its copying was given up. */
@@ -151,7 +160,9 @@ export class VoterBases {
   }
 
   #drop(which: (base: Base) => boolean, gone: (base: Base) => void): void {
-    for (const base of this.#bases.filter(which)) gone(base)
-    this.#bases = this.#bases.filter((base) => !which(base))
+    const dropped = this.#bases.filter(which)
+    if (dropped.length === 0) return
+    this.#bases = this.#bases.filter((base) => !dropped.includes(base))
+    for (const base of dropped) gone(base)
   }
 }

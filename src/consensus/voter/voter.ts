@@ -110,7 +110,7 @@ export class Voter {
     this.#revocations = new VoterRevocations({ sessions: this.#sessions })
     const { state } = init
     this.#newTable = components.newTable ?? (() => new MapTable())
-    const bases = new VoterBases({ newTable: this.#newTable, hashOfChunk: components.hashOfChunk }, state.bases ?? [])
+    const bases = new VoterBases({ newTable: this.#newTable, hashOfChunk: components.hashOfChunk }, { bases: state.bases ?? [], nowMs: init.now.hrtimeMs })
     this.#bases = bases
     this.#registers = new VoterRegisters({
       table: components.table ?? new MapTable(), sessions: this.#sessions, revocations: this.#revocations, accepted: (scope) => { bases.accepted(scope) },
@@ -217,6 +217,7 @@ export class Voter {
     const isEarlier = incarnation === this.incarnation && seen.start !== '' && seen.start !== this.#start
     if (isEarlier && seen.sequence > this.#sequenceAtStart) this.#forgot = true
     if (this.#forgot) return { kind: 'refused', why: { code: 'forgot' } }
+    this.#bases.forgetIdle(now.hrtimeMs, ({ hash }) => hash === this.#pinned() || hash === this.#record.sealed?.base, (base) => { this.#dropBase(base) })
     if (body.kind === 'probe') return { kind: 'probed', sealed: this.sealed, registers: this.#registers.table.size, chain: this.#chain }
     if (body.kind === 'fetch') {
       const snapshot = this.#staged.get(body.hash)
