@@ -14,6 +14,7 @@ import { readApiFile } from '../../src/client/index.js'
 import { eventually, World } from '../../test/e2e/harness.js'
 import type { TestNode } from '../../test/e2e/harness.js'
 import { EtcdClient, EtcdCluster, etcdFile, EtcdGateway, callJson } from './leases/etcd.js'
+import { many as work } from './leases/workers.js'
 
 const option = (name: string, otherwise: string): string => {
   const at = process.argv.findIndex((argument) => argument === `--${name}` || argument.startsWith(`--${name}=`))
@@ -42,19 +43,7 @@ const quantile = (times: readonly number[], q: number): number => {
 }
 const sleep = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-async function many(count: number, act: (worker: number, turn: number) => Promise<void>, forSeconds = seconds): Promise<{ perSecond: number; times: number[] }> {
-  const startMs = performance.now()
-  const endMs = startMs + forSeconds * 1000
-  const times: number[] = []
-  await Promise.all(Array.from({ length: count }, async (_, worker) => {
-    for (let turn = 0; performance.now() < endMs; turn++) {
-      const atMs = performance.now()
-      await act(worker, turn)
-      times.push(performance.now() - atMs)
-    }
-  }))
-  return { perSecond: times.length / ((performance.now() - startMs) / 1000), times }
-}
+const many = async (count: number, act: (worker: number, turn: number) => Promise<void>, forSeconds = seconds): ReturnType<typeof work> => work(count, forSeconds, act)
 
 // ---- processes ----------------------------------------------------------------------------------------------------
 
