@@ -262,12 +262,11 @@ async function renewalAndSize(): Promise<void> {
   const lots = await idle()
   let keepAlives: number | undefined
   if (cluster !== undefined) {
-    const [busy, startMs] = [cpuSecondsOf(pids), performance.now()]
+    const busy = cpuSecondsOf(pids)
     const own = etcd(1).keepAlive(await etcd(1).grant(60), 0)
     await sleep(2000)
     own.end()
     keepAlives = (cpuSecondsOf(pids) - busy) / Math.max(1, own.answers()) * 1000
-    void startMs
   }
   report('filling, acquires in parallel', perSecond, 'leases/s', undefined, 'is better')
   report('renewal with 10 leases held, frames sent by all', sum(few, 'frames'), '/s', undefined, 'is worse')
