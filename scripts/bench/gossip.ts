@@ -155,7 +155,7 @@ async function atRest(count: number, files: number): Promise<AtRest> {
     const nodes = [first]
     // Some at a time: a start is a second of processor.
     while (nodes.length < count) {
-      const few = Array.from({ length: Math.min(4, count - nodes.length) }, (_, i) => `n${String(nodes.length + i)}`)
+      const few = Array.from({ length: Math.min(2, count - nodes.length) }, (_, i) => `n${String(nodes.length + i)}`)
       nodes.push(...(await Promise.all(few.map(async (name) => world.join(name, first)))))
     }
     for (const node of nodes) await eventually(async () => (await node.client().peers()).filter((peer) => peer.connected && peer.storage !== null).length === Math.min(50, count) - 1, `${node.name} to know all`, 300_000)

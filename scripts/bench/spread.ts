@@ -69,11 +69,12 @@ if (free.bavail * free.bsize < 2.2 * fileBytes * replicas) {
 }
 const world = new World()
 let failed = false
+const nodes: TestNode[] = []
 const samples = { taken: 0, most: 0, passed: [] as string[] }
 try {
   const options = { args: ['--max-storage', `${String(maxBytes / mebibyte)}MiB`], env: { MESH_NODE_STORAGE_MIN_FREE_SPACE: '0', MESH_NODE_STORAGE_KEEP_REMOVED: '1s' } }
   const first = await world.start('n0', options)
-  const nodes: TestNode[] = [first]
+  nodes.push(first)
   while (nodes.length < count) nodes.push(await world.join(`n${String(nodes.length)}`, first, options))
   for (const node of nodes) {
     await eventually(async () => (await node.client().peers()).filter((peer) => peer.connected && peer.storage?.maxBytes === maxBytes).length === count - 1, `${node.name} to know what the others give`, 60_000)
@@ -118,6 +119,10 @@ try {
     failed = true
     console.log(`${String(samples.passed.length)} samples were above what the node gives, for example ${samples.passed.slice(0, 3).join(', ')}`)
   }
+} catch (error) {
+  failed = true
+  console.error(error)
+  for (const node of nodes) console.error(`--- ${node.name} said at last:\n${node.log.slice(-4000)}`)
 } finally {
   await world.close()
 }
