@@ -24,6 +24,7 @@ const replicas = Number(option('replicas', '1'))
 const isSaid = !process.argv.includes('--unknown')
 const maxBytes = fileBytes / 2
 const sampleMs = 200
+const readsMax = 4
 
 function report(name: string, value: number, unit: string): void {
   if (json) console.log(JSON.stringify({ name, value, unit, peers: {}, ratio: null }))
@@ -95,12 +96,24 @@ try {
     report('  blobs', put.blobs, '')
     for (const node of nodes) report(`  of others at ${node.name}, of its own files besides`, (await node.status()).storage.othersBytes / mebibyte, 'MiB')
     const far = nodes[count - 1] ?? first
-    const got = createHash('sha256')
-    const getStart = performance.now()
+    let got = createHash('sha256')
+    let getStart = performance.now()
     let length = 0
-    for await (const chunk of (await far.client().get('/large')).bytes) {
-      got.update(chunk)
-      length += chunk.length
+    for (let tries = 1; ; tries++) {
+      try {
+        for await (const chunk of (await far.client().get('/large')).bytes) {
+          got.update(chunk)
+          length += chunk.length
+        }
+        break
+      } catch (error) {
+        // A machine that was asleep loses all its connections at once, and with them the reads that were under way.
+        if (tries === readsMax) throw error
+        console.error(`the read broke off after ${String(length / mebibyte)} MiB, and is begun again: ${String(error)}`)
+        got = createHash('sha256')
+        getStart = performance.now()
+        length = 0
+      }
     }
     report(`get it at ${far.name}`, fileBytes / mebibyte / ((performance.now() - getStart) / 1000), 'MiB/s')
     const [there, here] = [sent.digest('hex'), got.digest('hex')]
