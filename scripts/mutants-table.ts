@@ -108,7 +108,7 @@ export const mutants: readonly Mutant[] = [
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false", replace: "    if (value.token < this.relinquished(scope)) return false" },
-      { file: 'operations.ts', find: "    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)", replace: "    if (wanted !== undefined) wanted(value)\n    else if (value.token >= node.holdings.relinquished(scope)) this.#grant(scope, value)" },
+      { file: 'operations.ts', find: "    if (asking !== undefined && value.token > node.holdings.relinquished(scope)) asking.heardGrant(value)", replace: "    if (asking !== undefined) asking.heardGrant(value)\n    else if (value.token >= node.holdings.relinquished(scope)) this.#grant(scope, value)" },
       { file: 'operations.ts', find: "{ triesMax: givingUpTriesMax, wantsNext: false }", replace: "{ triesMax: 2, wantsNext: false }" },
     ],
   },
@@ -125,8 +125,13 @@ export const mutants: readonly Mutant[] = [
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false\n", replace: '' },
-      { file: 'operations.ts', find: "    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)", replace: "    if (wanted !== undefined) wanted(value)" },
+      { file: 'operations.ts', find: "    if (asking !== undefined && value.token > node.holdings.relinquished(scope)) asking.heardGrant(value)", replace: "    if (asking !== undefined) asking.heardGrant(value)" },
     ],
+  },
+  {
+    name: 'word of a move taken for a grant',
+    weather: { ...sturdy, thinkMs: 100 },
+    edits: [{ file: 'asking.ts', find: "if (value.token > this.#target.token) this.#followed(value)", replace: "if (value.token > this.#target.token) this.heardGrant({ ...value, holder: this.#node.session })" }],
   },
   {
     name: 'acknowledged revocation not marked',
@@ -150,7 +155,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'serve before fence',
-    edits: [{ file: 'holdings.ts', find: "this.#held.set(scope, { value, fenced: !needsFence, frozen: false })", replace: "this.#held.set(scope, { value, fenced: true || needsFence, frozen: false })" }],
+    edits: [{ file: 'holdings.ts', find: "fenced: !needsFence, frozen: false })", replace: "fenced: true || needsFence, frozen: false })" }],
   },
   {
     name: 'token reset by compaction',

@@ -44,7 +44,8 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'silent replica kept in a recovery',
     weather: { ...deadly, replicas: 2 },
-    edits: [{ file: 'takeover.ts', find: '    if (fenced.silent.length > 0) {', replace: '    if (fenced.silent.length > 99) {' }],
+    // Not being left out alone is only slower: who must be brought to the stream's end is fenced by that, or left out then.
+    edits: [{ file: 'takeover.ts', find: '    if (fenced.silent.length > 0) {', replace: '    if (fenced.silent.length > 99) {' }, { file: 'takeover.ts', find: 'const others = segment.replicas.filter((node) => node !== source)', replace: 'const others = segment.replicas.filter((node) => node !== source && ends.has(node))' }],
   },
   {
     name: 'leftovers of an earlier hold served',
@@ -133,7 +134,7 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'late word undoes a joining',
     weather: { ...deadly, leaves: true, replicas: 2, machines: 4, delayMaxMs: 150 },
-    edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
+    edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }, { file: 'replica.ts', find: 'if (!(await this.#components.isJoining(id, configuration, signal))) throw', replace: 'if (configuration < 0) throw' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
   },
 ]
 

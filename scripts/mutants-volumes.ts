@@ -29,7 +29,7 @@ async function outputOf(folder: string, args: readonly string[]): Promise<string
 async function attempt(mutant: VolumeMutant): Promise<Caught> {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-mutant-'))
   try {
-    for (const name of ['package.json', 'tsconfig.json', '.mocharc.json', 'src', 'test/seed.ts', 'test/simulation', 'test/unit/volumes', 'scripts/soak-volumes.ts']) cpSync(join(root, name), join(folder, name), { recursive: true })
+    for (const name of ['package.json', 'tsconfig.json', '.mocharc.json', 'src', 'test/seed.ts', 'test/simulation', 'test/unit', 'scripts/soak-volumes.ts']) cpSync(join(root, name), join(folder, name), { recursive: true })
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
     for (const { file, find, replace } of mutant.edits) {
       const path = join(folder, 'src/volumes/engine', file)
@@ -44,6 +44,7 @@ async function attempt(mutant: VolumeMutant): Promise<Caught> {
     const stalled = failures.filter(isSlow).map(({ title }) => title)
     const seeds = mutant.edits.length === 0 ? 1 : stories.length > 0 ? seedsMaxOfCaught : seedsMax
     const output = await outputOf(folder, ['--max-semi-space-size=64', '--import=tsx', 'scripts/soak-volumes.ts', '--seeds', String(seeds), '--stop', 'safety', '--weather', JSON.stringify(mutant.weather ?? {})])
+    if (!/^\d+ seeds,/m.test(output)) throw new Error(`the simulator did not run:\n${output.slice(0, 500)}`)
     const find = (kind: string): string | undefined => new RegExp(`^(seed \\d+) \\[${kind}\\]: (.{0,110})`, 'm').exec(output)?.slice(1).join(': ')
     return { stories, safety: find('safety'), progress: find('progress') ?? stalled[0] }
   } finally {

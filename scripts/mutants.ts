@@ -12,6 +12,8 @@ import type { Mutant } from './mutants-table.js'
 const root = resolve(import.meta.dirname, '..')
 /** A mutant that survives so many seeds counts as not caught. */
 const seedsMax = Number(process.env.MUTANT_SEEDS ?? 4000)
+/** And so many minutes, whichever is first; more on a busy machine. */
+const minutesMax = Number(process.env.MUTANT_MINUTES ?? 4)
 const run = promisify(execFile)
 
 function workspace(): string {
@@ -66,7 +68,7 @@ async function attempt(mutant: Mutant): Promise<Outcome> {
     const story = storyOf(mutant)
     const told = story === undefined ? undefined : await tell(folder, story)
     const weather = JSON.stringify(mutant.weather ?? {})
-    const args = ['--import=tsx', 'scripts/soak.ts', '--seeds', String(seedsMax), '--minutes', '4', '--stop', 'first', '--weather', weather]
+    const args = ['--import=tsx', 'scripts/soak.ts', '--seeds', String(seedsMax), '--minutes', String(minutesMax), '--stop', 'first', '--weather', weather]
     const output = await run(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 24, env: { ...process.env, TMPDIR: folder } }).then(
       ({ stdout }) => stdout,
       (error: unknown) => (error as { stdout?: string }).stdout ?? '',

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Clock } from './clock.js'
 import { CommonError } from './errors.js'
 
@@ -48,6 +49,33 @@ export async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | un
       signal.removeEventListener('abort', onAbort)
     })
   })
+}
+
+/**
+ * Runs `work` with a signal that aborts as soon as one of these does. For a short piece of work under a signal that lives
+ * as long as the process: of each `AbortSignal.any` Node 20 keeps a reference there for good.
+ */
+export async function withSignals<T>(signals: readonly (AbortSignal | undefined)[], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  // How many parts the work has is its own affair.
+  setMaxListeners(0, controller.signal)
+  const unlisten: (() => void)[] = []
+  for (const signal of signals) {
+    if (signal === undefined) continue
+    const onAbort = (): void => {
+      controller.abort(signal.reason)
+    }
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    unlisten.push(() => {
+      signal.removeEventListener('abort', onAbort)
+    })
+  }
+  try {
+    return await work(controller.signal)
+  } finally {
+    for (const leave of unlisten) leave()
+  }
 }
 
 export function abortReason(signal: AbortSignal): Error {

@@ -24,6 +24,11 @@ export class HlcClock {
     this.#last = last
   }
 
+  /** The highest timestamp given out or accepted so far. */
+  get last(): Hlc {
+    return this.#last
+  }
+
   /** A timestamp higher than every one given out or accepted before. */
   now(): Hlc {
     const wall = BigInt(Math.max(0, Math.floor(this.#clock.wallMs()))) << 16n

@@ -1,5 +1,6 @@
-import type { NodeId, RpcMethod } from '../base/index.js'
+import type { Clock, NodeId, RpcMethod } from '../base/index.js'
 import { CommonError, messageOf } from '../base/index.js'
+import type { ClockAgreement } from './clock-agreement.js'
 import { leavesBytesMax } from './merge.js'
 import { hashBytes } from './record.js'
 import type { Records } from './records.js'
@@ -27,6 +28,8 @@ export interface ServerComponents {
   readonly records: Records
   /** Whether this node has been away for longer than tombstones live. */
   readonly isReturning: () => boolean
+  readonly clock: Clock
+  readonly clocks: ClockAgreement
   /** Somebody asked who has something else than we. */
   readonly onDifference: (peer: NodeId, theirRoot: Uint8Array, isReturning: boolean) => void
 }
@@ -43,11 +46,13 @@ export function antiEntropyMethods(components: ServerComponents): RpcMethod[] {
       async handle(body, { from }) {
         const request = decode(() => DigestRequest.decode(body))
         if (request.root.length !== hashBytes) throw new CommonError('BAD_INPUT', 'a root digest has 16 bytes')
+        if (request.wallMs > 0) components.clocks.heard(from, request.wallMs)
         const isSame = Buffer.compare(request.root, records.digests.root()) === 0
         if (!isSame) components.onDifference(from, request.root, request.returning)
         return DigestResponse.encode({
           buckets: isSame ? new Uint8Array(0) : records.digests.firstLevel(),
           returning: components.isReturning(),
+          wallMs: Math.floor(components.clock.wallMs()),
         })
       },
     },

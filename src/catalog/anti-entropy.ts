@@ -1,5 +1,6 @@
 import type { Clock, Log, NodeId, Rpc } from '../base/index.js'
 import { CommonError, hlcToMs, messageOf } from '../base/index.js'
+import type { ClockAgreement } from './clock-agreement.js'
 import { bucketsMax, hashesOf, haveBytesMax, haveHashBytes, limits, short, wantedMax } from './anti-entropy-server.js'
 import { differing, isEmptyDigest, rootOf } from './digest-tree.js'
 import { hashBytes } from './record.js'
@@ -18,6 +19,7 @@ export interface PullComponents {
   readonly records: Records
   readonly rpc: Rpc
   readonly clock: Clock
+  readonly clocks: ClockAgreement
   readonly log: Log
 }
 
@@ -50,8 +52,9 @@ export async function pull(
     components.rpc.request(peer, method, body, { deadlineMs, signal: options.signal })
   const digest = decode(
     DigestResponse.decode,
-    await ask('catalog.digest', DigestRequest.encode({ root: records.digests.root(), returning: options.forgetUntilMs !== undefined })),
+    await ask('catalog.digest', DigestRequest.encode({ root: records.digests.root(), returning: options.forgetUntilMs !== undefined, wallMs: Math.floor(components.clock.wallMs()) })),
   )
+  if (digest.wallMs > 0) components.clocks.heard(peer, digest.wallMs)
   // One that is back from a long absence asks us first; what it has is not to be trusted before.
   const isAuthority = options.forgetUntilMs !== undefined && !digest.returning
   const nothing = { accepted: 0, forgotten: 0, peerRoot: undefined, peerReturning: digest.returning }

@@ -43,6 +43,16 @@ export function createFiles(components: FilesComponents, init: FilesInit = {}): 
   return new MeshFiles(components, { ...defaults, ...init, defaultReplicas })
 }
 
+/** What is known when many files are put into one folder, so that it is not looked up again for each. */
+interface Checked {
+  /** Folders that are no files. */
+  readonly folders: Set<string>
+  /** There was nothing in the folder before, nor has anybody else put anything there since: its folders are in `folders`. */
+  isNew: boolean
+  /** Paths that are being put. */
+  readonly own: Set<string>
+}
+
 class MeshFiles implements Files {
   readonly #components: FilesComponents
   readonly #init: typeof defaults
@@ -55,7 +65,7 @@ class MeshFiles implements Files {
   }
 
   async put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<Put> {
-    return this.#put(path, content, options, new Set())
+    return this.#put(path, content, options, { folders: new Set(), isNew: false, own: new Set() })
   }
 
   async *putFolder(folder: string, items: AsyncIterable<FolderItem>, options: PutOptions = {}): AsyncGenerator<FolderItemPut> {
@@ -63,7 +73,10 @@ class MeshFiles implements Files {
     const done = new BoundedQueue<FolderItemPut>(this.#init.folderConcurrency)
     const leaving = new AbortController()
     const signal = options.signal === undefined ? leaving.signal : AbortSignal.any([options.signal, leaving.signal])
-    const checked = new Set<string>()
+    const checked: Checked = { folders: new Set(), isNew: base !== '/', own: new Set() }
+    const unlisten = this.#components.catalog.on('change', ({ path }) => {
+      if (path.startsWith(`${base}/`) && !checked.own.has(path)) checked.isNew = false
+    })
     const one = async ({ relativePath, content, store }: FolderItem): Promise<void> => {
       signal.throwIfAborted()
       const putOne = async (bytes: AsyncIterable<Uint8Array>, more: Pick<PutOptions, 'spread'> = {}): Promise<Put> =>
@@ -77,7 +90,11 @@ class MeshFiles implements Files {
         await done.push({ relativePath, error: { code: codeOf(error) ?? 'INTERNAL', message: messageOf(error) } }, signal)
       }
     }
-    const working = forEachLimit(items, this.#init.folderConcurrency, one).then(
+    const all = async (): Promise<void> => {
+      if (checked.isNew && (await this.#components.catalog.isFolder(base))) checked.isNew = false
+      await forEachLimit(items, this.#init.folderConcurrency, one)
+    }
+    const working = all().then(
       () => done.end(),
       (error: unknown) => done.fail(error),
     )
@@ -86,6 +103,7 @@ class MeshFiles implements Files {
     } finally {
       leaving.abort(new CatalogError('NOT_FOUND', 'nobody listens any more'))
       await working
+      unlisten()
     }
   }
 
@@ -251,14 +269,15 @@ class MeshFiles implements Files {
     return this.#garbage.collect(signal)
   }
 
-  /** `checked`: folders that are known to be no files, so that putting many into one does not look again for each. */
-  async #put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions, checked: Set<string>): Promise<Put> {
+  async #put(path: string | undefined, content: AsyncIterable<Uint8Array>, options: PutOptions, checked: Checked): Promise<Put> {
     const { catalog, blobs, clock } = this.#components
     const startedMs = clock.monotonicMs()
     const { token: given } = options
     const token = typeof given === 'function' ? given : (): bigint | undefined => given
     token()
+    if (path !== undefined) catalog.checkClock()
     const target = path === undefined ? undefined : normalizePath(path)
+    if (target !== undefined) checked.own.add(target)
     const current = target === undefined ? undefined : await this.#checkPlace(target, options, checked)
     const priority = options.priority ?? current?.content?.priority ?? 'normal'
     const isSaid = options.priority !== undefined || current === undefined
@@ -296,16 +315,18 @@ class MeshFiles implements Files {
     } finally {
       under.prepared?.abandon()
       letGo()
+      if (target !== undefined) checked.own.delete(target)
     }
   }
 
   /** Where a file may go: not where a folder is, nor below a file. Returns the file that is there. */
-  async #checkPlace(path: string, options: PutOptions, checked: Set<string>): Promise<FileRecord | undefined> {
+  async #checkPlace(path: string, options: PutOptions, checked: Checked): Promise<FileRecord | undefined> {
     const { catalog } = this.#components
-    await this.#checkFoldersAbove(path, checked)
+    await this.#checkFoldersAbove(path, checked.folders)
     const current = await catalog.get(path)
     if (current !== undefined && options.ifAbsent === true) throw new CatalogError('EXISTS', `there is a file at ${path} already`, { path })
-    if (current === undefined && (await catalog.isFolder(path))) throw new CatalogError('IS_FOLDER', `${path} is a folder`, { path })
+    const mayBeFolder = current === undefined && (!checked.isNew || checked.folders.has(path))
+    if (mayBeFolder && (await catalog.isFolder(path))) throw new CatalogError('IS_FOLDER', `${path} is a folder`, { path })
     return current
   }
 

@@ -111,6 +111,14 @@ export class RecordTable {
     }
   }
 
+  /** Whether a file is in a range of path keys; conflict copies left out. */
+  async hasFile(range: KeyRange): Promise<boolean> {
+    for await (const [, value] of this.#versions.entries(range)) {
+      if (decodeVersions(value)[0]?.record.content !== undefined) return true
+    }
+    return false
+  }
+
   async byCid(text: string): Promise<FileRecord[]> {
     const cid = parseCid(text).bytes
     const paths = []

@@ -1,11 +1,13 @@
 import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '../base/index.js'
-import { codeOf, Emitter, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySignatureInPool } from '../base/index.js'
+import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySignatureInPool } from '../base/index.js'
+import { ClockAgreement } from './clock-agreement.js'
 import { DigestTree, hashOfPath } from './digest-tree.js'
 import { covers, lineageOfNext } from './lineage.js'
 import type { Version } from './merge.js'
 import { join, sameDot, supersedes, viewOf } from './merge.js'
 import { conflictPath, normalizePath } from './path.js'
 import { PathLocks } from './path-locks.js'
+import { newestOf, redated } from './redating.js'
 import { checkContent, decodeRecord, parseCid, signedParts, signRecord } from './record.js'
 import type { TableEntry } from './record-table.js'
 import { modifiedMaxOf, RecordTable, visibleOf } from './record-table.js'
@@ -15,6 +17,10 @@ import { CatalogError } from './types.js'
 
 /** What a new file is wanted on where nobody says: two copies, the least that survives a loss. */
 const replicasDefault = 2
+
+/** Paths that are dated anew in one write. */
+const redatedAtOnce = 500
+const redatingsMax = 8
 
 export interface RecordsComponents {
   readonly meta: KeyValue
@@ -33,6 +39,12 @@ interface PathChange {
   readonly path: string
   readonly before: readonly Version[]
   readonly after: readonly Version[]
+}
+
+interface Locked {
+  readonly release: () => void
+  readonly leaves: Map<string, Version[]>
+  readonly sources: Map<string, string>
 }
 
 /** What became of versions that came from elsewhere. */
@@ -61,6 +73,7 @@ export class Records {
   readonly digests = new DigestTree()
   readonly table: RecordTable
   readonly received: CatalogStats['received'] = { accepted: 0, known: 0, malformed: 0, badSignature: 0, notMember: 0, future: 0, expired: 0 }
+  readonly clocks: ClockAgreement
   readonly counts = { files: 0, tombstones: 0, conflicts: 0 }
   readonly #components: RecordsComponents
   readonly #init: RecordsInit
@@ -74,6 +87,7 @@ export class Records {
     this.table = new RecordTable(components.meta)
     this.#hlc = new HlcClock(components.clock)
     this.#refused = new SeenVersions(components.clock)
+    this.clocks = new ClockAgreement(components.clock)
   }
 
   /**
@@ -91,17 +105,17 @@ export class Records {
       if (entry.modifiedMax > last) last = entry.modifiedMax
     }
     records.#hlc = new HlcClock(components.clock, last)
-    // Timestamps never go back, and others refuse what is ahead of them: whoever owns this machine has to know.
-    const aheadMs = hlcToMs(last) - components.clock.wallMs()
-    if (aheadMs > hlcSkewMsMax) {
-      components.log.warn('catalog: the clock was ahead when files were written here; until it gets there, other nodes do not take changes made here; a node in a new home, which joins and puts these files again, is heard at once', { aheadMs })
+    if (records.isAhead()) {
+      const aheadMs = hlcToMs(last) - components.clock.wallMs()
+      components.log.warn('catalog: the clock was ahead when files were written here, or is behind now; other nodes do not take changes made here until one of them shows the same time as this one', { aheadMs })
     }
     return records
   }
 
   async prepare(edits: readonly Edit[]): Promise<Prepared> {
     const normalized = edits.map((edit) => ({ ...edit, path: normalizePath(edit.path) }))
-    const { release, leaves, sources } = await this.#lock(normalized.map((edit) => edit.path))
+    this.checkClock()
+    const { release, leaves, sources } = await this.#lockDated(normalized.map((edit) => edit.path))
     try {
       const editing = new Editing(leaves, sources, this.#components.signer, () => this.#hlc.now())
       const records = normalized.map((edit) => editing.apply(edit))
@@ -155,6 +169,37 @@ export class Records {
     return { accepted, refused, broken: malformed + forged > 0 }
   }
 
+  /** There are versions here that others take for the future's. */
+  isAhead(): boolean {
+    return this.#hlc.last > this.#latest()
+  }
+
+  /**
+   * Dates what is from the future anew; to be called when this machine's clock is known to be right. What is edited
+   * meanwhile is dated anew before. Returns how many paths changed.
+   */
+  async redate(signal: AbortSignal): Promise<number> {
+    for (let changed = 0, round = 0; ; round++) {
+      let last: Hlc = 0n
+      const [live, dead]: [string[], string[]] = [[], []]
+      for await (const [, entry] of this.table.entries(new Uint8Array(0))) {
+        signal.throwIfAborted()
+        if (entry.modifiedMax > this.#latest()) (entry.live ? live : dead).push(entry.path)
+        else if (entry.modifiedMax > last) last = entry.modifiedMax
+      }
+      if (this.isAhead()) this.#hlc = new HlcClock(this.#components.clock, last)
+      // Deletions say where a file has moved to: those places first.
+      const paths = [...live, ...dead]
+      // Again for what was on its way to the disk; but not for ever.
+      if (paths.length === 0 || round === redatingsMax) return changed
+      for (let at = 0; at < paths.length; at += redatedAtOnce) {
+        signal.throwIfAborted()
+        await this.#redate(paths.slice(at, at + redatedAtOnce))
+      }
+      changed += paths.length
+    }
+  }
+
   /** Removes leaves without a trace: what a purge does, and a node that comes back after very long. */
   async forget(path: string, isToGo: (version: Version, leaves: readonly Version[]) => boolean): Promise<number> {
     const release = await this.#locks.acquire([path])
@@ -202,6 +247,61 @@ export class Records {
   /** Hashes of versions in a bucket that were refused a short while ago: not worth fetching again yet. */
   refusedRecently(prefix: Uint8Array): readonly Uint8Array[] {
     return this.#refused.of(prefix)
+  }
+
+  /** The highest timestamp that others would take now. */
+  #latest(): Hlc {
+    return BigInt(Math.floor(this.#components.clock.wallMs()) + hlcSkewMsMax) << 16n
+  }
+
+  /** Throws CLOCK_AHEAD. */
+  checkClock(): void {
+    const ahead = this.clocks.aheadOf()
+    if (ahead === undefined) return
+    const { aheadMs, nodes, of } = ahead
+    throw new CatalogError('CLOCK_AHEAD', `this machine's clock is ${formatDuration(aheadMs)} ahead of ${String(nodes)} of ${String(of)} other nodes, which would not take a change made here now: set it right, and try again in a minute or two`, { aheadMs, nodes, of })
+  }
+
+  /** As `#lock`, after what is later than our clock has come to be was dated anew. */
+  async #lockDated(paths: readonly string[]): Promise<Locked> {
+    for (;;) {
+      const locked = await this.#lock(paths)
+      const late = [...locked.leaves].filter(([, leaves]) => modifiedMaxOf(leaves) > this.#hlc.last).map(([path]) => path)
+      if (late.length === 0) return locked
+      locked.release()
+      await this.#redate(late)
+    }
+  }
+
+  async #redate(paths: readonly string[]): Promise<void> {
+    const release = await this.#locks.acquire(paths)
+    try {
+      const stored = await this.table.leaves(paths)
+      const changes: PathChange[] = []
+      const written: Version[] = []
+      const latest = this.#latest()
+      for (const [i, path] of paths.entries()) {
+        const before = stored[i] ?? []
+        for (const { record } of before) if (record.modified <= latest) this.#hlc.observe(record.modified)
+        if (modifiedMaxOf(before) <= latest) continue
+        const targets = before.flatMap(({ record }) => (record.moved === undefined ? [] : [record.moved.path]))
+        const found = new Map((await this.table.leaves(targets)).map((leaves, at) => [targets[at] ?? '', leaves]))
+        const dated = redated(before, {
+          signer: this.#components.signer,
+          latest,
+          now: () => this.#hlc.now(),
+          movedTo: ({ path: target }) => newestOf(this.#components.signer.nodeId, found.get(target) ?? [], latest),
+        })
+        changes.push({ path, before, after: dated.after })
+        written.push(...dated.written)
+      }
+      if (changes.length === 0) return
+      await this.#components.meta.write(this.#operations(changes), { durable: true })
+      this.#settle(changes, true)
+      this.events.emit('written', written)
+    } finally {
+      release()
+    }
   }
 
   /** What is neither broken, nor refused, nor here already. */
@@ -274,7 +374,7 @@ export class Records {
    * Locks paths, and for those at which a conflict copy is seen the path that it comes from too: an edit of the copy
    * changes that. Which those are is only sure under the lock.
    */
-  async #lock(paths: readonly string[]): Promise<{ release: () => void; leaves: Map<string, Version[]>; sources: Map<string, string> }> {
+  async #lock(paths: readonly string[]): Promise<Locked> {
     const all = new Set(paths)
     for (;;) {
       const release = await this.#locks.acquire(all)

@@ -69,6 +69,8 @@ export class Synchronizer {
   #awaySinceMs: number | undefined
   #metReturningMs: number | undefined
   #onNews: () => void = () => undefined
+  #isRedating = false
+  #isToldAhead = false
 
   constructor(components: SynchronizerComponents, init: SynchronizerInit) {
     this.#components = components
@@ -94,6 +96,8 @@ export class Synchronizer {
   methods(): RpcMethod[] {
     return antiEntropyMethods({
       records: this.#components.records,
+      clock: this.#components.clock,
+      clocks: this.#components.records.clocks,
       isReturning: () => this.isReturning,
       onDifference: (peer, theirRoot, theyReturn) => {
         if (!theyReturn || this.isReturning) this.hear(peer, theirRoot)
@@ -198,7 +202,8 @@ export class Synchronizer {
     this.sent.pulls++
     const awaySinceMs = this.#awaySinceMs
     const started = clock.monotonicMs()
-    const pulled = await pull({ records, rpc: network.rpc, clock, log }, peer, { signal, forgetUntilMs: awaySinceMs })
+    const pulled = await pull({ records, rpc: network.rpc, clock, clocks: records.clocks, log }, peer, { signal, forgetUntilMs: awaySinceMs })
+    await this.#redateIfDue(signal)
     if (pulled.peerRoot === undefined || (pulled.peerReturning && awaySinceMs === undefined)) this.#fetched.delete(peer)
     else this.#fetched.set(peer, pulled.peerRoot)
     if (pulled.accepted > 0) {
@@ -216,6 +221,26 @@ export class Synchronizer {
       this.#again.add(peer)
     } else if (pulled.peerReturning) return
     await this.#remember(clock.wallMs())
+  }
+
+  /** A clock that was ahead is right again: what was written meanwhile gets a date that others take. */
+  async #redateIfDue(signal: AbortSignal): Promise<void> {
+    const { records, log } = this.#components
+    const ahead = records.clocks.aheadOf()
+    if ((ahead !== undefined) !== this.#isToldAhead) {
+      this.#isToldAhead = ahead !== undefined
+      if (ahead === undefined) log.info('catalog: the clock agrees with those of other nodes again')
+      else log.warn('catalog: the clock of this machine is ahead of those of most other nodes: changes made here are refused until it is set right', ahead)
+    }
+    if (this.#isRedating || !records.isAhead() || !records.clocks.isConfirmed()) return
+    this.#isRedating = true
+    try {
+      const paths = await records.redate(signal)
+      log.warn('catalog: the clock was ahead when these files were written here; they have been dated anew', { paths })
+      if (paths > 0) this.#onNews()
+    } finally {
+      this.#isRedating = false
+    }
   }
 
   async #remember(nowMs: number): Promise<void> {

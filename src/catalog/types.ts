@@ -13,6 +13,8 @@ export type CatalogCode =
   | 'STALE_TOKEN'
   /** The edit was meant for another version than the one that is there now. */
   | 'CHANGED'
+  /** Nobody would take an edit made now: this machine's clock is ahead of those of most others. */
+  | 'CLOCK_AHEAD'
   | 'BAD_RECORD'
 
 export class CatalogError extends CodedError<CatalogCode> {
@@ -137,6 +139,8 @@ export interface Catalog {
   list(folder: string): AsyncIterable<FileRecord>
   /** What is directly in a folder, in path order: records, and the names of folders that have live records below. */
   children(folder: string): AsyncIterable<{ folder: string } | { record: FileRecord }>
+  /** Throws CLOCK_AHEAD if an edit would be refused: to be asked before much work is done for it. */
+  checkClock(): void
   /** Whether anything live is below. */
   isFolder(path: string): Promise<boolean>
   /** Live records whose root is `cid`: who still wants a blob. Conflict copies count. */

@@ -3,6 +3,8 @@ import type { Value } from './value.js'
 /** What a node holds of one scope, from the grant until it is lost or given up. */
 export interface Holding {
   readonly value: Value
+  /** The token with which it came here; since then nobody else has had it, whatever tokens this node took. */
+  readonly firstToken: number
   /** Those who store the scope's data refuse lower tokens from now on. Nothing is served before. */
   readonly fenced: boolean
   /** Being given up: admits no new write. */
@@ -48,7 +50,7 @@ export class Holdings {
     if (value.token <= this.relinquished(scope)) return false
     const before = this.#held.get(scope)
     if (before !== undefined && before.value.token >= value.token) return before.value.token === value.token
-    this.#held.set(scope, { value, fenced: !needsFence, frozen: false })
+    this.#held.set(scope, { value, firstToken: before?.firstToken ?? value.token, fenced: !needsFence, frozen: false })
     return true
   }
 

@@ -1,8 +1,11 @@
 import type { NodeId } from '../base/index.js'
-import type { Appointment } from './agenda.js'
+import { Asking } from './asking.js'
+import type { WishOptions } from './asking.js'
+import { ballotAbove } from './ballot.js'
 import type { Readings } from './clocks.js'
 import type { HandOffWish, PeerMessage } from './messages.js'
 import type { Node } from './node.js'
+import { majorityOf } from './quorum.js'
 import type { Revocation } from './revocation.js'
 import type { ChangeFunction } from './round.js'
 import { acquire } from './rounds/acquire.js'
@@ -20,7 +23,6 @@ import { sameSession } from './types.js'
 import type { TriesEnd } from './tries.js'
 import { Tries } from './tries.js'
 import type { Accepted, Value } from './value.js'
-import { isHeldBy } from './value.js'
 
 /** How an operation ended. `unknown`: whatever was asked for may have happened, or may yet. */
 export type OperationEnd =
@@ -43,8 +45,8 @@ export interface Running {
   cancel(): void
 }
 
-/** A wish is told again this often, until it is granted, refused or given up: voters keep it only for a while. */
-const wishEveryMs = 600
+/** Scopes whose next holder is remembered. */
+const handedOnMax = 1000
 
 /** How often a revoker looks whether it is clear. A twelfth of D_v: it adds little to the wait that it cuts short. */
 const clearEveryMs = 500
@@ -67,8 +69,10 @@ interface Lane {
 export class Operations {
   readonly #node: Node
   readonly #lanes = new Map<string, Lane>()
-  readonly #wanted = new Map<string, (value: Value) => void>()
-  readonly #refusals = new Map<string, (reason: string) => void>()
+  /** Wishes of this node's own. */
+  readonly #asking = new Map<string, Asking>()
+  /** To whom scopes went from here: who asks here is sent on. The latest few; who is not sent on asks the voters. */
+  readonly #handedOn = new Map<string, Value>()
   readonly #running = new Set<Running>()
   readonly #looking = new Set<string>()
   /** Scopes whose data others store: granted, but not served before they are fenced. */
@@ -92,10 +96,11 @@ export class Operations {
     return `${node}.${epoch}.${this.#count}`
   }
 
-  acquire(scope: string, init: Pick<AcquireInit, 'op' | 'payload'>, ended: (end: OperationEnd) => void): Running {
+  acquire(scope: string, init: Pick<AcquireInit, 'op' | 'payload'> & { triesMax?: number }, ended: (end: OperationEnd) => void): Running {
     const node = this.#node
-    const change = acquire({ session: node.session, ...init, relinquished: () => node.holdings.relinquished(scope) })
-    return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax: takingTriesMax, wantsNext: true, opens: true }, (result) => {
+    const { triesMax = takingTriesMax, ...rest } = init
+    const change = acquire({ session: node.session, ...rest, relinquished: () => node.holdings.relinquished(scope) })
+    return this.#inLane(scope, ended, (end) => this.#tries(scope, change, { triesMax, wantsNext: true, opens: true }, (result) => {
       if (result.kind === 'failed') end(result)
       else if (result.answer.kind === 'held') end({ kind: 'held', value: result.answer.value })
       else end(this.#grant(scope, result.answer.value))
@@ -139,6 +144,9 @@ export class Operations {
       else if (result.answer.kind === 'gone') end({ kind: 'gone', value: result.answer.value })
       else {
         node.effect({ kind: 'peer', to: to.node, message: { kind: 'handed', scope, value: result.answer.value } })
+        this.#handedOn.delete(scope)
+        this.#handedOn.set(scope, result.answer.value)
+        if (this.#handedOn.size > handedOnMax) for (const oldest of this.#handedOn.keys()) { this.#handedOn.delete(oldest); break }
         end({ kind: 'handed', value: result.answer.value })
       }
     }))
@@ -149,50 +157,33 @@ export class Operations {
     this.#node.effect({ kind: 'peer', to: asker.node, message: { kind: 'refuse', scope, token, asker, reason } })
   }
 
-  /**
-   * Asks the holder for a scope, directly and through the voters, since a cut between the two alone must not stop it;
-   * learns of the grant from the holder or from the register.
-   */
-  wish(scope: string, held: Value, reason: Uint8Array, ended: (end: OperationEnd) => void): Running {
+  /** Asks the holder for a scope until it is granted, refused, or gone: see `Asking`. */
+  wish(scope: string, held: Value, reason: Uint8Array, ended: (end: OperationEnd) => void, options: WishOptions = {}): Running {
     const node = this.#node
-    const { holder, token } = held
-    if (holder === null) {
+    const { holder: first } = held
+    if (first === null) {
       ended({ kind: 'gone', value: held })
       return { cancel: () => undefined }
     }
     return this.#inLane(scope, ended, (end) => {
-      let timer: Appointment | undefined
-      let read: ReadRound | undefined
-      let over = false
-      const finish = (result: OperationEnd): void => {
-        if (over) return
-        over = true
-        timer?.cancel()
-        this.#wanted.delete(scope)
-        this.#refusals.delete(scope)
-        read?.cancel()
-        end(result)
-      }
-      this.#wanted.set(scope, (value) => { finish(this.#grant(scope, value)) })
-      this.#refusals.set(scope, (why) => { finish({ kind: 'refused', reason: why }) })
-      const tell = (): void => {
-        const wish: HandOffWish = { scope, token, holder, asker: node.session, reason }
-        node.effect({ kind: 'peer', to: holder.node, message: { kind: 'wish', wish } })
-        node.ask(node.config.members, { kind: 'relay', wish }, () => undefined)
-        timer = node.after(wishEveryMs, tell)
-        if (read !== undefined) return
-        read = new ReadRound(node, { scope, ended: (result) => {
-          read = undefined
-          if (over || result.kind !== 'read') return
-          const value = result.accepted?.value
-          if (result.accepted !== undefined) this.#observe(scope, result.accepted.value)
-          if (!isHeldBy(value, holder, token)) finish({ kind: 'gone', value })
-        } })
-        read.begin()
-      }
-      tell()
-      return { cancel: () => { finish({ kind: 'failed', why: 'cancelled', unknown: true }) } }
+      const asking = new Asking(node, {
+        scope, holder: first, token: held.token, reason, ...options,
+        observe: (value) => { this.#observe(scope, value) },
+        ended: (result) => {
+          this.#asking.delete(scope)
+          end(result)
+        },
+        granted: (value) => this.#grant(scope, value),
+      })
+      this.#asking.set(scope, asking)
+      asking.begin()
+      return asking
     })
+  }
+
+  /** Tells who waits for a scope where it has gone. A hint: nothing is believed but that there is somebody to be asked. */
+  tellMoved(scope: string, value: Value, waiting: Iterable<NodeId>): void {
+    for (const to of new Set(waiting)) this.#node.effect({ kind: 'peer', to, message: { kind: 'handed', scope, value } })
   }
 
   /** From a node that the voters count as dead. Asks them first, so that nobody who lives is evicted by an impatient asker. */
@@ -310,6 +301,35 @@ export class Operations {
     return round
   }
 
+  /**
+   * The newest value that some voters tell of, which nobody may have chosen: good for knowing whom to ask, and nothing else.
+   * Takes no ballot, so it disturbs nobody who is at work on the scope.
+   */
+  peek(scope: string, ended: (value: Value | undefined) => void): Running {
+    const node = this.#node
+    const { members } = node.config
+    let newest: Accepted | undefined
+    let heard = 0
+    let over = false
+    const finish = (): void => {
+      if (over) return
+      over = true
+      asked.cancel()
+      timer.cancel()
+      this.#running.delete(running)
+      ended(newest?.value)
+    }
+    const running: Running = { cancel: finish }
+    this.#running.add(running)
+    const asked = node.ask(members, { kind: 'read', scope }, (_voter, reply) => {
+      if (reply.kind !== 'value') return
+      if (reply.accepted !== undefined && ballotAbove(reply.accepted.ballot, newest?.ballot)) newest = reply.accepted
+      if (++heard === majorityOf(members.length)) finish()
+    })
+    const timer = node.after(node.timing.tryMs, finish)
+    return running
+  }
+
   /** Whether a majority counts the session as over, as of now: undefined if no majority answered. Nothing is evicted by it. */
   isOver(session: SessionId, ended: (over: boolean | undefined) => void): Running {
     if (!this.#node.isReady) {
@@ -364,10 +384,11 @@ export class Operations {
         if (message.wish.asker.node === from) this.#wish(message.wish)
         return
       case 'refuse':
-        if (sameSession(message.asker, this.#node.session)) this.#refusals.get(message.scope)?.(message.reason)
+        if (sameSession(message.asker, this.#node.session)) this.#asking.get(message.scope)?.refused(message.reason)
         return
       case 'handed':
         this.#observe(message.scope, message.value)
+        this.#asking.get(message.scope)?.moved(message.value)
         return
       case 'chain-wish': {
         const records = this.#node.chain.filter((record) => record.number > message.known)
@@ -382,15 +403,29 @@ export class Operations {
   #wish(wish: HandOffWish): void {
     const { scope } = wish
     const holding = this.#node.holdings.get(scope)
-    // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
     const unknown = holding === undefined || wish.token > holding.value.token
-    if (unknown && !this.#lanes.has(scope) && !this.#looking.has(scope) && sameSession(wish.holder, this.#node.session)) {
+    const gone = this.#handedOn.get(scope)
+    if (holding === undefined && gone !== undefined && gone.token > wish.token) {
+      if (gone.holder?.node !== wish.asker.node) this.tellMoved(scope, gone, [wish.asker.node])
+      return
+    }
+    if (!sameSession(wish.holder, this.#node.session)) return
+    // Somebody believes that this node holds it, by a register that says so: an orphan. Look, and it will be released.
+    if (unknown && !this.#lanes.has(scope)) {
+      if (this.#looking.has(scope)) return
       this.#looking.add(scope)
       this.read(scope, () => { this.#looking.delete(scope) })
       return
     }
-    if (holding === undefined || holding.frozen || holding.value.token !== wish.token || !sameSession(wish.holder, this.#node.session)) return
-    this.#node.effect({ kind: 'wish', wish })
+    // Of a grant, or a hand-off, that is under way here: voters and others know of it before this node does.
+    if (unknown || holding.frozen) {
+      this.#node.effect({ kind: 'wish', wish })
+      return
+    }
+    // Where agents of this node take turns, tokens are over before a message is here. But who may have had it since it asked,
+    // and given it back, does not ask any more: voters pass wishes on late.
+    if (wish.token < holding.firstToken) return
+    this.#node.effect({ kind: 'wish', wish: { ...wish, token: holding.value.token } })
   }
 
   #taken(scope: string, end: TriesEnd<TakeAnswer>): OperationEnd {
@@ -422,8 +457,8 @@ export class Operations {
       this.#relinquish(scope, holding.value.token, 'overtaken')
     }
     if (!isMine || node.holdings.get(scope)?.value.token === value.token) return
-    const wanted = this.#wanted.get(scope)
-    if (wanted !== undefined && value.token > node.holdings.relinquished(scope)) wanted(value)
+    const asking = this.#asking.get(scope)
+    if (asking !== undefined && value.token > node.holdings.relinquished(scope)) asking.heardGrant(value)
     else this.#orphan(scope, value)
   }
 

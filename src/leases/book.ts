@@ -1,6 +1,6 @@
 import type { Clock, HlcClock, KeyValue, Log, NodeId } from '../base/index.js'
 import { Emitter, messageOf } from '../base/index.js'
-import type { ClockKind, HandOffWish, Readings } from '../consensus/index.js'
+import type { ClockKind, HandOffWish, Readings, Value } from '../consensus/index.js'
 import { elapsedAtLeastMs } from '../consensus/index.js'
 import { History } from './history.js'
 import type { Lease } from './lease.js'
@@ -45,6 +45,8 @@ export interface Scope {
   heldSinceMs: number
   /** Grants in a row to agents of this node. */
   turns: number
+  /** Who had it when this node last knew, and since when that is known: whom to ask first. A hint. */
+  elsewhere: { readonly value: Value; readonly sinceMs: number } | undefined
   /** Looks again when what blocks it must be over. */
   cancelTidy: (() => void) | undefined
   /** The round that gives it up, while it is under way. */
@@ -109,7 +111,7 @@ export class Book {
     if (entry === undefined) {
       entry = {
         name, leases: new Set(), line: new Waiters<InLine>({ max: lineMax, starvationMs: this.#init.starvationMs }), draining: new Map(), wanted: new Map(),
-        busy: false, pending: 0, heldSinceMs: 0, turns: 0, cancelTidy: undefined, passing: undefined,
+        busy: false, pending: 0, heldSinceMs: 0, turns: 0, elsewhere: undefined, cancelTidy: undefined, passing: undefined,
       }
       this.scopes.set(name, entry)
     }

@@ -1,7 +1,7 @@
 import type { Clock, NodeId, Random } from '../base/index.js'
 import { backoffMs, codeOf } from '../base/index.js'
 import type { Consensus, Value } from '../consensus/index.js'
-import { ConsensusError } from '../consensus/index.js'
+import { ConsensusError, HeldError } from '../consensus/index.js'
 import type { Book, Scope } from './book.js'
 import { lineMax } from './book.js'
 import type { Borrower } from './borrower.js'
@@ -113,6 +113,8 @@ export class Obtaining {
       } catch (error) {
         signal?.throwIfAborted()
         if (!again.has(codeOf(error) ?? '')) throw error
+        // It has moved, or is free: who stands still now loses its place to whoever does not.
+        if (codeOf(error) === 'NOT_HOLDER' && lease.init.mode === 'exclusive') tries = 0
         if (book.now() >= untilMs) throw options.waitMs > 0 ? timedOut(entry.name, error) : error
         countWait()
       } finally {
@@ -148,7 +150,7 @@ export class Obtaining {
 
   /** The token of the grant. Undefined: the register is this node's, but whoever had it before may still act. */
   async #take(entry: Scope, lease: Lease, options: ObtainOptions & { sinceMs: number; untilMs: number; countWait: () => void }): Promise<number | undefined> {
-    const { consensus, clock, book, borrower, heat } = this.#components
+    const { consensus, book, borrower, heat } = this.#components
     const { mode, leaseId, agent, scope } = lease.init
     const { signal, steal, priority, sinceMs, untilMs } = options
     const limits = signal === undefined ? {} : { signal }
@@ -157,17 +159,29 @@ export class Obtaining {
     const standing = mode === 'shared' ? borrower.standing(scope) : undefined
     const lender = borrower.lenderOf(scope)
     if (standing !== undefined && lender !== undefined && (await borrower.admit(scope, lender, standing.token, signal)).kind === 'in') return standing.token
-    const acquire = async (): Promise<Value> => consensus.acquire(scope, { payload: this.payloadFor(payload), ...limits })
-    try {
-      return this.#granted(lease, await acquire())
-    } catch (error) {
-      if (codeOf(error) !== 'HELD') throw error
+    const reason = encodePayload(withoutScope(payload))
+    // It was handed on from here a moment ago: who has it is known, and three rounds would only say so again.
+    const { elsewhere } = entry
+    entry.elsewhere = undefined
+    if (elsewhere !== undefined && mode === 'exclusive' && book.now() < Math.min(elsewhere.sinceMs + lookAgainMs, untilMs)) {
+      return this.#granted(lease, await this.#ask(elsewhere.value, reason, { ...options, follows: true, isHint: true }, scope))
     }
-    const held = await consensus.read(scope, limits)
-    if (held === undefined || held.holder === null) throw new ConsensusError('NOT_HOLDER', 'it has just become free')
+    const acquire = async (triesMax?: number): Promise<Value> =>
+      consensus.acquire(scope, { payload: this.payloadFor(payload), ...limits, ...(triesMax === undefined ? {} : { triesMax }) })
+    const mayAsk = mode === 'exclusive' && book.now() < untilMs
+    let held: Value
+    try {
+      return this.#granted(lease, await acquire(mayAsk ? 1 : undefined))
+    } catch (error) {
+      if (mayAsk && codeOf(error) === 'CONTENDED') return this.#granted(lease, await this.#askOrAcquire(scope, reason, options, acquire))
+      if (!(error instanceof HeldError)) throw error
+      held = error.value
+    }
+    const { holder } = held
+    if (holder === null) throw new ConsensusError('NOT_HOLDER', 'it has just become free')
     const theirs = decodePayload(held.payload)
-    if (mode === 'shared' && theirs?.mode === 'shared' && held.holder.node !== this.#self) {
-      const admission = await borrower.admit(scope, held.holder.node, held.token, signal)
+    if (mode === 'shared' && theirs?.mode === 'shared' && holder.node !== this.#self) {
+      const admission = await borrower.admit(scope, holder.node, held.token, signal)
       if (admission.kind === 'in') return held.token
     }
     try {
@@ -179,15 +193,36 @@ export class Obtaining {
     }
     if (book.now() >= untilMs) {
       const who = theirs === undefined ? '' : ` by ${theirs.agent}`
-      throw new LeaseError('HELD', `${scope} is held${who}`, { scope, holder: held.holder.node, agent: theirs?.agent ?? null, token: held.token })
+      throw new LeaseError('HELD', `${scope} is held${who}`, { scope, holder: holder.node, agent: theirs?.agent ?? null, token: held.token })
     }
+    return this.#granted(lease, await this.#ask(held, reason, { ...options, follows: mode === 'exclusive' }, scope))
+  }
+
+  /**
+   * After a duel: somebody is at work on the scope, as where agents of another node take turns on it. To go on proposing would
+   * keep them from it, and they this node; so whoever has it is asked, as far as that can be known without a round.
+   */
+  async #askOrAcquire(scope: string, reason: Uint8Array, options: ObtainOptions & { untilMs: number; countWait: () => void }, acquire: () => Promise<Value>): Promise<Value> {
+    const { consensus } = this.#components
+    const seen = await consensus.peek(scope, options.signal === undefined ? {} : { signal: options.signal })
+    if (seen === undefined || seen.holder === null || seen.holder.node === this.#self) return acquire()
+    return this.#ask(seen, reason, { ...options, follows: true, isHint: true }, scope)
+  }
+
+  /** Asks the holder, for as long as it is worth waiting before one looks whether it lives. */
+  async #ask(
+    held: Value, reason: Uint8Array,
+    options: Pick<ObtainOptions, 'signal'> & { untilMs: number; countWait: () => void; follows: boolean; isHint?: boolean }, scope: string,
+  ): Promise<Value> {
+    const { consensus, clock, book } = this.#components
+    const { signal, untilMs, follows, isHint = false } = options
     options.countWait()
     const controller = new AbortController()
     const abort = (): void => { controller.abort() }
     signal?.addEventListener('abort', abort, { once: true })
-    const cancel = clock.setTimer(Math.max(1, Math.min(lookAgainMs * 2, untilMs - book.now())), abort)
+    const cancel = clock.setTimer(Math.max(1, Math.min(lookAgainMs * (isHint ? 1 : 2), untilMs - book.now())), abort)
     try {
-      return this.#granted(lease, await consensus.askFor(scope, held, encodePayload(withoutScope(payload)), { signal: controller.signal }))
+      return await consensus.askFor(scope, held, reason, { signal: controller.signal, follows, isHint })
     } catch (error) {
       if (codeOf(error) === 'HAND_OFF_REFUSED' && (error as ConsensusError).facts.reason === comeIn) throw new ConsensusError('NOT_HOLDER', comeIn)
       throw error

@@ -30,6 +30,12 @@ const wishForgottenMs = 3000
 /** Who is remembered as wanting a scope in use; more are counted from when they ask again. */
 const wantedMax = 1000
 
+/**
+ * Who came within this of one another came together, and then agents of this node are first: a turn here costs one round,
+ * a hand-off more. Clocks of two machines do not agree any better, so that nobody loses what was ever certain.
+ */
+const togetherMs = 50
+
 /** Above all that can be asked for: what the governor has agreed to is not put behind other waiters again. */
 export const priorityOfTaking = Number.MAX_SAFE_INTEGER
 
@@ -66,7 +72,12 @@ export class Passing {
     const { book, consensus } = this.#components
     const isHeld = consensus.holding(entry.name) !== undefined
     const first = entry.line.first(book.now(), ({ wish }) => wish === undefined || isHeld)
-    if (first?.wish !== undefined || !isHeld || entry.turns < this.#init.turnsMax) return first
+    if (!isHeld) return first
+    if (entry.turns < this.#init.turnsMax) {
+      if (first?.wish === undefined) return first
+      const local = entry.line.first(book.now(), ({ wish }) => wish === undefined)
+      return local !== undefined && local.priority === first.priority && local.sinceMs <= first.sinceMs + togetherMs ? local : first
+    }
     return entry.line.first(book.now(), ({ wish }) => wish !== undefined) ?? first
   }
 
@@ -191,8 +202,10 @@ export class Passing {
     try {
       if (next?.wish !== undefined && consensus.freeze(entry.name, token)) {
         entry.line.remove(next.key)
-        await consensus.handOff({ ...next.wish, token }, next.wish.reason)
+        const value = await consensus.handOff({ ...next.wish, token }, next.wish.reason)
         lender.passed(entry.name)
+        entry.elsewhere = { value, sinceMs: book.now() }
+        consensus.tellMoved(entry.name, value, entry.line.takeAll(({ wish }) => wish !== undefined).flatMap(({ wish }) => wish?.asker.node ?? []))
         entry.wanted.clear()
         entry.turns = 0
         book.counters.handedOver++

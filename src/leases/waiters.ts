@@ -44,6 +44,13 @@ export class Waiters<W extends Waiter> {
     this.#waiting.delete(key)
   }
 
+  /** All of a kind leave the line: they go on waiting elsewhere. */
+  takeAll(counts: (waiter: W) => boolean): W[] {
+    const found = [...this.#waiting.values()].map(({ waiter }) => waiter).filter(counts)
+    for (const { key } of found) this.#waiting.delete(key)
+    return found
+  }
+
   /** Whose turn it is, among those that `counts` lets through. */
   first(nowMs: number, counts: (waiter: W) => boolean = () => true): W | undefined {
     let best: Standing<W> | undefined

@@ -168,7 +168,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   }, failed)
   lifecycle.run('blobs', async (signal) => blobs.run(signal), failed)
   lifecycle.run('catalog', async (signal) => catalog.run({ gossip: net.gossip, rpc: net.rpc, connections: net }, signal), failed)
-  lifecycle.run('heap', async (signal) => boundHeap({ clock }, signal), failed)
+  lifecycle.run('heap', async (signal) => boundHeap({ clock, log }, signal), failed)
   lifecycle.run('idle memory', async (signal) => releaseIdleMemory({ clock, log, store }, signal), failed)
   lifecycle.run('replication', async (signal) => replicate(replication, log, signal), failed)
   lifecycle.run('files', async (signal) => files.run(signal), failed)

@@ -9,7 +9,7 @@ import type { SegmentId } from '../volumes/index.js'
 
 export interface SegmentPlacesComponents {
   readonly membership: Pick<Membership, 'members'>
-  readonly replication: Pick<Replication, 'storageOf' | 'status'>
+  readonly replication: Pick<Replication, 'storageOf' | 'isLeaving'>
   /** This node's own room. */
   readonly quota: () => Promise<Pick<QuotaReport, 'maxBytes' | 'freeForOthersBytes' | 'freeForOwnBytes'>>
 }
@@ -49,7 +49,11 @@ export class SegmentPlacement {
   /** Nodes that keep copies now: no volume can have more. */
   nodes(): number {
     const { membership } = this.#components
-    return membership.members().filter((member) => !member.revoked && (member.peerId === this.#self || (member.state === 'up' && this.#lends(member.peerId)))).length
+    return membership.members().filter((member) => !member.revoked && !this.isLeaving(member.peerId) && (member.peerId === this.#self || (member.state === 'up' && this.#lends(member.peerId)))).length
+  }
+
+  isLeaving(node: NodeId): boolean {
+    return this.#components.replication.isLeaving(node)
   }
 
   #lends(node: NodeId): boolean {
@@ -69,7 +73,7 @@ export class SegmentPlacement {
       views.push({
         node: member.peerId, region: member.region, segment: member.segment, power: member.power, reliability: member.reliability,
         state: isSelf ? 'up' : member.state, silentMs: 0, maxBytes: storage?.maxBytes ?? 0, freeBytes, ownFreeBytes: freeBytes,
-        accepting: isSelf ? replication.status().state !== 'draining' : (storage?.shareExcess ?? true), repairing: true, trusted: true,
+        accepting: !replication.isLeaving(member.peerId) && (storage?.shareExcess ?? true), repairing: true, trusted: true,
       })
     }
     return views

@@ -134,6 +134,8 @@ export class Carrier {
     const { inventory, random, news, holders } = this.#components
     const entry = inventory.get(action.cid)
     if (entry === undefined) throw new ReplicationError('NOT_FOUND', 'it is no longer here')
+    // The plan is older than its turn: who has refused meanwhile is not asked for all the rest of it as well.
+    if (!news.mayAsk(to) && !holders.of(action.cid).includes(to)) throw new ReplicationError('NOT_ACCEPTING', 'it has refused another copy meanwhile', { peer: to })
     const challenge = drawChallenge(entry, random)
     const root = this.#init.rootOf(action.cid)
     const voucher = this.#init.voucherOf(action.cid)
@@ -152,7 +154,7 @@ export class Carrier {
     try {
       response = decode(StoreResponse, await this.#components.rpc.request(to, 'replication.store', request, { deadlineMs, signal }))
     } catch (error) {
-      if (!signal.aborted) this.#leaveInPeace(to, codeOf(error))
+      if (!signal.aborted) this.#leaveInPeace(to, codeOf(error), entry.bytes, balance)
       throw error
     }
     if ((await check(this.#components.blobs, action.cid, challenge, to, response.proof, signal)) === false) {
@@ -169,13 +171,15 @@ export class Carrier {
   }
 
   /** How long a target that failed is not asked again, by what it said. */
-  #leaveInPeace(to: NodeId, code: string | undefined): void {
+  #leaveInPeace(to: NodeId, code: string | undefined, bytes: number, balance: boolean): void {
     const { news, random } = this.#components
     const jitter = 0.5 + random.float()
     switch (code) {
       case 'NO_SPACE':
+        news.full(to, bytes, balance)
+        return
       case 'NOT_ACCEPTING':
-        news.full(to)
+        news.full(to, Number.POSITIVE_INFINITY, balance)
         return
       case 'NOT_FOUND':
         // The file has not reached its catalog yet.

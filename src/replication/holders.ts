@@ -16,6 +16,8 @@ const shownMs = 15 * 60_000
 /** One fact each, for blobs held here or asked about. */
 const shownMax = 200_000
 
+const nobody: ReadonlySet<NodeId> = new Set()
+
 /** The version of the holder's inventory from which on the inventory knows better. */
 export interface AsOf {
   readonly salt: bigint
@@ -33,7 +35,8 @@ export class Holders {
   readonly #inventory: Inventory
   readonly #book: () => PeerBook
   readonly #clock: Clock
-  readonly #claimed = new Map<string, Set<NodeId>>()
+  /** Who says so of each blob that is held here. Most small files are one node's only: those share `nobody`. */
+  readonly #claimed = new Map<string, ReadonlySet<NodeId>>()
   /** cid → node → whether it has it, and until when that is believed. */
   readonly #shown = new Map<string, Map<NodeId, Shown>>()
   #shownCount = 0
@@ -100,7 +103,8 @@ export class Holders {
   }
 
   held(cid: string): void {
-    this.#claimed.set(cid, new Set(this.#book().claimants(hashName(cid))))
+    const claimants = this.#book().claimants(hashName(cid))
+    this.#claimed.set(cid, claimants.length === 0 ? nobody : new Set(claimants))
   }
 
   dropped(cid: string): void {
@@ -116,8 +120,7 @@ export class Holders {
       if (claimed === undefined) continue
       const has = inventory?.has(entry.hash) === true
       if (claimed.has(peer) === has) continue
-      if (has) claimed.add(peer)
-      else claimed.delete(peer)
+      this.#claim(entry.cid, claimed, peer, has)
       changed.push(entry.cid)
     }
     return changed
@@ -131,21 +134,25 @@ export class Holders {
       const value = inventory.fingerprintOf(entry.hash)
       const claimed = this.#claimed.get(entry.cid)
       if (claimed === undefined) continue
-      if (delta.added.has(value)) {
-        claimed.add(peer)
-        changed.push(entry.cid)
-      } else if (delta.removed.has(value)) {
-        claimed.delete(peer)
-        changed.push(entry.cid)
-      }
+      const isAdded = delta.added.has(value)
+      if (!isAdded && !delta.removed.has(value)) continue
+      this.#claim(entry.cid, claimed, peer, isAdded)
+      changed.push(entry.cid)
     }
     return changed
   }
 
   /** The node is out of the mesh, or was caught. */
   gone(peer: NodeId): void {
-    for (const claimed of this.#claimed.values()) claimed.delete(peer)
+    for (const [cid, claimed] of this.#claimed) this.#claim(cid, claimed, peer, false)
     for (const facts of this.#shown.values()) facts.delete(peer)
+  }
+
+  #claim(cid: string, claimed: ReadonlySet<NodeId>, peer: NodeId, has: boolean): void {
+    if (claimed.has(peer) === has) return
+    const others = [...claimed].filter((node) => node !== peer)
+    if (has) others.push(peer)
+    this.#claimed.set(cid, others.length === 0 ? nobody : new Set(others))
   }
 
   #expire(): void {

@@ -20,6 +20,8 @@ export interface HeldEntry {
 const changesMax = 4096
 /** 200 KB of coded fingerprints at most in one answer. */
 export const pageEntriesMax = 40_000
+/** A million blobs at one node is more than the biggest disk here holds in files of 1 MiB. 8 MB in memory. */
+export const inventoryEntriesMax = 2 ** 20
 
 /** What this node holds, as others are told of it: a salted set of fingerprints with a version that grows by one a change. */
 export class Inventory {
@@ -52,10 +54,11 @@ export class Inventory {
   }
 
   /** False if it was there. */
-  add(entry: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): boolean {
-    if (this.#held.has(entry.cid)) return false
-    const hash = hashName(entry.cid)
-    this.#held.set(entry.cid, { ...entry, hash, lastUsedMs: entry.heldSinceMs })
+  add({ cid, kind, bytes, blocks, heldSinceMs }: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): boolean {
+    if (this.#held.has(cid)) return false
+    const hash = hashName(cid)
+    // Field by field: V8 gives each object that is made by spreading and adding a layout of its own, 300 bytes more a blob.
+    this.#held.set(cid, { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash })
     this.#changed(hash, true)
     return true
   }

@@ -10,11 +10,15 @@
  * one pull of a peer runs at a time, and a message that says less than is known is not passed on.
  */
 import type { Clock, Connections, Log, NodeId, Random, Rpc } from '../base/index.js'
-import { Limiter, messageOf } from '../base/index.js'
+import { Limiter, messageOf, withDeadline } from '../base/index.js'
 import type { Hash64 } from '../storage-policy/index.js'
 import { decode } from './messages.js'
+import { inventoryEntriesMax } from './inventory.js'
 import type { PeerInventory } from './peer-inventory.js';
 import { InventoryPull } from './peer-inventory.js'
+import { isOver } from './pausing.js'
+import { Rate } from './rate.js'
+import { ReplicationError } from './types.js'
 import type { Vitals } from './wire/replication.js';
 import { InventoryRequest, InventoryResponse } from './wire/replication.js'
 
@@ -34,6 +38,8 @@ export interface PeerBookInit {
   readonly onVitals: (peer: NodeId, before: Vitals | undefined) => void
   /** Broke the rules: a malformed page, too many entries. */
   readonly onOffence: (peer: NodeId, what: string) => void
+  /** What a node that was caught lists is not even read. */
+  readonly isTrusted: (peer: NodeId) => boolean
 }
 
 interface Peer {
@@ -45,15 +51,18 @@ interface Peer {
   pullFailures: number
 }
 
-/** A million blobs at one node is more than the biggest disk here holds in files of 1 MiB. 8 MB in memory. */
-export const inventoryEntriesMax = 2 ** 20
-/** Over all peers: 64 MB. A mesh of 10⁶ blobs with three copies each takes 24. */
-const entriesTotalMax = 2 ** 23
+/** Over all peers: 64 MB, and 8 a pull under way. A mesh of 10⁶ blobs with three copies each takes 24. */
+export const entriesTotalMax = 2 ** 23
 /** Messages of one peer: a burst for many small changes, then one a second. */
-const burstMax = 30
-const refillMs = 1000
+const messageRate = { burst: 30, perSecond: 1 }
 const pullDeadlineMs = 20_000
+/** Of all pages together: the longest inventory over the slowest line. */
+const pullTotalMs = 3 * 60_000
+/** A peer that starts anew over and over has all of its list read once in this time an entry: a million, every 4 minutes. */
+const restPerEntryMs = 0.25
 const pullsMax = 8
+/** Peers whose inventories are behind are looked for this often. */
+const catchUpMs = 2_000
 const pullBackoffMs = 15_000
 /** More known peers than any mesh here has members. */
 const peersMax = 10_000
@@ -62,13 +71,19 @@ export class PeerBook {
   readonly #components: PeerBookComponents
   readonly #init: PeerBookInit
   readonly #peers = new Map<NodeId, Peer>()
-  readonly #tokens = new Map<NodeId, { left: number; atMs: number }>()
+  readonly #rate: Rate
   readonly #pulls = new Limiter({ concurrency: pullsMax })
   #entries = 0
 
   constructor(components: PeerBookComponents, init: PeerBookInit) {
     this.#components = components
     this.#init = init
+    this.#rate = new Rate(components, messageRate)
+  }
+
+  /** Entries kept, of all peers. */
+  get entries(): number {
+    return this.#entries
   }
 
   vitalsOf(peer: NodeId): Vitals | undefined {
@@ -82,7 +97,7 @@ export class PeerBook {
   /** Whether its inventory here is the one that its last vitals name. */
   isCurrent(peer: NodeId): boolean {
     const known = this.#peers.get(peer)
-    return known !== undefined && !this.#isBehind(known)
+    return known !== undefined && !isBehind(known)
   }
 
   /** Peers that say they hold it. */
@@ -95,12 +110,20 @@ export class PeerBook {
   forget(peer: NodeId): void {
     this.#entries -= this.#peers.get(peer)?.inventory?.size ?? 0
     this.#peers.delete(peer)
-    this.#tokens.delete(peer)
+    this.#rate.forget(peer)
+  }
+
+  /** It was caught: what it lists says nothing any more. */
+  distrust(peer: NodeId): void {
+    const known = this.#peers.get(peer)
+    if (known?.inventory === undefined) return
+    this.#drop(known)
+    this.#init.onInventory(peer)
   }
 
   /** Whether to pass it on: not if it is older than what is known, or too many come. */
   hear(from: NodeId, vitals: Vitals): 'accept' | 'ignore' {
-    if (from === this.#components.connections.self || !this.#allow(from)) return 'ignore'
+    if (from === this.#components.connections.self || !this.#rate.allow(from)) return 'ignore'
     let peer = this.#peers.get(from)
     if (peer !== undefined) {
       const { boot, sequence } = peer.vitals
@@ -119,18 +142,25 @@ export class PeerBook {
     return 'accept'
   }
 
-  /** Pulls what is behind, a few peers at once. Called now and then, since pulls fail. */
+  /** Pulls fail: what is behind is looked for now and then. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.catchUp(signal)
+        await this.#components.clock.sleep(catchUpMs, signal)
+      } catch {
+        if (isOver(signal)) return
+      }
+    }
+  }
+
+  /** Pulls what is behind, a few peers at once. */
   async catchUp(signal: AbortSignal): Promise<void> {
     const nowMs = this.#components.clock.monotonicMs()
     const due = [...this.#peers].filter(([id, peer]) => {
-      return this.#isBehind(peer) && !peer.pulling && nowMs >= peer.pullAgainAtMs && this.#components.connections.isConnected(id)
+      return isBehind(peer) && !peer.pulling && nowMs >= peer.pullAgainAtMs && this.#components.connections.isConnected(id) && this.#init.isTrusted(id)
     })
     await Promise.all(due.map(([id, peer]) => this.#pull(id, peer, signal)))
-  }
-
-  #isBehind(peer: Peer): boolean {
-    const { inventory, vitals } = peer
-    return inventory === undefined || inventory.saltValue !== vitals.inventorySalt || inventory.version < vitals.inventoryVersion
   }
 
   /** Applies the delta that came with the vitals, if it follows on what is known. */
@@ -146,6 +176,7 @@ export class PeerBook {
       const changed = inventory.apply(delta, version)
       this.#entries += inventory.size - before
       if (changed === undefined) return false
+      this.#makeFit()
       this.#init.onDelta(id, changed)
       return true
     } catch (error) {
@@ -157,10 +188,12 @@ export class PeerBook {
   async #pull(id: NodeId, peer: Peer, signal: AbortSignal): Promise<void> {
     peer.pulling = true
     try {
-      await this.#pulls.run(() => this.#pullNow(id, peer, signal), signal)
+      await this.#pulls.run(() => withDeadline(this.#components.clock, pullTotalMs, signal, (both) => this.#pullNow(id, peer, both)), signal)
       peer.pullFailures = 0
     } catch (error) {
       if (signal.aborted) return
+      // Its own refusal of a request of ours is none.
+      if (error instanceof ReplicationError && error.code === 'BAD_INPUT') this.#init.onOffence(id, error.message)
       peer.pullFailures++
       // Jittered, and slower for who keeps failing.
       const waitMs = pullBackoffMs * Math.min(20, peer.pullFailures) * (0.5 + this.#components.random.float())
@@ -184,36 +217,44 @@ export class PeerBook {
       this.#drop(peer)
       response = await ask(0)
     }
-    const pull = new InventoryPull(Math.min(inventoryEntriesMax, Math.max(0, entriesTotalMax - this.#entries)))
-    try {
+    const pull = new InventoryPull(inventoryEntriesMax)
+    for (;;) {
       pull.take(response)
-      while (!pull.done) pull.take(await ask(pull.after))
-    } catch (error) {
-      this.#init.onOffence(id, messageOf(error))
-      throw error
+      if (pull.done) break
+      response = await ask(pull.after)
     }
+    signal.throwIfAborted()
     this.#drop(peer)
+    // Out of the mesh, or caught, while it was read.
+    if (this.#peers.get(id) !== peer || !this.#init.isTrusted(id)) return
     peer.inventory = pull.inventory()
     this.#entries += peer.inventory.size
+    peer.pullAgainAtMs = this.#components.clock.monotonicMs() + restPerEntryMs * peer.inventory.size
+    this.#makeFit()
     this.#init.onInventory(id)
+  }
+
+  /** What is too much for all together goes from who has most: so no few peers can crowd the others out. */
+  #makeFit(): void {
+    while (this.#entries > entriesTotalMax) {
+      let largest: { id: NodeId; peer: Peer; size: number } | undefined
+      for (const [id, peer] of this.#peers) {
+        const size = peer.inventory?.size ?? 0
+        if (size > (largest?.size ?? 0)) largest = { id, peer, size }
+      }
+      if (largest === undefined) return
+      largest.peer.pullAgainAtMs = this.#components.clock.monotonicMs() + restPerEntryMs * largest.size
+      this.#drop(largest.peer)
+      this.#init.onInventory(largest.id)
+    }
   }
 
   #drop(peer: Peer): void {
     this.#entries -= peer.inventory?.size ?? 0
     peer.inventory = undefined
   }
+}
 
-  #allow(from: NodeId): boolean {
-    const nowMs = this.#components.clock.monotonicMs()
-    let bucket = this.#tokens.get(from)
-    if (bucket === undefined) {
-      if (this.#tokens.size >= peersMax) this.#tokens.clear()
-      this.#tokens.set(from, (bucket = { left: burstMax, atMs: nowMs }))
-    }
-    bucket.left = Math.min(burstMax, bucket.left + (nowMs - bucket.atMs) / refillMs)
-    bucket.atMs = nowMs
-    if (bucket.left < 1) return false
-    bucket.left--
-    return true
-  }
+function isBehind({ inventory, vitals }: Peer): boolean {
+  return inventory === undefined || inventory.saltValue !== vitals.inventorySalt || inventory.version < vitals.inventoryVersion
 }

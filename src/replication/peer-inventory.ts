@@ -2,12 +2,15 @@ import type { Hash64 } from '../storage-policy/index.js'
 import { decodeFingerprints, fingerprint, saltOf } from './fingerprint.js'
 import type { Salt } from './fingerprint.js'
 import { decodeRising } from './golomb.js'
-import { lowerBound, pageEntriesMax } from './inventory.js'
+import { inventoryEntriesMax, lowerBound, pageEntriesMax } from './inventory.js'
 import { ReplicationError } from './types.js'
 import type { InventoryDelta, InventoryResponse } from './wire/replication.js'
 
-/** Unmerged changes; past this they are sorted in. */
+/** Unmerged changes; past this, and this share of all, they are sorted in: a merge reads the whole list. */
 const looseMax = 1024
+const looseShare = 1 / 16
+/** Pages of one pull: all but the last are full, or a million pages of one entry would keep us asking for hours. */
+const pagesMax = Math.ceil(inventoryEntriesMax / pageEntriesMax) + 1
 
 /** What one other node says that it holds. */
 export class PeerInventory {
@@ -69,15 +72,22 @@ export class PeerInventory {
       this.#added.add(value)
     }
     this.#version = version
-    if (this.#added.size + this.#removed.size > looseMax) this.#merge()
+    if (this.#added.size + this.#removed.size > Math.max(looseMax, looseShare * this.#sorted.length)) this.#merge()
     return { added: new Set(added), removed: new Set(removed) }
   }
 
   #merge(): void {
-    const values = new Set<number>()
-    for (const value of this.#sorted) if (!this.#removed.has(value)) values.add(value)
-    for (const value of this.#added) values.add(value)
-    this.#sorted = Float64Array.from(values).sort()
+    const added = Float64Array.from(this.#added).sort()
+    const values = new Float64Array(this.#sorted.length + added.length)
+    let filled = 0
+    let next = 0
+    for (const value of this.#sorted) {
+      while (next < added.length && (added[next] ?? 0) < value) values[filled++] = added[next++] ?? 0
+      // In both: the one of `added` comes with the next.
+      if (!this.#removed.has(value) && added[next] !== value) values[filled++] = value
+    }
+    while (next < added.length) values[filled++] = added[next++] ?? 0
+    this.#sorted = values.slice(0, filled)
     this.#added.clear()
     this.#removed.clear()
   }
@@ -88,6 +98,7 @@ export class InventoryPull {
   readonly #entriesMax: number
   #first: { salt: bigint; version: number } | undefined
   readonly #values: number[] = []
+  #pages = 0
   #done = false
 
   constructor(entriesMax: number) {
@@ -109,7 +120,8 @@ export class InventoryPull {
     const { page } = response
     if (page === undefined) throw new ReplicationError('BAD_INPUT', 'a page was asked for, and none came')
     this.#first ??= { salt: response.salt, version: response.version }
-    if (this.#first.salt !== response.salt) throw new ReplicationError('BAD_INPUT', 'the other node has started anew')
+    if (this.#first.salt !== response.salt) throw new ReplicationError('ABORTED', 'the other node has started anew')
+    if (++this.#pages > pagesMax) throw new ReplicationError('BAD_INPUT', 'an inventory of too many pages', { pagesMax })
     if (page.entries > pageEntriesMax || (page.entries === 0 && !page.last)) throw new ReplicationError('BAD_INPUT', 'a page of a wrong size')
     const values = decodeRising(page.coded, page.entries, this.after - 1, page.parameter)
     if (values === undefined) throw new ReplicationError('BAD_INPUT', 'the page is not what it says it is')

@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import type { NodeId } from '../base/index.js'
-import { Emitter, abortReason, messageOf } from '../base/index.js'
+import { Emitter, abortReason, messageOf, withSignals } from '../base/index.js'
 import type { Action, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
 import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
 import { Carrier } from './carrier.js'
+import { Conduct } from './conduct.js'
 import { drainAway } from './draining.js'
 import { Dropper } from './dropper.js'
 import { saltOf } from './fingerprint.js'
@@ -13,7 +14,7 @@ import { Inventory } from './inventory.js'
 import { decodeVitals } from './messages.js'
 import { MeshNews, prioritiesRising, vitalsFlags } from './mesh-news.js'
 import { registerMethods, vitalsBytesMax } from './methods.js'
-import { isOver, Pauses } from './pausing.js'
+import { Pauses } from './pausing.js'
 import { Problems } from './problems.js'
 import { PeerBook } from './peer-book.js'
 import { Forgotten } from './forgotten.js'
@@ -36,8 +37,6 @@ import { Vouching } from './vouching.js'
 import { Wants } from './wants.js'
 import type { Vitals } from './wire/replication.js'
 
-/** Peers whose inventories are behind are looked for this often. */
-const catchUpMs = 2_000
 /** A listing asks for thousands of files in a row: the nodes are looked at once for all of them. */
 const glanceMs = 250
 
@@ -53,6 +52,7 @@ export class ReplicationRoom implements Replication {
   readonly #vouching: Vouching
   readonly #book: PeerBook
   readonly #trust: Trust
+  readonly #conduct: Conduct
   readonly #news: MeshNews
   readonly #forgotten: Forgotten
   readonly #space: Space
@@ -88,6 +88,7 @@ export class ReplicationRoom implements Replication {
     const salt = new DataView(random.bytes(8).buffer).getBigUint64(0)
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
     this.#trust = new Trust(meta.slice('trust/'))
+    const conduct = (this.#conduct = new Conduct({ clock }))
     const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock }, this.#self))
     const book = (this.#book = new PeerBook(
       { rpc, connections, clock, random, log },
@@ -95,7 +96,11 @@ export class ReplicationRoom implements Replication {
         onInventory: (peer) => this.#changed(holders.inventoryOf(peer)),
         onDelta: (peer, delta) => this.#changed(holders.delta(peer, delta)),
         onVitals: (peer) => this.#heard(peer),
-        onOffence: (peer, what) => log.warn('a peer sent what is no inventory', { peer, what }),
+        onOffence: (peer, what) => {
+          conduct.offended(peer, 'inventory')
+          log.warn('a peer sent what is no inventory', { peer, what })
+        },
+        isTrusted: (peer) => this.#trust.trusts(peer, clock.wallMs()),
       },
     ))
     const vouchers = (this.#vouchers = new Vouchers({ meta: meta.slice('voucher/'), clock }))
@@ -130,7 +135,7 @@ export class ReplicationRoom implements Replication {
     )
     this.#space = new Space(components, { quota: () => this.#settings.quota, shares: () => this.#stock.shares })
     this.#news = new MeshNews(
-      { membership, book, trust: this.#trust, clock },
+      { membership, book, trust: this.#trust, conduct, clock },
       { self: this.#self, own: () => ({ quota: this.#space.last(), accepting: this.#closed() === undefined, repairing: this.#mayRepair() }) },
     )
     this.#forgotten = new Forgotten({ meta, nodes: this.#news.forgotten })
@@ -208,6 +213,7 @@ export class ReplicationRoom implements Replication {
         },
         lied: (peer) => this.#lied(peer),
         done: (action) => {
+          if (action.kind === 'copy') this.#rounds.began(action.cid)
           this.#events.emit('done', { kind: action.kind, cid: action.cid, to: action.to, bytes: action.bytes })
           this.#changed([action.cid])
         },
@@ -221,7 +227,7 @@ export class ReplicationRoom implements Replication {
     )
     this.#views = new Views(
       { clock, inventory, holders, wants: this.#wants, stock: this.#stock, carrier: this.#carrier },
-      { policy: () => this.#rounds.policy(0), told: (cid, wanted, have) => this.#events.emit('replicas', { cid, wanted, have }) },
+      { policy: () => this.#rounds.policy(0), hasBegun: (cid) => this.#rounds.hasBegun(cid), told: (cid, wanted, have) => this.#events.emit('replicas', { cid, wanted, have }) },
     )
     this.#answers = new Answers(
       { blobs, catalog: components.catalog, inventory, holders, wants: this.#wants, news: this.#news, changes: this.#copyChanges },
@@ -248,8 +254,15 @@ export class ReplicationRoom implements Replication {
       },
     )
     this.#spotCheck = new SpotCheck(
-      { blobs, rpc, connections, clock, random, inventory, holders, book },
-      { lied: (cid, peer) => { this.#lied(peer); this.#changed([cid]) } },
+      { blobs, rpc, connections, clock, random, inventory, holders, book, log },
+      {
+        intervalMs: () => this.#settings.spotCheckIntervalMs,
+        mayAsk: () => this.#mayRepair(),
+        lied: (cid, peer) => {
+          this.#lied(peer)
+          this.#changed([cid])
+        },
+      },
     )
     this.#herald = new Herald(
       { gossip: components.gossip, rpc, clock, log, connections, meta: meta.slice('herald/'), inventory, book },
@@ -283,6 +296,8 @@ export class ReplicationRoom implements Replication {
     await this.#herald.load()
     this.#state = 'running'
     registerMethods(this.#components.rpc, {
+      clock,
+      conduct: this.#conduct,
       target: this.#target,
       dropper: this.#dropper,
       inventory: this.#inventory,
@@ -302,6 +317,7 @@ export class ReplicationRoom implements Replication {
         try {
           vitals = decodeVitals(message)
         } catch {
+          this.#conduct.offended(from, 'garbage')
           return 'reject'
         }
         return this.#book.hear(from, vitals)
@@ -323,7 +339,7 @@ export class ReplicationRoom implements Replication {
     ]
     try {
       for (const peer of connections.connected()) void this.#herald.swap(peer, this.#stop.signal).then(() => this.#rounds.wake())
-      await Promise.all([this.#rounds.run(signal), this.#herald.run(topic, signal), this.#spotChecks(signal), this.#catchUp(signal), this.#vouching.run(signal)])
+      await Promise.all([this.#rounds.run(signal), this.#herald.run(topic, signal), this.#spotCheck.run(signal), this.#book.run(signal), this.#vouching.run(signal)])
     } finally {
       for (const stop of stops) stop()
       outer.removeEventListener('abort', onAbort)
@@ -386,7 +402,7 @@ export class ReplicationRoom implements Replication {
       dropped: this.#stock.dropped,
       droppedBytes: this.#stock.droppedBytes,
       failed: this.#carrier.failures,
-      problems: this.#problems.all(),
+      problems: [...this.#problems.all(), ...this.#conduct.sentences()],
       untrusted: this.#trust.untrusted(this.#components.clock.wallMs()),
       lastSweepMs: this.#rounds.lastSweepMs,
     }
@@ -443,6 +459,10 @@ export class ReplicationRoom implements Replication {
     return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 
+  isLeaving(peer: NodeId): boolean {
+    return peer === this.#self ? this.#draining : this.#news.isLeaving(peer)
+  }
+
   defaultReplicas(priority: Priority): number {
     return wantedReplicas(priority, undefined, this.#settings.factors, this.#news.mesh().freeShare())
   }
@@ -460,18 +480,19 @@ export class ReplicationRoom implements Replication {
   }
 
   async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
-    const all = this.#with(signal)
-    let admission = await this.#space.reserve(bytes, true, all)
-    if (!admission.admitted && admission.shortBytes > 0) {
-      if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
-      else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
-      admission = await this.#space.reserve(bytes, true, all)
-    }
-    if (!admission.admitted) {
-      throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
-    }
-    const { id } = admission.reservation
-    return { release: () => this.#space.settle(id) }
+    return withSignals([signal, this.#stop.signal], async (all) => {
+      let admission = await this.#space.reserve(bytes, true, all)
+      if (!admission.admitted && admission.shortBytes > 0) {
+        if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
+        else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
+        admission = await this.#space.reserve(bytes, true, all)
+      }
+      if (!admission.admitted) {
+        throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
+      }
+      const { id } = admission.reservation
+      return { release: () => this.#space.settle(id) }
+    })
   }
 
   async spread(file: Parameters<Replication['spread']>[0]): Promise<FileSpread> {
@@ -525,32 +546,6 @@ export class ReplicationRoom implements Replication {
     this.#rounds.rescan()
   }
 
-  // --- what goes on ----------------------------------------------------------------------------------------------
-
-  async #spotChecks(signal: AbortSignal): Promise<void> {
-    const { clock, random, log } = this.#components
-    while (!signal.aborted) {
-      try {
-        await clock.sleep(this.#settings.spotCheckIntervalMs * (0.5 + random.float()), signal)
-        if (!this.#paused && this.#mayRepair()) await this.#spotCheck.once(signal)
-      } catch (error) {
-        if (isOver(signal)) return
-        log.debug('a spot check went wrong', { error: messageOf(error) })
-      }
-    }
-  }
-
-  async #catchUp(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#book.catchUp(signal)
-        await this.#components.clock.sleep(catchUpMs, signal)
-      } catch {
-        if (isOver(signal)) return
-      }
-    }
-  }
-
   // --- small things ----------------------------------------------------------------------------------------------
 
   #mayRepair(): boolean {
@@ -576,6 +571,7 @@ export class ReplicationRoom implements Replication {
     const { clock, log } = this.#components
     log.warn('a peer claimed what it could not prove', { peer })
     this.#trust.strike(peer, clock.wallMs()).catch((error: unknown) => log.error('a strike could not be kept', { peer, error: messageOf(error) }))
+    if (!this.#trust.trusts(peer, clock.wallMs())) this.#book.distrust(peer)
     this.#rounds.rescan()
   }
 

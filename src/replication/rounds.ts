@@ -81,6 +81,8 @@ export class Rounds {
   #startedAtMs = 0
   /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
   readonly #left = new Map<string, number>()
+  /** Blobs that others leave to this node in turn, since it has made a copy there a moment ago; elapsed time. */
+  readonly #begun = new Map<string, number>()
   #lastSweepMs: number | undefined
   /** When orphans were last looked at; elapsed time. */
   #lastDropMs = 0
@@ -134,6 +136,15 @@ export class Rounds {
   /** Somebody else is making the other copies, so for a while this is not a second coordinator's business. */
   leave(cid: string): void {
     this.#left.set(cid, this.#components.clock.monotonicMs() + leaveToAskerMs)
+  }
+
+  /** A copy was made from here: whoever took it leaves the others to this node. */
+  began(cid: string): void {
+    this.#begun.set(cid, this.#components.clock.monotonicMs() + leaveToAskerMs)
+  }
+
+  hasBegun(cid: string): boolean {
+    return (this.#begun.get(cid) ?? 0) > this.#components.clock.monotonicMs()
   }
 
   take(cid: string): void {
@@ -201,7 +212,7 @@ export class Rounds {
     if (this.#init.isResting()) return
     const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
     const budget = this.#refillBudget(nowMs)
-    for (const [cid, untilMs] of this.#left) if (untilMs <= nowMs) this.#left.delete(cid)
+    for (const some of [this.#left, this.#begun]) for (const [cid, untilMs] of some) if (untilMs <= nowMs) some.delete(cid)
     const isUp = (node: NodeId): boolean => mesh.get(node)?.view.state === 'up'
     // Whose holders come and go is everybody's business: the one that it was left to may be among them.
     const mine = views.filter((view) => !this.#left.has(view.cid) || !view.holders.every(isUp))

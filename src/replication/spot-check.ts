@@ -4,11 +4,13 @@
  * A wrong proof is a strike. "I do not have it" may be honest, when its inventory is a moment behind; so it is asked
  * again after its vitals must have come round, and struck if it still lists what it says it has not.
  */
-import type { Clock, Connections, NodeId, Random, Rpc } from '../base/index.js'
+import type { Clock, Connections, Log, NodeId, Random, Rpc } from '../base/index.js'
+import { messageOf } from '../base/index.js'
 import { check, drawChallenge } from './challenge.js'
 import type { Holders } from './holders.js'
 import type { HeldEntry, Inventory } from './inventory.js'
 import { cidBytes, decode } from './messages.js'
+import { isOver } from './pausing.js'
 import type { PeerBook } from './peer-book.js'
 import type { ReplicationComponents } from './types.js'
 import { ChallengeRequest, ChallengeResponse } from './wire/replication.js'
@@ -22,6 +24,14 @@ export interface SpotCheckComponents {
   readonly inventory: Inventory
   readonly holders: Holders
   readonly book: PeerBook
+  readonly log: Log
+}
+
+export interface SpotCheckInit {
+  readonly lied: (cid: string, peer: NodeId) => void
+  readonly intervalMs: () => number
+  /** Not on battery, nor while paused. */
+  readonly mayAsk: () => boolean
 }
 
 /** An honest answer takes a read and a round trip; who has to fetch the range first may not make it. */
@@ -32,12 +42,25 @@ const deniedMax = 1000
 
 export class SpotCheck {
   readonly #components: SpotCheckComponents
-  readonly #lied: (cid: string, peer: NodeId) => void
+  readonly #init: SpotCheckInit
   readonly #denied: { cid: string; peer: NodeId; atMs: number }[] = []
 
-  constructor(components: SpotCheckComponents, init: { lied: (cid: string, peer: NodeId) => void }) {
+  constructor(components: SpotCheckComponents, init: SpotCheckInit) {
     this.#components = components
-    this.#lied = init.lied
+    this.#init = init
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#components
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(this.#init.intervalMs() * (0.5 + random.float()), signal)
+        if (this.#init.mayAsk()) await this.once(signal)
+      } catch (error) {
+        if (isOver(signal)) return
+        log.debug('a spot check went wrong', { error: messageOf(error) })
+      }
+    }
   }
 
   /** One question. Undefined if there was nobody to ask or no answer; else whether the holder passed. */
@@ -72,12 +95,12 @@ export class SpotCheck {
       const passed = await check(blobs, entry.cid, challenge, peer, response.proof, signal)
       if (passed === false) {
         holders.show(entry.cid, peer, false)
-        this.#lied(entry.cid, peer)
+        this.#init.lied(entry.cid, peer)
       }
       return passed
     }
     holders.show(entry.cid, peer, false)
-    if (again) this.#lied(entry.cid, peer)
+    if (again) this.#init.lied(entry.cid, peer)
     else if (this.#denied.length < deniedMax) this.#denied.push({ cid: entry.cid, peer, atMs: clock.monotonicMs() })
     return false
   }

@@ -11,7 +11,7 @@
  * written, and they are told what file it is a part of.
  */
 import type { Clock, Log, NodeId, Rpc } from '../base/index.js'
-import { forEachLimit, messageOf, withDeadline } from '../base/index.js'
+import { forEachLimit, messageOf, withDeadline, withSignals } from '../base/index.js'
 import type { BlobRef, HeldBlob } from '../blobs/index.js'
 import type { MeshView, Priority, SpreadFit } from '../storage-policy/index.js'
 import { minimumReplicas, place, spreadOver } from '../storage-policy/index.js'
@@ -140,8 +140,11 @@ class Spreading implements FileSpread {
   }
 
   async reserve(bytes: number, outer?: AbortSignal): Promise<{ release: () => Promise<void> }> {
+    return withSignals([outer, this.#init.stopped], async (signal) => this.#reserve(bytes, signal))
+  }
+
+  async #reserve(bytes: number, signal: AbortSignal): Promise<{ release: () => Promise<void> }> {
     const { space, clock, changes, reclaim } = this.#components
-    const signal = outer === undefined ? this.#init.stopped : AbortSignal.any([outer, this.#init.stopped])
     let stuckSinceMs = clock.monotonicMs()
     let looks = 0
     // Garbage may be all that stands in the way.

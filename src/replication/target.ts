@@ -60,6 +60,8 @@ export const blobBytesMax = 2 ** 30 + 2 ** 24
 const slackBytes = 64 * 1024
 /** Waiting behind those that are being fetched. */
 const queueMax = 256
+/** One asker's share of the places: whoever holds them up with fetches that get nowhere leaves some to the others. */
+const askerShare = 3 / 4
 /** How long a request waits for its file to show up in the catalog here. */
 const recordWaitMs = 3000
 const holdersMax = 64
@@ -68,6 +70,8 @@ export class Target {
   readonly #components: TargetComponents
   readonly #init: TargetInit
   readonly #line: Limiter
+  /** One for each who asks at this moment. */
+  readonly #askers = new Map<NodeId, Limiter>()
   readonly #running = new Map<string, { done: Promise<{ bytes: number }>; callers: number; stop: AbortController }>()
 
   constructor(components: TargetComponents, init: TargetInit) {
@@ -127,7 +131,7 @@ export class Target {
     if (job === undefined) {
       const closed = this.#init.closed()
       const stop = new AbortController()
-      const done = this.#line.run(() => this.#storeInTurn(cid, root, request, from, closed, stop.signal), stop.signal).finally(() => {
+      const done = this.#storeInTurn(cid, root, request, from, closed, stop.signal).finally(() => {
         this.#running.delete(name)
       })
       job = { done, callers: 0, stop }
@@ -148,13 +152,26 @@ export class Target {
   }
 
   async #storeInTurn(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
-    return this.#components.steppingBack.run(request.bytes, () => this.#store(cid, root, request, from, closed, signal), signal)
+    // Outside of the line: else whoever asks for what no file has would keep a place for the whole wait.
+    if ((await this.#wantOf(cid.toString(), root, signal)) === undefined) throw unwanted(cid)
+    const store = async (): Promise<{ bytes: number }> => {
+      return this.#components.steppingBack.run(request.bytes, () => this.#store(cid, root, request, from, closed, signal), signal)
+    }
+    let asker = this.#askers.get(from)
+    if (asker === undefined) this.#askers.set(from, (asker = new Limiter({ concurrency: Math.ceil(this.#init.storesMax * askerShare), queueMax })))
+    const own = asker
+    try {
+      return await own.run(() => this.#line.run(store, signal), signal)
+    } finally {
+      if (own.running === 0 && own.waiting === 0 && this.#askers.get(from) === own) this.#askers.delete(from)
+    }
   }
 
   async #store(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
     const name = cid.toString()
-    const want = await this.#wantOf(name, root, signal)
-    if (want === undefined) throw new ReplicationError('NOT_FOUND', 'no file that is known here has it', { cid: name })
+    // Asked anew: its file may have been removed while it waited for its turn.
+    const want = await this.#init.wantOf(name, root)
+    if (want === undefined) throw unwanted(cid)
     if (this.#init.leaving() || (closed !== undefined && !want.own)) throw new ReplicationError('NOT_ACCEPTING', closed ?? 'this node is leaving')
     if (request.move && !this.#init.takesMove(request.bytes)) {
       throw new ReplicationError('NO_SPACE', 'this node is as full as the others', { reason: 'BALANCE' })
@@ -200,10 +217,16 @@ export class Target {
   async #wantOf(cid: string, root: string | undefined, signal: AbortSignal): Promise<Want | undefined> {
     const untilMs = this.#components.clock.monotonicMs() + recordWaitMs
     for (;;) {
+      // Whoever asked may be gone: then no wait below takes any time, and this would spin until the time is up.
+      signal.throwIfAborted()
       const want = await this.#init.wantOf(cid, root)
       const leftMs = untilMs - this.#components.clock.monotonicMs()
       if (want !== undefined || leftMs <= 0) return want
       await this.#init.catalogChange(leftMs, signal)
     }
   }
+}
+
+function unwanted(cid: CID): ReplicationError {
+  return new ReplicationError('NOT_FOUND', 'no file that is known here has it', { cid: cid.toString() })
 }

@@ -183,6 +183,8 @@ export interface Replication {
   spread(file: { bytes: number; priority: Priority; replicas?: number | undefined; heldBytes?: number; blobBytesMax?: number }): Promise<FileSpread>
   /** What a node says of its storage, for `peers`. */
   storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
+  /** It said that it gives up what it keeps (`drain`). */
+  isLeaving(peer: NodeId): boolean
   /** Copies for a new file, by priority, where its owner has not said. */
   defaultReplicas(priority: 'critical' | 'high' | 'normal' | 'low' | 'expendable'): number
   /** Blobs came or went by another way than through here. `came`: of a file of these blobs, perhaps only some. */

@@ -19,6 +19,8 @@ export interface ViewsComponents {
 
 export interface ViewsInit {
   readonly policy: () => RebalancePolicy
+  /** This node is the one that makes its copies now. */
+  readonly hasBegun: (cid: string) => boolean
   /** The count of copies is another than before. */
   readonly told: (cid: string, wanted: number, have: number) => void
 }
@@ -63,6 +65,7 @@ export class Views {
         holders: [...new Set([...holders.of(cid), ...carrier.targetsOf(cid)])],
         surplusSinceMs: want.pinned ? undefined : this.#surplusSince.get(cid),
         fresh: this.isFresh(cid),
+        begun: this.#init.hasBegun(cid),
       })
     }
     return views

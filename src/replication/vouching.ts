@@ -60,7 +60,7 @@ export class Vouching {
   /** The file is there: the blob is a part of it, and needs nobody's word any more. False: its record has not come here yet. */
   async settle(cid: string, root: string, by: NodeId): Promise<boolean> {
     const { wants, vouchers } = this.#components
-    if ((await wants.ask(root)) === undefined) return false
+    if (!(await this.#isFile(root))) return false
     await wants.addParts(root, [cid])
     await vouchers.release(cid, by)
     wants.changed(cid)
@@ -87,8 +87,14 @@ export class Vouching {
   /** A catalogued file that it is a part of. */
   async #rootOf(cid: string): Promise<string | undefined> {
     const { wants } = this.#components
-    for (const root of [...wants.rootsOf(cid), cid]) if ((await wants.ask(root)) !== undefined) return root
+    for (const root of [...wants.rootsOf(cid), cid]) if (await this.#isFile(root)) return root
     return undefined
+  }
+
+  /** A record says so: another voucher for the same blob does not. */
+  async #isFile(root: string): Promise<boolean> {
+    const want = await this.#components.wants.ask(root)
+    return want !== undefined && want.vouchedBy === undefined
   }
 
   async #look(signal: AbortSignal): Promise<void> {

@@ -94,7 +94,7 @@ export function planRebalance(self: NodeId, blobs: Iterable<BlobView>, mesh: Mes
   for (const blob of blobs) {
     const standing = standingOf(blob, mesh, policy)
     if (standing.missing > 0) {
-      if (standing.actor === self) repairs.push({ blob, standing })
+      if (standing.actor === self || blob.begun === true) repairs.push({ blob, standing })
     } else if (ownerLacks(blob, mesh)) {
       if (standing.actor === self) repairs.push({ blob, standing })
     } else if (standing.surplus > 0) {

@@ -54,6 +54,8 @@ export interface BlobView {
   readonly surplusSinceMs?: number | undefined
   /** Put a moment ago: its owner may be waiting for the copies, so they are made like urgent ones. */
   readonly fresh?: boolean | undefined
+  /** The planning node has begun to make its copies, and the holders leave the rest to it: it acts, whoever's turn it is. */
+  readonly begun?: boolean | undefined
 }
 
 export type ActionKind =

@@ -123,6 +123,8 @@ export interface ReplicaDisk {
    * ask for them by `entries`: what they overwrote may go. Nothing else lets go of overwritten entries.
    */
   settled(id: SegmentId, token: number, sequence: number): Promise<void>
+  /** Streams that have something here which is not settled, and how far they go. */
+  unsettled(id: SegmentId): Promise<readonly StreamEnd[]>
   /**
    * The stream counts as here up to `sequence`, so that it goes on from there: its content comes by `install`, and the
    * disk is not whole until `setWhole`. `complete`: all of its content was installed before; the disk stays what it is.

@@ -84,6 +84,11 @@ export class FencedCounters {
     return true
   }
 
+  /** The highest token that anybody came with. */
+  fence(scope: string): number {
+    return this.#of(scope).fence
+  }
+
   sum(): number {
     return [...this.#counters.values()].reduce((sum, { value }) => sum + value, 0)
   }
@@ -227,11 +232,11 @@ export async function storm(init: StormInit): Promise<StormResult> {
       // Whoever holds something is the more interesting victim; two of five may be away at once.
       const holders = workers.filter((worker) => worker.held !== undefined)
       const victim = holders[randomInt(Math.max(1, holders.length))] ?? workers[randomInt(workers.length)]
-      const other = workers[randomInt(workers.length)]
-      if (victim === undefined || other === undefined) continue
+      if (victim === undefined) continue
       if (result.stops <= result.kills) {
-        const killed = other.node === victim.node ? undefined : other.node
-        await Promise.race([failing, Promise.all([sleep(victim, result, store), killed === undefined ? undefined : killAndStart(killed, result)])])
+        const others = mesh.filter((node) => node !== victim.node)
+        const killed = others[randomInt(others.length)] ?? victim.node
+        await Promise.race([failing, Promise.all([sleep(victim, result, store), killAndStart(killed, result)])])
       } else await Promise.race([failing, killAndStart(victim.node, result)])
       say(`${String(result.kills)} kills, ${String(result.stops)} stops, ${String(store.accepted)} increments`)
     }
@@ -301,8 +306,9 @@ async function killAndStart(node: TestNode, result: { kills: number }): Promise<
 }
 
 /**
- * Stops a worker's node for longer than its session. While it is stopped it is asked for the lease; the question lies in
- * its socket and is what it answers first when it wakes, before it has heard from any voter.
+ * Stops a worker's node for longer than its session, and until another has what it held. While it is stopped it is asked
+ * for its lease; the question lies in its socket and is what it answers first when it wakes, before it has heard from any
+ * voter.
  */
 async function sleep(victim: Worker, result: { stops: number; sleepersAsked: number }, store: FencedCounters): Promise<void> {
   const { node } = victim
@@ -313,12 +319,15 @@ async function sleep(victim: Worker, result: { stops: number; sleepersAsked: num
   const { held } = victim
   node.signal('SIGSTOP')
   const stoppedMs = performance.now()
-  const asking = held === undefined ? undefined : node.client().renewLease(held.leaseId, undefined, { signal: AbortSignal.timeout(patienceMs) }).then(
+  const asking = held === undefined ? undefined : node.client().renewLease(held.leaseId, undefined, { signal: AbortSignal.timeout(2 * patienceMs) }).then(
     (answer) => ({ answer }),
     (error: unknown) => ({ error: error as { code?: string } }),
   )
+  // Voters keep a silent node's session until somebody wants what it has; until then it may renew it, however late.
+  const isTaken = (): boolean => held !== undefined && store.fence(held.scope) > held.token
   try {
     await delay(sleepMs)
+    if (held !== undefined) await whileRunning(isTaken, `somebody to take ${held.scope} from ${node.name}`, recoveryMsMax)
   } finally {
     // It may have been killed meanwhile, and started anew: then there is nobody to wake.
     if (node.isRunning && node.pid === pid) node.signal('SIGCONT')

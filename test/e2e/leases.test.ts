@@ -72,6 +72,31 @@ describe('leases', function () {
     assert.equal(passedOn, 3, words)
   })
 
+  it('bad input on the command line: a word for each, and nothing happens', async () => {
+    const held = await a.json<LeaseInfo>('lease', 'acquire', 'bad/held', '--ttl', '60s')
+    const refused: [readonly string[], RegExp][] = [
+      [['acquire', 'bad/a', '--ttl', '0'], /a TTL is 1 ms to 365 days/],
+      [['acquire', 'bad/a', '--ttl=-5s'], /--ttl takes a duration/],
+      [['acquire', 'bad/a', '--ttl', '3650d'], /a TTL is 1 ms to 365 days/],
+      [['renew', held.leaseId, '--ttl', '3650d'], /a TTL is 1 ms to 365 days/],
+      [['acquire', ''], /at least one byte/],
+      [['acquire', 'é'.repeat(513)], /1 to 1024 bytes, and this has 1026/],
+      [['acquire', 'bad/\ufffd'], /bytes that are none/],
+      [['acquire', 'mesh:voters'], /kept for the mesh/],
+      [['renew', 'nonsense'], /no active lease nonsense/],
+      [['release', 'f'.repeat(32)], /no active lease/],
+    ]
+    await Promise.all(refused.map(async ([words, message]) => {
+      const { code, stderr } = await a.run('lease', ...words)
+      assert.equal(code, 2, `${words.join(' ')}: ${stderr}`)
+      assert.match(stderr, message)
+    }))
+    const name = 'bad/ \n\t\u0001 é ☃ 😀 ../%2f?#&'
+    const odd = await a.json<LeaseInfo>('lease', 'acquire', name)
+    assert.equal((await a.client().leases({ scope: 'bad/' })).map(({ scope }) => scope).join('|'), `${name}|bad/held`)
+    for (const { leaseId } of [held, odd]) assert.equal((await a.run('lease', 'release', leaseId)).code, 0)
+  })
+
   it('a wait that is interrupted leaves nothing behind', async () => {
     const held = await a.client().acquireLease('w', { agent: 'x' })
     const controller = new AbortController()

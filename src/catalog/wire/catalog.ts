@@ -607,6 +607,7 @@ export namespace CatalogNews {
 export interface DigestRequest {
   root: Uint8Array
   returning: boolean
+  wallMs: number
 }
 
 export namespace DigestRequest {
@@ -629,13 +630,19 @@ export namespace DigestRequest {
           w.bool(obj.returning)
         }
 
+        if ((obj.wallMs != null && obj.wallMs !== 0)) {
+          w.uint32(24)
+          w.uint64Number(obj.wallMs)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
       }, (reader, length, opts = {}) => {
         const obj: any = {
           root: uint8ArrayAlloc(0),
-          returning: false
+          returning: false,
+          wallMs: 0
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -650,6 +657,10 @@ export namespace DigestRequest {
             }
             case 2: {
               obj.returning = reader.bool()
+              break
+            }
+            case 3: {
+              obj.wallMs = reader.uint64Number()
               break
             }
             default: {
@@ -678,6 +689,7 @@ export namespace DigestRequest {
 export interface DigestResponse {
   buckets: Uint8Array
   returning: boolean
+  wallMs: number
 }
 
 export namespace DigestResponse {
@@ -700,13 +712,19 @@ export namespace DigestResponse {
           w.bool(obj.returning)
         }
 
+        if ((obj.wallMs != null && obj.wallMs !== 0)) {
+          w.uint32(24)
+          w.uint64Number(obj.wallMs)
+        }
+
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
       }, (reader, length, opts = {}) => {
         const obj: any = {
           buckets: uint8ArrayAlloc(0),
-          returning: false
+          returning: false,
+          wallMs: 0
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -721,6 +739,10 @@ export namespace DigestResponse {
             }
             case 2: {
               obj.returning = reader.bool()
+              break
+            }
+            case 3: {
+              obj.wallMs = reader.uint64Number()
               break
             }
             default: {

@@ -39,16 +39,26 @@ export function acquireOf(flags: AcquireFlags): AcquireLease {
   }
 }
 
+/**
+ * Arguments are bytes; those that are no UTF-8 have become U+FFFD before this program sees them, and two names that differ
+ * in them would be one scope.
+ */
+export function scopeOf(text: string): string {
+  if (text === '') throw new CliError('USAGE', 'a scope has at least one byte')
+  if (text.includes('\ufffd')) throw new CliError('USAGE', 'a scope is UTF-8 text, and this has bytes that are none')
+  return text
+}
+
 /** Locks with a time limit and a token. */
 export function leaseCommands(register: Register): void {
   register('lease acquire <scope>', 'hold a scope (any name), alone or shared', withAcquireFlags, async (context, [scope = ''], flags: AcquireFlags) => {
-    const lease = await context.client().acquireLease(scope, acquireOf(flags), { signal: context.signal })
+    const lease = await context.client().acquireLease(scopeOf(scope), acquireOf(flags), { signal: context.signal })
     context.print(lease, () => lease.leaseId)
     context.say(`${lease.scope} is yours (token ${String(lease.token)}) for ${formatDuration(lease.ttlMs ?? 0)}, unless you renew or release it`)
   })
 
   register('lease steal <scope>', 'take a scope from whoever has it, if its node lets it go', withAcquireFlags, async (context, [scope = ''], flags: AcquireFlags) => {
-    const lease = await context.client().stealLease(scope, acquireOf(flags), { signal: context.signal })
+    const lease = await context.client().stealLease(scopeOf(scope), acquireOf(flags), { signal: context.signal })
     context.print(lease, () => lease.leaseId)
     context.say(`${lease.scope} is yours (token ${String(lease.token)})`)
   })
@@ -87,7 +97,7 @@ export function leaseCommands(register: Register): void {
   })
 
   register('lease locked <scope>', 'whether anybody holds a scope', none, async (context, [scope = '']) => {
-    const answer = await context.client().leaseLocked(scope, { signal: context.signal })
+    const answer = await context.client().leaseLocked(scopeOf(scope), { signal: context.signal })
     context.print(answer, () => answer.lease === null ? 'free' : described(answer.lease))
   })
 

@@ -8,7 +8,7 @@ import type { Context } from '../context.js'
 import { CliError, ExitWith } from '../errors.js'
 import type { Register } from '../register.js'
 import type { AcquireFlags } from './leases.js'
-import { acquireOf, withAcquireFlags } from './leases.js'
+import { acquireOf, scopeOf, withAcquireFlags } from './leases.js'
 
 /** A lease that another took is noticed within this. */
 const lookEveryMs = 500
@@ -23,7 +23,8 @@ const killShare = 1 / 4
 
 /** `lease run`: a command that runs only while its lease holds. */
 export function runUnderLeaseCommand(register: Register): void {
-  register('lease run <scope> <command...>', 'run a command (after --) under a lease, and end it if the lease is lost', withAcquireFlags, async (context, [scope = '', ...words], flags: AcquireFlags) => {
+  register('lease run <scope> <command...>', 'run a command (after --) under a lease, and end it if the lease is lost', withAcquireFlags, async (context, [name = '', ...words], flags: AcquireFlags) => {
+    const scope = scopeOf(name)
     const client = context.client()
     const wish = acquireOf(flags)
     const sentMs = nowMs()

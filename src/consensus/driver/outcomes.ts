@@ -4,6 +4,16 @@ import type { OperationEnd } from '../operations.js'
 import { ConsensusError } from '../types.js'
 import type { Value } from '../value.js'
 
+/** HELD, with the value that says so: whoever goes on from there need not read it again. */
+export class HeldError extends ConsensusError {
+  readonly value: Value
+
+  constructor(scope: string, value: Value) {
+    super('HELD', `${scope} is held`, { scope, ...holderOf(value) })
+    this.value = value
+  }
+}
+
 // How operations end, as errors with codes.
 export function storeFailed(error: unknown): ConsensusError {
   return new ConsensusError('CLOSED', `this node's lease store failed: ${messageOf(error)}`, {}, { cause: error })
@@ -25,7 +35,7 @@ export function granted(end: OperationEnd, scope: string): Value {
 
 export function errorOf(end: OperationEnd | { kind: 'failed'; why: string; unknown: boolean }, scope: string): ConsensusError {
   switch (end.kind) {
-    case 'held': return new ConsensusError('HELD', `${scope} is held`, { scope, ...holderOf(end.value) })
+    case 'held': return new HeldError(scope, end.value)
     case 'alive': return new ConsensusError('HOLDER_ALIVE', `the holder of ${scope} is alive`, { scope, ...holderOf(end.value) })
     case 'gone': return new ConsensusError('NOT_HOLDER', `${scope} is not held as was meant`, { scope, ...holderOf(end.value) })
     case 'lapsed': return new ConsensusError('STALE_TOKEN', `the grant of ${scope} was taken back before it was used`, { scope, token: end.value.token })

@@ -7,6 +7,7 @@ import type { ConfigRecord } from '../config.js'
 import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
 import type { NodeEffect } from '../node.js'
+import type { WishOptions } from '../asking.js'
 import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
@@ -161,9 +162,12 @@ export class Consensus {
   }
 
   /** Throws HELD (facts holder, token), NO_SESSION, NO_QUORUM, CONTENDED, CANCELLED. */
-  async acquire(scope: string, options: CallLimits & { payload?: AcquireInit['payload']; op?: string } = {}): Promise<Value> {
+  async acquire(scope: string, options: CallLimits & { payload?: AcquireInit['payload']; op?: string; triesMax?: number } = {}): Promise<Value> {
     checkScope(scope)
-    const end = await this.#call(options, (operations, ended) => operations.acquire(scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes }, ended))
+    const { triesMax } = options
+    const end = await this.#call(options, (operations, ended) => operations.acquire(
+      scope, { op: options.op ?? operations.nextOp(), payload: options.payload ?? noBytes, ...(triesMax === undefined ? {} : { triesMax }) }, ended,
+    ))
     return granted(end, scope)
   }
 
@@ -180,6 +184,12 @@ export class Consensus {
     const end = await this.#call(options, (operations, ended) => operations.read(scope, ended))
     if (end.kind !== 'read') throw errorOf(end, scope)
     return end.accepted?.value
+  }
+
+  /** Whom to ask for it, probably. Not what is so: see `read`. */
+  async peek(scope: string, options: CallLimits = {}): Promise<Value | undefined> {
+    checkScope(scope)
+    return this.#promise<Value | undefined>(options, (operations, settle) => operations.peek(scope, settle))
   }
 
   /** Any pure change of a register that is not a lease. */
@@ -200,8 +210,8 @@ export class Consensus {
   }
 
   /** Asks the holder for it; resolves when it is granted. Throws HAND_OFF_REFUSED, NOT_HOLDER (somebody else has it now). */
-  async askFor(scope: string, held: Value, reason: Uint8Array, options: CallLimits = {}): Promise<Value> {
-    const end = await this.#call(options, (operations, ended) => operations.wish(scope, held, reason, ended))
+  async askFor(scope: string, held: Value, reason: Uint8Array, options: CallLimits & WishOptions = {}): Promise<Value> {
+    const end = await this.#call(options, (operations, ended) => operations.wish(scope, held, reason, ended, options))
     return granted(end, scope)
   }
 
@@ -236,6 +246,11 @@ export class Consensus {
     const end = await this.#call(options, (operations, ended) => operations.handOff(wish.scope, wish.token, wish.asker, payload, ended))
     if (end.kind !== 'handed') throw errorOf(end, wish.scope)
     return end.value
+  }
+
+  /** To nodes that wait for it: it was handed to whom `value` says. */
+  tellMoved(scope: string, value: Value, waiting: Iterable<NodeId>): void {
+    this.#input(() => { this.#operations?.tellMoved(scope, value, waiting) })
   }
 
   refuse(wish: HandOffWish, reason: string): void {

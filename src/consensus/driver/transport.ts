@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Clock, Log, NodeId, Random, Rpc, RpcMethod } from '../../base/index.js'
 import { CommonError, messageOf } from '../../base/index.js'
 import type { Frame } from '../frames.js'
@@ -53,8 +54,15 @@ export class Transport {
   }
 
   start(signal: AbortSignal): void {
-    this.#signal = signal
-    signal.addEventListener('abort', () => { this.#parcels.stop() }, { once: true })
+    const stopping = new AbortController()
+    // Every frame under way listens, and goes when it ends: to peers that stand still that is many at once, and no leak. A
+    // signal of our own, so that the one that was given still tells of others'.
+    setMaxListeners(0, stopping.signal)
+    this.#signal = stopping.signal
+    signal.addEventListener('abort', () => {
+      stopping.abort(signal.reason)
+      this.#parcels.stop()
+    }, { once: true })
   }
 
   request(to: NodeId, request: Request): void {
@@ -74,14 +82,22 @@ export class Transport {
     if (outbox === undefined) this.#outboxes.set(to, (outbox = { requests: [], peers: [], scheduled: false }))
     if (!outbox.scheduled) {
       outbox.scheduled = true
-      const found = outbox
-      // After everything that this turn of the event loop still does.
-      setImmediate(() => {
-        found.scheduled = false
-        this.#flush(to, found)
-      })
+      this.#schedule(to, outbox)
     }
     return outbox
+  }
+
+  /** After everything that this turn of the event loop still does. */
+  #schedule(to: NodeId, outbox: Outbox, isLate = false): void {
+    setImmediate(() => {
+      // Others first: a majority waits for the quickest of them, while this node's own voter has no way to go.
+      if (to === this.#self && !isLate && [...this.#outboxes.values()].some((other) => other !== outbox && other.scheduled)) {
+        this.#schedule(to, outbox, true)
+        return
+      }
+      outbox.scheduled = false
+      this.#flush(to, outbox)
+    })
   }
 
   #flush(to: NodeId, outbox: Outbox): void {

@@ -55,6 +55,7 @@ const statusOfCode: Record<string, number> = {
   ALREADY_MEMBER: 409,
   OWN_NODE: 409,
   STALE_TOKEN: 409,
+  CLOCK_AHEAD: 503,
   HELD: 409,
   PORT_IN_USE: 409,
   IN_USE: 409,

@@ -82,6 +82,11 @@ export class RecordReader {
     return this.#offset >= this.#bytes.length
   }
 
+  /** How many parts follow: each has a byte at least, so that no number in a damaged record takes memory. */
+  count(max = Number.MAX_SAFE_INTEGER): number {
+    return this.number(Math.min(max, Math.max(0, this.#bytes.length - this.#offset)))
+  }
+
   number(max = Number.MAX_SAFE_INTEGER): number {
     let value = 0
     for (let scale = 1; ; scale *= 128) {

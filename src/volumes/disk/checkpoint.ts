@@ -5,12 +5,14 @@ import type { Page } from './page.js'
 import type { Segment, Segments } from './segments.js'
 import { framed, unframed } from './segments.js'
 import type { Units } from './units.js'
+import type { Witness } from './witness.js'
 
 export interface CheckpointComponents {
   log: AppendLog
   meta: KeyValue
   segments: Segments
   units: Units
+  witness: Pick<Witness, 'forget'>
   /** The last row that is applied. */
   position: () => number
 }
@@ -58,7 +60,7 @@ export class Checkpoint {
   }
 
   async #run(): Promise<void> {
-    const { log, meta, segments, units, position } = this.#components
+    const { log, meta, segments, units, witness, position } = this.#components
     const mark = position()
     const countBytes = units.markBytes()
     let slice = new Slice(this.#components)
@@ -77,7 +79,7 @@ export class Checkpoint {
     countBytes()
     const dirty = units.takeDirty()
     try {
-      await meta.write([...unitOperations(meta, units, dirty), meta.put(markKey, framed(0, new RecordWriter().number(mark)))], { durable: true })
+      await meta.write([...unitOperations(meta, units, dirty), ...witness.forget(mark), meta.put(markKey, framed(0, new RecordWriter().number(mark)))], { durable: true })
     } catch (error) {
       units.touch(dirty)
       throw error

@@ -17,10 +17,11 @@ import { contentCodes, isNewer, pageBlocks } from './page.js'
 import { Reading } from './reading.js'
 import { replay } from './replay.js'
 import type { Row } from './rows.js'
-import { emptyRow, fitsClient, rowBytes } from './rows.js'
+import { decodeSegmentKey, emptyRow, fitsClient, rowBytes } from './rows.js'
 import type { Segment } from './segments.js'
 import { allPages, pagesOf, Segments, unframed } from './segments.js'
 import { Units } from './units.js'
+import { Witness } from './witness.js'
 import { LogWriter } from './writer.js'
 import type { DiskSettings } from './settings.js'
 import { diskSettings } from './settings.js'
@@ -41,6 +42,8 @@ export interface ClosableReplicaDisk extends ReplicaDisk {
   compact(): Promise<boolean>
   /** Writes the index out: what happens by itself every so many bytes. */
   checkpoint(): Promise<void>
+  /** Tells in the other database, durably, what was synced: what `run` does by itself. */
+  witness(): Promise<void>
 }
 
 /** Opens what is there and replays what the index does not have yet. Throws CORRUPT and what the store throws. */
@@ -54,10 +57,12 @@ export async function createReplicaDisk(components: ReplicaDiskComponents, init:
   const markValue = await meta.get(markKey)
   const mark = markValue === undefined ? 0 : Checkpoint.markOf(markValue)
   const at = { position: mark }
-  const checkpoint = new Checkpoint({ log, meta, segments, units, position: () => at.position }, { mark })
+  const witness = new Witness({ log, meta })
+  await witness.load()
+  const checkpoint = new Checkpoint({ log, meta, segments, units, witness, position: () => at.position }, { mark })
   const found = await replay(
     {
-      log, journal, segments, units,
+      log, journal, segments, units, witness,
       onApplied: async (position) => {
         at.position = position
         if (segments.isFull) await checkpoint.run()
@@ -65,17 +70,38 @@ export async function createReplicaDisk(components: ReplicaDiskComponents, init:
     },
     mark,
   )
-  const lastPosition = Math.max(found.lastPosition, mark, (units.last() + 1) * unitPositions - 1)
+  // Places of rows that are lost are not used again: they would seem to be found at the next start.
+  const lastPosition = Math.max(found.lastPosition, mark, witness.lastPosition, (units.last() + 1) * unitPositions - 1)
+  for (const key of witness.missing(mark)) {
+    const { id } = decodeSegmentKey(key)
+    journal.error('writes that were synced are gone from the log of volumes: their segment has to be fetched again', { volume: id.volume, segment: id.segment })
+    await markDamaged(segments, id)
+  }
   const writer = new LogWriter(log, { lastPosition, previous: found.previous, unitBytesMax: settings.unitBytesMax })
-  return new LogDisk({ ...components, journal, units, segments, checkpoint, writer, at }, settings)
+  return new LogDisk({ ...components, journal, units, segments, checkpoint, witness, writer, at }, settings)
 }
 
 const unitPositions = 65_536
+
+async function markDamaged(segments: Segments, id: SegmentId): Promise<void> {
+  const segment = segments.get(id)
+  segment.pins++
+  try {
+    await segments.load(segment, [])
+    const head = segment.loaded
+    head.isDamaged = true
+    head.exists = true
+    head.dirty = true
+  } finally {
+    segment.pins--
+  }
+}
 
 interface LogDiskComponents extends ReplicaDiskComponents {
   units: Units
   segments: Segments
   checkpoint: Checkpoint
+  witness: Witness
   writer: LogWriter
   at: { position: number }
 }
@@ -140,7 +166,7 @@ class LogDisk implements ClosableReplicaDisk {
 
   async sync(): Promise<void> {
     this.#checkOpen()
-    await this.#components.log.sync()
+    await this.#components.witness.sync()
   }
 
   async fence(id: SegmentId, fence: Fence): Promise<readonly StreamEnd[] | AppendRefusal> {
@@ -202,6 +228,10 @@ class LogDisk implements ClosableReplicaDisk {
       }
       return Promise.resolve()
     })
+  }
+
+  async unsettled(id: SegmentId): Promise<readonly StreamEnd[]> {
+    return this.#withPages(id, [], ({ loaded }) => Promise.resolve([...loaded.streams()].filter((stream) => stream.settled < stream.end).map(({ token, end }) => ({ token, sequence: end }))))
   }
 
   async adopt(id: SegmentId, token: number, sequence: number, { complete = false }: { complete?: boolean } = {}): Promise<void> {
@@ -301,11 +331,24 @@ class LogDisk implements ClosableReplicaDisk {
         return this.#compactOne(stop)
       },
     }
-    await compactUntil(work, { clock, journal, pauseMs: this.#settings.pauseMs }, signal)
+    await Promise.all([compactUntil(work, { clock, journal, pauseMs: this.#settings.pauseMs }, signal), this.#tellUntil(signal)])
+  }
+
+  async #tellUntil(signal: AbortSignal): Promise<void> {
+    const { clock, journal, witness } = this.#components
+    for (;;) {
+      const isOver = await clock.sleep(this.#settings.witnessEveryMs, signal).then(() => false, () => true)
+      if (isOver) return
+      await witness.tell().catch((error: unknown) => { journal.warn('what was synced of volumes could not be told in its second place; it will be tried again', { reason: messageOf(error) }) })
+    }
   }
 
   async compact(): Promise<boolean> {
     return this.#compactOne()
+  }
+
+  async witness(): Promise<void> {
+    await this.#components.witness.tell()
   }
 
   async checkpoint(): Promise<void> {
@@ -383,7 +426,7 @@ class LogDisk implements ClosableReplicaDisk {
 
   async #write(segment: Segment, rows: readonly Row[], options: { inSequence: boolean; freesSpace: boolean; failed?: () => void }): Promise<void> {
     if (rows.length === 0) return
-    const { writer, units, at } = this.#components
+    const { writer, units, witness, at } = this.#components
     let bytes = 0
     for (const row of rows) bytes += rowBytes(row)
     await writer.write({
@@ -395,6 +438,7 @@ class LogDisk implements ClosableReplicaDisk {
           applyRow(segment, row, position++)
         }
         at.position = position - 1
+        witness.written(segment.key, at.position)
       },
       failed: () => {
         options.failed?.()

@@ -5,12 +5,14 @@ import type { Row, RowKey, StoredRow } from './rows.js'
 import { decodeRow, decodeRowKey, positionKey, rowBytes } from './rows.js'
 import type { Segments } from './segments.js'
 import type { Units } from './units.js'
+import type { Witness } from './witness.js'
 
 export interface ReplayComponents {
   log: AppendLog
   journal: Log
   segments: Segments
   units: Units
+  witness: Pick<Witness, 'found'>
   /** Called now and then, when everything up to this position is applied. */
   onApplied: (position: number) => Promise<void>
 }
@@ -46,6 +48,7 @@ export async function replay(components: ReplayComponents, mark: number): Promis
   const apply = async (count: number): Promise<void> => {
     for (const { key, row } of pending.splice(0, count)) {
       await applyOne(components, key, row)
+      components.witness.found(key.segment, key.position)
       result.previous = key.position
       result.rows++
     }

@@ -19,6 +19,7 @@ import type { Units } from './units.js'
  * | `p`, volume, segment, page (1)     | CRC-32, position, page, see page.ts          |
  * | `u`, number (8)                    | CRC-32, 0, unit, see units.ts                |
  * | `m`                                | CRC-32, the mark, see checkpoint.ts          |
+ * | `w`, volume, segment               | CRC-32, position, see witness.ts             |
  *
  * The position says which rows of the log are in the value already.
  */

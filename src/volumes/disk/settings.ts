@@ -20,6 +20,8 @@ export interface DiskSettings {
   bytesPerSecond: number
   /** Between two looks for something to give back. */
   pauseMs: number
+  /** How often what was synced is told in a second place. */
+  witnessEveryMs: number
 }
 
 export function diskSettings(given: Partial<DiskSettings>): DiskSettings {
@@ -38,6 +40,8 @@ export function diskSettings(given: Partial<DiskSettings>): DiskSettings {
     garbageShareMin: 0.33,
     bytesPerSecond: 64 * mebibyte,
     pauseMs: 1000,
+    // One sync more a second, of a few bytes, and only while clients sync.
+    witnessEveryMs: 1000,
     ...given,
   }
 }

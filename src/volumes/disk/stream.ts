@@ -98,7 +98,7 @@ export class Stream {
     stream.next = stream.end + 1
     stream.settled = reader.number()
     stream.#first = reader.number()
-    const count = reader.number(stream.end)
+    const count = reader.count(stream.end)
     if (count > 0 && stream.#first + count !== stream.end + 1) throw damaged('a stream')
     stream.#positions = new Float64Array(Math.max(16, count))
     for (let last = 0; stream.#count < count; stream.#count++) {

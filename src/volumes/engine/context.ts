@@ -80,9 +80,9 @@ export class EngineContext {
     }
   }
 
-  /** Everybody who has a part in the segment. */
-  tellAll(id: SegmentId, segment: Segment): void {
-    this.tell(id, segment, [...segment.replicas, ...segment.joining, ...segment.ranges.entries.map((entry) => entry.value.session.node)])
+  /** Everybody who has a part in the segment; or had one, `before`. */
+  tellAll(id: SegmentId, segment: Segment, before = segment): void {
+    this.tell(id, segment, [...before.replicas, ...before.joining, ...before.ranges.entries.map((entry) => entry.value.session.node)])
   }
 }
 

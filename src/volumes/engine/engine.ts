@@ -14,6 +14,7 @@ import { serveAppends } from './append-service.js'
 import { decodeSegment } from './codec.js'
 import { EngineContext } from './context.js'
 import { VolumeDevice } from './device.js'
+import { endOfOver, hasEnded } from './fate.js'
 import { handOver } from './hand-off.js'
 import { joinsMax, ReplicaKeeper } from './keeper.js'
 import { keyOf, Registers, scopeOf } from './registers.js'
@@ -32,6 +33,10 @@ const releasesAtOnce = 16
 /** A stop that takes longer leaves its holds to be taken from the dead. */
 const releaseDeadlineMs = 5_000
 
+/** A holder looks after its segments every few seconds, and makes two copies of 64 MiB at once. */
+const leaveDeadlineMs = 120_000
+const leaveLookMs = 500
+
 interface OpenVolumeState {
   /** Names this opening to holders. Writes are numbered under it, from 1: another opening under the same name would be taken for its retries. */
   readonly client: string
@@ -48,8 +53,14 @@ export class Engine implements VolumeEngine {
   readonly #controller = new AbortController()
 
   constructor(components: EngineComponents, init: Partial<EngineInit> = {}) {
-    const replica = new Replica(components)
     const registers = new Registers({ consensus: components.consensus }, { changed: (change) => { this.#changed(change) } })
+    const replica = new Replica({
+      ...components,
+      isJoining: async (id, configuration, signal) => {
+        const now = await registers.refresh(id, signal)
+        return now?.configuration === configuration && now.joining.includes(components.connections.self)
+      },
+    })
     this.#context = new EngineContext(components, { ...engineDefaults, ...init }, { registers, replica })
     this.#context.signal = this.#controller.signal
     // Every request in flight listens to it; they are bounded elsewhere.
@@ -117,9 +128,10 @@ export class Engine implements VolumeEngine {
 
   async retire(id: string, signal: AbortSignal): Promise<void> {
     const { registers } = this.#context
-    for (const { segment } of await this.#registersOf(id, signal)) {
+    for (const { segment, value: before } of await this.#registersOf(id, signal)) {
       const { segment: now } = await registers.change({ volume: id, segment }, (value) => (value === undefined ? undefined : retire(value)), { signal })
-      if (now !== undefined) this.#context.tellAll({ volume: id, segment }, now)
+      // By now nobody has a part in it: whoever had is to stop.
+      if (now !== undefined) this.#context.tellAll({ volume: id, segment }, now, before)
     }
   }
 
@@ -162,14 +174,20 @@ export class Engine implements VolumeEngine {
   async #drainOne(part: SegmentPart, segment: Segment, signal: AbortSignal): Promise<boolean> {
     const { components, registers, self } = this.#context
     const { id } = part.holder
-    let isLeft = true
-    if (segment.replicas.includes(self)) {
-      const [next] = await components.places.choose(id, 1, segment.replicas)
-      if (segment.replicas.length === 1 && next === undefined) return false
-      // A copy elsewhere first, where there is a place; then without this one.
-      await part.takeover.locate({ start: 0, blocks: 1 }, signal, false)
-      if (next !== undefined) await this.#keeper.add(part, next)
-      isLeft = (registers.view(id)?.replicas.length ?? 0) >= 2 && (await this.#keeper.leaveOut(part, self))
+    let isLeft = !segment.replicas.includes(self)
+    const untilMs = components.clock.monotonicMs() + leaveDeadlineMs
+    for (let look = 0; !isLeft && !signal.aborted; look++) {
+      // Only who holds something of the segment may change its copies: this node, if nobody alive does, or whoever does, who
+      // sees that this node leaves.
+      const place = await part.takeover.locate({ start: 0, blocks: 1 }, signal, false)
+      if (part.holder.holds.length > 0) {
+        isLeft = await this.#keeper.replace(part, self)
+        break
+      }
+      if (place.type === 'there') await part.takeover.suspect(place.session, place.token, signal)
+      isLeft = registers.view(id)?.replicas.includes(self) === false
+      if (isLeft || components.clock.monotonicMs() >= untilMs) break
+      await components.clock.sleep(leaveLookMs, signal)
     }
     await this.#giveBack(part, signal)
     return isLeft
@@ -258,9 +276,26 @@ export class Engine implements VolumeEngine {
     this.#parts.get(keyOf(id))?.holder.changed(now)
     const was = before === undefined || before.replicas.includes(self) || before.joining.includes(self)
     const isReplica = now.replicas.includes(self)
-    if (isReplica) replica.joined(id)
+    if (isReplica) replica.joined(id, now.configuration)
+    if ((isReplica || this.#parts.get(keyOf(id)) !== undefined) && (before === undefined || hasEnded(before, now))) {
+      this.#settleOver(id).catch((error: unknown) => { components.log.debug('streams that are over could not be settled', { segment: keyOf(id), error: messageOf(error) }) })
+    }
     if (was && !isReplica && !now.joining.includes(self)) {
       this.#left(id).catch((error: unknown) => { components.log.warn('a segment that is not kept here any more could not be marked so', { segment: keyOf(id), error: messageOf(error) }) })
+    }
+  }
+
+  /**
+   * What no holder writes on will be cut no more, beyond what the register says, and nobody will ask for it: its disk may
+   * let go of what it overwrote. Whoever wrote it may have died before it could say so, and never says so of its last flush.
+   */
+  async #settleOver(id: SegmentId): Promise<void> {
+    const { registers, components: { disk } } = this.#context
+    for (const { token, sequence } of await disk.unsettled(id)) {
+      const now = registers.view(id)
+      if (now === undefined) return
+      const end = endOfOver(now, token)
+      if (end !== undefined) await disk.settled(id, token, Math.min(end, sequence))
     }
   }
 

@@ -25,3 +25,25 @@ export function rangeOfToken(segment: Segment, token: number): BlockRange | unde
   return entry === undefined ? undefined : { start: entry.start, blocks: 1 }
 }
 
+/**
+ * Where a stream that is over ends for good: at its cut, or, where it was flushed and handed over, wherever it ends.
+ * Undefined: it goes on, or is being recovered, or nobody knows any more.
+ */
+export function endOfOver(segment: Segment, token: number): number | undefined {
+  if (token > segment.token || tokensOf(segment).has(token)) return undefined
+  const cut = segment.cuts.find((one) => one.token === token)
+  if (cut !== undefined) return cut.sequence
+  return token <= segment.cutsForgotten ? undefined : Number.MAX_SAFE_INTEGER
+}
+
+/** Whether some stream of the older value is over in the newer one. */
+export function hasEnded(before: Segment, now: Segment): boolean {
+  const going = tokensOf(now)
+  for (const token of tokensOf(before)) if (!going.has(token)) return true
+  return false
+}
+
+/** Of streams that are written on, or that died and are not recovered. */
+function tokensOf(segment: Segment): ReadonlySet<number> {
+  return new Set(segment.ranges.entries.flatMap(({ value }) => [value.token, ...value.unsettled]))
+}

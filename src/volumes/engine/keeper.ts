@@ -44,7 +44,19 @@ export class ReplicaKeeper {
       const [node] = await components.places.choose(id, 1, segment.replicas)
       return node === undefined || segment.replicas.includes(node) ? false : this.add(part, node)
     }
-    return false
+    const leaving = segment.replicas.find((node) => node !== this.#context.self && components.places.isLeaving(node))
+    return leaving !== undefined && this.replace(part, leaving)
+  }
+
+  /** A copy elsewhere first, where there is a place; then without the node that leaves. False: the copy there must stay. */
+  async replace(part: SegmentPart, leaving: NodeId): Promise<boolean> {
+    const { registers, components } = this.#context
+    const { id } = part.holder
+    const [next] = await components.places.choose(id, 1, registers.view(id)?.replicas ?? [])
+    if (next !== undefined) await this.add(part, next)
+    // Others that leave as well are no place for the last copy.
+    const stays = (registers.view(id)?.replicas ?? []).some((node) => node !== leaving && !components.places.isLeaving(node))
+    return stays && this.leaveOut(part, leaving)
   }
 
   /** Resolves when the node has everything and counts, or it came to nothing. */
@@ -110,14 +122,17 @@ export class ReplicaKeeper {
     return adopted.every((one) => one)
   }
 
-  /** Undefined: it does not answer, or failed. */
+  /** Undefined: it does not answer, or will not. */
   async #copied(id: SegmentId, segment: Segment, node: NodeId, source: NodeId): Promise<boolean | undefined> {
     const { components, replica, self, signal } = this.#context
     try {
-      if (node === self) return (await replica.copy(id, source, segment, { ranges: [], cuts: [], join: true, waitMs: copyDeadlineMs / 2 })).done
+      if (node === self) {
+        const own = await replica.copy(id, source, segment, { ranges: [], cuts: [], join: true, waitMs: copyDeadlineMs / 2 })
+        return own.refused ? undefined : own.done
+      }
       const request = { segment: codec.encodeId(id), from: source, value: codec.toWire(segment), ranges: [], cuts: [], join: true }
       const answer = await withDeadline(components.clock, copyDeadlineMs, signal, (deadline) => ask(components.rpc, node, verbs.copy, request, { deadlineMs: copyDeadlineMs, signal: deadline }))
-      return answer.done
+      return answer.refusal === undefined ? answer.done : undefined
     } catch (error) {
       components.log.debug('a replica does not come up', { segment: keyOf(id), node, error: messageOf(error) })
       return undefined

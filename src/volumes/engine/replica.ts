@@ -41,6 +41,8 @@ interface CopyJob {
   ready: boolean
   done: boolean
   failed: boolean
+  /** Whoever asked knows less than the register says: it must look there. */
+  refused: boolean
   /** Aborted: what it would end in does not count any more. */
   readonly stop: AbortController
   readonly finished: Promise<void>
@@ -53,17 +55,22 @@ interface Equalizing {
   finished: Promise<unknown>
 }
 
+/** What was asked for is over, or may be: it must not begin here. */
+class Refusal extends Error {}
+
 export interface ReplicaComponents {
   readonly disk: ReplicaDisk
   readonly rpc: Rpc
   readonly clock: Clock
   readonly log: Log
+  /** Whether the register says, as of now, that this node is joining under this very configuration. */
+  readonly isJoining: (id: SegmentId, configuration: number, signal: AbortSignal) => Promise<boolean>
 }
 
 /**
  * What a node does for segments of which it keeps a copy: takes streams of holders, fences, answers what it has, and
- * brings itself up to date from another replica. All by word of others: it never reads a register itself, its disk
- * refuses what is fenced.
+ * brings itself up to date from another replica. All by word of others, and its disk refuses what is fenced; only before
+ * it gives up a copy that may count, in order to make it anew, the register itself is asked.
  *
  * Copying while streams go on: a block that this disk has under a token below the one that held it when the copying
  * began may be a leftover that was cut while this node was away, so the other replica's word counts for it even if its
@@ -76,6 +83,10 @@ export class Replica {
   readonly #turns = new Map<string, Promise<void>>()
   /** The configuration of the last joining that began here: who speaks of an earlier one says nothing of it. */
   readonly #begun = new Map<string, number>()
+  /** The configuration under which what was here was given up, to be made anew: by this process. */
+  readonly #emptied = new Map<string, number>()
+  /** The configuration of the first joining that was asked of this process while the copy here was whole. */
+  readonly #foundWhole = new Map<string, number>()
   readonly #locks = new Map<string, SharedLock>()
   /** Copies of ends of dead streams that are under way, by segment. */
   readonly #equalizing = new Map<string, Set<Equalizing>>()
@@ -167,19 +178,24 @@ export class Replica {
     return ends
   }
 
-  /** Brings this disk up to date; resolves false while it is still at it. Asked again, it goes on with the same job. */
-  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean }> {
+  /**
+   * Brings this disk up to date; `done` is false while it is still at it. Asked again, it goes on with the same job.
+   * `refused`: it will not, under this configuration; the asker must look at the register.
+   */
+  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean; refused: boolean }> {
     const key = keyOf(id)
     let job = this.#jobs.get(key)
+    if (options.join && segment.configuration < (this.#begun.get(key) ?? 0)) return { done: false, ready: false, refused: true }
     if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
       // One copy at a time: an older one must not declare the disk whole after this one began anew.
       if (options.join) this.#cancel(key)
-      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, stop: new AbortController(), finished: Promise.resolve() }
+      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, refused: false, stop: new AbortController(), finished: Promise.resolve() }
       if (options.join) this.#begun.set(key, segment.configuration)
       const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, segment, options)).then(
         () => { made.done = true },
         (error: unknown) => {
           made.failed = true
+          made.refused = error instanceof Refusal
           this.#components.log.warn('a segment could not be brought up to date', { segment: keyOf(id), from, error: messageOf(error) })
         },
       )
@@ -187,7 +203,7 @@ export class Replica {
       if (options.join) this.#jobs.set(key, job)
     }
     await Promise.race([job.finished, this.#components.clock.sleep(options.waitMs).catch(() => undefined)])
-    return { done: job.done, ready: job.ready }
+    return { done: job.done, ready: job.ready, refused: job.refused }
   }
 
   /** A row is lost of which nobody knows what it was about: the disk refuses all of the segment. */
@@ -213,8 +229,11 @@ export class Replica {
     return true
   }
 
-  joined(id: SegmentId): void {
-    this.#jobs.delete(keyOf(id))
+  /** In sync as of this configuration: a joining under an earlier one is over. */
+  joined(id: SegmentId, configuration: number): void {
+    const key = keyOf(id)
+    this.#jobs.delete(key)
+    this.#begun.set(key, Math.max(configuration, this.#begun.get(key) ?? 0))
   }
 
   #cancel(key: string): void {
@@ -235,6 +254,7 @@ export class Replica {
     const { disk } = this.#components
     const { signal } = job.stop
     signal.throwIfAborted()
+    await this.#mayEmpty(id, segment.configuration, signal)
     await disk.setWhole(id, false)
     for (const range of rangesWithTokens(segment)) {
       const fenced = await disk.fence(id, { ...range, configuration: segment.configuration, cuts: [] })
@@ -252,6 +272,23 @@ export class Replica {
     signal.throwIfAborted()
     await disk.setWhole(id, true)
     await disk.sync()
+  }
+
+  /**
+   * Throws if the copy here may be in sync, or become so by what was said of it. Several holders may bring a node up: when
+   * one of them has made it count, another's question may still be on its way, and what counts must not be given up.
+   */
+  async #mayEmpty(id: SegmentId, configuration: number, signal: AbortSignal): Promise<void> {
+    const key = keyOf(id)
+    if (!(await this.#components.isJoining(id, configuration, signal))) throw new Refusal('the register does not say that this node is joining')
+    if (this.#emptied.get(key) !== configuration && !(await this.isDamaged(id)) && (await this.#components.disk.isWhole(id))) {
+      // A process before this one may have said that it was done, and somebody may be about to act on that. A later
+      // configuration is one that it cannot have spoken of.
+      const first = this.#foundWhole.get(key) ?? configuration
+      this.#foundWhole.set(key, first)
+      if (configuration <= first) throw new Refusal('an earlier process may have joined under this configuration')
+    }
+    this.#emptied.set(key, configuration)
   }
 
   /**
@@ -359,6 +396,7 @@ export class Replica {
   }
 
   async #serveFence(request: wire.FenceRequest): Promise<Partial<wire.FenceAnswer>> {
+    if (request.ranges.length > partsMax || request.cuts.length > partsMax) codec.bad('a fence of too many parts')
     const ranges = request.ranges.map((range) => ({ ...codec.decodeRange(range), token: codec.count(range.token, 'a token') }))
     const answer = await this.fence(codec.decodeId(request.segment), ranges, request.configuration, { cuts: request.cuts.map(codec.decodePosition), create: request.create })
     return Array.isArray(answer) ? { ends: answer } : { ends: [], refusal: encodeRefusal(answer.refused) }
@@ -368,6 +406,7 @@ export class Replica {
     const { disk } = this.#components
     const id = codec.decodeId(request.segment)
     const range = codec.decodeRange(request.range)
+    if (request.tokens.length > partsMax) codec.bad('too many streams')
     if (!request.versions && range.blocks > chunkBlocks) codec.bad('a range of more bytes than a message has')
     if (!request.stale && !(await disk.isWhole(id))) return { refusal: encodeRefusal('NOT_A_REPLICA') }
     // Ends before content: then the content has everything up to them.
@@ -382,7 +421,8 @@ export class Replica {
     const id = codec.decodeId(request.segment)
     const segment = codec.fromWire(codec.there(request.value, 'the register'))
     // While joining, a question every few seconds is cheap, and an answer that is late by them does no harm.
-    return this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
+    const { done, ready, refused } = await this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
+    return refused ? { done, ready, refusal: encodeRefusal('FENCED') } : { done, ready }
   }
 }
 
@@ -393,6 +433,8 @@ const sourceLooksMax = 100
 const copyWaitMs = 2_000
 /** Who recovers a dead stream asks once, and gives up a little later. */
 const copyEndMs = 18_000
+/** Ranges, streams and cuts that one message names: a segment has 64 ranges, as many gaps between them, and 32 cuts at most. */
+const partsMax = 256
 const noBytes = new Uint8Array(0)
 
 /** All blocks of a segment, each with the token of its range; 0 where it is free. */

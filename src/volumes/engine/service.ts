@@ -13,6 +13,8 @@ import { keyOf } from './registers.js'
 import type { SegmentPart } from './segment-part.js'
 import { messageContentBytes, serve, verbs } from './verbs.js'
 
+/** As many as gather at a node that does not hold what it writes. */
+const operationsMax = 256
 /** A holder's own business with the voters may take this long; the asker's deadline is a little more. */
 const ownDeadlineMs = 6_000
 
@@ -47,6 +49,9 @@ class AccessService {
   async #accessPart(part: SegmentPart, request: wire.AccessRequest, context: RpcContext): Promise<Partial<wire.AccessAnswer>> {
     const { id } = part.holder
     const client = codec.decodeClient(request.client)
+    if (request.operations.length > operationsMax) codec.bad('too many operations')
+    const readBytes = request.operations.reduce((sum, { verb, length }) => sum + (verb === Verb.READ ? length : 0), 0)
+    if (readBytes > messageContentBytes + blockBytes) codec.bad('reads of more than a message has')
     const hasWrites = request.operations.some(({ verb }) => verb === Verb.WRITE || verb === Verb.WRITE_ZEROES || verb === Verb.TRIM)
     const work = async (): Promise<Partial<wire.AccessAnswer>> => {
       const results: wire.Result[] = []

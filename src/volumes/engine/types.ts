@@ -72,6 +72,8 @@ export interface SegmentPlaces {
   choose(id: SegmentId, count: number, not: readonly NodeId[]): Promise<readonly NodeId[]> | readonly NodeId[]
   /** How many nodes the mesh has that keep copies: no more can be asked of it. */
   nodes(): number
+  /** It gives its copies up: what it keeps belongs elsewhere, and nothing new belongs there. */
+  isLeaving(node: NodeId): boolean
 }
 
 export interface EngineComponents {

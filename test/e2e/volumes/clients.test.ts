@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { codeOf } from '../../../src/base/index.js'
 import { mainFile, eventually, someBytes, World } from '../harness.js'
@@ -180,5 +182,49 @@ describe('volumes on real nodes, with real clients', function () {
     assert.equal(Buffer.compare(await after.read(4096, 8192), someBytes(8192, 3)), 0)
     after.close()
     await a.json('volume', 'unexport', 'disk')
+  })
+
+  it('a client that sends nonsense, or reads nothing, disturbs neither another client of the volume nor its content', async () => {
+    await a.json('volume', 'create', 'rough', '--size', '64MiB')
+    const { uri } = await a.json<Exported>('volume', 'export', 'rough', '--detach')
+    const good = await NbdClient.connect(uri)
+    await good.write(0, someBytes(MiB, 1))
+    await good.flush()
+    const { hostname, port } = new URL(uri)
+    const rough = Array.from({ length: 8 }, (_, i) => connect({ host: hostname, port: Number(port) }).on('error', () => undefined).on('connect', function (this: Socket) {
+      // From no handshake at all to garbage behind a good one.
+      this.write(i < 4 ? someBytes(500 * i, i + 1) : Buffer.concat([Buffer.from('\0\0\0\x03IHAVEOPT\0\0\0\x01\0\0\0\x05rough'), someBytes(700, i)]))
+      if (i === 6) this.end()
+    }))
+    const greedy = await NbdClient.connect(uri)
+    greedy.pause()
+    const unread = Array.from({ length: 100 }, async () => greedy.read(0, MiB).catch(() => undefined))
+    for (let round = 2; round < 6; round++) {
+      await good.write(0, someBytes(MiB, round))
+      await good.flush()
+      assert.equal(Buffer.compare(await good.read(0, MiB), someBytes(MiB, round)), 0)
+    }
+    for (const [offset, length] of [[64 * MiB, 1], [64 * MiB - 1, 2], [0, 0], [2 ** 52, 4096], [0, 2 ** 31]] as const) await assert.rejects(good.read(offset, length), /EINVAL|22/)
+    assert.equal(Buffer.compare(await good.read(0, MiB), someBytes(MiB, 5)), 0)
+    for (const socket of rough) socket.destroy()
+    greedy.close()
+    await Promise.all(unread)
+    good.close()
+    await a.json('volume', 'unexport', 'rough')
+    await a.json('volume', 'rm', 'rough')
+  })
+
+  it('a node that leaves hands on its copies of volumes, also of blocks that another node holds', async () => {
+    await a.json('volume', 'create', 'left', '--size', '64MiB', '--replicas', '2')
+    const { uri } = await a.json<Exported>('volume', 'export', 'left', '--detach')
+    const client = await NbdClient.connect(uri)
+    await client.write(0, someBytes(4 * MiB, 21))
+    await client.flush()
+    assert.equal((await b.json<{ remaining: number }>('drain')).remaining, 0)
+    await client.write(4 * MiB, someBytes(MiB, 22))
+    await client.flush()
+    await b.kill()
+    assert.equal(Buffer.compare(await client.read(0, 5 * MiB), Buffer.concat([someBytes(4 * MiB, 21), someBytes(MiB, 22)])), 0)
+    client.close()
   })
 })

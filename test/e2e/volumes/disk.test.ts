@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
+import { codeOf, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import { openStore } from '../../../src/store/index.js'
-import { createReplicaDisk } from '../../../src/volumes/index.js'
+import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
+import type { ClosableReplicaDisk } from '../../../src/volumes/index.js'
 import { blockOf, idOf, segmentsUsed } from './disk-world.js'
 
 describe('the disk of a replica whose process is killed', () => {
@@ -42,6 +43,43 @@ describe('the disk of a replica whose process is killed', () => {
         await store.close()
       }
     } finally {
+      rmSync(home, { recursive: true, force: true })
+    }
+  })
+
+  it('says so when damage has taken the end of a log that was synced', async function () {
+    this.timeout(30_000)
+    const home = mkdtempSync(join(tmpdir(), 'mesh-disk-'))
+    const opened: { close: () => Promise<void> }[] = []
+    const open = async (folder: string): Promise<ClosableReplicaDisk> => {
+      const store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home: folder })
+      const disk = await createReplicaDisk({ log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
+      opened.push(store, disk)
+      return disk
+    }
+    try {
+      const disk = await open(join(home, 'a'))
+      const count = 40
+      for (let sequence = 1; sequence <= count; sequence++) {
+        await disk.append(idOf(0), [{ start: sequence, blocks: 1, token: 1, sequence, configuration: 1, content: 'data', bytes: new Uint8Array(blockBytes).fill(sequence) }])
+      }
+      await disk.setWhole(idOf(0), true)
+      await disk.sync()
+      await disk.witness()
+      // As a loss of power leaves it, and with the last quarter of what LevelDB wrote last damaged.
+      cpSync(join(home, 'a'), join(home, 'b'), { recursive: true, filter: (path) => !path.endsWith('LOCK') })
+      const logs = readdirSync(join(home, 'b'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.log')).map((path) => join(home, 'b', path)).filter((path) => readFileSync(path).includes(Buffer.alloc(blockBytes, count)))
+      assert.equal(logs.length, 1)
+      const path = logs[0] ?? ''
+      const bytes = readFileSync(path)
+      const end = bytes.lastIndexOf(Buffer.alloc(64, count))
+      bytes.fill(0x55, Math.floor(end * 0.75), end)
+      writeFileSync(path, bytes)
+      const damaged = await open(join(home, 'b'))
+      await assert.rejects(damaged.read(idOf(0), { start: count, blocks: 1 }), (error) => codeOf(error) === 'CORRUPT')
+      assert.equal((await damaged.read(idOf(1), { start: 0, blocks: 1 }))[0]?.content, 'unknown', 'another segment is not concerned')
+    } finally {
+      for (const one of opened.reverse()) await one.close()
       rmSync(home, { recursive: true, force: true })
     }
   })

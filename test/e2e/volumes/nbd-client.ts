@@ -60,6 +60,11 @@ export class NbdClient {
     await this.#request(4, offset, length)
   }
 
+  /** Takes no more answers. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   close(): void {
     this.#socket.destroy()
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { describe, it } from 'mocha'
-import { codeOf, hlcMax } from '../../../src/base/index.js'
+import { codeOf, hlcMax, systemClock } from '../../../src/base/index.js'
 import type { RpcMethod } from '../../../src/base/index.js'
 import { antiEntropyMethods } from '../../../src/catalog/anti-entropy-server.js'
 import { pull } from '../../../src/catalog/anti-entropy.js'
@@ -154,7 +154,7 @@ describe('catalog: bad input', () => {
       { meta: node.meta, signer, clock: new VirtualTime().clock(), log: silentLog, isMember: () => true },
       { tombstoneLifetimeMs: 1e15 },
     )
-    const methods = antiEntropyMethods({ records, isReturning: () => false, onDifference: () => undefined })
+    const methods = antiEntropyMethods({ records, clock: systemClock, clocks: records.clocks, isReturning: () => false, onDifference: () => undefined })
     const context = { from: other, signal: new AbortController().signal }
     const wanted = fc.record({ prefix: fc.uint8Array({ maxLength: 3 }), have: fc.uint8Array({ maxLength: 40 }) })
     const request = fc.record({ wanted: fc.array(wanted, { maxLength: 5 }), after: fc.option(fc.uint8Array({ minLength: 15, maxLength: 17 }), { nil: undefined }) })
@@ -175,7 +175,7 @@ describe('catalog: bad input', () => {
   })
 
   it('answers of any bytes end a pull, and never keep it asking for ever', async () => {
-    const digest = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ minLength: 4096, maxLength: 4096 }).map((buckets) => DigestResponse.encode({ buckets, returning: false })))
+    const digest = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ minLength: 4096, maxLength: 4096 }).map((buckets) => DigestResponse.encode({ buckets, returning: false, wallMs: buckets[0] ?? 0 })))
     const bucket = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ minLength: 4096, maxLength: 4096 }).map((digests) => BucketResponse.encode({ digests })))
     const answer = fc
       .record({ records: fc.array(mutated, { maxLength: 3 }), unknown: fc.uint8Array({ maxLength: 20 }), done: fc.nat(600), next: fc.option(fc.uint8Array({ minLength: 16, maxLength: 16 }), { nil: undefined }) })
@@ -194,7 +194,7 @@ describe('catalog: bad input', () => {
           return method === 'catalog.digest' ? first : method === 'catalog.bucket' ? second : third
         }
         try {
-          await pull({ records, rpc: { register: () => undefined, request }, clock, log: silentLog }, other, { signal: new AbortController().signal, forgetUntilMs: undefined })
+          await pull({ records, rpc: { register: () => undefined, request }, clock, clocks: records.clocks, log: silentLog }, other, { signal: new AbortController().signal, forgetUntilMs: undefined })
         } catch (error) {
           assert.equal(codeOf(error), 'BAD_INPUT')
         }

@@ -399,6 +399,8 @@ class World {
   async sync(): Promise<void> {
     this.note('sync')
     await this.disk.sync()
+    // Of what was told there nothing may ever be missed, whatever dies.
+    if (this.random.below(2) === 0) await this.disk.witness()
     this.synced()
   }
 

@@ -56,7 +56,7 @@ async function world(seed: number, steps: number): Promise<void> {
   const any = <T>(items: readonly T[]): T => items[random.below(items.length)]!
   const path = (): string => any(['/a', '/a/b', '/a b', '/c/d/e', '/c/d/f.txt', '/c/d', '/x.tar.gz'])
   let puts = 0
-  const expected = new Set(['NOT_FOUND', 'STALE_TOKEN', 'CHANGED', 'EXISTS'])
+  const expected = new Set(['NOT_FOUND', 'STALE_TOKEN', 'CHANGED', 'EXISTS', 'CLOCK_AHEAD'])
   const tolerate = (error: unknown): void => {
     if (!expected.has((error as { code: string }).code)) throw error
   }

@@ -144,9 +144,9 @@ export class Client {
     if (way < 3) {
       this.#run(scope, (ended) => operations.stealDead(scope, value, ended), (end) => {
         if (end.kind === 'granted') this.#counters.stolen++
-        if (end.kind === 'alive' && this.#world.chance(0.6)) this.#run(scope, (ended) => operations.wish(scope, value, noBytes, ended))
+        if (end.kind === 'alive' && this.#world.chance(0.6)) this.#run(scope, (ended) => operations.wish(scope, value, noBytes, ended, { follows: true, isHint: this.#writes % 2 === 0 }))
       })
-    } else if (way < 6) this.#run(scope, (ended) => operations.wish(scope, value, noBytes, ended))
+    } else if (way < 6) this.#run(scope, (ended) => operations.wish(scope, value, noBytes, ended, { follows: true, isHint: this.#writes % 2 === 0 }))
     else if (way < 9) {
       const to = this.#world.chance(0.8) ? 'me' : 'nobody'
       this.#run(scope, (ended) => operations.revoke(scope, value, { to }, ended), (end) => {

@@ -162,7 +162,9 @@ export class Stage implements HostHooks {
       case 'steal': this.#run(host, `${name} steals ${scope}`, scope, (operations, ended) => operations.stealDead(scope, this.#seen(scope), ended)); return
       case 'revoke': this.#run(host, `${name} revokes ${scope}`, scope, (operations, ended) => operations.revoke(scope, this.#seen(scope), { to: more === 'nobody' ? 'nobody' : 'me' }, ended)); return
       case 'wish': this.#run(host, `${name} asks for ${scope}`, scope, (operations, ended) => operations.wish(scope, this.#seen(scope), noBytes, ended)); return
+      case 'follow': this.#run(host, `${name} asks for ${scope} wherever it goes`, scope, (operations, ended) => operations.wish(scope, this.#seen(scope), noBytes, ended, { follows: true })); return
       case 'agree': this.#agree(host, scope); return
+      case 'agree-to': this.#agree(host, scope, more); return
       case 'cancel': this.#ops.get(`${name} ${scope}`)?.cancel(); return
       case 'reconfigure': this.#reconfigure(host, scope); return
       case 'fence': this.#fence(host, scope); return
@@ -206,9 +208,12 @@ export class Stage implements HostHooks {
     })
   }
 
-  #agree(host: Host, scope: string): void {
-    const wish = this.#wishes.get(`${this.#name(host)} ${scope}`)
-    if (wish === undefined) throw new Error('nobody asked')
+  /** `to`: to somebody else than who asked last. */
+  #agree(host: Host, scope: string, to?: string): void {
+    const last = this.#wishes.get(`${this.#name(host)} ${scope}`)
+    if (last === undefined) throw new Error('nobody asked')
+    const other = to === undefined ? undefined : this.#find(to).process?.node.session
+    const wish = other === undefined ? last : { ...last, asker: other }
     this.#run(host, `${this.#name(host)} hands ${scope} to ${wish.asker.node}`, scope, (operations, ended) => operations.handOff(scope, wish.token, wish.asker, noBytes, ended))
   }
 

@@ -5,6 +5,8 @@ import { seededRandom } from '../../../src/base/index.js'
 
 const calm: Faults = { loss: 0, delayMsMax: 20, crashes: false, pauses: false, revocations: false, shareDelayMsMax: 20, cuts: false }
 const simulatedMs = 12_000
+/** So many worlds of faults; more with SHARING_SEEDS, as the mutants' script does. */
+const seeds = Number(process.env.SHARING_SEEDS ?? 8)
 
 async function run(seed: number, faults: Faults): Promise<SharingWorld> {
   const world = new SharingWorld(seededRandom(seed), faults)
@@ -23,7 +25,7 @@ describe('shared leases over nodes, simulated', function () {
 
   it('no writer overlaps anybody: loss, delay, crashes with quick restarts, machines that stand still, revocations', async () => {
     const total = { readTogetherOnTwo: 0, written: 0, crashes: 0, upgraded: 0 }
-    for (let seed = 100; seed < 108; seed++) {
+    for (let seed = 100; seed < 100 + seeds; seed++) {
       const { counts } = await run(seed, {
         loss: (seed % 4) * 0.05, delayMsMax: 20 + (seed % 3) * 30, shareDelayMsMax: (seed % 3) * 450, crashes: seed % 2 === 0, pauses: seed % 3 === 0,
         revocations: seed % 4 === 1, cuts: seed % 4 >= 2,

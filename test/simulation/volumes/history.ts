@@ -83,9 +83,13 @@ export class History {
     for (const write of this.#writes.flat()) if (write.client === client && write.endMs === Infinity) write.endMs = nowMs + stragglerMs
   }
 
-  /** What a flush covered, or was there from the beginning. */
-  isFlushed(value: number): boolean {
-    return value === 0 || (this.#byValue.get(value)?.flushedMs ?? Infinity) < Infinity
+  /**
+   * What a flush covered, or was there from the beginning. Of a zero it is only known if every discard of the cell was
+   * flushed: one that was not may be what is read, and need not be everywhere.
+   */
+  isFlushed(cell: number, value: number): boolean {
+    if (value === 0) return (this.#writes[cell] ?? []).every((write) => write.value !== 0 || write.flushedMs < Infinity)
+    return (this.#byValue.get(value)?.flushedMs ?? Infinity) < Infinity
   }
 
   /** An entry of a stream is on a disk, and has these values. */

@@ -2,7 +2,7 @@ import type { Bulk, NodeId, Random, Rpc, RpcMethod } from '../../../src/base/ind
 import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js'
 import type { Log } from '../../../src/base/index.js'
 import { createEngine, createReplicaDisk } from '../../../src/volumes/index.js'
-import type { ClosableReplicaDisk, EngineInit, OpenDevice, ReplicaDisk } from '../../../src/volumes/index.js'
+import type { ClosableReplicaDisk, EngineInit, OpenDevice, OpenOptions, ReplicaDisk, VolumeIdentity } from '../../../src/volumes/index.js'
 import type { Engine, MigrationAnswer } from '../../../src/volumes/engine/index.js'
 import { MemoryDatabase, MemorySlice } from '../../unit/volumes/disk-store.js'
 import type { VirtualClock } from '../net-clock.js'
@@ -34,9 +34,11 @@ export interface MachineComponents {
 export interface MachineInit {
   readonly number: number
   readonly replicas: number
+  readonly durability?: 'flush' | 'writethrough'
   readonly sizeBytes: number
   readonly engine: Partial<EngineInit>
   readonly places: (count: number, not: readonly NodeId[]) => NodeId[]
+  readonly isLeaving?: (node: NodeId) => boolean
   readonly decide?: (asker: NodeId, range: { start: number; blocks: number }) => MigrationAnswer
   readonly clockErrorMs?: number
 }
@@ -73,7 +75,11 @@ export class Machine {
     const { clock, registers, voters, log = silentLog } = this.#components
     const life = { dead: false }
     this.#life = life
-    if (!this.node.up) this.node.restart()
+    if (!this.node.up) {
+      // Whoever still has a connection to the machine as it was is told now at the latest that it is none.
+      this.#disconnect()
+      this.node.restart()
+    }
     const disk = await createReplicaDisk({ log: new MemorySlice(this.database, Buffer.from('log')), meta: new MemorySlice(this.database, Buffer.from('meta')), clock, journal: log })
     if (isDead(life)) return
     this.disk = disk
@@ -90,13 +96,13 @@ export class Machine {
         decide: (question) => this.#init.decide?.(question.asker.node, question) ?? { type: 'stay', explanation: 'never' },
         ended: () => undefined, arrived: () => undefined, forget: (volume) => { this.forgotten.push(volume) },
       },
-      places: { choose: (_id, count, not) => this.#init.places(count, not), nodes: () => 3 },
+      places: { choose: (_id, count, not) => this.#init.places(count, not), nodes: () => 3, isLeaving: (node) => this.#init.isLeaving?.(node) ?? false },
       settingsOf: async () => ({ ...settings, replicas: this.#init.replicas }),
       regionOf: () => 'r', clock, random: seededRandom(this.#components.random.below(2 ** 31)), log,
     }, this.#init.engine)
     this.engine = engine
     void engine.run(this.#controller.signal).catch(() => undefined)
-    this.device = await engine.open({ ...settings, replicas: this.#init.replicas, id: volumeId, sizeBytes: this.#init.sizeBytes }, {})
+    this.device = await engine.open(this.#identity(), {})
   }
 
   /** The process dies; `power`: the machine, too, and what it had not synced is lost in part. */
@@ -111,13 +117,31 @@ export class Machine {
     this.#methods.clear()
     this.node.crash()
     if (power) this.database.losePower(this.#components.random)
+    // The system says for a dead process that its connections are over; nobody says it for a machine without power.
+    else this.#disconnect()
+  }
+
+  #disconnect(): void {
+    const { network } = this.#components
+    for (const peer of network.nodes.keys()) if (peer !== this.id) network.dropAt(this.id, peer)
   }
 
   async reopen(): Promise<void> {
     const old = this.device
     await old?.close().catch(() => undefined)
-    const made = await this.engine?.open({ ...settings, replicas: this.#init.replicas, id: volumeId, sizeBytes: this.#init.sizeBytes }, {})
+    const made = await this.engine?.open(this.#identity(), {})
     this.device = made
+  }
+
+  /** Beside the one that is there. */
+  async openAnother(options: OpenOptions): Promise<OpenDevice> {
+    if (this.engine === undefined) throw new Error('it is down')
+    return this.engine.open(this.#identity(), options)
+  }
+
+  #identity(): VolumeIdentity {
+    const { replicas, sizeBytes, durability = settings.durability } = this.#init
+    return { ...settings, durability, replicas, id: volumeId, sizeBytes }
   }
 
   #rpc(life: { dead: boolean }): Rpc {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { segmentBlocks } from '../../../src/volumes/index.js'
+import { blockBytes, segmentBlocks } from '../../../src/volumes/index.js'
 import { Stage } from './stage.js'
 
 /**
@@ -77,8 +77,17 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('C', 0), 1)
     stage.gate('A', 'B', 'append', 'pass')
     await stage.heal()
+    const device = stage.machine('A').device
+    assert.ok(device !== undefined)
+    const bytes = new Uint8Array(blockBytes)
     await assert.rejects(stage.flush('A'), { code: 'IO' })
-    await assert.rejects(stage.read('A', 0), { code: 'IO' })
+    // Whatever comes next, until it is opened again; also where nothing was lost, and what was not written by then.
+    for (const attempt of [
+      async () => stage.clock.outcome(device.flush()), async () => stage.read('A', 0), async () => stage.clock.outcome(device.write(3 * blockBytes, bytes)),
+      async () => stage.clock.outcome(device.write(0, bytes, { fua: true })), async () => stage.clock.outcome(device.trim(0, blockBytes)),
+      async () => stage.clock.outcome(device.writeZeroes(0, blockBytes)), async () => stage.clock.outcome(device.extents(0, blockBytes)),
+    ]) await assert.rejects(attempt, { code: 'IO' })
+    await assert.rejects(stage.flush('A'), { code: 'IO' }, 'a flush after the failure is no success either')
     await stage.reopen('A')
     assert.equal(await stage.read('A', 0), 1)
   })
@@ -313,6 +322,7 @@ describe('simulation: volumes: stories', () => {
     const release = stage.lateReads('C')
     const read = stage.reading('C', 0)
     await stage.clock.advance(50)
+    stage.promptReads('C')
     const stall = stage.stall('C', 'setWhole', true)
     stage.places = ['B', 'C']
     await stage.until(() => stall.reached(), 'C has a copy again')
@@ -347,5 +357,85 @@ describe('simulation: volumes: stories', () => {
     stage.kill('D')
     assert.equal(await stage.read('C', 0), 1)
     assert.equal(stage.isWhole('C'), false, 'it does not keep a copy')
+  })
+
+  it('of a volume that writes through, every write is at every replica when it is acknowledged', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'], durability: 'writethrough' })
+    await stage.write('A', 0, 1)
+    // By way of another node, too; a discard is a write.
+    await stage.write('D', 1, 2)
+    await stage.write('D', 2, 3)
+    await stage.trim('D', 2)
+    for (const name of ['A', 'B', 'D'] as const) stage.kill(name, { power: true })
+    assert.equal(await stage.read('E', 0), 1)
+    assert.equal(await stage.read('E', 1), 2)
+    assert.equal(await stage.read('E', 2), 0)
+  })
+
+  it('of a volume that writes through, a write waits for enough replicas, and fails without them', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'], durability: 'writethrough', inSyncMin: 2 })
+    await stage.write('A', 0, 1)
+    stage.places = ['B']
+    stage.kill('C')
+    await assert.rejects(stage.write('A', 0, 2), { code: 'IO' })
+    stage.places = ['B', 'C']
+    await stage.start('C')
+    await stage.until(() => stage.inSync().includes('C'), 'C joins again')
+    await stage.write('A', 0, 3)
+    stage.kill('A', { power: true })
+    stage.kill('B', { power: true })
+    assert.equal(await stage.read('E', 0), 3)
+  })
+
+  it('who does not mind old content reads it while nobody who holds the range can be asked', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    stage.gate('A', 'C', 'append')
+    await stage.write('A', 0, 2)
+    // From a replica's own disk, and from the nearest replica by who keeps nothing; neither asks the holder.
+    stage.gate('B', 'A', 'access')
+    stage.gate('D', 'A', 'access')
+    const startedMs = stage.clock.monotonicMs()
+    assert.equal(await stage.readStale('B', 0), 1)
+    assert.equal(await stage.readStale('D', 0), 1)
+    assert.equal(await stage.readStale('D', 1), 0, 'never written')
+    assert.ok(stage.clock.monotonicMs() - startedMs < 500, 'nobody was waited for')
+    stage.gate('D', 'A', 'access', 'pass')
+    assert.equal(await stage.read('D', 0), 2, 'who does mind asks the holder')
+  })
+
+  it('whoever asks the wrong node is told who it is by now, and suspects nobody', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    assert.equal(await stage.read('D', 0), 1)
+    assert.equal(await stage.handOver('A', 'C', 0, segmentBlocks), true)
+    // D did not hear of it. One question too many, then it knows.
+    for (const [attempt, limitMs] of [[0, 60], [1, 15]] as const) {
+      const startedMs = stage.clock.monotonicMs()
+      await stage.write('D', 1, 2 + attempt)
+      assert.ok(stage.clock.monotonicMs() - startedMs < limitMs, `write ${attempt} took ${(stage.clock.monotonicMs() - startedMs).toFixed(0)} ms`)
+    }
+    assert.equal(stage.machine('D').engine?.figures().recoveries, 0)
+    assert.equal(await stage.read('C', 1), 3)
+  })
+
+  it('what a client wrote through its node and did not flush is sent to the next holder, in its order', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    for (let value = 2; value < 6; value++) await stage.write('D', 0, value)
+    await stage.write('D', 1, 6)
+    await stage.trim('D', 1)
+    stage.kill('A', { power: true })
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 5)
+    assert.equal(await stage.read('E', 1), 0)
+    assert.ok((stage.machine('D').engine?.figures().writesReplayed ?? 0) >= 5)
+    // For good: whoever dies next.
+    stage.kill('D', { power: true })
+    assert.equal(await stage.read('C', 0), 5)
   })
 })

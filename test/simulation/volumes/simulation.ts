@@ -244,7 +244,7 @@ class Storm {
   }
 
   /** Every replica in sync has what is read. */
-  async #equal({ segment: number, start, blocks }: { segment: number; start: number; blocks: number }, expected: readonly number[]): Promise<void> {
+  async #equal({ segment: number, start, blocks, cell }: { segment: number; start: number; blocks: number; cell: number }, expected: readonly number[]): Promise<void> {
     const id = { volume: volumeId, segment: number }
     const scope = `segment:${volumeId}/${number}`
     const value = this.#voters === undefined ? this.#registers.registers.get(scope)?.value : await this.#must(this.#machines[0]?.consensus?.read(scope), 'read of a register in peace')
@@ -257,7 +257,7 @@ class Storm {
       if (!(await disk.isWhole(id))) throw new Violation(`a replica in sync of segment ${number}, ${this.#name(machine.id)}, is not whole`)
       const values = valuesOf(Buffer.concat(read.map((run) => (run.content === 'data' ? run.bytes : Buffer.alloc(run.blocks * blockBytes)))))
       // What its client did not flush before it died need not be everywhere.
-      const isDue = (i: number): boolean => this.history.isFlushed(expected[i] ?? 0)
+      const isDue = (i: number): boolean => this.history.isFlushed(cell + i, expected[i] ?? 0)
       const seen = values.map((value, i) => (isDue(i) ? value : '?')).join(' ')
       const due = expected.map((value, i) => (isDue(i) ? value : '?')).join(' ')
       if (seen !== due) throw new Violation(`a replica in sync of segment ${number}, ${this.#name(machine.id)}, has ${seen}, and what is read is ${due}`)

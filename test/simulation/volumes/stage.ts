@@ -16,6 +16,15 @@ const names: readonly Name[] = ['A', 'B', 'C', 'D', 'E']
 const blocks = 4
 const id = { volume: volumeId, segment: 0 }
 
+interface StageInit {
+  readonly replicas: number
+  readonly places: Name[]
+  readonly durability?: 'flush' | 'writethrough'
+  /** Copies in sync below which nothing is flushed. */
+  readonly inSyncMin?: number
+  readonly log?: Log
+}
+
 /**
  * Five machines and a story: each step is done before the next begins. The same checks as in the storm watch what is
  * read, block by block.
@@ -33,10 +42,12 @@ export class Stage {
   readonly #stalls = new Map<string, { reached: boolean; readonly argument: unknown; readonly over: Promise<void> }>()
   /** Who may be given copies, the first first. */
   places: Name[]
+  /** Who gives its copies up. */
+  readonly leaving = new Set<Name>()
   #lives = 0
   readonly #clients = new Map<object, string>()
 
-  constructor(init: { replicas: number; places: Name[]; log?: Log }) {
+  constructor(init: StageInit) {
     const { clock } = this
     const random = seededRandom(1)
     const { log = silentLog } = init
@@ -52,13 +63,14 @@ export class Stage {
     }
     const gate = (from: NodeId, to: NodeId, method: string): Fate => this.#gates.get(`${this.#nameOf(from)}>${this.#nameOf(to)} ${method}`) ?? 'pass'
     this.#machines = new Map(names.map((name, number) => [name, new Machine({ clock, network: this.network, registers: this.registers, random, log, gate, watch: (node, disk) => this.#watch(this.#nameOf(node), disk) }, {
-      number, replicas: init.replicas, sizeBytes: segmentBytes,
-      engine: { keepEveryMs: 500, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
+      number, replicas: init.replicas, ...(init.durability === undefined ? {} : { durability: init.durability }), sizeBytes: segmentBytes,
+      engine: { keepEveryMs: 500, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: init.inSyncMin ?? 1 },
+      isLeaving: (node) => this.leaving.has(this.#nameOf(node)),
       places: (count, not) => this.places.map((place) => this.machine(place)).filter((machine) => machine.up && !not.includes(machine.id)).map((machine) => machine.id).slice(0, count),
     })]))
   }
 
-  static async begin(init: { replicas: number; places: Name[]; log?: Log }): Promise<Stage> {
+  static async begin(init: StageInit): Promise<Stage> {
     const stage = new Stage(init)
     for (const name of names) await stage.clock.outcome(stage.machine(name).start())
     await stage.clock.advance(500)
@@ -90,6 +102,11 @@ export class Stage {
     let release = (): void => undefined
     this.registers.lateReads.set(node, new Promise<void>((resolve) => { release = resolve }))
     return () => { this.registers.lateReads.delete(node); release() }
+  }
+
+  /** What it asks of registers from now on is answered in time; what was asked before stays late. */
+  promptReads(name: Name): void {
+    this.registers.lateReads.delete(this.machine(name).id)
   }
 
   /** What the machine's disk says of itself. */
@@ -175,6 +192,14 @@ export class Stage {
   async readHalf(name: Name, block: number): Promise<number> {
     const bytes = await this.clock.outcome(this.#device(name).read(block * blockBytes, 4), 60_000)
     return Buffer.from(bytes).readUInt32LE(0)
+  }
+
+  /** From whoever is near and has it, however old. */
+  async readStale(name: Name, block: number): Promise<number> {
+    const device = await this.machine(name).openAnother({ staleReads: true })
+    const value = valueOf(await this.clock.outcome(device.read(block * blockBytes, blockBytes), 60_000))
+    await this.clock.outcome(device.close())
+    return value
   }
 
   async reopen(name: Name): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { BoundedQueue, CommonError, GroupCommit, Limiter, backoffMs, codeOf, forEachLimit, mapInOrder, raceAbort, seededRandom, shuffled, systemClock, withDeadline } from '../../../src/base/index.js'
+import { BoundedQueue, CommonError, GroupCommit, Limiter, backoffMs, codeOf, forEachLimit, mapInOrder, raceAbort, seededRandom, shuffled, systemClock, withDeadline, withSignals } from '../../../src/base/index.js'
 
 const tick = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -230,6 +230,46 @@ describe('base: deadlines', () => {
     controller.abort(new CommonError('ABORTED', 'changed my mind'))
     await assert.rejects(work, /changed my mind/)
     await assert.rejects(raceAbort(Promise.reject(new Error('late')), controller.signal), /changed my mind/)
+  })
+})
+
+describe('base: one of several signals', () => {
+  it('aborts with the first, whoever it is, and with one that has aborted already', async () => {
+    for (const which of [0, 1]) {
+      const controllers = [new AbortController(), new AbortController()]
+      const aborted = withSignals([undefined, ...controllers.map(({ signal }) => signal)], async (signal) => {
+        return new Promise<unknown>((resolve) => {
+          signal.addEventListener('abort', () => {
+            resolve(signal.reason)
+          })
+        })
+      })
+      controllers[which]?.abort(`by ${String(which)}`)
+      assert.equal(await aborted, `by ${String(which)}`)
+    }
+    await withSignals([AbortSignal.abort('before'), new AbortController().signal], async (signal) => {
+      assert.equal(signal.reason, 'before')
+    })
+  })
+
+  it('leaves nothing behind at a signal that lives on', async () => {
+    const { signal } = new AbortController()
+    const listening = { now: 0 }
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)]
+    signal.addEventListener = (...rest: Parameters<typeof add>) => {
+      listening.now++
+      add(...rest)
+    }
+    signal.removeEventListener = (...rest: Parameters<typeof remove>) => {
+      listening.now--
+      remove(...rest)
+    }
+    await withSignals([signal], async () => {
+      assert.equal(listening.now, 1)
+    })
+    await assert.rejects(withSignals([signal], async () => Promise.reject(new Error('no'))), /no/)
+    assert.equal(listening.now, 0)
+    assert.deepEqual(Object.getOwnPropertySymbols(signal).filter((key) => String(key).includes('Dependant')), [])
   })
 })
 

@@ -7,7 +7,7 @@ import { bytesOf, MemoryBlobs, rawCid } from './memory-blobs.js'
 import { pathKey } from '../../../src/catalog/path.js'
 import { decodeVersions } from '../../../src/catalog/record.js'
 import { CatalogNews } from '../../../src/catalog/wire/catalog.js'
-import { collect, signerOf, TestNode, World } from './world.js'
+import { cidOf, collect, signerOf, TestNode, World } from './world.js'
 
 async function setUp(): Promise<{ world: World; node: TestNode; blobs: MemoryBlobs; files: Files }> {
   const world = new World()
@@ -57,6 +57,41 @@ describe('files', () => {
     await assert.rejects(files.mv('/no', '/yes'), { code: 'NOT_FOUND' })
     assert.deepEqual(await files.mv('/e', '/d/x', { overwrite: true }), { moved: 1 })
     assert.deepEqual(await paths(files.ls('/', { recursive: true })), ['/d/x'])
+  })
+
+  it('sees what is in the way of a folder that was new when it began, its own files and those of others', async () => {
+    const { files } = await setUp()
+    const item = (relativePath: string): FolderItem => ({ relativePath, content: bytesOf(relativePath) })
+    const outcomes = new Map<string, string | undefined>()
+    async function* items(): AsyncGenerator<FolderItem> {
+      yield item('a/b')
+      while (!outcomes.has('a/b')) await new Promise((resolve) => setImmediate(resolve))
+      yield item('a')
+      yield item('a/b/c')
+      await files.put('/new/theirs/x', bytesOf('x'))
+      yield item('theirs')
+      yield item('other')
+    }
+    for await (const { relativePath, error } of files.putFolder('/new', items())) outcomes.set(relativePath, error?.code)
+    assert.deepEqual([...outcomes].sort(), [['a', 'IS_FOLDER'], ['a/b', undefined], ['a/b/c', 'IS_FILE'], ['other', undefined], ['theirs', 'IS_FOLDER']])
+  })
+
+  it('takes a folder with nothing but a conflict copy in it for one', async () => {
+    const { node, world } = await setUp()
+    const other = await new TestNode(world, 'b').start()
+    await node.put('/d/x', 'one')
+    await other.catalog.apply([{ path: '/d/x', content: { cid: cidOf('two'), size: 3 } }])
+    await node.start()
+    await world.time.advance(3000)
+    const files = createFiles({ catalog: node.catalog, blobs: new MemoryBlobs(node.meta), meta: node.meta.slice('f/'), clock: world.time.clock(), log: silentLog })
+    const [copy] = (await collect(node.catalog.list('/d'))).filter(({ conflictOf }) => conflictOf !== undefined)
+    await files.rm('/d/x')
+    assert.deepEqual(await paths(files.ls('/d')), [copy?.path])
+    await assert.rejects(files.put('/d', bytesOf('three')), { code: 'IS_FOLDER' })
+    await files.rm(copy?.path ?? '')
+    assert.equal((await files.put('/d', bytesOf('three'))).path, '/d')
+    await node.stop()
+    await other.stop()
   })
 
   it('moves and removes folders', async () => {

@@ -61,6 +61,8 @@ export class TestMesh {
   answers: ((from: NodeId, to: NodeId, answer: Uint8Array) => Uint8Array) | undefined
   /** Requests by method. */
   readonly sent = new Map<string, number>()
+  /** How long a message is on its way, each way, ms. */
+  delayMs = 0
   /** What somebody has set the clock to. */
   wallOffsetMs = 0
   readonly #methods = new Map<NodeId, Map<string, RpcMethod>>()
@@ -129,15 +131,20 @@ export class TestMesh {
   }
 
   async #deliver(from: NodeId, to: NodeId, name: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array> {
-    await new Promise((resolve) => { setImmediate(resolve) })
+    await this.#way()
     const method = this.#methods.get(to)?.get(name)
     if (method === undefined || this.cuts.has(`${from}>${to}`)) throw new CommonError('UNAVAILABLE', 'no way there')
     if (body.length > method.requestBytesMax) throw new CommonError('BAD_INPUT', 'a request that the network does not carry')
     this.sent.set(name, (this.sent.get(name) ?? 0) + 1)
     const answer = await method.handle(body, { from, signal: options.signal ?? new AbortController().signal })
+    if (this.delayMs > 0) await this.#way()
     if (answer.length > method.responseBytesMax) throw new CommonError('BAD_INPUT', 'an answer that the network does not carry')
     if (this.cuts.has(`${to}>${from}`) || !this.#methods.has(to)) throw new CommonError('UNAVAILABLE', 'no way back')
     return this.answers?.(to, from, answer) ?? answer
+  }
+
+  async #way(): Promise<void> {
+    await new Promise((resolve) => { if (this.delayMs > 0) setTimeout(resolve, this.delayMs); else setImmediate(resolve) })
   }
 
   /** For parts that are tested by themselves. */

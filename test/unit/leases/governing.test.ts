@@ -93,6 +93,28 @@ describe('leases, who gives up what', () => {
     assert.ok(order.indexOf('remote') <= 3, order.join(' '))
   })
 
+  it('nobody starves: not by a node whose agents take turns faster than a word of it gets about', async () => {
+    mesh.delayMs = 15
+    const [a, b] = [leasesOf(nodes[0]!), leasesOf(nodes[1]!)]
+    let turns = 0
+    let isOver = false
+    const taking = ['one', 'two'].map(async (agent) => {
+      while (!isOver) {
+        const lease = await a.acquire('s', { agent, ttlMs: 60_000, waitMs: 8000 })
+        turns++
+        await a.release(lease.leaseId)
+      }
+    })
+    try {
+      await until(() => turns > 20)
+      const lease = await b.acquire('s', { agent: 'remote', ttlMs: 60_000, waitMs: 15_000 })
+      await b.release(lease.leaseId)
+    } finally {
+      isOver = true
+      await Promise.all(taking)
+    }
+  }).timeout(30_000)
+
   it('readers of several nodes: a writer waits for all; the last reader may upgrade, wherever it is', async () => {
     const [a, b, c] = nodes.map((node) => leasesOf(node)) as [LeaseService, LeaseService, LeaseService]
     const running = new AbortController()

@@ -92,7 +92,7 @@ describe('volumes: a damaged copy of a segment', () => {
     await world.run(a.device!.flush())
     await world.until('the replica to be whole again', () => isWhole(b))
     assert.deepEqual(await world.run(contentOf(b)), expected)
-    assert.equal(replicasOf(world), 2)
+    await world.until('it to count again', async () => replicasOf(world) === 2)
   })
 
   it('of the holder itself is made anew: it serves all the same, from the other replica', async () => {
@@ -107,7 +107,7 @@ describe('volumes: a damaged copy of a segment', () => {
     await world.until('the copy to be whole again', () => isWhole(a))
     assert.deepEqual(await world.run(contentOf(a)), expected)
     assert.deepEqual(await world.run(contentOf(b)), expected)
-    assert.equal(replicasOf(world), 2)
+    await world.until('it to count again', async () => replicasOf(world) === 2)
   })
 
   it('that is the only one is an error for its segment, and stays on the disk', async () => {

@@ -209,6 +209,59 @@ describe('the disk of a replica', () => {
     assert.equal((await first(5)).bytes[0], 1)
   })
 
+  it('refuses a segment whose synced rows are gone from the end of the log, and no other, until it is dropped', async () => {
+    const other = { ...id, segment: 8 }
+    await disk.append(other, [entry(1, 5)])
+    await disk.append(id, [entry(1, 5), entry(2, 6)])
+    await disk.sync()
+    await disk.witness()
+    // Not synced: nobody was told that it is there.
+    await disk.append(other, [entry(2, 6)])
+    const kept = new Map(log.rows)
+    const keys = log.keys()
+    assert.equal(keys.length, 4)
+    for (const gone of [1, 2]) {
+      log.rows = new Map(kept)
+      for (const key of keys.slice(-gone)) log.rows.delete(key)
+      await open()
+      assert.equal((await disk.read(other, { start: 5, blocks: 1 }))[0]?.bytes[0], 1)
+      if (gone === 1) assert.equal((await first(6)).bytes[0], 2)
+      else await assert.rejects(disk.read(id, { start: 5, blocks: 1 }), (error) => codeOf(error) === 'CORRUPT')
+    }
+    // It stays so after any number of starts, whatever else is written meanwhile.
+    for (let start = 0; start < 3; start++) {
+      await disk.append(other, [entry(2 + start, 6)])
+      if (start === 1) await disk.close()
+      await open()
+      await assert.rejects(disk.append(id, [entry(3, 5)]), (error) => codeOf(error) === 'CORRUPT')
+    }
+    await disk.drop(id)
+    await disk.append(id, [entry(1, 5)])
+    for (let start = 0; start < 2; start++) {
+      await open()
+      assert.equal((await first(5)).bytes[0], 1)
+    }
+  })
+
+  it('keeps nothing in the second place of what the index has', async () => {
+    await disk.append(id, [entry(1, 5)])
+    await disk.sync()
+    await disk.witness()
+    const witnesses = (): number => meta.keys().filter((key) => key.startsWith(Buffer.from('w').toString('hex'))).length
+    assert.equal(witnesses(), 1)
+    await disk.witness()
+    await disk.checkpoint()
+    assert.equal(witnesses(), 0)
+    // Of a failed write nothing is told.
+    meta.onWrite = () => ({ error: noSpace(), kept: false })
+    await disk.append(id, [entry(2, 6)])
+    await disk.sync()
+    await assert.rejects(disk.witness())
+    meta.onWrite = () => undefined
+    await disk.witness()
+    assert.equal(witnesses(), 1)
+  })
+
   it('takes nothing on a full disk, goes on behind it, and takes what frees space', async () => {
     await disk.append(id, [entry(1, 5)])
     log.onWrite = ({ freesSpace }) => (freesSpace ? undefined : { error: noSpace(), kept: true })

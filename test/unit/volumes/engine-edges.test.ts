@@ -7,6 +7,7 @@ import { decodeSegment, encodeId, toWire } from '../../../src/volumes/engine/cod
 import { Replica } from '../../../src/volumes/engine/replica.js'
 import { ask, verbs } from '../../../src/volumes/engine/verbs.js'
 import { inherit } from '../../../src/volumes/segment.js'
+import type { Segment } from '../../../src/volumes/segment.js'
 import { VirtualClock } from '../../simulation/net-clock.js'
 import { SimulatedNetwork } from '../../simulation/net-twin.js'
 import { Machine, volumeId } from '../../simulation/volumes/machine.js'
@@ -155,6 +156,31 @@ describe('volumes: engine, rare courses', () => {
     await assert.rejects(world.run(c.device!.flush()), { code: 'IO' })
   })
 
+  it('streams of holders that died, or handed over, are settled to their ends on all disks', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 3)) as [Machine, Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    // The last that a flush covers is told to replicas with what is written next; here nothing is.
+    assert.equal(await world.run(a.engine!.handOver(id, { start: 0, blocks: segmentBytes / blockBytes }, b.id)), true)
+    await world.run(b.device!.write(0, filled(2, 4)))
+    await world.clock.advance(50)
+    b.crash(false)
+    assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), Uint8Array.from(Buffer.concat([filled(2, 4), filled(1, 4)])))
+    await world.run(c.device!.write(0, filled(3, 1)))
+    await world.run(c.device!.flush())
+    await world.run(b.start())
+    await world.run(b.device!.read(0, 1))
+    await world.clock.advance(3_000)
+    const segment = decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload)
+    assert.deepEqual(segment.replicas.length, 3)
+    const held = new Set(segment.ranges.entries.map((entry) => entry.value.token))
+    for (const machine of [a, b, c]) {
+      const left = await world.run(machine.disk!.unsettled(id))
+      assert.deepEqual(left.filter(({ token }) => !held.has(token)), [])
+    }
+  })
+
   it('a write of several entries whose answer was lost is not done again by the next holder', async () => {
     const world = new World()
     const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
@@ -179,6 +205,7 @@ describe('volumes: engine, rare courses', () => {
     await world.run(a.device!.flush())
     a.crash(false)
     await world.run(a.start())
+    await world.clock.advance(20)
     const value = toWire(decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload))
     await world.run(ask(world.network.node(b.id).rpc, a.id, verbs.news, { segment: encodeId(id), value }, { deadlineMs: 1_000 }))
     // Longer than it takes until what nobody uses is let go of.
@@ -274,6 +301,51 @@ describe('volumes: a replica that is told by somebody who was overtaken', () => 
     assert.deepEqual(await world.run(c.device!.read(0, 8 * blockBytes)), filled(1, 8))
   })
 
+  it('gives up no copy that counts by now, by word of a holder that knows only that it was joining', async () => {
+    const world = new World()
+    const [a, b, c] = (await world.begin(3, 2)) as [Machine, Machine, Machine]
+    world.full.add(b.id).add(c.id)
+    await world.run(a.device!.write(0, filled(1, 8)))
+    await world.run(a.device!.flush())
+    let joining: Segment | undefined
+    world.registers.onChosen = (_scope, value) => {
+      const segment = decodeSegment(value.payload)
+      if (segment.joining.includes(b.id)) joining = segment
+    }
+    world.full.delete(b.id)
+    await world.clock.until(() => decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload).replicas.includes(b.id), 10_000)
+    await world.clock.advance(500)
+    const late = { segment: encodeId(id), from: a.id, value: toWire(joining!), ranges: [], cuts: [], join: true }
+    assert.notEqual((await world.run(ask(c.node.rpc, b.id, verbs.copy, late, { deadlineMs: 20_000 }))).refusal, undefined)
+    assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
+    // Nor when it has forgotten all of that.
+    b.crash(false)
+    await world.run(b.start())
+    await world.clock.advance(100)
+    assert.notEqual((await world.run(ask(c.node.rpc, b.id, verbs.copy, late, { deadlineMs: 20_000 }))).refusal, undefined)
+    assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
+  })
+
+  it('begins no joining anew that an earlier process may have ended, and a later one it does', async () => {
+    const world = new World()
+    const [a, b] = (await world.begin(2, 1)) as [Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    const segment = decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload)
+    await world.run(b.disk!.setWhole(id, true))
+    const replica = new Replica({
+      disk: b.disk!, clock: world.clock, log: silentLog, isJoining: async () => true,
+      rpc: { register: () => undefined, request: async () => verbs.fetch.answer.encode({ runs: [], ends: [], origins: [] }) },
+    })
+    const options = { ranges: [], cuts: [], join: true, waitMs: 1_000 }
+    const first = { ...segment, configuration: segment.configuration + 1 }
+    for (let i = 0; i < 2; i++) {
+      assert.equal((await world.run(replica.copy(id, a.id, first, options))).refused, true)
+      assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
+    }
+    assert.equal((await world.run(replica.copy(id, a.id, { ...segment, configuration: segment.configuration + 3 }, options))).done, true)
+  })
+
   it('copies from no replica that has less of a stream than it claims itself', async () => {
     const world = new World()
     const [a, b] = (await world.begin(2, 1)) as [Machine, Machine]
@@ -283,7 +355,7 @@ describe('volumes: a replica that is told by somebody who was overtaken', () => 
     const { token } = segment.ranges.entries[0]!.value
     let end = 5
     const replica = new Replica({
-      disk: b.disk!, clock: world.clock, log: silentLog,
+      disk: b.disk!, clock: world.clock, log: silentLog, isJoining: async () => true,
       // The first replica goes away after it told how far it has the stream; the second has less of it.
       rpc: { register: () => undefined, request: async (_peer, _name, body) => {
         const asked = verbs.fetch.request.decode(body)
