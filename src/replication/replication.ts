@@ -496,7 +496,7 @@ export class ReplicationRoom implements Replication {
     })
   }
 
-  async spread(file: { bytes: number; priority: Priority; replicas?: number | undefined }): Promise<FileSpread> {
+  async spread(file: Parameters<Replication['spread']>[0]): Promise<FileSpread> {
     const { blobs, rpc, clock, log } = this.#components
     return beginSpread(
       {
@@ -514,7 +514,7 @@ export class ReplicationRoom implements Replication {
         reclaim: async (signal) => this.#components.reclaim?.(signal),
       },
       { self: this.#self, settings: () => this.#settings, stopped: this.#stop.signal, rescan: () => { this.#rounds.rescan() } },
-      { bytes: file.bytes, priority: file.priority, replicas: file.replicas ?? this.defaultReplicas(file.priority), isSaid: file.replicas !== undefined },
+      { ...file, replicas: file.replicas ?? this.defaultReplicas(file.priority), isSaid: file.replicas !== undefined },
     )
   }
 

@@ -11,6 +11,9 @@ const maxBytes = 64 * mebibyte
 /** Larger than what any node gives, and than what two of them have room for (28 MiB of each are LevelDB's to move things). */
 const fileBytes = 72 * mebibyte
 
+/** Larger than what one has room for. */
+const folderBytes = 48 * mebibyte
+
 /** What `du` says of a folder; files that go meanwhile count nothing. */
 function diskBytes(folder: string): number {
   let bytes = 0
@@ -104,6 +107,23 @@ describe('a file that is larger than what any node gives', function () {
   it('gives its room back everywhere when it is removed', async () => {
     await node(1).client().remove('/large')
     for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
+  })
+
+  it('is spread in a folder, too, where one that fits nowhere keeps no other out', async () => {
+    async function* folder(): AsyncIterable<{ path: string; size: number; content: Uint8Array | AsyncIterable<Uint8Array> }> {
+      yield { path: 'first', size: 5, content: Buffer.from('first') }
+      yield { path: 'huge', size: 200 * mebibyte, content: streamOf(200 * mebibyte, 6) }
+      yield { path: 'large', size: folderBytes, content: streamOf(folderBytes, 7) }
+      yield { path: 'last', size: 4, content: Buffer.from('last') }
+      await Promise.resolve()
+    }
+    const put = await node(0).client().putFolder('/folder', folder(), { replicas: 1 })
+    assert.deepEqual(put.failed?.map(({ path, code }) => [path, code]), [['/folder/huge', 'NO_SPACE']])
+    assert.deepEqual(put.entries.map(({ path }) => path).sort(), ['/folder/first', '/folder/large', '/folder/last'])
+    assert.equal(await hashOf((await node(1).client().get('/folder/large')).bytes), await hashOf(streamOf(folderBytes, 7)))
+    await node(0).client().remove('/folder', { recursive: true })
+    for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
+    assert.deepEqual(passed, [])
   })
 
   it('is refused, with what it needs and what there is, if the mesh has no room for it', async () => {
