@@ -83,10 +83,10 @@ export class ImportDrafts implements BlobSink {
   /** It is being spread from now on. */
   async #letGo(spread: SpreadImport | undefined): Promise<void> {
     if (spread === undefined) return
-    for (const held of this.#leaned.splice(0)) {
-      this.#components.holdings.stopLeaning(held.cid)
-      await spread.onBlob(held)
-    }
+    const leaned = this.#leaned.splice(0)
+    // All of them first: whatever fails below, the end of the import must find none that it leans on for ever.
+    for (const { cid } of leaned) this.#components.holdings.stopLeaning(cid)
+    for (const held of leaned) await spread.onBlob(held)
   }
 
   /** All blobs of the import, in order, each once. */

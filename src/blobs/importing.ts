@@ -153,7 +153,7 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
       if (gathered.length === leavesOf[parts.length]) await close()
     }
     const close = async (): Promise<void> => {
-      if (init.blobLeaves() !== undefined && parts.length >= spreadBlobsMax) throw new BlobError('NO_SPACE', 'the file is longer than was said, and no longer fits in blobs of this size', { blobs: parts.length })
+      if (init.blobLeaves() !== undefined && parts.length >= spreadBlobsMax) throw new BlobError('NO_SPACE', 'the file is too long for blobs of this size, more than which there was no room for', { blobs: parts.length })
       parts.push(await oneNode(gathered))
       gathered = []
     }

@@ -11,6 +11,7 @@ const spreadBytesMin = 8 * 2 ** 20
 /** While a file is being spread room is tight, and what is reserved ahead is room that nobody can use. */
 const spreadStepBytes = 2 * 2 ** 20
 const spreadStepsKept = 8
+const keptFreeMin = 28 * 2 ** 20
 /**
  * Of a stream of unknown size it shows only at the end of the room that it must be spread, and to spread it takes room:
  * what the stream has on its way, and two of the blobs that it is cut into from then on (`storage-policy/spread.ts`). So
@@ -18,7 +19,7 @@ const spreadStepsKept = 8
  */
 const keptFree = [
   { bytes: 96 * 2 ** 20, blobBytes: 32 * 2 ** 20 },
-  { bytes: 28 * 2 ** 20, blobBytes: 4 * 2 ** 20 },
+  { bytes: keptFreeMin, blobBytes: 4 * 2 ** 20 },
 ] as const
 /** Steps that stay reserved behind the one being filled: the store has at most 16 MiB in its queue that no measurement sees. */
 const stepsKept = 3
@@ -32,7 +33,7 @@ interface LateSpread {
 type Reserved = Awaited<ReturnType<Replication['reserve']>>
 
 export interface IntakeComponents {
-  readonly replication: Pick<Replication, 'reserve' | 'spread'> & { quota: () => Promise<{ freeForOwnBytes: number }> }
+  readonly replication: Pick<Replication, 'reserve' | 'spread'> & { quota: () => Promise<{ freeForOwnBytes: number; reclaimableBytes: number }> }
 }
 
 /** Asked for every leaf: from when on the file is spread, if it is. */
@@ -83,7 +84,7 @@ export class Intake {
     work: (content: AsyncIterable<Uint8Array>, spread: SpreadNow) => Promise<T>,
     root: (made: T) => string,
   ): Promise<T> {
-    const spread = await this.#replication.spread({ bytes: size, priority, replicas })
+    const spread = await this.#replication.spread({ bytes: size, priority, replicas }, signal)
     return this.#settled(work(this.through(content, signal, size, () => spread), () => spread), () => spread, root)
   }
 
@@ -98,7 +99,7 @@ export class Intake {
     const late: LateSpread = {
       now: () => spread,
       begin: async (heldBytes, blobBytesMax) => {
-        spread = await this.#replication.spread({ bytes: heldBytes + 2 * blobBytesMax, heldBytes, blobBytesMax, priority, replicas })
+        spread = await this.#replication.spread({ bytes: heldBytes + 2 * blobBytesMax, heldBytes, blobBytesMax, priority, replicas }, signal)
       },
     }
     return this.#settled(work(this.#growing(content, signal, late), late.now), late.now, root)
@@ -121,12 +122,14 @@ export class Intake {
     let free: { reserved: Reserved; blobBytes: number } | undefined
     let passed = 0
     const look = async (): Promise<void> => {
-      if (free !== undefined || passed < spreadBytesMin || late.now() !== undefined) return
-      const { freeForOwnBytes } = await this.#replication.quota()
+      if (free !== undefined || late.now() !== undefined) return
+      const { freeForOwnBytes, reclaimableBytes } = await this.#replication.quota()
       for (const { bytes, blobBytes } of keptFree) {
         if (freeForOwnBytes >= 2 * bytes) return
+        // Most streams are small: for those nothing is evicted, and kept only what would be gone when it shows that one is not.
+        if (passed < spreadBytesMin && (bytes > keptFreeMin || freeForOwnBytes + reclaimableBytes < bytes || freeForOwnBytes >= bytes + 2 * spreadBytesMin)) continue
         try {
-          free = { reserved: await this.#replication.reserve(bytes, signal), blobBytes }
+          free = { reserved: await this.#replication.reserve(bytes, signal, { orNothing: true }), blobBytes }
           return
         } catch (error) {
           signal?.throwIfAborted()

@@ -112,7 +112,7 @@ describe('a file that is larger than what any node gives', function () {
   it('is spread in a folder, too, where one that fits nowhere keeps no other out', async () => {
     async function* folder(): AsyncIterable<{ path: string; size: number; content: Uint8Array | AsyncIterable<Uint8Array> }> {
       yield { path: 'first', size: 5, content: Buffer.from('first') }
-      yield { path: 'huge', size: 200 * mebibyte, content: streamOf(200 * mebibyte, 6) }
+      yield { path: 'huge', size: 300 * mebibyte, content: streamOf(300 * mebibyte, 6) }
       yield { path: 'large', size: folderBytes, content: streamOf(folderBytes, 7) }
       yield { path: 'last', size: 4, content: Buffer.from('last') }
       await Promise.resolve()
@@ -136,6 +136,24 @@ describe('a file that is larger than what any node gives', function () {
     assert.equal((await node(0).status()).blobs, 0)
     assert.deepEqual(passed, [])
     console.log(`      ${(most / mebibyte).toFixed(1)} MiB of 64 were used at most`)
+  })
+
+  it('is spread from a pipe, too, of which nothing stays if it breaks off', async () => {
+    async function* broken(): AsyncIterable<Uint8Array> {
+      yield* streamOf(folderBytes, 8)
+      // Only if it was spread there is anything elsewhere that must go.
+      await eventually(async () => (await Promise.all(nodes.map(othersBytes))).some((bytes) => bytes > 0), 'parts of it elsewhere', 30_000)
+      throw new Error('the pipe broke')
+    }
+    await assert.rejects(node(1).client().put('/piped', broken(), { replicas: 1 }), /the pipe broke/)
+    for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
+    assert.deepEqual(await node(1).client().list('/'), [])
+
+    const put = await node(1).client().put('/piped', streamOf(folderBytes, 9), { replicas: 1 })
+    assert.ok(put.blobs > 3, String(put.blobs))
+    assert.equal(await hashOf((await node(2).client().get('/piped')).bytes), await hashOf(streamOf(folderBytes, 9)))
+    await node(1).client().remove('/piped')
+    assert.deepEqual(passed, [])
   })
 
   // A minute of waiting for a restart and for others to let go: `MESH_NODE_TEST_LONG=1 npx mocha test/e2e/spread.test.ts`.

@@ -9,6 +9,7 @@ class Room {
   most = 0
   asked = 0
   stored = 0
+  garbage = 0
 
   constructor(readonly bytes: number) {}
 
@@ -22,12 +23,13 @@ class Room {
     return this.elsewhere
   }
 
-  async quota(): Promise<{ freeForOwnBytes: number }> {
-    return { freeForOwnBytes: this.bytes - this.open - this.stored }
+  async quota(): Promise<{ freeForOwnBytes: number; reclaimableBytes: number }> {
+    return { freeForOwnBytes: this.bytes - this.open - this.stored - this.garbage, reclaimableBytes: this.garbage }
   }
 
   async reserve(bytes: number): Promise<{ release: () => Promise<void> }> {
     this.asked++
+    if (this.open + this.stored + this.garbage + bytes > this.bytes) this.garbage = 0
     if (this.open + this.stored + bytes > this.bytes) throw new CommonError('NO_SPACE', 'full', { bytes })
     this.open += bytes
     this.most = Math.max(this.most, this.open)
@@ -122,13 +124,26 @@ describe('intake', () => {
       if (broken) await assert.rejects(storing, { code: 'INTERNAL' })
       else assert.equal(await storing, 400 * mebibyte)
       const [asked] = room.spreads
-      assert.equal(room.spreads.length, 1)
-      const heldBytes = asked?.heldBytes ?? 0
-      assert.equal(asked?.blobBytesMax, blobMebibytes * mebibyte)
+      assert.ok(asked !== undefined && room.spreads.length === 1)
+      const { heldBytes = 0 } = asked
+      assert.equal(asked.blobBytesMax, blobMebibytes * mebibyte)
       assert.ok(heldBytes >= 8 * mebibyte && heldBytes < (mebibytes - 60) * mebibyte, String(heldBytes))
-      assert.equal(asked?.bytes, heldBytes + 2 * blobMebibytes * mebibyte)
+      assert.equal(asked.bytes, heldBytes + 2 * blobMebibytes * mebibyte)
       if (!broken) assert.ok(patiently >= 400 * mebibyte - heldBytes && patiently <= 402 * mebibyte - heldBytes, String(patiently))
       assert.deepEqual(said, [broken ? 'given up' : `settled ${String(400 * mebibyte)}`])
+      assert.equal(room.open, 0)
+    }
+  })
+
+  it('keeps room from the start where it would be too late when the stream turns out to be large, and not where there is much or nothing', async () => {
+    for (const [mebibytes, garbage, reserves] of [[36, 0, true], [36, 20, true], [44, 0, false], [27, 0, false], [100, 0, false]] as const) {
+      const room = new Room(mebibytes * mebibyte)
+      room.garbage = garbage * mebibyte
+      await new Intake({ replication: room }).store(chunks(1), { size: undefined, priority: 'normal' }, async (content) => {
+        for await (const chunk of content) room.stored += chunk.length
+        return 0
+      }, String)
+      assert.equal(room.most >= 28 * mebibyte, reserves, String([mebibytes, garbage, room.most]))
       assert.equal(room.open, 0)
     }
   })
