@@ -7,7 +7,7 @@ import { Inventory, inventoryEntriesMax, pageEntriesMax } from '../../../src/rep
 import { rates } from '../../../src/replication/methods.js'
 import { entriesTotalMax, PeerBook } from '../../../src/replication/peer-book.js'
 import { replicationDefaults } from '../../../src/replication/index.js'
-import { ChallengeResponse, HaveRequest, InventoryRequest, InventoryResponse, KeepResponse, StoreRequest, StoreResponse, Vitals } from '../../../src/replication/wire/replication.js'
+import { ChallengeResponse, HaveRequest, InventoryRequest, InventoryResponse, KeepResponse, ProofResponse, StoreRequest, StoreResponse, Vitals } from '../../../src/replication/wire/replication.js'
 import type { InventoryPage, Vitals as VitalsMessage } from '../../../src/replication/wire/replication.js'
 import { idOf, SimulatedNetwork } from '../net-twin.js'
 import { VirtualClock } from '../net-clock.js'
@@ -137,7 +137,8 @@ describe('replication: peers that mean no good', function () {
     const stranger = await Stranger.in(mesh)
     const a = mesh.hosts[0]!
     stranger.answers('store', () => StoreResponse.encode({ bytes: mib, already: true, proof: new Uint8Array(32), inventorySalt: 1n, inventoryVersion: 1 }))
-    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '', proof: new Uint8Array(32) }))
+    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '' }))
+    stranger.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(32) }))
     stranger.answers('release', () => new Uint8Array(0))
     stranger.saysAgain(second)
     await mesh.clock.advance(3 * second)
@@ -194,7 +195,8 @@ describe('replication: peers that mean no good', function () {
     const listed = new Inventory(saltOf(9n))
     stranger.refuses('store')
     stranger.answers('inventory', (body) => InventoryResponse.encode(listed.answer(InventoryRequest.decode(body))))
-    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '', proof: new Uint8Array(32) }))
+    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '' }))
+    stranger.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(32) }))
     stranger.answers('release', () => new Uint8Array(0))
     const files = Array.from({ length: 10 }, () => mesh.put(a, { bytes: 100_000, priority: 'low', replicas: 2 }))
     await mesh.until(() => files.every(({ cid }) => honestCopies(mesh, cid, stranger) === 2), minute, 'two copies of each')
@@ -276,7 +278,7 @@ describe('replication: peers that mean no good', function () {
     await mesh.until(() => mesh.copies(kept.cid).length === 2, 30 * second, 'two copies')
     const heldBefore = [...a.disk.held.keys()]
     const cid = CID.parse(kept.cid).bytes
-    const challenge = { nonce: new Uint8Array(16), offset: 0, length: 1000 }
+    const challenge = { nonce: new Uint8Array(16), offsets: [0], length: 1000 }
     const bodies: Partial<Record<keyof typeof rates, Uint8Array>> = {
       challenge: (await import('../../../src/replication/wire/replication.js')).ChallengeRequest.encode({ cid, challenge }),
       have: HaveRequest.encode({ cids: [cid] }),
