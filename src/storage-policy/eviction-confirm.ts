@@ -10,7 +10,8 @@
  * had no intent then and had not deleted; if one of them deleted later, its intent began later still, which it cannot.
  * So its `floor` confirmers never delete: at least `floor` copies remain for good, whatever is lost, late, doubled or
  * restarted, and whatever the clocks say. (Asked only about deletions of this protocol: a confirmer's disk may burn, and
- * its user may remove the file.)
+ * its user may remove the file. And only of confirmers that have what they confirm: whoever drives this core tells it of a
+ * confirmation once it was proven; `replication/dropper.ts` says how.)
  *
  * On top of that a confirmation is a promise with a time: the holder is bound to keep its copy until then or until it
  * is released, and starts no intent while bound. The promise is on disk before it is sent, so a restart does not undo
