@@ -50,6 +50,7 @@ import {
   type ImportOptions,
   type NamedFolder,
   type ScrubControl,
+  type SpreadImport,
 } from './types.js'
 import { collectBlobs, folderItems, rootNode } from './trees.js'
 import { verifyBlob, type Verified } from './verifying.js'
@@ -148,7 +149,8 @@ export class BlobRoom implements BlobService {
   }
 
   async #import(content: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported> {
-    const { spread } = options
+    const given = options.spread
+    const spread = typeof given === 'function' ? given : (): SpreadImport | undefined => given
     const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random }, { spread })
     try {
       const progress = { bytes: 0 }
@@ -157,7 +159,10 @@ export class BlobRoom implements BlobService {
         profile: this.#settings.profile,
         budget: this.#importBudget,
         signal: options.signal,
-        blobLeaves: spread === undefined ? undefined : Math.min(linksMax, Math.max(1, Math.floor(spread.blobBytes / chunkBytes))),
+        blobLeaves: () => {
+          const blobBytes = spread()?.blobBytes
+          return blobBytes === undefined ? undefined : Math.min(linksMax, Math.max(1, Math.floor(blobBytes / chunkBytes)))
+        },
         onBytes: (bytes) => {
           progress.bytes += bytes
           options.onProgress?.({ ...progress })
@@ -165,7 +170,7 @@ export class BlobRoom implements BlobService {
       })
       options.signal?.throwIfAborted()
       const imported: Imported = { cid: made.cid, size: made.size, blobs: drafts.blobsWith(made) }
-      await spread?.beforeEnd(imported.blobs)
+      await spread()?.beforeEnd(imported.blobs)
       const operations = (await options.operations?.(imported)) ?? []
       options.signal?.throwIfAborted()
       await drafts.finish(made, operations)

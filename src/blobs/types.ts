@@ -60,8 +60,11 @@ export interface ImportOptions {
    * Called when the root is known.
    */
   operations?: (imported: Imported) => Promise<readonly WriteOperation[]>
-  /** The file is larger than the room here: blobs go to other nodes while it comes in. */
-  spread?: SpreadImport
+  /**
+   * The file is larger than the room here: blobs go to other nodes while it comes in. A function is asked for every leaf:
+   * from the first time on that it gives an answer, the file is spread; what was read before is in blobs of the usual size.
+   */
+  spread?: SpreadImport | (() => SpreadImport | undefined)
 }
 
 /**
