@@ -14,6 +14,7 @@ if [ "${1:-quick}" = short ]; then
   run reconfigure-NOSNAPSHOT $R found "-DD=1 -DALONE -DBUG_NOSNAPSHOT"
   run lease-restart $L holds "-DNB=2 -DD=1 -DNRST=1 -DVRST=0 -DNOREVOKE"
   run lease-NOACK $L found "-DNB=2 -DD=1 -DVRST=0 -DNRST=0 -DBUG_NOACK"
+  run lease-no-clocks $L holds "-DNB=2 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE -DNOCLOCKS"
   exit $failed
 fi
 run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
@@ -39,8 +40,11 @@ run lease-NORAISE $L found "-DNB=4 -DD=1 -DVRST=0 -DNRST=0 -DNOREVOKE -DBUG_NORA
 run lease-SERVENOFENCE $L found "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE -DBUG_SERVENOFENCE"
 run lease-twostep-roles $L holds "-DNB=2 -DD=1 -DTWOSTEP -DVRST=0 -DNRST=0 -DNOREVOKE -DNOHAND=1 -DNOREL=1 -DROLES"
 run lease-RECVTIME $L found "-DNB=2 -DD=1 -DTWOSTEP -DVRST=0 -DNRST=0 -DNOREVOKE -DNOHAND=1 -DNOREL=1 -DROLES -DBUG_RECVTIME"
+run lease-same-token $L holds "-DNB=3 -DD=1 -DVRST=0 -DNRST=0 -DNOSTEAL=1 -DNOHAND=1 -DNOREL=1 -DROLES -DSTILL"
+run lease-SAMETOKEN $L found "-DNB=3 -DD=1 -DVRST=0 -DNRST=0 -DNOSTEAL=1 -DNOHAND=1 -DNOREL=1 -DROLES -DSTILL -DTEXT_SAMETOKEN"
+run lease-no-clocks $L holds "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE -DNOCLOCKS"
+run lease-no-clocks-SERVENOFENCE $L found "-DNB=2 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE -DNOCLOCKS -DBUG_SERVENOFENCE"
 if [ "${1:-quick}" = full ]; then
-  run lease-SAMETOKEN $L found "-DNB=3 -DD=1 -DVRST=0 -DNRST=0 -DTEXT_SAMETOKEN"
   run lease-base $L holds "-DNB=3 -DD=1 -DVRST=0 -DNRST=0 -DNOREVOKE"
   run lease-twostep $L holds "-DNB=2 -DD=1 -DTWOSTEP -DVRST=0 -DNRST=0 -DNOREVOKE -DNOHAND=1 -DNOREL=1"
   run lease-voter-restart $L holds "-DNB=3 -DD=1 -DVRST=1 -DNRST=0 -DNOREVOKE"

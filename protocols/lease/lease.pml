@@ -6,6 +6,7 @@
  * Time: countdowns. hv[n,v] = what is left at node n of D_h since the SEND time of its last renewal that v acked;
  * vx[v,n] = what is left at voter v of D_v.  D_h = D_v = D ticks: the tightest legal setting.
  *
+ * -DNOCLOCKS: see there; -DSTILL: no time passes; -DROLES: see there.
  * -DTEXT_xxx = the document as written where it differs from the proposed wording
  * -DBUG_xxx  = seeded mutants
  */
@@ -69,7 +70,15 @@ hidden byte i; hidden byte j; hidden byte k; hidden byte cur;
 #define IX(v,n) ((v)*N+(n))
 #define POP(m) (((m)&1)+(((m)>>1)&1)+(((m)>>2)&1))
 #define NV(n) ((hv[IX(0,n)]>0)+(hv[IX(1,n)]>0)+(hv[IX(2,n)]>0))
+#ifdef NOCLOCKS
+/* pauses without bound and clocks that may be anything: a node that has a token never doubts it, a voter may end a session at
+ * any moment (EXPIRE). I4 and I8 cannot hold then; tokens (I1-I3) and the replica's fence (I5) must. */
+#define VALID(n) (hold[n]>0)
+#define CLOCKED false
+#else
 #define VALID(n) (hold[n]>0 && NV(n)>=2)
+#define CLOCKED true
+#endif
 #define EVICTED(n) ((mn[IX(0,n)]>ep[n])+(mn[IX(1,n)]>ep[n])+(mn[IX(2,n)]>ep[n])>=2)
 #define CLR(n) rm[n]=0; ra[n]=0; re[n]=0;
 #define CLRB(b) own[b]=0; bop[b]=0; bep[b]=0; barg[b]=0; bpe[b]=0; bpeE[b]=0;
@@ -86,8 +95,8 @@ hidden byte i; hidden byte j; hidden byte k; hidden byte cur;
 inline check() {
   for (i : 0 .. N-1) {
     /* I8 an evicted (node, epoch) never has support of a majority */
-    assert(!(EVICTED(i) && NV(i)>=2));
-    for (j : i+1 .. N-1) { assert(!(VALID(i) && VALID(j)));   /* I4 */
+    assert(!CLOCKED || !(EVICTED(i) && NV(i)>=2));
+    for (j : i+1 .. N-1) { assert(!CLOCKED || !(VALID(i) && VALID(j)));   /* I4 */
                            assert(!(hold[i]>0 && hold[i]==hold[j])) }  /* I3: a token has one holder */
   }
   #ifndef NOI1
@@ -185,7 +194,11 @@ inline take(n,b) {
 #endif
 #else
 /* send, voter, reply in one step: the worst case for I4 (earliest expiry at the voter, longest validity at the node) */
+#ifdef NOCLOCKS
+#define RENEW(v,n) :: d_step { RENEWS(n) && MAYRENEW(v,n) && (vx[IX(v,n)]<D || sup[IX(v,n)]<ep[n]) -> sup[IX(v,n)]=ep[n]; vx[IX(v,n)]=D; check() }
+#else
 #define RENEW(v,n) :: d_step { RENEWS(n) && MAYRENEW(v,n) && (vx[IX(v,n)]<D || hv[IX(v,n)]<D || sup[IX(v,n)]<ep[n]) -> sup[IX(v,n)]=ep[n]; vx[IX(v,n)]=D; hv[IX(v,n)]=D; check() }
+#endif
 #endif
 /* ---- revocation of the token of a chosen value ---- */
 #define REVOKE(n,b) :: d_step { TAKES(n) && b<=nb && rvTok==0 && sent[b]>=2 && POP(ac[b])>=2 && vh[b]!=FREE && vh[b]!=n -> rvTok=vt[b]; rvN=vh[b]; rvE=ve[b]; rvBy=n }
@@ -246,9 +259,9 @@ inline take(n,b) {
 #ifdef REPLICA
 #define WRCLR(n) wr[n]=0; fenced[n]=0;
 #ifdef BUG_SERVENOFENCE
-#define REPL(n) :: d_step { hold[n]>0 && !fenced[n] && NV(n)>=2 -> fenced[n]=1; if :: served<hold[n] -> served=hold[n] :: else fi } REPLW(n)
+#define REPL(n) :: d_step { hold[n]>0 && !fenced[n] && (!CLOCKED || NV(n)>=2) -> fenced[n]=1; if :: served<hold[n] -> served=hold[n] :: else fi } REPLW(n)
 #else
-#define REPL(n) :: d_step { hold[n]>0 && !fenced[n] && NV(n)>=2 && fen<=hold[n] -> fen=hold[n]; fenced[n]=1; served=hold[n] } REPLW(n)
+#define REPL(n) :: d_step { hold[n]>0 && !fenced[n] && (!CLOCKED || NV(n)>=2) && fen<=hold[n] -> fen=hold[n]; fenced[n]=1; served=hold[n] } REPLW(n)
 #endif
 /* checked while valid, applied at any later time: the pause of unbounded length */
 #define REPLW(n) :: d_step { fenced[n] && VALID(n) && wr[n]==0 -> wr[n]=hold[n] } \
@@ -315,6 +328,8 @@ inline take(n,b) {
 #endif
 #define TICK :: d_step { for (i : 0 .. V*N-1) { if :: vx[i]>0 -> vx[i]=vx[i]-1 :: else fi; if :: hv[i]>0 -> hv[i]=hv[i]-1 :: else fi; TICKRS }; check() }
 
+#define EXPIRE(r) :: d_step { r<V*N && vx[r]>0 -> vx[r]=0; check() }
+
 init {
   d_step { for (i : 0 .. N-1) { ep[i]=1 };
     for (i : 0 .. V*N-1) { sup[i]=1 };
@@ -325,7 +340,11 @@ init {
 #endif
     skip }
   do
-  TICK
+#ifdef NOCLOCKS
+  EXPIRE(0) EXPIRE(1) EXPIRE(2) EXPIRE(3) EXPIRE(4) EXPIRE(5)
+#elif !defined(STILL)
+  TICK   /* without: no time passes; for faults that need none, and their controls */
+#endif
   PB(0) PB(1) PB(2) AB(0) AB(1) AB(2)
   NODE(0,1) NODE(1,0) NODE1(0) NODE1(1)
   RENEW(0,0) RENEW(1,0) RENEW(2,0) RENEW(0,1) RENEW(1,1) RENEW(2,1)

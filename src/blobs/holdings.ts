@@ -107,6 +107,14 @@ export class Holdings {
     else if (well) await this.keep(cid)
   }
 
+  /** It may go before the import ends, and is for that end to keep or to abandon. */
+  stopLeaning(cid: CID): void {
+    const key = keyOf(cid)
+    const left = (this.#leaning.get(key) ?? 1) - 1
+    if (left > 0) this.#leaning.set(key, left)
+    else this.#leaning.delete(key)
+  }
+
   /** The end of an import that did not lean on it: it goes, unless something else came to want it. */
   async abandon(cid: CID): Promise<void> {
     if (!this.#leaning.has(keyOf(cid))) await this.#dropProvisional(cid)

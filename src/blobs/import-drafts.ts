@@ -14,7 +14,8 @@ export interface ImportDraftsComponents {
 }
 
 export interface ImportDraftsInit {
-  spread?: SpreadImport | undefined
+  /** Once there, it stays. */
+  spread?: () => SpreadImport | undefined
 }
 
 interface Open {
@@ -28,17 +29,20 @@ interface Open {
  * blob. All but the last are provisional until the last one's commit, which says so and carries the caller's operations:
  * after a crash either the whole file is there and its catalog record with it, or nothing of it.
  *
- * Of a file that is being spread no blob is leaned on: each may go before the end. They are provisional all the same.
+ * Of a file that is being spread no blob is leaned on: each may go before the end. They are provisional all the same. If
+ * it turns out in the middle that the file is to be spread, those that are complete are let go of then.
  */
 export class ImportDrafts implements BlobSink {
   readonly #components: ImportDraftsComponents
   readonly #open = new Map<number | 'spine', Open>()
   readonly #complete: BlobRef[] = []
-  readonly #spread: SpreadImport | undefined
+  readonly #spread: () => SpreadImport | undefined
+  /** Complete, and not told of since the file is not spread so far. */
+  readonly #leaned: HeldBlob[] = []
 
   constructor(components: ImportDraftsComponents, init: ImportDraftsInit = {}) {
     this.#components = components
-    this.#spread = init.spread
+    this.#spread = init.spread ?? (() => undefined)
   }
 
   async put(index: number | 'spine', cid: CID, bytes: Uint8Array): Promise<void> {
@@ -57,10 +61,32 @@ export class ImportDrafts implements BlobSink {
   }
 
   async complete(index: number | 'spine', root: CID, _contentBytes: number, kind: BlobRef['kind'] = 'dag'): Promise<void> {
-    if (this.#spread === undefined) this.#components.holdings.lean(root)
+    const spread = this.#spread()
+    await this.#letGo(spread)
+    if (spread === undefined) this.#components.holdings.lean(root)
+    else this.#complete.push({ cid: root, kind })
+    let held: HeldBlob
+    try {
+      held = await this.#hold(index, { cid: root, kind }, [], true)
+    } catch (error) {
+      if (spread === undefined) await this.#components.holdings.unlean(root, false)
+      throw error
+    }
+    if (spread !== undefined) {
+      await spread.onBlob(held)
+      return
+    }
     this.#complete.push({ cid: root, kind })
-    const held = await this.#hold(index, { cid: root, kind }, [], true)
-    await this.#spread?.onBlob(held)
+    this.#leaned.push(held)
+  }
+
+  /** It is being spread from now on. */
+  async #letGo(spread: SpreadImport | undefined): Promise<void> {
+    if (spread === undefined) return
+    const leaned = this.#leaned.splice(0)
+    // All of them first: whatever fails below, the end of the import must find none that it leans on for ever.
+    for (const { cid } of leaned) this.#components.holdings.stopLeaning(cid)
+    for (const held of leaned) await spread.onBlob(held)
   }
 
   /** All blobs of the import, in order, each once. */
@@ -76,10 +102,10 @@ export class ImportDrafts implements BlobSink {
     const last: BlobRef = made.spine ? { cid: made.cid, kind: 'spine' } : { cid: made.last.root, kind }
     const settle = holdings.noLongerProvisional(this.#complete.map(({ cid }) => cid))
     await this.#hold(made.spine ? 'spine' : made.last.index, last, [...operations, ...settle], false)
-    for (const { cid } of this.#complete.splice(0)) {
-      if (this.#spread === undefined) await holdings.unlean(cid, true)
-      else await holdings.keep(cid)
-    }
+    const complete = this.#complete.splice(0)
+    const leaned = this.#leaned.splice(0)
+    if (leaned.length > 0) for (const { cid } of leaned) await holdings.unlean(cid, true)
+    else for (const { cid } of complete) await holdings.keep(cid)
   }
 
   async giveUp(): Promise<void> {
@@ -89,10 +115,10 @@ export class ImportDrafts implements BlobSink {
     }
     this.#open.clear()
     const { holdings } = this.#components
-    for (const { cid } of this.#complete.splice(0)) {
-      if (this.#spread === undefined) await holdings.unlean(cid, false)
-      else await holdings.abandon(cid)
-    }
+    const complete = this.#complete.splice(0)
+    const leaned = this.#leaned.splice(0)
+    if (leaned.length > 0) for (const { cid } of leaned) await holdings.unlean(cid, false)
+    else for (const { cid } of complete) await holdings.abandon(cid)
   }
 
   async #hold(index: number | 'spine', ref: BlobRef, operations: readonly WriteOperation[], provisional: boolean): Promise<HeldBlob> {

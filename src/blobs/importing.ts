@@ -25,7 +25,8 @@ import { BlobError } from './types.js'
  *
  * A file that is to be spread over nodes which have room for less than one blob of the usual size is cut into smaller
  * blobs, of `blobLeaves` leaves, under one root whose links say what they lead to. Any tool can read it; only its CID is
- * not the one that another tool would give the same bytes.
+ * not the one that another tool would give the same bytes. That may be found out in the middle of a stream: then the blob
+ * that is being filled ends there.
  *
  * Assumes that nodes are made in order: all nodes over leaves, left to right, then the level above.
  */
@@ -50,8 +51,8 @@ export interface ImportInit {
   budget: ByteBudget
   signal: AbortSignal | undefined
   onBytes: (bytes: number) => void
-  /** Leaves of a blob, if the file is to be spread. */
-  blobLeaves?: number | undefined
+  /** Leaves of a blob, if the file is to be spread; asked for every leaf, and once it is, it stays so. */
+  blobLeaves: () => number | undefined
 }
 
 /** Blobs of a spread file at most: its root has a link to each, and is a block. 12,000 links would fill it. */
@@ -87,12 +88,28 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
   const writes = new PendingWrites(init.budget)
   const { linksMax } = init.profile
   const capacity = blobContentBytesMax(init.profile)
-  let leaves = 0
+  // Of the blobs before the one that is being filled, and of that one too as soon as its last leaf is known.
+  const leavesOf: number[] = []
+  let filled = 0
   let size = 0
+  /** The blob that the next leaf is in. */
+  const place = (): number => {
+    const leavesMax = init.blobLeaves() ?? linksMax
+    if (filled >= leavesMax) {
+      leavesOf.push(filled)
+      filled = 0
+    }
+    const index = leavesOf.length
+    if (++filled === leavesMax) {
+      leavesOf.push(filled)
+      filled = 0
+    }
+    return index
+  }
 
   const leafImporter: BufferImporter = async function* (file) {
     for await (const chunk of file.content) {
-      const index = Math.floor(leaves++ / (init.blobLeaves ?? linksMax))
+      const index = place()
       size += chunk.length
       // Begun here and not when the importer asks, which it does in batches: the budget is shared, and nothing that has
       // part of it may wait for a slow source.
@@ -112,7 +129,7 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
   let spine = false
 
   const shape = balanced({ maxChildrenPerNode: linksMax })
-  const layout: FileLayout = (source, reduce) => {
+  const layout: FileLayout = async (source, reduce) => {
     const oneNode = async (children: InProgressImportResult[]): Promise<InProgressImportResult> => {
       const contentBytes = children.reduce((sum, child) => sum + contentBytesOf(child), 0)
       const overLeaves = children[0]?.cid.code === rawCode
@@ -130,28 +147,27 @@ async function importTree(chunks: AsyncIterable<Uint8Array>, sink: BlobSink, ini
       } else if (held !== undefined) held = { ...held, root: node.cid }
       return node
     }
-    return init.blobLeaves === undefined ? shape(source, oneNode) : spreadLayout(source, init.blobLeaves, oneNode)
-  }
-
-  const spreadLayout = async (
-    source: AsyncIterable<InProgressImportResult> | Iterable<InProgressImportResult>,
-    blobLeaves: number,
-    oneNode: (children: InProgressImportResult[]) => Promise<InProgressImportResult>,
-  ): Promise<InProgressImportResult> => {
     const parts: InProgressImportResult[] = []
     let gathered: InProgressImportResult[] = []
+    const closeFull = async (): Promise<void> => {
+      if (gathered.length === leavesOf[parts.length]) await close()
+    }
     const close = async (): Promise<void> => {
-      if (parts.length >= spreadBlobsMax) throw new BlobError('NO_SPACE', 'the file is longer than was said, and no longer fits in blobs of this size', { blobs: parts.length })
+      if (init.blobLeaves() !== undefined && parts.length >= spreadBlobsMax) throw new BlobError('NO_SPACE', 'the file is too long for blobs of this size, more than which there was no room for', { blobs: parts.length })
       parts.push(await oneNode(gathered))
       gathered = []
     }
     for await (const leaf of source) {
+      // It may have been decided only after its last leaf came that a blob ends.
+      if (gathered.length > 0) await closeFull()
       gathered.push(leaf)
-      if (gathered.length === blobLeaves) await close()
+      await closeFull()
     }
     if (gathered.length > 0) await close()
     const [only] = parts
     if (only !== undefined && parts.length === 1) return only
+    // The importer's own layout, from the second level on.
+    if (init.blobLeaves() === undefined) return shape(parts, oneNode)
     const root = await spreadRoot(parts)
     spine = true
     await sink.put('spine', root.cid, root.block)

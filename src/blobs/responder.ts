@@ -5,6 +5,7 @@ import { ByteBudget } from './byte-budget.js'
 import { FramingError, readFrames } from './frames.js'
 import { decodeRequest, encodeAnswer, Status } from './messages.js'
 import { blockBytesMax } from './settings.js'
+import type { Withheld } from './withheld.js'
 
 /**
  * The holder's side of /mesh/blob/1: names in, blocks out, in the order they were asked for. It knows no DAGs: which
@@ -27,11 +28,19 @@ const batchBlocksFirst = 2
 const batchesBytesMax = 64 * 2 ** 20
 /** For a batch to leave: 2 MiB in a minute is a line of 0.3 Mbit/s. Slower, and it would keep others from being served. */
 const sendMs = 60_000
+/**
+ * So long a requester waits for what is withheld, mostly milliseconds, and then for nothing: its stream ends. To it that is a
+ * holder which did not answer in time, to be asked again or not; that nobody has the block would be wrong. Half of what
+ * makes a holder late.
+ */
+const withheldMs = 10_000
 
 export interface ResponderComponents {
   blocks: BlockStore
   clock: Clock
   log: Log
+  /** Here, and not to be sent at the moment. */
+  withheld: Withheld
   onServed: (blocks: number, bytes: number) => void
   /** A block of ours could not be read. */
   onUnreadable: (cid: CID) => void
@@ -42,6 +51,8 @@ interface Want {
   /** Undefined for a name that is no CID of this mesh. */
   cid: CID | undefined
   cancelled?: boolean
+  /** When it was found to be withheld first; elapsed time. */
+  withheldAtMs?: number
 }
 
 /** Answers as they go out. */
@@ -102,9 +113,14 @@ export class Responder {
     let sending: Promise<void> = Promise.resolve()
     try {
       for (;;) {
-        const wants = await queue.take(batchSize)
+        const { lifted } = this.#components.withheld
+        const { wants, skipped } = await queue.take(batchSize, (want) => this.#isWithheld(want))
         if (signal.aborted) throw abortReason(signal)
-        if (wants.length === 0) break
+        if (wants.length === 0) {
+          if (skipped.length === 0) break
+          await this.#untilSooner(skipped, Promise.race([lifted, queue.added()]), signal)
+          continue
+        }
         await this.#budget.take(batchBytes, signal)
         let batch: Batch
         try {
@@ -125,6 +141,20 @@ export class Responder {
     } finally {
       await sending
     }
+  }
+
+  #isWithheld(want: Want): boolean {
+    const { withheld, clock } = this.#components
+    if (want.cid === undefined || want.cancelled === true || !withheld.has(want.cid)) return false
+    want.withheldAtMs ??= clock.monotonicMs()
+    return true
+  }
+
+  /** Waits for `change`; throws when one of these has waited for too long. */
+  async #untilSooner(wants: readonly Want[], change: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components
+    const sinceMs = Math.min(...wants.map((want) => want.withheldAtMs ?? clock.monotonicMs()))
+    await withDeadline(clock, Math.max(0, sinceMs + withheldMs - clock.monotonicMs()), signal, () => change)
   }
 
   /** Those past the size of a batch are let go and read again, so that a wrong guess costs no memory. */
@@ -212,12 +242,21 @@ class WantQueue {
   #wants = new Map<number, Want>()
   #ended = false
   #wake: (() => void) | undefined
+  #wakeOther: (() => void) | undefined
 
   add(want: Want): void {
     if (this.#wants.size >= wantsInFlightMax) throw new FramingError(`more than ${wantsInFlightMax} blocks wanted at once`)
     if (this.#wants.has(want.id)) throw new FramingError('the same id twice')
     this.#wants.set(want.id, want)
     this.#wake?.()
+    this.#wakeOther?.()
+  }
+
+  /** Resolves when another want comes. */
+  added(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wakeOther = resolve
+    })
   }
 
   putBack(wants: readonly Want[]): void {
@@ -235,20 +274,25 @@ class WantQueue {
     this.#wake?.()
   }
 
-  /** At least one and at most `count`; none once all have been taken and no more will come. */
-  async take(count: number): Promise<Want[]> {
+  /** At most `count`, past those to be skipped; none, and none skipped, once all have been taken and no more will come. */
+  async take(count: number, isSkipped: (want: Want) => boolean): Promise<{ wants: Want[]; skipped: Want[] }> {
     while (this.#wants.size === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
       this.#wake = undefined
     }
-    const taken: Want[] = []
+    const wants: Want[] = []
+    const skipped: Want[] = []
     for (const [id, want] of this.#wants) {
-      if (taken.length >= count) break
+      if (wants.length >= count) break
+      if (isSkipped(want)) {
+        skipped.push(want)
+        continue
+      }
       this.#wants.delete(id)
-      taken.push(want)
+      wants.push(want)
     }
-    return taken
+    return { wants, skipped }
   }
 }

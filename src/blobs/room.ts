@@ -18,7 +18,7 @@ import { BlockSource } from './block-source.js'
 import { carOf } from './car.js'
 import { ByteBudget } from './byte-budget.js'
 import { assertAccepted, keyOf, rawCode } from './cids.js'
-import { kindOf } from './dag.js'
+import { blocksOf, kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
 import { Exchange } from './exchange.js'
 import { BlobFetch, type Arrivals } from './fetching.js'
@@ -50,10 +50,12 @@ import {
   type ImportOptions,
   type NamedFolder,
   type ScrubControl,
+  type SpreadImport,
 } from './types.js'
 import { collectBlobs, folderItems, rootNode } from './trees.js'
 import { verifyBlob, type Verified } from './verifying.js'
 import { WholeRead } from './whole-read.js'
+import { Withheld } from './withheld.js'
 
 export interface BlobsComponents {
   blocks: BlockStore
@@ -71,6 +73,8 @@ export type BlobsInit = Partial<BlobSettings>
 
 /** Imports that read their content at once, each holding two chunks at most; the others wait. Enough to share syncs. */
 const importsAtOnce = 128
+/** As long as an exchange about a deletion may take, and as much again. */
+const withheldMsMax = 2 * 60_000
 
 export class BlobRoom implements BlobService {
   readonly #components: BlobsComponents
@@ -83,6 +87,7 @@ export class BlobRoom implements BlobService {
   readonly #drafts: DraftBook
   readonly #scrubber: Scrubber
   readonly #fetches = new Map<string, SharedFetch>()
+  readonly #withheld = new Withheld()
   readonly #counters = { importedFiles: 0, importedBytes: 0, fetchedBlobs: 0, fetchedBlocks: 0, fetchedBytes: 0, servedBlocks: 0, servedBytes: 0 }
 
   constructor(components: BlobsComponents, init: BlobsInit) {
@@ -116,7 +121,7 @@ export class BlobRoom implements BlobService {
       this.#counters.servedBlocks += count
       this.#counters.servedBytes += bytes
     }
-    bulk.register(new Responder({ blocks, clock, log, onServed, onUnreadable }).protocol())
+    bulk.register(new Responder({ blocks, clock, log, withheld: this.#withheld, onServed, onUnreadable }).protocol())
   }
 
   get scrub(): ScrubControl {
@@ -144,7 +149,8 @@ export class BlobRoom implements BlobService {
   }
 
   async #import(content: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Imported> {
-    const { spread } = options
+    const given = options.spread
+    const spread = typeof given === 'function' ? given : (): SpreadImport | undefined => given
     const drafts = new ImportDrafts({ holdings: this.#holdings, drafts: this.#drafts, random: this.#components.random }, { spread })
     try {
       const progress = { bytes: 0 }
@@ -153,7 +159,10 @@ export class BlobRoom implements BlobService {
         profile: this.#settings.profile,
         budget: this.#importBudget,
         signal: options.signal,
-        blobLeaves: spread === undefined ? undefined : Math.min(linksMax, Math.max(1, Math.floor(spread.blobBytes / chunkBytes))),
+        blobLeaves: () => {
+          const blobBytes = spread()?.blobBytes
+          return blobBytes === undefined ? undefined : Math.min(linksMax, Math.max(1, Math.floor(blobBytes / chunkBytes)))
+        },
         onBytes: (bytes) => {
           progress.bytes += bytes
           options.onProgress?.({ ...progress })
@@ -161,7 +170,7 @@ export class BlobRoom implements BlobService {
       })
       options.signal?.throwIfAborted()
       const imported: Imported = { cid: made.cid, size: made.size, blobs: drafts.blobsWith(made) }
-      await spread?.beforeEnd(imported.blobs)
+      await spread()?.beforeEnd(imported.blobs)
       const operations = (await options.operations?.(imported)) ?? []
       options.signal?.throwIfAborted()
       await drafts.finish(made, operations)
@@ -338,6 +347,25 @@ export class BlobRoom implements BlobService {
     const source = this.#source({})
     try {
       await this.#holdings.drop(cid, (node) => source.get(node, 0, cid), options.stillUnwanted)
+    } finally {
+      source.close()
+    }
+  }
+
+  async withhold(cid: CID): Promise<() => void> {
+    assertAccepted(cid)
+    const held = await this.#records.held(cid)
+    if (held === undefined) return () => undefined
+    const source = this.#source({})
+    try {
+      const { leaves, nodes } = await blocksOf(held, blobContentBytesMax(this.#settings.profile), (node) => source.get(node, 0, cid))
+      const lift = this.#withheld.add([...leaves, ...nodes])
+      // Whoever forgets to lift it keeps nobody from reading for longer than this.
+      const cancel = this.#components.clock.setTimer(withheldMsMax, lift)
+      return () => {
+        cancel()
+        lift()
+      }
     } finally {
       source.close()
     }

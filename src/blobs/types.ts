@@ -60,8 +60,11 @@ export interface ImportOptions {
    * Called when the root is known.
    */
   operations?: (imported: Imported) => Promise<readonly WriteOperation[]>
-  /** The file is larger than the room here: blobs go to other nodes while it comes in. */
-  spread?: SpreadImport
+  /**
+   * The file is larger than the room here: blobs go to other nodes while it comes in. A function is asked for every leaf:
+   * from the first time on that it gives an answer, the file is spread; what was read before is in blobs of the usual size.
+   */
+  spread?: SpreadImport | (() => SpreadImport | undefined)
 }
 
 /**
@@ -148,6 +151,12 @@ export interface Blobs {
   list(): AsyncIterable<HeldBlob>
   /** Lets go of a blob: space comes back for blocks no other blob shares. */
   drop(cid: CID, options?: DropOptions): Promise<void>
+  /**
+   * No block of this held blob goes to other nodes until the function is called that this resolves to, or for two minutes:
+   * who asks for one waits, ten seconds at most. For who is about to drop it and asks others to prove that they have it:
+   * they must not get it from here to do so.
+   */
+  withhold(cid: CID): Promise<() => void>
   /** Re-hashes every block of what is held under `root` (or everything); heals from other holders where it can. */
   verify(root: CID | undefined, options?: FetchOptions): AsyncIterable<{ cid: CID; ok: boolean; healed: boolean; error?: string }>
   /** A CAR (v1) stream of the DAG under `root`. */

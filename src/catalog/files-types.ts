@@ -42,8 +42,8 @@ export interface PutOptions {
    * made, and once more when all of it is on disk: it throws when nobody can vouch for the lease any more.
    */
   token?: bigint | (() => bigint)
-  /** It is larger than the room here: its blobs go elsewhere while it comes in. */
-  spread?: SpreadImport
+  /** Gives an answer from when on it is known to be larger than the room here: its blobs go elsewhere while it comes in. */
+  spread?: () => (SpreadImport & { readonly replicas: number }) | undefined
   /** Refused with EXISTS if there is a file. */
   ifAbsent?: boolean
 }
@@ -65,6 +65,8 @@ export interface FolderItem {
   /** `a/b.txt`, below the folder that is put. */
   readonly relativePath: string
   readonly content: AsyncIterable<Uint8Array>
+  /** Called instead of putting `content` as it is: to make room for it first, or to spread it. */
+  readonly store?: (put: (content: AsyncIterable<Uint8Array>, options: Pick<PutOptions, 'spread'>) => Promise<Put>) => Promise<Put>
   /** Unix permission bits; the catalog does not keep them. */
   readonly mode?: number
 }

@@ -77,10 +77,12 @@ class MeshFiles implements Files {
     const unlisten = this.#components.catalog.on('change', ({ path }) => {
       if (path.startsWith(`${base}/`) && !checked.own.has(path)) checked.isNew = false
     })
-    const one = async ({ relativePath, content }: FolderItem): Promise<void> => {
+    const one = async ({ relativePath, content, store }: FolderItem): Promise<void> => {
       signal.throwIfAborted()
+      const putOne = async (bytes: AsyncIterable<Uint8Array>, more: Pick<PutOptions, 'spread'> = {}): Promise<Put> =>
+        this.#put(`${base === '/' ? '' : base}/${relativePath}`, bytes, { ...options, ...more, signal }, checked)
       try {
-        const put = await this.#put(`${base === '/' ? '' : base}/${relativePath}`, content, { ...options, signal }, checked)
+        const put = await (store === undefined ? putOne(content) : store(putOne))
         await done.push({ relativePath, put }, signal)
       } catch (error) {
         // A cancelled folder ends; a file that cannot be read or named does not end the others.
@@ -288,7 +290,7 @@ class MeshFiles implements Files {
       letGo = this.#garbage.hold(imported)
       const known = this.#garbage.remember(imported)
       if (target === undefined) return known
-      const more = { priority: options.priority, replicas, pinned: options.pinned }
+      const more = { priority: options.priority, replicas: options.spread?.()?.replicas ?? replicas, pinned: options.pinned }
       const edit: Edit = { path: target, content: { cid: imported.cid.toString(), size: imported.size, ...present(more) } }
       under.prepared = await catalog.prepare({ ...edit, ...present({ token: token(), ifAbsent: options.ifAbsent }) })
       return [...known, ...under.prepared.operations]

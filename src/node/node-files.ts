@@ -61,7 +61,7 @@ export class ApiFiles implements NodeFiles {
       intake.store(
         content,
         { size, priority: options.priority ?? 'normal', replicas, signal },
-        async (bytes, spread) => files.put(path, bytes, { ...(await this.#putOptions(options)), ...(spread === undefined ? {} : { spread, replicas: spread.replicas }) }),
+        async (bytes, spread) => files.put(path, bytes, { ...(await this.#putOptions(options)), spread }),
         ({ cid }) => cid,
       ))
     const holders = options.wait === true ? await this.#waitForCopies(put.path ?? path, put.replicas, options.signal) : [self]
@@ -86,7 +86,7 @@ export class ApiFiles implements NodeFiles {
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    for await (const item of activity.while(files.putFolder(path, itemsOf(entries, intake, options.signal), await this.#putOptions(options)))) {
+    for await (const item of activity.while(files.putFolder(path, itemsOf(entries, intake, options), await this.#putOptions(options)))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
@@ -408,16 +408,35 @@ export class ApiFiles implements NodeFiles {
 /** A file at most this large is taken out of the archive in one piece, so that the next can be read while it is stored. */
 const smallBytesMax = 1 << 18
 
-async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, signal: AbortSignal | undefined): AsyncIterable<FolderItem> {
+async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, { priority = 'normal', replicas, signal }: PutOptions & Signalled): AsyncIterable<FolderItem> {
   for await (const entry of entries) {
     const relativePath = entry.path.replace(/^\.\//, '')
     if (entry.size > smallBytesMax) {
-      yield { relativePath, content: intake.through(entry.content, signal, entry.size) }
+      const { content, skipRest } = skippable(entry.content)
+      const store: FolderItem['store'] = async (put) => {
+        try {
+          return await intake.store(content, { size: entry.size, priority, replicas, signal }, async (bytes, spread) => put(bytes, { spread }), ({ cid }) => cid)
+        } finally {
+          if (signal?.aborted !== true) await skipRest()
+        }
+      }
+      yield { relativePath, content, store }
       continue
     }
     const parts: Uint8Array[] = []
     for await (const part of entry.content) parts.push(part)
     yield { relativePath, content: intake.through(chunksOf(parts), signal, entry.size) }
+  }
+}
+
+/** An entry of an archive that somebody stops reading ends the archive: `skipRest` reads what is left of it instead. */
+function skippable(content: AsyncIterable<Uint8Array>): { content: AsyncIterable<Uint8Array>; skipRest: () => Promise<void> } {
+  const iterator = content[Symbol.asyncIterator]()
+  return {
+    content: { [Symbol.asyncIterator]: () => ({ next: async () => iterator.next() }) },
+    skipRest: async () => {
+      while ((await iterator.next()).done !== true);
+    },
   }
 }
 

@@ -104,7 +104,7 @@ export class ReplicationRoom implements Replication {
       },
     ))
     const vouchers = (this.#vouchers = new Vouchers({ meta: meta.slice('voucher/'), clock }))
-    this.#wants = new Wants({ catalog: components.catalog, meta: meta.slice('parts/'), vouchers }, this.#self)
+    this.#wants = new Wants({ catalog: components.catalog, meta: meta.slice('parts/'), vouchers }, { self: this.#self, isHeld: (cid) => inventory.get(cid) !== undefined })
     const vouching = (this.#vouching = new Vouching(
       { rpc, connections, clock, log, vouchers, wants: this.#wants },
       {
@@ -483,6 +483,11 @@ export class ReplicationRoom implements Replication {
   async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
     return withSignals([signal, this.#stop.signal], async (all) => {
       let admission = await this.#space.reserve(bytes, true, all)
+      if (!admission.admitted && admission.shortBytes > 0 && (this.#space.last()?.reclaimableBytes ?? 0) >= admission.shortBytes) {
+        // Nothing need go for what garbage stands in the way of.
+        await this.#components.reclaim?.(all)
+        admission = await this.#space.reserve(bytes, true, all)
+      }
       if (!admission.admitted && admission.shortBytes > 0) {
         if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
         else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
@@ -496,9 +501,9 @@ export class ReplicationRoom implements Replication {
     })
   }
 
-  async spread(file: { bytes: number; priority: Priority; replicas?: number | undefined }): Promise<FileSpread> {
+  async spread(file: Parameters<Replication['spread']>[0], outer?: AbortSignal): Promise<FileSpread> {
     const { blobs, rpc, clock, log } = this.#components
-    return beginSpread(
+    return withSignals([outer, this.#stop.signal], async (signal) => beginSpread(
       {
         blobs, rpc, clock, log,
         space: this.#space,
@@ -514,8 +519,9 @@ export class ReplicationRoom implements Replication {
         reclaim: async (signal) => this.#components.reclaim?.(signal),
       },
       { self: this.#self, settings: () => this.#settings, stopped: this.#stop.signal, rescan: () => { this.#rounds.rescan() } },
-      { bytes: file.bytes, priority: file.priority, replicas: file.replicas ?? this.defaultReplicas(file.priority), isSaid: file.replicas !== undefined },
-    )
+      { ...file, replicas: file.replicas ?? this.defaultReplicas(file.priority), isSaid: file.replicas !== undefined },
+      signal,
+    ))
   }
 
   async drain(signal: AbortSignal): Promise<DrainOutcome> {

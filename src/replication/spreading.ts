@@ -80,28 +80,38 @@ const askedMax = 1024
 export async function beginSpread(
   components: SpreadingComponents,
   init: SpreadingInit,
-  file: { bytes: number; priority: Priority; replicas: number; isSaid: boolean },
+  file: { bytes: number; priority: Priority; replicas: number; isSaid: boolean; heldBytes?: number; blobBytesMax?: number },
+  signal: AbortSignal,
 ): Promise<FileSpread> {
-  const { space, news, clock, changes } = components
+  const { heldBytes = 0, blobBytesMax = Number.POSITIVE_INFINITY } = file
+  const { space, news, clock, changes, reclaim } = components
   const { factors } = init.settings()
   const untilMs = clock.monotonicMs() + roomWaitMs
   let plan: SpreadFit
+  let reclaimed = false
   for (;;) {
+    signal.throwIfAborted()
     const quota = await space.report()
     const nodes = news.views()
-    plan = spreadOver(file, { self: init.self, ownFreeBytes: quota.freeForOwnBytes, nodes, factors })
-    if (plan.copies > 0 || clock.monotonicMs() >= untilMs || init.stopped.aborted) break
+    plan = spreadOver(file, { self: init.self, ownFreeBytes: quota.freeForOwnBytes + heldBytes, nodes, factors })
+    if (plan.copies > 0 || clock.monotonicMs() >= untilMs) break
+    if (!reclaimed && quota.reclaimableBytes > 0) {
+      reclaimed = true
+      await reclaim?.(signal)
+      continue
+    }
     // Space of what was just removed comes back, and is told of, within seconds: worth waiting for where it could be enough.
     const empty = nodes.map((node) => ({ ...node, freeBytes: node.maxBytes }))
     if (spreadOver(file, { self: init.self, ownFreeBytes: quota.maxBytes, nodes: empty, factors }).copies === 0) break
-    await changes.wait(lookAgainMs, init.stopped)
+    await changes.wait(lookAgainMs, signal)
   }
   if (plan.copies === 0) throw new ReplicationError('NO_SPACE', plan.message, { reason: 'MESH', needBytes: plan.needBytes, roomBytes: plan.roomBytes })
   return new Spreading(components, init, {
     ...plan,
+    blobBytes: Math.min(plan.blobBytes, blobBytesMax),
     priority: file.priority,
     replicas: file.isSaid ? file.replicas : plan.copies,
-    fileBytes: file.bytes,
+    fileBytes: heldBytes === 0 ? file.bytes : undefined,
     minimum: minimumReplicas(plan.copies, init.settings().factors),
   })
 }
@@ -114,7 +124,8 @@ interface SpreadPlan {
   readonly copies: number
   readonly minimum: number
   readonly priority: Priority
-  readonly fileBytes: number
+  /** If that is known. */
+  readonly fileBytes: number | undefined
 }
 
 class Spreading implements FileSpread {
@@ -284,9 +295,9 @@ class Spreading implements FileSpread {
 
   #noSpace(): ReplicationError {
     const { fileBytes, minimum } = this.#plan
-    const done = `${String(this.#movedBytes)} of its ${String(fileBytes)} bytes had been brought to other nodes`
+    const done = `${String(this.#movedBytes)} ${fileBytes === undefined ? 'bytes of it' : `of its ${String(fileBytes)} bytes`} had been brought to other nodes`
     return new ReplicationError('NO_SPACE', `the other nodes have no more room for the ${minimum === 1 ? 'copy' : `${String(minimum)} copies`} of each part that must be elsewhere; ${done}, and are given back`, {
-      reason: 'MESH', needBytes: fileBytes * minimum, movedBytes: this.#movedBytes,
+      reason: 'MESH', ...(fileBytes === undefined ? {} : { needBytes: fileBytes * minimum }), movedBytes: this.#movedBytes,
     })
   }
 

@@ -25,7 +25,7 @@ export class ReplicationError extends CodedError<ReplicationCode> {
 }
 
 export interface ReplicationComponents {
-  readonly blobs: Pick<Blobs, 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'blobsOf'>
+  readonly blobs: Pick<Blobs, 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'describe' | 'blobsOf' | 'withhold'>
   readonly catalog: Pick<Catalog, 'get' | 'byCid' | 'on'>
   readonly membership: Pick<Membership, 'members' | 'isRevoked' | 'on'>
   readonly rpc: Rpc
@@ -177,9 +177,10 @@ export interface Replication {
   reserve(bytes: number, signal?: AbortSignal, options?: { orNothing?: boolean }): Promise<{ release: () => Promise<void> }>
   /**
    * For a file that comes in at this node and is larger than its room: parts of it go to other nodes meanwhile.
-   * `replicas`: if somebody has said how many. Throws NO_SPACE with `needBytes` and `roomBytes`.
+   * `replicas`: if somebody has said how many. `heldBytes`: so much of it is here already, and can go, too; `blobBytesMax`
+   * goes with that. Throws NO_SPACE with `needBytes` and `roomBytes`.
    */
-  spread(file: { bytes: number; priority: Priority; replicas?: number | undefined }): Promise<FileSpread>
+  spread(file: { bytes: number; priority: Priority; replicas?: number | undefined; heldBytes?: number; blobBytesMax?: number }, signal?: AbortSignal): Promise<FileSpread>
   /** What a node says of its storage, for `peers`. */
   storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
   /** It said that it gives up what it keeps (`drain`). */

@@ -11,6 +11,9 @@ const maxBytes = 64 * mebibyte
 /** Larger than what any node gives, and than what two of them have room for (28 MiB of each are LevelDB's to move things). */
 const fileBytes = 72 * mebibyte
 
+/** Larger than what one has room for. */
+const folderBytes = 48 * mebibyte
+
 /** What `du` says of a folder; files that go meanwhile count nothing. */
 function diskBytes(folder: string): number {
   let bytes = 0
@@ -106,6 +109,23 @@ describe('a file that is larger than what any node gives', function () {
     for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
   })
 
+  it('is spread in a folder, too, where one that fits nowhere keeps no other out', async () => {
+    async function* folder(): AsyncIterable<{ path: string; size: number; content: Uint8Array | AsyncIterable<Uint8Array> }> {
+      yield { path: 'first', size: 5, content: Buffer.from('first') }
+      yield { path: 'huge', size: 300 * mebibyte, content: streamOf(300 * mebibyte, 6) }
+      yield { path: 'large', size: folderBytes, content: streamOf(folderBytes, 7) }
+      yield { path: 'last', size: 4, content: Buffer.from('last') }
+      await Promise.resolve()
+    }
+    const put = await node(0).client().putFolder('/folder', folder(), { replicas: 1 })
+    assert.deepEqual(put.failed?.map(({ path, code }) => [path, code]), [['/folder/huge', 'NO_SPACE']])
+    assert.deepEqual(put.entries.map(({ path }) => path).sort(), ['/folder/first', '/folder/large', '/folder/last'])
+    assert.equal(await hashOf((await node(1).client().get('/folder/large')).bytes), await hashOf(streamOf(folderBytes, 7)))
+    await node(0).client().remove('/folder', { recursive: true })
+    for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
+    assert.deepEqual(passed, [])
+  })
+
   it('is refused, with what it needs and what there is, if the mesh has no room for it', async () => {
     const given = { bytes: 0 }
     await assert.rejects(node(0).client().put('/huge', streamOf(400 * mebibyte, 2, given), { replicas: 1, size: 400 * mebibyte }), (error: Error & { code?: string; facts?: Record<string, unknown> }) => {
@@ -116,6 +136,24 @@ describe('a file that is larger than what any node gives', function () {
     assert.equal((await node(0).status()).blobs, 0)
     assert.deepEqual(passed, [])
     console.log(`      ${(most / mebibyte).toFixed(1)} MiB of 64 were used at most`)
+  })
+
+  it('is spread from a pipe, too, of which nothing stays if it breaks off', async () => {
+    async function* broken(): AsyncIterable<Uint8Array> {
+      yield* streamOf(folderBytes, 8)
+      // Only if it was spread there is anything elsewhere that must go.
+      await eventually(async () => (await Promise.all(nodes.map(othersBytes))).some((bytes) => bytes > 0), 'parts of it elsewhere', 30_000)
+      throw new Error('the pipe broke')
+    }
+    await assert.rejects(node(1).client().put('/piped', broken(), { replicas: 1 }), /the pipe broke/)
+    for (const one of nodes) await eventually(async () => (await one.status()).blobs === 0, `${one.name} to have let go of it`, 120_000)
+    assert.deepEqual(await node(1).client().list('/'), [])
+
+    const put = await node(1).client().put('/piped', streamOf(folderBytes, 9), { replicas: 1 })
+    assert.ok(put.blobs > 3, String(put.blobs))
+    assert.equal(await hashOf((await node(2).client().get('/piped')).bytes), await hashOf(streamOf(folderBytes, 9)))
+    await node(1).client().remove('/piped')
+    assert.deepEqual(passed, [])
   })
 
   // A minute of waiting for a restart and for others to let go: `MESH_NODE_TEST_LONG=1 npx mocha test/e2e/spread.test.ts`.

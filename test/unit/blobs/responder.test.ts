@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import type { CID } from 'multiformats/cid'
 import { silentLog } from '../../../src/base/index.js'
 import type { ByteStream, NodeId } from '../../../src/base/index.js'
-import { encodeRequest } from '../../../src/blobs/messages.js'
+import { readFrames } from '../../../src/blobs/frames.js'
+import { decodeAnswer, encodeRequest } from '../../../src/blobs/messages.js'
 import { Responder } from '../../../src/blobs/responder.js'
+import { Withheld } from '../../../src/blobs/withheld.js'
 import type { BlockStore } from '../../../src/store/index.js'
 import { ManualClock } from '../membership/fixtures.js'
 import { block } from '../store/support.js'
@@ -49,8 +51,9 @@ const turns = async (count: number): Promise<void> => {
 }
 
 describe('blobs: responder', () => {
-  const responder = (clock: ManualClock): Responder =>
+  const responder = (clock: ManualClock, withheld = new Withheld()): Responder =>
     new Responder({
+      withheld,
       blocks: { getMany: async (cids: readonly CID[]) => Promise.resolve(cids.map(() => block(1).bytes)) } as unknown as BlockStore,
       clock,
       log: silentLog,
@@ -78,5 +81,39 @@ describe('blobs: responder', () => {
     assert.ok(outcome instanceof Error, 'the stream is still open')
     assert.equal(outcome.message, 'broken')
     await served
+  })
+
+  it('what is withheld waits, and nothing else does; too long, and the stream ends without a wrong answer', async () => {
+    const clock = new ManualClock()
+    const withheld = new Withheld()
+    const lift = withheld.add([block(1).cid])
+    const sent: number[] = []
+    const peer = new SilentPeer(encodeRequest(0, [block(1).cid, block(2).cid], []), async (pieces) => {
+      for await (const frame of readFrames((async function* () { yield* pieces })(), { payloadBytesMax: 2 ** 20 })) sent.push(decodeAnswer(frame.message).id)
+    })
+    const served = responder(clock, withheld).protocol().handle(peer, new AbortController().signal)
+    await turns(10)
+    assert.deepEqual(sent, [1])
+    await clock.advance(9_000)
+    lift()
+    await turns(10)
+    assert.deepEqual(sent, [1, 0])
+    peer.abort(new Error('done'))
+    await served
+
+    withheld.add([block(1).cid])
+    const late = new SilentPeer(encodeRequest(0, [block(1).cid], []), async () => Promise.reject(new Error('nothing was to be sent')))
+    const serving = responder(clock, withheld).protocol().handle(late, new AbortController().signal)
+    await turns(10)
+    // Others that are lifted meanwhile do not make the wait longer.
+    for (let i = 0; i < 3; i++) {
+      withheld.add([block(3).cid])()
+      await turns(10)
+      await clock.advance(4_000)
+      await turns(10)
+    }
+    const outcome = await Promise.race([late.aborted, turns(10)])
+    assert.ok(outcome instanceof Error && /DEADLINE|moment|within/.test(outcome.message), String(outcome))
+    await serving
   })
 })

@@ -71,6 +71,58 @@ describe('blobs: a file that is spread while it comes in', () => {
     assert.ok((await collect(near.blobs.read(imported.cid))).equals(content))
   })
 
+  for (const [before, bytes] of [[0, 9], [1, 9], [3, 10], [4, 9], [6, 30], [9, 31], [40, 41]] as const) {
+    it(`of ${String(bytes)} KiB, which turns out to be too large after ${String(before)}, ends the blob it is at, and is told of those before`, async () => {
+      const network = new MemoryNetwork()
+      const { blobs } = makeNode(network, 1)
+      const far = makeNode(network, 2)
+      const content = bytesOf(bytes * 1024)
+      const done: HeldBlob[] = []
+      let passed = 0
+      const spread = spreadIn(done, {
+        onBlob: async (blob) => {
+          done.push(blob)
+          // Each may go at once.
+          await far.blobs.fetch(blob)
+          await blobs.drop(blob.cid)
+        },
+      })
+      let from: number | undefined
+      const source = async function* (): AsyncIterable<Uint8Array> {
+        for (; passed < bytes; passed++) {
+          if (passed >= before) from ??= passed
+          yield content.subarray(passed * 1024, (passed + 1) * 1024)
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      }
+      const imported = await blobs.import(source(), { spread: () => (from === undefined ? undefined : spread) })
+      assert.ok((await collect(blobs.read(imported.cid))).equals(content))
+      const names = (refs: readonly BlobRef[]): string[] => refs.map(({ cid, kind }) => `${kind} ${cid.toString()}`)
+      assert.deepEqual(names(await far.blobs.blobsOf(imported.cid)), names(imported.blobs))
+      assert.equal(imported.blobs.at(-1)?.kind, 'spine')
+      assert.deepEqual(done.map(({ cid }) => cid.toString()), imported.blobs.slice(0, -1).map(({ cid }) => cid.toString()))
+      assert.ok(done.slice(0, -1).every((blob) => blob.bytes <= 5 * 1024))
+      // Nothing is left that would be leaned on for ever.
+      for (const { cid } of imported.blobs) await blobs.drop(cid)
+      assert.deepEqual(await all(blobs.list()), [])
+    })
+  }
+
+  it('that turns out to be too large leaves nothing here when it breaks off after that', async () => {
+    const { blobs } = makeNode(new MemoryNetwork(), 1)
+    let late = false
+    const source = async function* (): AsyncIterable<Uint8Array> {
+      yield bytesOf(9 * 1024)
+      await new Promise((resolve) => setImmediate(resolve))
+      late = true
+      yield bytesOf(9 * 1024, 2)
+      throw Object.assign(new Error('gone'), { code: 'NOT_FOUND' })
+    }
+    const spread = spreadIn([])
+    await assert.rejects(blobs.import(source(), { spread: () => (late ? spread : undefined) }))
+    assert.deepEqual(await all(blobs.list()), [])
+  })
+
   it('leaves nothing here when it breaks off, or when it is found at the end that something was lost', async () => {
     for (const which of ['onBlob', 'beforeEnd'] as const) {
       const { blobs } = makeNode(new MemoryNetwork(), 1)
