@@ -45,6 +45,11 @@ export class BaseRows {
     this.#orphans.add(name)
   }
 
+  /** The store begins anew. */
+  forget(): void {
+    this.#orphans.clear()
+  }
+
   /** Undefined: it is gone. */
   async chunk(name: string, index: number): Promise<BaseChunk | undefined> {
     const bytes = await this.#store.get(key(baseRow(name, index)))

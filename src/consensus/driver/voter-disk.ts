@@ -37,7 +37,7 @@ import * as wire from '../wire/lease.js'
  *   k:HASH/N   Snapshot, staged or started from: its Nth piece of 1 MiB, N in six digits
  *   g:HASH/N   the same, as the first version wrote it
  *
- * NAME: the number of the batch in which it began, `-`, a count; never used twice. `v` and `g:` are what the first version
+ * NAME: 8 digits of the incarnation, `-`, the number of the batch in which it began, `-`, a count; never used twice. `v` and `g:` are what the first version
  * reads: it must not take what it finds there for all there is.
  */
 /** Of a snapshot in one value: LevelDB copies values at each of its levels, and the store takes 4 MiB at most. */
@@ -91,6 +91,8 @@ export class VoterDisk {
     const operations: WriteOperation[] = []
     for await (const [one] of this.#store.entries()) operations.push(this.#store.del(one))
     this.#generation = undefined
+    this.#orphans = []
+    this.#bases.forget()
     operations.push(this.#store.put(key('n:i'), encoder.encode(incarnation)), this.#store.put(key('n:c'), encodeChain(chain)))
     await this.#store.write(operations, { durable: true })
   }
@@ -141,7 +143,9 @@ export class VoterDisk {
       else await this.#add(operations, change)
     }
     this.#put(operations, 'q', encoder.encode(String(batch.sequence)))
+    // In one turn: no flush may see the one without the other.
     for (const [name, operation] of operations) this.#waiting.set(name, operation)
+    for (const change of batch.changes) if (change.kind === 'orphaned') this.#orphans.push(change.name)
     return batchBytes(operations, incarnation)
   }
 
@@ -167,7 +171,7 @@ export class VoterDisk {
     switch (change.kind) {
       case 'register': this.#put(operations, `${this.#registers()}${change.scope}`, encodeRegister(change.register)); return
       case 'base': this.#put(operations, baseRow(change.name, change.index), encodeBaseRow(change.ballot, change.chunk)); return
-      case 'orphaned': this.#orphans.push(change.name); return
+      case 'orphaned': return
       case 'session': this.#put(operations, `s:${change.store}`, encodeSession(change.record)); return
       case 'revocation':
         if (change.record === undefined) this.#delete(operations, `x:${change.key}`)

@@ -46,7 +46,8 @@ const triesMax = 6
 const behindEnough = 200
 /** Live-lock of one who copies slower than others write: what is left then is judged by whoever seals. */
 const passesMax = 5
-const rowsAtOnceUsual = 500
+/** A chunk takes a voter some 10 ms, in which it does nothing else. */
+const rowsAtOnceUsual = 200
 
 type Page = Extract<ReplyBody, { kind: 'page' }>
 

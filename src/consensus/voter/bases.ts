@@ -113,6 +113,7 @@ export class VoterBases {
 
   /** What is above the base here, in scope order, from after `after` on. */
   above(base: Base, table: RegisterTable, after = '', limit = Infinity): { entries: Row[]; next?: string } {
+    const most = limit === Infinity ? Infinity : clamped(limit)
     const entries: Row[] = []
     let bytes = 0
     for (const scope of [...base.changed].sort(compareScopes)) {
@@ -120,7 +121,7 @@ export class VoterBases {
       const accepted = table.get(scope)?.accepted
       if (accepted === undefined || !base.isBelow(scope, accepted)) continue
       const last = entries[entries.length - 1]
-      if (last !== undefined && limit !== Infinity && (entries.length >= limit || bytes >= rowsBytesMax)) return { entries, next: last[0] }
+      if (last !== undefined && most !== Infinity && (entries.length >= most || bytes >= rowsBytesMax)) return { entries, next: last[0] }
       entries.push([scope, accepted])
       bytes += rowBytesUsual + accepted.value.payload.length
     }
@@ -129,7 +130,7 @@ export class VoterBases {
 
   /** Registers that have a value, in scope order. */
   rows(table: RegisterTable, after: string, limit: number): { entries: Row[]; next?: string } {
-    const found = table.from(after, Math.min(Math.max(1, limit), rowsMax))
+    const found = table.from(after, clamped(limit))
     const entries: Row[] = []
     let bytes = 0
     for (const [scope, { accepted }] of found) {
@@ -165,4 +166,8 @@ export class VoterBases {
     this.#bases = this.#bases.filter((base) => !dropped.includes(base))
     for (const base of dropped) gone(base)
   }
+}
+
+function clamped(limit: number): number {
+  return Math.min(Math.max(1, limit), rowsMax)
 }

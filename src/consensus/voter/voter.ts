@@ -261,9 +261,9 @@ export class Voter {
     for (const [hash, snapshot] of this.#staged) if (snapshot.base === base.hash && base.hash !== this.#record.base?.hash) this.#unstage(hash)
   }
 
-  /** Of rows. Numbers of batches never come again, so neither do these. */
+  /** Of rows. Numbers of batches never come again in a store, so neither do these. */
   #newName(): string {
-    return `${String(this.#sequence + 1)}-${String(++this.#names)}`
+    return `${this.incarnation.slice(0, 8)}-${String(this.#sequence + 1)}-${String(++this.#names)}`
   }
 
   #wrongAddress(request: Request): Refusal | undefined {
