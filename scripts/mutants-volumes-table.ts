@@ -19,7 +19,7 @@ export const volumeMutants: readonly VolumeMutant[] = [
   {
     name: 'flush without a sync of the own disk',
     weather: { ...deadly, replicas: 1 },
-    edits: [{ file: 'holder.ts', find: '    const ownSynced = components.disk.sync()\n', replace: '    const ownSynced = Promise.resolve()\n' }],
+    edits: [{ file: 'holder.ts', find: '    const ownSynced = hold.stream.sync()\n', replace: '    const ownSynced = Promise.resolve()\n' }],
   },
   {
     name: 'silent replica not left out before the acknowledgement',

@@ -104,7 +104,7 @@ export class ReplicationRoom implements Replication {
       },
     ))
     const vouchers = (this.#vouchers = new Vouchers({ meta: meta.slice('voucher/'), clock }))
-    this.#wants = new Wants({ catalog: components.catalog, meta: meta.slice('parts/'), vouchers }, this.#self)
+    this.#wants = new Wants({ catalog: components.catalog, meta: meta.slice('parts/'), vouchers }, { self: this.#self, isHeld: (cid) => inventory.get(cid) !== undefined })
     const vouching = (this.#vouching = new Vouching(
       { rpc, connections, clock, log, vouchers, wants: this.#wants },
       {

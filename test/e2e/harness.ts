@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { MeshClient, readApiFile } from '../../src/client/index.js'
@@ -243,4 +247,23 @@ export function someBytes(length: number, seed = 1): Buffer {
     bytes.writeUInt32LE((state ^ (state >>> 15)) >>> 0, Math.min(i, Math.max(0, length - 4)))
   }
   return bytes
+}
+
+/**
+ * A port that stays the same over restarts: two nodes that are killed in turn must find each other again. Below those
+ * that the system gives to outgoing connections, one of which could take it while the node is down.
+ */
+export async function listenArgs(): Promise<string[]> {
+  for (;;) {
+    const server = createServer()
+    try {
+      await once(server.listen(20_000 + randomInt(10_000), '127.0.0.1'), 'listening')
+    } catch {
+      continue
+    }
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    return ['--listen', `/ip4/127.0.0.1/tcp/${String(port)}`]
+  }
 }

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LeaseInfo } from '../../src/client/index.js'
-import { eventually } from './harness.js'
+import { eventually, listenArgs } from './harness.js'
 import type { TestNode, World } from './harness.js'
 
 /**
@@ -337,21 +334,5 @@ async function sleep(victim: Worker, result: { stops: number; sleepersAsked: num
   result.sleepersAsked++
   if ('answer' in heard) {
     assert.fail(`${node.name} slept for ${(performance.now() - stoppedMs).toFixed(0)} ms and still vouched for ${held.scope} under token ${String(heard.answer.token)} (for ${String(heard.answer.expiresInMs)} ms; ${String(store.accepted)} increments)`)
-  }
-}
-
-/** A port that stays the same over restarts, below those that the system gives to outgoing connections. */
-async function listenArgs(): Promise<string[]> {
-  for (;;) {
-    const server = createServer()
-    try {
-      await once(server.listen(20_000 + randomInt(10_000), '127.0.0.1'), 'listening')
-    } catch {
-      continue
-    }
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    return ['--listen', `/ip4/127.0.0.1/tcp/${String(port)}`]
   }
 }

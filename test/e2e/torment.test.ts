@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { eventually, someBytes, World } from './harness.js'
+import { eventually, listenArgs, someBytes, World } from './harness.js'
 import type { TestNode } from './harness.js'
 
 /** For so long files come, go and move while nodes are killed. */
@@ -97,25 +93,6 @@ class Worker {
 
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000)
-}
-
-/**
- * A port that stays the same over restarts: two nodes that are killed in turn must find each other again. Below those
- * that the system gives to outgoing connections, one of which could take it while the node is down.
- */
-async function listenArgs(): Promise<string[]> {
-  for (;;) {
-    const server = createServer()
-    try {
-      await once(server.listen(20_000 + randomInt(10_000), '127.0.0.1'), 'listening')
-    } catch {
-      continue
-    }
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    return ['--listen', `/ip4/127.0.0.1/tcp/${String(port)}`]
-  }
 }
 
 /** The number of the content at a path. Throws if it is none of them. */

@@ -79,7 +79,7 @@ export class EtcdClient {
       let status = '0'
       const timer = setTimeout(() => { stream.close(); reject(new Error('no answer')) }, deadlineMs)
       stream.on('response', (headers) => { status = String(headers['grpc-status'] ?? status) })
-      stream.on('trailers', (headers) => { status = String(headers['grpc-status'] ?? status) })
+      stream.on('trailers', (headers: Readonly<Record<string, string | undefined>>) => { status = headers['grpc-status'] ?? status })
       stream.on('data', (part: Buffer) => parts.push(part))
       stream.on('error', (error) => { clearTimeout(timer); reject(error) })
       stream.on('close', () => {

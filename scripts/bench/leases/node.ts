@@ -12,6 +12,7 @@ import '../../../src/net/node20.js'
 import { clockKind, clockReader } from '../../../src/node/lease-clocks.js'
 import { openStore } from '../../../src/store/index.js'
 import { FakeMesh, seedOf, startNode } from '../../../test/unit/net/fixture.js'
+import { many } from './workers.js'
 
 const number = Number(process.argv[2])
 const folder = process.argv[3] ?? ''
@@ -48,21 +49,6 @@ async function timed<T>(name: string, act: () => Promise<T>): Promise<T> {
 }
 
 type Order = { id: number; name: keyof typeof orders; args: Record<string, unknown> }
-
-/** `count` workers until the time is up; how many acts each second. */
-async function many(count: number, seconds: number, act: (worker: number, turn: number) => Promise<void>): Promise<{ perSecond: number; times: number[] }> {
-  const startMs = performance.now()
-  const endMs = startMs + seconds * 1000
-  const times: number[] = []
-  await Promise.all(Array.from({ length: count }, async (_, worker) => {
-    for (let turn = 0; performance.now() < endMs; turn++) {
-      const atMs = performance.now()
-      await act(worker, turn)
-      times.push(performance.now() - atMs)
-    }
-  }))
-  return { perSecond: times.length / ((performance.now() - startMs) / 1000), times }
-}
 
 function bytesUnder(path: string): number {
   let sum = 0
@@ -217,7 +203,9 @@ const orders = {
 
 process.on('message', (message) => {
   const { id, name, args } = message as Order
-  const order = orders[name] as (args: Record<string, unknown>) => Promise<object>
-  order(args).then((result) => process.send?.({ id, result }), (error: unknown) => process.send?.({ id, error: String(error) }))
+  // By name from another process: each takes what that one gives it.
+  const act = orders as { [Name in keyof typeof orders]: (args: never) => Promise<object> }
+  const result = act[name](args as never)
+  result.then((answer) => process.send?.({ id, result: answer }), (error: unknown) => process.send?.({ id, error: String(error) }))
 })
 process.on('disconnect', () => process.exit())

@@ -11,8 +11,8 @@ import type { Segment } from './segments.js'
 
 /** A row may be moved between the look into the index and the read; more often than this in one read it is not there. */
 const looksMax = 4
-/** Entries looked up at once. */
-const entriesAtOnce = 64
+/** Entries looked up at once; fewer where they are long, since each is read with its first 64 KiB. */
+const entriesAtOnceMax = 64
 const none = new Uint8Array(0)
 
 interface Run extends BlockRun {
@@ -55,8 +55,10 @@ export class Reading {
     const stream = segment.loaded.stream(token)
     const found: LogEntry[] = []
     let bytes = 0
+    // How long they are is not known before one was read.
+    let atOnce = 1
     for (let sequence = after + 1; stream !== undefined && sequence <= stream.end; ) {
-      const last = Math.min(stream.end, sequence + entriesAtOnce - 1)
+      const last = Math.min(stream.end, sequence + atOnce - 1)
       const wanted: number[] = []
       for (; sequence <= last; sequence++) {
         const position = stream.positionOf(sequence)
@@ -73,6 +75,7 @@ export class Reading {
         found.push(entry)
       }
       if (bytes >= bytesMax) break
+      atOnce = Math.max(1, Math.min(entriesAtOnceMax, Math.floor(((bytesMax - bytes) * found.length) / Math.max(1, bytes))))
     }
     return found
   }

@@ -123,6 +123,8 @@ export class SegmentAccess {
     if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
       if (await this.#writeHere({ write, numbering: this.#numbering, sequence: 0 }, deadline)) {
         this.#record('write', range, self, startedMs, false)
+        const room = this.#holder.room(range)
+        if (room !== undefined) await room
         if (this.#unflushedBytes() > this.#context.init.unflushedBytesMax) await this.#bound(deadline)
         return
       }
@@ -133,6 +135,8 @@ export class SegmentAccess {
     })
     this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
     this.#record('write', range, self, startedMs)
+    const room = this.#holder.room(range)
+    if (room !== undefined) await room
     await this.#bound(deadline)
   }
 
@@ -189,7 +193,9 @@ export class SegmentAccess {
         if (place.type === 'nowhere') continue
         if (place.blocks < range.blocks) this.#divide(first, place.blocks)
         if (place.type === 'here') {
-          if (await this.#writeHere(first, first.deadline)) this.#done(first)
+          // As if it came only now: what is behind it need not wait, and does not keep the queue from becoming empty.
+          if (first.sequence === 0 && this.#stands() && this.#holder.holdOf(blocksOf(first.write.offset, first.write.length)) !== undefined) this.#letGo(first)
+          else if (await this.#writeHere(first, first.deadline)) this.#done(first)
           continue
         }
         const batch = this.#batchFor(place)
@@ -200,6 +206,22 @@ export class SegmentAccess {
       if (this.#queue[0] === first) this.#queue.shift()
       first.parent.reject(deviceError(error))
     }
+  }
+
+  /** A write of the queue goes its way beside whatever comes; it is back in the queue if its range went meanwhile. */
+  #letGo(pending: Pending): void {
+    this.#queue.splice(this.#queue.indexOf(pending), 1)
+    this.#writeHere(pending, pending.deadline).then(
+      (isDone) => {
+        if (isDone) {
+          this.#done(pending)
+          return
+        }
+        this.#queue.unshift(pending)
+        this.#kick()
+      },
+      (error: unknown) => { pending.parent.reject(deviceError(error)) },
+    )
   }
 
   /** Cuts a write at the end of what one holder has; both parts must be done for it to be. */

@@ -94,6 +94,11 @@ export class SegmentHolder {
     return most
   }
 
+  /** Undefined, or resolves when the replicas of what is written here have come closer, or do not in time. */
+  room(range: BlockRange): Promise<void> | undefined {
+    return this.holdOf(range)?.stream.room()
+  }
+
   gaveUp(range: BlockRange, token: number): boolean {
     if (this.#relinquished.size === 0) return false
     return this.#relinquished.within(range).some((part) => part.value !== undefined && part.value >= token)
@@ -312,7 +317,7 @@ export class SegmentHolder {
     if (through <= hold.stream.settled) return 'done'
     const bytes = hold.stream.unflushedBytes
     // Beside the replicas' syncs, not before them.
-    const ownSynced = components.disk.sync()
+    const ownSynced = hold.stream.sync()
     ownSynced.catch(() => undefined)
     for (;;) {
       if (deadline.aborted) throw new DeviceError('IO', 'too few replicas are in sync', { segment: this.id.segment })
@@ -326,8 +331,8 @@ export class SegmentHolder {
       // A disk that was lost comes back as a replica in name only.
       if (segment.replicas.includes(self) && !(await components.disk.isWhole(this.id))) await this.#remove(hold, self)
       else if (all && registers.view(this.id)?.configuration === segment.configuration) {
-        const enough = Math.min(init.inSyncMin, (await this.#context.settingsOf(this.id.volume))?.replicas ?? 1, components.places.nodes())
-        if (segment.replicas.length >= enough && this.holdOfToken(token) === hold) {
+        const enough = Math.min(init.inSyncMin, (await this.#context.settingsOf(this.id.volume))?.replicas ?? 1)
+        if ((segment.replicas.length >= enough || segment.replicas.length >= components.places.nodes()) && this.holdOfToken(token) === hold) {
           hold.stream.settle(through, bytes)
           await components.disk.settled(this.id, token, through)
           counters.flushes++

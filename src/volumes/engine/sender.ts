@@ -103,6 +103,12 @@ export class Sender {
     })
   }
 
+  /** Somebody is about to wait for the replica's sync up to here. */
+  foresee(through: number): void {
+    this.#wanted = Math.max(this.#wanted, through)
+    this.#wakeUp()
+  }
+
   #wakeUp(): void {
     const wake = this.#wake
     this.#wake = undefined

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import type { Clock, Log, NodeId, Random, Rpc } from '../../base/index.js'
+import type { Clock, Connections, Log, NodeId, Random, Rpc } from '../../base/index.js'
 import { invariant } from '../../base/index.js'
 import type { BlockRange } from '../geometry.js'
 import type { Content, LogEntry, Origin, ReplicaDisk, SegmentId } from '../replica-types.js'
@@ -7,6 +7,7 @@ import type { Segment } from '../segment.js'
 import { entriesPerFrameMax } from './append-frames.js'
 import type { Replica } from './replica.js'
 import type { ReplicaLinks } from './replica-links.js'
+import { Room } from './room.js'
 import { Sender } from './sender.js'
 import { messageContentBytes } from './verbs.js'
 
@@ -18,7 +19,14 @@ export interface Piece extends BlockRange {
 }
 
 /** Entries kept in memory for replicas that are close behind; who is further behind is served from the disk. */
-const tailBytesMax = 16 * 1024 * 1024
+const tailBytesMax = 32 * 1024 * 1024
+/**
+ * From here on a writer waits for the replicas. Enough to keep a disk busy, and a link of 1 Gbit/s with the round trip of
+ * the farthest replica; memory that is kept for longer outlives the quick garbage collections, and slow ones cost more.
+ */
+const lagBytes = { min: 4 * 1024 * 1024, max: 16 * 1024 * 1024, perMs: 128 * 1024 }
+/** After so many writes in a row that were each flushed alone, the next one's sync begins with the write. */
+const rhythmMin = 3
 /** What an entry costs beside its bytes: trims of nothing are not free either. */
 export const entryOverheadBytes = 128
 
@@ -27,6 +35,7 @@ export interface StreamComponents {
   readonly replica: Replica
   readonly rpc: Rpc
   readonly links: ReplicaLinks
+  readonly connections: Pick<Connections, 'rttMs'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -65,6 +74,12 @@ export class Stream {
   #settled = 0
   #configuration = -1
   #unflushedBytes = 0
+  readonly #room: Room
+  /** Flushes in a row that had one entry to cover, and where the last one stood. */
+  #rhythm = 0
+  #flushed: number
+  /** This disk's sync up to here began with the write, before anybody asked for it. */
+  #foreseen: { readonly through: number; readonly synced: Promise<void> } | undefined
   readonly #senders = new Map<NodeId, Sender>()
   readonly #stop = new AbortController()
 
@@ -75,6 +90,8 @@ export class Stream {
     this.#end = init.end
     this.#next = init.end + 1
     this.#tailBase = init.end
+    this.#flushed = init.end
+    this.#room = new Room(components, { isFull: () => !this.stopped && this.#tailBytes > this.#lagBytesMax() })
     // One listener for each sender and its request.
     setMaxListeners(0, this.#stop.signal)
   }
@@ -100,6 +117,7 @@ export class Stream {
   /** The token is not this node's any more. */
   stop(): void {
     this.#stop.abort()
+    this.#room.look(false)
     for (const sender of this.#senders.values()) sender.wake()
   }
 
@@ -122,7 +140,7 @@ export class Stream {
         if (!this.#isBroken()) {
           invariant(last >= this.#end, 'entries reach the disk in order')
           this.#end = last
-          for (const sender of this.#senders.values()) sender.wake()
+          if (!this.#foresee()) for (const sender of this.#senders.values()) sender.wake()
         }
         return last
       }
@@ -173,11 +191,41 @@ export class Stream {
     return this.#senders.get(node)?.synced(through, signal) ?? false
   }
 
+  /**
+   * A flush of everything up to now has come: this disk's sync. Who flushes each write (a database's log, a file system
+   * that is mounted so) is foreseen: then it has been under way since the write, here and at the replicas.
+   */
+  async sync(): Promise<void> {
+    const foreseen = this.#foreseen
+    this.#foreseen = undefined
+    if (this.#end > this.#flushed) this.#rhythm = this.#end === this.#flushed + 1 ? this.#rhythm + 1 : 0
+    this.#flushed = this.#end
+    return foreseen?.through === this.#end ? foreseen.synced : this.#components.disk.sync()
+  }
+
+  /** False: no flush is expected of what has just reached this disk. */
+  #foresee(): boolean {
+    // Another write came where a flush was expected.
+    if (this.#foreseen !== undefined) this.#rhythm = 0
+    this.#foreseen = undefined
+    if (this.#rhythm < rhythmMin || this.#inFlight > 1 || this.#end !== this.#flushed + 1) return false
+    for (const sender of this.#senders.values()) sender.foresee(this.#end)
+    const synced = this.#components.disk.sync()
+    synced.catch(() => undefined)
+    this.#foreseen = { through: this.#end, synced }
+    return true
+  }
+
   /** A flush covered everything up to here. */
   settle(through: number, bytes: number): void {
     this.#settled = Math.max(this.#settled, through)
     this.#unflushedBytes = Math.max(0, this.#unflushedBytes - bytes)
     this.trim()
+  }
+
+  /** Undefined, or resolves when the replicas have come closer, or do not. */
+  room(): Promise<void> | undefined {
+    return this.#tailBytes <= lagBytes.min ? undefined : this.#room.wait()
   }
 
   /** About a message's worth of entries after `after`, of those that are on the disk. */
@@ -222,6 +270,14 @@ export class Stream {
     if (drop === this.#tail.length) this.#tail = []
     else if (drop > 0) this.#tail.splice(0, drop)
     this.#tailBase += drop
+    // What is missing in memory makes the tail look short.
+    this.#room.look(needed >= this.#tailBase && this.#tailBytes <= lagBytes.min)
+  }
+
+  #lagBytesMax(): number {
+    let most = 0
+    for (const node of this.#senders.keys()) most = Math.max(most, this.#components.connections.rttMs(node) ?? 0)
+    return Math.min(lagBytes.max, Math.max(lagBytes.min, most * lagBytes.perMs))
   }
 
   #keep(entry: LogEntry): void {

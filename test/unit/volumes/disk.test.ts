@@ -65,6 +65,26 @@ describe('the disk of a replica', () => {
     assert.ok(Buffer.compare(Buffer.concat(read.map((data) => data.bytes)), bytes) === 0)
   })
 
+  it('reads no more of long entries than it gives back', async () => {
+    let bytesRead = 0
+    const counted = new Proxy(new MemorySlice(log), {
+      get: (target, name): unknown => {
+        const found: unknown = Reflect.get(target, name)
+        if (name !== 'get' && name !== 'getMany') return typeof found === 'function' ? (found.bind(target) as unknown) : found
+        return async (asked: Uint8Array | readonly Uint8Array[]) => {
+          const values = await target.getMany(asked instanceof Uint8Array ? [asked] : asked)
+          for (const value of values) bytesRead += value?.length ?? 0
+          return asked instanceof Uint8Array ? values[0] : values
+        }
+      },
+    })
+    disk = await createReplicaDisk({ log: counted, meta: new MemorySlice(meta), clock: systemClock, journal: silentLog }, { unitBytesMax: 1e9 })
+    await disk.append(id, Array.from({ length: 40 }, (_, i) => entry(i + 1, 0, 128)))
+    const found = await disk.entries(id, 1, 10, 1024 * 1024)
+    assert.deepEqual(found.map(({ sequence }) => sequence), [11, 12])
+    assert.ok(bytesRead < 2 * 1024 * 1024, `${String(bytesRead)} bytes read for 1 MiB`)
+  })
+
   it('brings back what a cut uncovers, also after a new start, and refuses what is fenced', async () => {
     await disk.setWhole(id, true)
     await disk.append(id, [entry(1, 5), entry(2, 5), entry(3, 5, 1, { content: 'hole', bytes: new Uint8Array(0) })])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { NodeId } from '../../../src/base/index.js'
-import { CommonError, seededRandom } from '../../../src/base/index.js'
+import { CommonError, messageOf, seededRandom } from '../../../src/base/index.js'
 import { blockBytes, segmentBytes } from '../../../src/volumes/index.js'
 import type { ReplicaDisk } from '../../../src/volumes/index.js'
 import { VirtualClock } from '../../simulation/net-clock.js'
@@ -15,12 +15,19 @@ const oneWayMs = 20
 class Pair {
   readonly clock = new VirtualClock()
   readonly random = seededRandom(1)
-  readonly network = new SimulatedNetwork({ clock: this.clock, random: this.random }, { delayMs: [oneWayMs, oneWayMs], noticeMs: 200, redialMs: 10 })
+  readonly network: SimulatedNetwork
   readonly registers = new RegisterTwin(this.clock, this.random, [oneWayMs / 2, oneWayMs / 2])
   readonly machines: Machine[] = []
   /** Nodes whose disk takes no more data. */
   readonly full = new Set<NodeId>()
   readonly syncs: NodeId[] = []
+  #failing: { readonly node: NodeId; readonly over: Promise<void> } | undefined
+  /** How often a holder read back from its disk what it had to send. */
+  readBack = 0
+
+  constructor(delayMs = oneWayMs) {
+    this.network = new SimulatedNetwork({ clock: this.clock, random: this.random }, { delayMs: [delayMs, delayMs], noticeMs: 200, redialMs: 10 })
+  }
 
   readonly watch = (node: NodeId, disk: ReplicaDisk): ReplicaDisk => new Proxy(disk, {
     get: (target, name): unknown => {
@@ -30,11 +37,28 @@ class Pair {
           return target.append(...parts)
         }
       }
-      if (name === 'sync') this.syncs.push(node)
+      if (name === 'sync') {
+        return async () => {
+          this.syncs.push(node)
+          const failing = this.#failing
+          if (failing?.node !== node) return target.sync()
+          this.#failing = undefined
+          await failing.over
+          throw new CommonError('UNAVAILABLE', 'the sync failed')
+        }
+      }
+      if (name === 'entries') this.readBack++
       const found: unknown = Reflect.get(target, name)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
     },
   })
+
+  /** The next sync of a node's disk fails, when the function that is returned is called. */
+  failSync(node: NodeId): () => void {
+    let fail = (): void => undefined
+    this.#failing = { node, over: new Promise((resolve) => { fail = resolve }) }
+    return fail
+  }
 
   async begin(inSyncMin: number): Promise<[Machine, Machine]> {
     for (let number = 0; number < 2; number++) {
@@ -78,6 +102,71 @@ describe('volumes: replication', () => {
     await world.run(a.device!.write(0, filled(3, 4)))
     await world.clock.advance(100)
     assert.deepEqual(await world.contentOf(b, 4), Buffer.from(filled(3, 4)))
+  })
+
+  it('who flushes each write finds the syncs under way, and who stops doing so costs one in vain', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(2)
+    const write = async (byte: number): Promise<void> => world.run(a.device!.write(0, filled(byte, 1)))
+    const flushTookMs = async (): Promise<number> => {
+      await world.clock.advance(oneWayMs)
+      return world.took(async () => a.device!.flush())
+    }
+    for (let i = 1; i <= 3; i++) {
+      await write(i)
+      assert.ok((await flushTookMs()) >= 2 * oneWayMs, 'nobody knows yet that it comes')
+    }
+    await write(4)
+    assert.ok((await flushTookMs()) < oneWayMs + 1, 'the message left with the write')
+    await write(5)
+    await world.clock.advance(4 * oneWayMs)
+    assert.deepEqual(await world.contentOf(b, 1), Buffer.from(filled(5, 1)))
+    // The client turns to something else: from its next write on nothing is synced before it asks.
+    await write(6)
+    world.syncs.length = 0
+    for (let i = 7; i < 12; i++) await write(i)
+    await world.clock.advance(200)
+    assert.deepEqual(world.syncs, [])
+    await world.run(a.device!.flush())
+    assert.deepEqual(await world.contentOf(b, 1), Buffer.from(filled(11, 1)))
+  })
+
+  it('a flush that finds the sync under way waits for its end, and fails as it does', async () => {
+    const world = new Pair()
+    const [a] = await world.begin(1)
+    for (let i = 1; i <= 3; i++) {
+      await world.run(a.device!.write(0, filled(i, 1)))
+      await world.run(a.device!.flush())
+    }
+    const failure = world.failSync(a.id)
+    await world.run(a.device!.write(0, filled(4, 1)))
+    const flushed = a.device!.flush().then(() => 'done', (error: unknown) => messageOf(error))
+    await world.clock.advance(200)
+    assert.equal(await Promise.race([flushed, Promise.resolve('waits')]), 'waits')
+    failure()
+    assert.equal(await world.run(flushed), 'the sync failed')
+    await world.run(a.device!.flush())
+  })
+
+  it('a writer waits for a replica that keeps up, so that nothing is read back to be sent; and not for one that does not', async () => {
+    const writeAll = async (world: Pair): Promise<number> => {
+      const [a, b] = await world.begin(2)
+      await world.run(a.device!.write(0, filled(1, 1)))
+      const tookMs = await world.took(async () => Promise.all(Array.from({ length: 4 }, async (_, lane) => {
+        for (let i = lane; i < 40; i += 4) await a.device!.write(i * 256 * blockBytes, filled(i + 1, 256))
+      })))
+      await world.clock.advance(30_000)
+      assert.deepEqual((await world.contentOf(b, 40 * 256)).subarray(-blockBytes), Buffer.from(filled(40, 1)))
+      return tookMs
+    }
+    const near = new Pair(0.1)
+    await writeAll(near)
+    assert.equal(near.readBack, 0)
+    // A window of 256 KiB in 300 ms: a burst is written at home at once, and what is far behind is read back.
+    const far = new Pair(150)
+    const tookMs = await writeAll(far)
+    assert.ok(tookMs < 600, `took ${tookMs.toFixed(0)} ms`)
+    assert.ok(far.readBack > 0)
   })
 
   it('many messages are under way at once', async () => {
