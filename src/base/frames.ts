@@ -35,6 +35,8 @@ export interface FrameReaderInit {
   beforePayload?: (bytes: number) => Promise<void>
   /** Memory for a payload that comes in several pieces. Left out: new memory. */
   allocate?: (bytes: number) => Uint8Array
+  /** Told of pieces that were read and of which nothing is in use any more: their memory may be used again. */
+  release?: (piece: Uint8Array) => void
 }
 
 /**
@@ -42,7 +44,7 @@ export interface FrameReaderInit {
  * for an end in the middle of a frame; ends where the stream ends between two.
  */
 export async function* readFrames(pieces: AsyncIterable<Uint8Array>, init: FrameReaderInit): AsyncGenerator<Frame> {
-  const reader = new PieceReader(pieces)
+  const reader = new PieceReader(pieces, init.release)
   try {
     for (;;) {
       const head = await reader.take(frameHeadBytes, true)
@@ -64,12 +66,21 @@ export async function* readFrames(pieces: AsyncIterable<Uint8Array>, init: Frame
 
 const nothing = new Uint8Array(0)
 
+/** Where pieces can be released, this little is copied out of them, so that a head of 20 bytes does not keep 64 KiB. */
+const copiedBytesMax = 4096
+
 class PieceReader {
   readonly #pieces: AsyncIterator<Uint8Array>
+  readonly #release: ((piece: Uint8Array) => void) | undefined
   #piece: Uint8Array = nothing
+  /** The piece as it came. */
+  #whole: Uint8Array = nothing
+  /** Parts of it were handed out as they are. */
+  #isShared = false
 
-  constructor(pieces: AsyncIterable<Uint8Array>) {
+  constructor(pieces: AsyncIterable<Uint8Array>, release: ((piece: Uint8Array) => void) | undefined) {
     this.#pieces = pieces[Symbol.asyncIterator]()
+    this.#release = release
   }
 
   take(bytes: number, mayEnd?: false, allocate?: (bytes: number) => Uint8Array): Promise<Uint8Array>
@@ -82,7 +93,7 @@ class PieceReader {
       throw new FramingError('the stream ended within a frame')
     }
     // All of it in one piece, as with small blocks: no copy.
-    if (this.#piece.length >= bytes) return this.#advance(bytes)
+    if (this.#piece.length >= bytes) return this.#handOut(bytes)
     const whole = allocate(bytes)
     let filled = 0
     while (filled < bytes) {
@@ -101,6 +112,13 @@ class PieceReader {
     await this.#pieces.return?.()
   }
 
+  #handOut(bytes: number): Uint8Array {
+    const part = this.#advance(bytes)
+    if (this.#release !== undefined && bytes <= copiedBytesMax) return Buffer.from(part)
+    this.#isShared = true
+    return part
+  }
+
   #advance(bytes: number): Uint8Array {
     const part = this.#piece.subarray(0, bytes)
     this.#piece = this.#piece.subarray(bytes)
@@ -108,9 +126,12 @@ class PieceReader {
   }
 
   async #more(): Promise<boolean> {
+    if (!this.#isShared && this.#whole.length > 0) this.#release?.(this.#whole)
+    this.#whole = nothing
+    this.#isShared = false
     const next = await this.#pieces.next()
     if (next.done === true) return false
-    this.#piece = next.value
+    this.#piece = this.#whole = next.value
     return true
   }
 }

@@ -47,6 +47,8 @@ export interface ByteStream {
   send(bytes: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Chunks as they come, of any size; ends when the other side has closed its direction. */
   readonly received: AsyncIterable<Uint8Array>
+  /** Nobody reads this chunk of `received`, or any part of it, any more: its memory may be used again. Never has to be called. */
+  release?(chunk: Uint8Array): void
   /** No more will be sent; what was sent is delivered. */
   closeSend(): Promise<void>
   /** Tears down both directions at once. */

@@ -67,8 +67,8 @@ class BlockBuffers {
   }
 }
 
-/** What all transfers together keep for the next block, 8 MiB: about what is between the network and the disk at once. */
-const freeMax = 8
+/** What all transfers together keep for the next block, 16 MiB: what is on its way to the disk at once, and to a reader. */
+const freeMax = 16
 
 /** One for the process, like the memory that it is about. */
 export const blockBuffers = new BlockBuffers()

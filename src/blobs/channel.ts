@@ -177,7 +177,7 @@ export class Channel {
       }
     }
     try {
-      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload, allocate: (bytes) => blockBuffers.take(bytes) })) {
+      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload, allocate: (bytes) => blockBuffers.take(bytes), release: (piece) => stream.release?.(piece) })) {
         const pending = this.#answered(decodeAnswer(frame.message), frame.payload.length)
         if (pending === undefined) {
           budget.release(taken)

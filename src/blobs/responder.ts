@@ -39,7 +39,7 @@ export interface ResponderComponents {
   blocks: BlockStore
   clock: Clock
   log: Log
-  /** Here, and not to be sent for now. */
+  /** Here, and not to be sent at the moment. */
   withheld: Withheld
   onServed: (blocks: number, bytes: number) => void
   /** A block of ours could not be read. */

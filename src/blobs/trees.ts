@@ -3,7 +3,7 @@ import type { BlockSource } from './block-source.js'
 import { keyOf, rawCode } from './cids.js'
 import { kindOf } from './dag.js'
 import { decodeNode, isPlainName, type DagNode, type FolderNode } from './nodes.js'
-import { blobContentBytesMax, type BlobProfile } from './settings.js'
+import { blobContentBytesMax, dagDepthMax, type BlobProfile } from './settings.js'
 import { BlobError, type BlobRef, type FolderItem } from './types.js'
 
 /** What is below a root, above the level of bytes: blobs of files, folders and what is in them. */
@@ -11,7 +11,13 @@ import { BlobError, type BlobRef, type FolderItem } from './types.js'
 /** Folders within folders that are followed: deeper than any path of the catalog can be. */
 const folderDepthMax = 2048
 
-/** Blobs below a root, each once, children before what stands over them. */
+/** Blobs of one file that are listed: 256 TiB in blobs of 1 GiB. More is somebody's attempt to fill memory. */
+const partsMax = 2 ** 18
+
+/**
+ * Blobs below a root, each once, children before what stands over them. Follows blocks and not paths, of which a few blocks
+ * that lead to each other can have more than there are atoms.
+ */
 export async function collectBlobs(root: CID, source: BlockSource, profile: BlobProfile, found: Map<string, BlobRef>, depth = 0): Promise<void> {
   const key = keyOf(root)
   if (found.has(key)) return
@@ -24,15 +30,29 @@ export async function collectBlobs(root: CID, source: BlockSource, profile: Blob
   const kind = kindOf(node, { profile })
   if (node.type === 'folder') {
     for await (const { cid } of shardedLinks(root, node, source)) await collectBlobs(cid, source, profile, found, depth + 1)
-  } else if (kind === 'spine') await collectParts(root, root, node, source, profile, found, 0)
+  } else if (kind === 'spine') await collectParts(root, root, node, source, profile, { found, seen: new Set(), limit: found.size + partsMax }, 0)
   found.set(key, { cid: root, kind })
 }
 
-async function collectParts(blob: CID, cid: CID, node: DagNode, source: BlockSource, profile: BlobProfile, found: Map<string, BlobRef>, depth: number): Promise<void> {
-  if (node.type !== 'file' || depth > folderDepthMax) throw new BlobError('CORRUPT', `${cid.toString()} is no part of a file`, { cid: cid.toString() })
+interface Parts {
+  readonly found: Map<string, BlobRef>
+  /** Upper nodes that were followed. */
+  readonly seen: Set<string>
+  /** Of `found`. */
+  readonly limit: number
+}
+
+async function collectParts(blob: CID, cid: CID, node: DagNode, source: BlockSource, profile: BlobProfile, parts: Parts, depth: number): Promise<void> {
+  if (node.type !== 'file' || depth > dagDepthMax) throw new BlobError('CORRUPT', `${cid.toString()} is no part of a file`, { cid: cid.toString() })
   for (const link of node.links) {
-    if (link.contentBytes <= blobContentBytesMax(profile)) found.set(keyOf(link.cid), { cid: link.cid, kind: 'dag' })
-    else await collectParts(blob, link.cid, decodeNode(link.cid, await source.get(link.cid, 0, blob)), source, profile, found, depth + 1)
+    const key = keyOf(link.cid)
+    if (link.contentBytes <= blobContentBytesMax(profile)) {
+      parts.found.set(key, { cid: link.cid, kind: 'dag' })
+      if (parts.found.size > parts.limit) throw new BlobError('BAD_CID', `${blob.toString()} has more than ${partsMax} parts`, { cid: blob.toString() })
+    } else if (!parts.seen.has(key)) {
+      parts.seen.add(key)
+      await collectParts(blob, link.cid, decodeNode(link.cid, await source.get(link.cid, 0, blob)), source, profile, parts, depth + 1)
+    }
   }
 }
 
@@ -62,6 +82,7 @@ export async function rootNode(source: BlockSource, root: CID): Promise<DagNode>
 /** What is in a folder, its shards opened as they come. */
 async function* shardedLinks(root: CID, folder: FolderNode, source: BlockSource): AsyncGenerator<{ cid: CID; name: string; totalBytes: number }> {
   const stack = [...folder.links].reverse()
+  const seen = new Set<string>()
   for (;;) {
     const link = stack.pop()
     if (link === undefined) return
@@ -69,6 +90,9 @@ async function* shardedLinks(root: CID, folder: FolderNode, source: BlockSource)
       yield link
       continue
     }
+    // Names are placed by their hashes: no shard stands in two places of one folder.
+    if (seen.has(keyOf(link.cid))) throw new BlobError('CORRUPT', `${link.cid.toString()} is twice in one folder`, { cid: link.cid.toString() })
+    seen.add(keyOf(link.cid))
     const shard = decodeNode(link.cid, await source.get(link.cid, 0, root))
     if (shard.type !== 'folder') throw new BlobError('CORRUPT', `${link.cid.toString()} is no part of a folder`, { cid: link.cid.toString() })
     stack.push(...[...shard.links].reverse())

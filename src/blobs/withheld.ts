@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { hashKeyOf } from './cids.js'
 
 /**
- * Blocks that are here and go to nobody for now. By hash, as the store counts them: a block that two blobs share is the
+ * Blocks that are here and go to nobody for a moment. By hash, as the store counts them: a block that two blobs share is the
  * same bytes, whichever of the two it is asked for.
  */
 export class Withheld {

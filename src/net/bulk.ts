@@ -5,6 +5,7 @@ import { CommonError, abortReason, messageOf, withDeadline } from '../base/index
 import type { Bulk, BulkProtocol, ByteStream, Clock, Log, NodeId } from '../base/index.js'
 import type { Links } from './links.js'
 import { fateOf } from './transport/muxer.js'
+import { receiveBuffers } from './transport/receive-buffers.js'
 import type { StreamFate } from './transport/muxer.js'
 import { NetError } from './types.js'
 
@@ -168,6 +169,8 @@ class DuplexByteStream implements ByteStream {
     this.#fate = fateOf(stream)
     this.received = { [Symbol.asyncIterator]: () => this.#incoming() }
     if (this.#fate !== undefined) {
+      this.#fate.recycles = true
+      this.onClosed(receiveBuffers.use())
       this.#fate.onBroken = () => this.#break(new NetError('UNAVAILABLE', 'the stream broke: the other side aborted it, or the connection was lost', { peer }))
       if (this.#fate.broken) queueMicrotask(() => this.#fate?.onBroken?.())
     }
@@ -192,6 +195,10 @@ class DuplexByteStream implements ByteStream {
     const sent = this.#sending.then(() => this.#send(bytes instanceof Uint8Array ? [bytes] : bytes))
     this.#sending = sent.catch(() => undefined)
     return sent
+  }
+
+  release(bytes: Uint8Array): void {
+    receiveBuffers.release(bytes)
   }
 
   async closeSend(): Promise<void> {

@@ -136,7 +136,9 @@ export class Carrier {
     if (entry === undefined) throw new ReplicationError('NOT_FOUND', 'it is no longer here')
     // The plan is older than its turn: who has refused meanwhile is not asked for all the rest of it as well.
     if (!news.mayAsk(to) && !holders.of(action.cid).includes(to)) throw new ReplicationError('NOT_ACCEPTING', 'it has refused another copy meanwhile', { peer: to })
-    const challenge = drawChallenge(entry, random)
+    const { blobs } = this.#components
+    // What cannot be read here is asked for without a proof; whoever has a better copy may still serve it.
+    const challenge = await drawChallenge(blobs, entry, 'spot', random, signal).catch(() => undefined)
     const root = this.#init.rootOf(action.cid)
     const voucher = this.#init.voucherOf(action.cid)
     const request = StoreRequest.encode({
@@ -157,7 +159,7 @@ export class Carrier {
       if (!signal.aborted) this.#leaveInPeace(to, codeOf(error), entry.bytes, balance)
       throw error
     }
-    if ((await check(this.#components.blobs, action.cid, challenge, to, response.proof, signal)) === false) {
+    if ((await check(blobs, action.cid, challenge, 'spot', to, response.proof, signal)) === false) {
       this.#init.lied(to)
       holders.show(action.cid, to, false)
       news.avoid(to, 60_000, 3600_000)

@@ -72,7 +72,7 @@ export class Conduct {
     return halfReliable / (halfReliable + (this.#now(peer)?.points ?? 0))
   }
 
-  /** Nothing new is to go there for now. */
+  /** Nothing new is to go there until its points have worn off. */
   isShunned(peer: NodeId): boolean {
     return this.#now(peer)?.shunned === true
   }
@@ -80,7 +80,7 @@ export class Conduct {
   /** For people: what nothing new goes to. */
   sentences(): string[] {
     const shunned = [...this.#records.keys()].filter((peer) => this.isShunned(peer))
-    return shunned.slice(0, sentencesMax).map((peer) => `nothing new goes to ${peer} for now: it refuses what it says it has room for, or sends what is of no use`)
+    return shunned.slice(0, sentencesMax).map((peer) => `nothing new goes to ${peer} for a while: it refuses what it says it has room for, or sends what is of no use`)
   }
 
   /** With what has worn off taken off. */

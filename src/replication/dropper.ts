@@ -1,9 +1,13 @@
 /**
  * Lets go of blobs, by the exchange of `storage-policy/eviction-confirm.ts`: the core decides, this carries it out over
  * rpc and the disk, in the order that the core says.
+ *
+ * A promise to keep what one has not got is worth nothing, so each is followed by a question: who has promised proves, with
+ * bytes chosen after the promise, that it has the blob. Only that is told to the core as a confirmation. What cannot be
+ * checked here is none either: then the copy stays.
  */
 import type { Clock, KeyValue, Log, NodeId, Random, Rpc } from '../base/index.js'
-import { backoffMs, messageOf } from '../base/index.js'
+import { backoffMs, Limiter, messageOf } from '../base/index.js'
 import type { AbandonReason, ConfirmEffect, KeepPromise, RefusalToKeep } from '../storage-policy/index.js'
 import { confirmDefaults, ConfirmCore, keepMsMax } from '../storage-policy/index.js'
 import { check, drawChallenge, prove } from './challenge.js'
@@ -11,7 +15,8 @@ import type { Inventory } from './inventory.js'
 import { cidBytes, decode, decodeCid } from './messages.js'
 import type { ReplicationComponents } from './types.js'
 import { ReplicationError } from './types.js'
-import { KeepRequest, KeepResponse, ReleaseRequest } from './wire/replication.js'
+import { Rate } from './rate.js'
+import { KeepRequest, KeepResponse, ProofRequest, ProofResponse, ReleaseRequest } from './wire/replication.js'
 
 export interface DropperComponents {
   readonly blobs: ReplicationComponents['blobs']
@@ -41,11 +46,20 @@ export interface DropperInit {
 export type DropOutcome = { readonly dropped: true } | { readonly dropped: false; readonly reason: AbandonReason | 'wanted again' | 'not held' | 'failed' }
 
 const askDeadlineMs = 15_000
+/** Reading 32 blocks from a slow disk that has other work, too. Readers of the blob here wait for as long. */
+const proofDeadlineMs = 10_000
+const slowProofMs = 2_000
+const slowBackoff = { minMs: 60_000, maxMs: 3600_000 }
 /** A holder that cannot be told at once that its promise has ended is told again, for about as long as the promise lasts. */
 const releaseTriesMax = 8
 const releaseBackoff = { minMs: 1000, maxMs: 30_000 }
 /** Releases that wait for another try; beyond that a promise is left to lapse by itself. */
 const releasesMax = 1024
+/** Reads of the disk that one asker's proofs may take: 256 large blobs in one go, and as much a second as it could fetch. */
+const proofReads = { burst: 4096, perSecond: 256 }
+/** At once: each keeps the names of up to a thousand blocks in memory, and readers waiting. */
+const dropsMax = 64
+const dropsWaitingMax = 100_000
 const attemptBytes = 12
 const attemptLengthMax = 64
 
@@ -54,10 +68,17 @@ export class Dropper {
   readonly #init: DropperInit
   #core: ConfirmCore
   readonly #waiting = new Map<string, (outcome: DropOutcome) => void>()
+  /** By attempt: how the blob is lent out again, from the first question for a proof to the end. */
+  readonly #withheld = new Map<string, Promise<() => void>>()
+  /** Holders that let a question for a proof wait; elapsed time. */
+  readonly #slow = new Map<NodeId, { untilMs: number; times: number }>()
+  readonly #proofReads: Rate
+  readonly #line = new Limiter({ concurrency: dropsMax, queueMax: dropsWaitingMax })
   #releasing = 0
 
   constructor(components: DropperComponents, init: DropperInit) {
     this.#components = components
+    this.#proofReads = new Rate({ clock: components.clock }, proofReads)
     this.#init = init
     this.#core = new ConfirmCore({ self: init.self, ...confirmDefaults }, [])
   }
@@ -79,14 +100,32 @@ export class Dropper {
     return this.#core.isBound(cid, this.#components.clock.wallMs())
   }
 
-  /** Asks `holders`, and deletes if `floor` of them keep theirs. Never rejects. */
+  /** Asks `holders`, and deletes if `floor` of them keep theirs and prove it. Never rejects. */
   async drop(cid: string, holders: readonly NodeId[], floor: number, signal: AbortSignal): Promise<DropOutcome> {
-    const attempt = Buffer.from(this.#components.random.bytes(attemptBytes)).toString('hex')
+    try {
+      return await this.#line.run(() => this.#dropInTurn(cid, holders, floor, signal), signal)
+    } catch (error) {
+      this.#components.log.debug('a deletion did not come about', { cid, error: messageOf(error) })
+      return { dropped: false, reason: 'failed' }
+    }
+  }
+
+  async #dropInTurn(cid: string, holders: readonly NodeId[], floor: number, signal: AbortSignal): Promise<DropOutcome> {
+    const { random, clock } = this.#components
+    const attempt = Buffer.from(random.bytes(attemptBytes)).toString('hex')
     const outcome = new Promise<DropOutcome>((resolve) => {
       this.#waiting.set(attempt, resolve)
     })
-    await this.#perform(this.#core.step({ type: 'dropWanted', cid, attempt, holders, floor, nowMs: this.#components.clock.wallMs() }), signal)
-    return outcome
+    const asked = holders.filter((holder) => !this.#isSlow(holder))
+    try {
+      await this.#perform(this.#core.step({ type: 'dropWanted', cid, attempt, holders: asked, floor, nowMs: clock.wallMs() }), signal)
+      return await outcome
+    } finally {
+      this.#waiting.delete(attempt)
+      const lifting = this.#withheld.get(attempt)
+      this.#withheld.delete(attempt)
+      void lifting?.then((lift) => lift(), () => undefined)
+    }
   }
 
   /** Called now and then: lapsed promises and slow tries. */
@@ -98,20 +137,14 @@ export class Dropper {
   async confirmKeep(body: Uint8Array, from: NodeId, signal: AbortSignal): Promise<Uint8Array> {
     const request = decode(KeepRequest, body)
     const cid = decodeCid(request.cid).toString()
-    if (request.attempt.length === 0 || request.attempt.length > attemptLengthMax || !/^[\w-]+$/.test(request.attempt)) {
-      throw new ReplicationError('BAD_INPUT', 'not the name of an attempt')
-    }
+    if (!isAttempt(request.attempt)) throw new ReplicationError('BAD_INPUT', 'not the name of an attempt')
     // The disk is asked, and not the inventory: it may be behind by what another way of deleting has just done.
     const held = await this.#components.blobs.held(decodeCid(request.cid))
-    const proof =
-      held === undefined || request.challenge === undefined
-        ? undefined
-        : await prove(this.#components.blobs, cid, request.challenge, this.#init.self, signal)
     if (held !== undefined && !(await this.#init.wants(cid))) return refusal('wants to drop it too')
     if (this.#init.isGoing(cid)) return refusal('wants to drop it too')
-    // Asked again without a pause before the step: this node's own deletion may have gone through while the proof was made,
+    // Asked again without a pause before the step: this node's own deletion may have gone through since the disk was asked,
     // and the inventory forgets a blob before its intent ends.
-    const holds = held !== undefined && this.#components.inventory.get(cid) !== undefined && (request.challenge === undefined || proof !== undefined)
+    const holds = held !== undefined && this.#components.inventory.get(cid) !== undefined
     const effects = this.#core.step({
       type: 'keepAsked',
       cid,
@@ -124,15 +157,30 @@ export class Dropper {
     const answer = effects.find((effect) => effect.type === 'answer')
     // All that comes before the answer is done, on disk if need be, before it is sent.
     await this.#perform(effects, signal)
-    const keeps = answer?.keeps ?? false
-    return KeepResponse.encode({ keeps, reason: answer?.reason ?? '', proof: (keeps ? proof : undefined) ?? new Uint8Array(0) })
+    return KeepResponse.encode({ keeps: answer?.keeps ?? false, reason: answer?.reason ?? '' })
+  }
+
+  /** `replication.proveKept`: that what was promised to be kept is here. Of nothing else, so that nobody is kept busy with it. */
+  async proveKept(body: Uint8Array, from: NodeId, signal: AbortSignal): Promise<Uint8Array> {
+    const { cid: bytes, attempt, challenge } = decode(ProofRequest, body)
+    const cid = decodeCid(bytes).toString()
+    if (challenge === undefined) throw new ReplicationError('BAD_INPUT', 'it is not said what is to be proven')
+    if (!this.#core.isPromised(cid, from, attempt, this.#components.clock.wallMs())) {
+      throw new ReplicationError('NOT_FOUND', 'no promise of this name stands', { cid })
+    }
+    if (!this.#proofReads.allow(from, Math.max(1, challenge.offsets.length))) {
+      throw new ReplicationError('OVERLOADED', 'more proofs than this node makes for one peer in so short a time')
+    }
+    const proof = await prove(this.#components.blobs, cid, challenge, 'giving up', this.#init.self, signal)
+    return ProofResponse.encode({ proof: proof ?? new Uint8Array(0) })
   }
 
   /** `replication.release` */
   async release(body: Uint8Array, from: NodeId, signal: AbortSignal): Promise<Uint8Array> {
     const request = decode(ReleaseRequest, body)
     const cid = decodeCid(request.cid).toString()
-    await this.#perform(this.#core.step({ type: 'keepReleased', cid, attempt: request.attempt, from }), signal)
+    if (!isAttempt(request.attempt)) throw new ReplicationError('BAD_INPUT', 'not the name of an attempt')
+    await this.#perform(this.#core.step({ type: 'keepReleased', cid, attempt: request.attempt, from, nowMs: this.#components.clock.wallMs() }), signal)
     return new Uint8Array(0)
   }
 
@@ -166,26 +214,68 @@ export class Dropper {
 
   async #ask(effect: Extract<ConfirmEffect, { type: 'ask' }>, signal: AbortSignal): Promise<void> {
     const { cid, attempt, to } = effect
+    let promised = false
     let keeps = false
     try {
-      const entry = this.#components.inventory.get(cid)
-      const challenge = entry === undefined ? undefined : drawChallenge(entry, this.#components.random)
-      const request = { cid: cidBytes(cid), attempt, keepMs: effect.keepMs, ...(challenge === undefined ? {} : { challenge }) }
-      const body = await this.#components.rpc.request(to, 'replication.confirmKeep', KeepRequest.encode(request), { deadlineMs: askDeadlineMs, signal })
-      const response = decode(KeepResponse, body)
-      const proven = response.keeps ? await check(this.#components.blobs, cid, challenge, to, response.proof, signal) : undefined
-      keeps = response.keeps && proven !== false
-      if (!response.keeps && response.reason === 'not held') this.#init.learned(cid, to, false, false)
-      else if (response.keeps) this.#init.learned(cid, to, keeps, proven === false)
+      promised = await this.#askToKeep(effect, signal)
+      keeps = promised && (await this.#askForProof(effect, signal))
     } catch (error) {
       // Silence is not a promise. It counts as a refusal, so that the try ends before its time is up.
       this.#components.log.debug('a holder did not confirm', { cid, peer: to, error: messageOf(error) })
     }
+    // It binds a node that nobody relies on.
+    if (promised && !keeps) void this.#release({ type: 'release', to, cid, attempt })
     try {
       await this.#perform(this.#core.step({ type: 'keepAnswered', cid, attempt, from: to, keeps, nowMs: this.#components.clock.wallMs() }), signal)
     } catch (error) {
       this.#components.log.warn('a deletion went wrong', { cid, error: messageOf(error) })
     }
+  }
+
+  async #askToKeep({ cid, attempt, to, keepMs }: Extract<ConfirmEffect, { type: 'ask' }>, signal: AbortSignal): Promise<boolean> {
+    const request = KeepRequest.encode({ cid: cidBytes(cid), attempt, keepMs })
+    const { keeps, reason } = decode(KeepResponse, await this.#components.rpc.request(to, 'replication.confirmKeep', request, { deadlineMs: askDeadlineMs, signal }))
+    if (!keeps && reason === 'not held') this.#init.learned(cid, to, false, false)
+    return keeps
+  }
+
+  /**
+   * Whether it has what it promised to keep: chosen only now, when it can no longer choose what to promise. And nobody gets
+   * it from here meanwhile, or it could have it fetched to answer.
+   */
+  async #askForProof({ cid, attempt, to }: Extract<ConfirmEffect, { type: 'ask' }>, signal: AbortSignal): Promise<boolean> {
+    const { blobs, inventory, random, rpc, clock } = this.#components
+    const entry = inventory.get(cid)
+    if (entry === undefined || !this.#waiting.has(attempt)) return false
+    let withheld = this.#withheld.get(attempt)
+    if (withheld === undefined) this.#withheld.set(attempt, (withheld = blobs.withhold(decodeCid(cidBytes(cid)))))
+    await withheld
+    const challenge = await drawChallenge(blobs, entry, 'giving up', random, signal)
+    if (challenge === undefined) return false
+    const startMs = clock.monotonicMs()
+    let proven: boolean | undefined
+    try {
+      const request = ProofRequest.encode({ cid: cidBytes(cid), attempt, challenge })
+      const { proof } = decode(ProofResponse, await rpc.request(to, 'replication.proveKept', request, { deadlineMs: proofDeadlineMs, signal }))
+      // It says itself that it cannot read it: no lie, and no copy.
+      if (proof.length === 0) this.#init.learned(cid, to, false, false)
+      else proven = await check(blobs, cid, challenge, 'giving up', to, proof, signal)
+      if (proven !== undefined) this.#init.learned(cid, to, proven, !proven)
+    } finally {
+      if (proven === true) this.#slow.delete(to)
+      else if (clock.monotonicMs() - startMs > slowProofMs) this.#leaveInPeace(to)
+    }
+    return proven === true
+  }
+
+  /** Whoever waits for a proof keeps readers waiting too: who let it happen for nothing is asked again later each time. */
+  #leaveInPeace(peer: NodeId): void {
+    const times = (this.#slow.get(peer)?.times ?? 0) + 1
+    this.#slow.set(peer, { times, untilMs: this.#components.clock.monotonicMs() + backoffMs(times, slowBackoff, this.#components.random) })
+  }
+
+  #isSlow(peer: NodeId): boolean {
+    return (this.#slow.get(peer)?.untilMs ?? 0) > this.#components.clock.monotonicMs()
   }
 
   async #delete(effect: Extract<ConfirmEffect, { type: 'delete' }>, signal: AbortSignal): Promise<void> {
@@ -245,7 +335,12 @@ export class Dropper {
 }
 
 function refusal(reason: RefusalToKeep): Uint8Array {
-  return KeepResponse.encode({ keeps: false, reason, proof: new Uint8Array(0) })
+  return KeepResponse.encode({ keeps: false, reason })
+}
+
+/** It becomes a part of a key on the disk. */
+function isAttempt(name: string): boolean {
+  return name.length <= attemptLengthMax && /^[\w-]+$/.test(name)
 }
 
 function keyOf(promise: KeepPromise): Uint8Array {

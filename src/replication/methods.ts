@@ -45,6 +45,8 @@ export const rates = {
   // Two dozen at once over a fast line; small blobs take a few milliseconds each.
   store: { burst: 4096, perSecond: 1024 },
   confirmKeep: { burst: 4096, perSecond: 1024 },
+  // One for each confirmation; what it reads has a limit of its own.
+  proveKept: { burst: 4096, perSecond: 1024 },
   release: { burst: 4096, perSecond: 1024 },
   // One in some minutes.
   challenge: { burst: 64, perSecond: 4 },
@@ -86,12 +88,13 @@ export function registerMethods(rpc: Rpc, handlers: MethodHandlers): void {
   }
   row('store', { requestBytesMax: storeBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 64 }, (body, { from, signal }) => target.store(body, from, signal))
   row('confirmKeep', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 16 }, (body, { from, signal }) => dropper.confirmKeep(body, from, signal))
+  row('proveKept', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 8 }, (body, { from, signal }) => dropper.proveKept(body, from, signal))
   row('release', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 16 }, (body, { from, signal }) => dropper.release(body, from, signal))
   row('challenge', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 2 }, async (body, { signal }) => {
     const request = decode(ChallengeRequest, body)
     const cid = decodeCid(request.cid)
     const held = (await blobs.held(cid)) !== undefined
-    const proof = held && request.challenge !== undefined ? await prove(blobs, cid.toString(), request.challenge, self, signal) : undefined
+    const proof = held && request.challenge !== undefined ? await prove(blobs, cid.toString(), request.challenge, 'spot', self, signal) : undefined
     return ChallengeResponse.encode({ held, proof: proof ?? new Uint8Array(0) })
   })
   row('have', { requestBytesMax: haveMax * 52, responseBytesMax: haveMax + 64, inFlightMax: 4 }, async (body) => {

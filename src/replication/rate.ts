@@ -21,8 +21,8 @@ export class Rate {
     this.#limit = limit
   }
 
-  /** Takes a token of `peer`'s; false if it has none left. */
-  allow(peer: NodeId): boolean {
+  /** Takes tokens of `peer`'s; false, and none are taken, if it has not as many left. */
+  allow(peer: NodeId, tokens = 1): boolean {
     const { burst, perSecond } = this.#limit
     const nowMs = this.#clock.monotonicMs()
     let bucket = this.#buckets.get(peer)
@@ -32,8 +32,8 @@ export class Rate {
     }
     bucket.left = Math.min(burst, bucket.left + ((nowMs - bucket.atMs) * perSecond) / 1000)
     bucket.atMs = nowMs
-    if (bucket.left < 1) return false
-    bucket.left--
+    if (bucket.left < tokens) return false
+    bucket.left -= tokens
     return true
   }
 

@@ -82,7 +82,7 @@ export class SpotCheck {
 
   async #ask(entry: HeldEntry, peer: NodeId, again: boolean, signal: AbortSignal): Promise<boolean | undefined> {
     const { blobs, rpc, random, clock, holders } = this.#components
-    const challenge = drawChallenge(entry, random)
+    const challenge = await drawChallenge(blobs, entry, 'spot', random, signal)
     if (challenge === undefined) return undefined
     let response: ChallengeResponse
     try {
@@ -92,7 +92,7 @@ export class SpotCheck {
       return undefined
     }
     if (response.held) {
-      const passed = await check(blobs, entry.cid, challenge, peer, response.proof, signal)
+      const passed = await check(blobs, entry.cid, challenge, 'spot', peer, response.proof, signal)
       if (passed === false) {
         holders.show(entry.cid, peer, false)
         this.#init.lied(entry.cid, peer)

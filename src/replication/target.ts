@@ -113,7 +113,7 @@ export class Target {
         throw error
       }
     }
-    const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, this.#init.self, signal)
+    const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, 'spot', this.#init.self, signal)
     const { inventory } = this.#components
     return StoreResponse.encode({
       bytes,

@@ -34,15 +34,17 @@ export class Wants {
   readonly #vouchers: Vouchers
   readonly #rootsOf = new Map<string, Set<string>>()
   readonly #partsOf = new Map<string, Set<string>>()
-  /** Answers of the catalog, until it changes. */
+  readonly #isHeld: (cid: string) => boolean
+  /** Answers of the catalog about blobs that are held here, until it changes. */
   readonly #known = new Map<string, Want | undefined>()
   #generation = 0
 
-  constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'> & { vouchers: Vouchers }, self: NodeId) {
+  constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'> & { vouchers: Vouchers }, init: { self: NodeId; isHeld: (cid: string) => boolean }) {
     this.#catalog = components.catalog
     this.#meta = components.meta
     this.#vouchers = components.vouchers
-    this.#self = self
+    this.#self = init.self
+    this.#isHeld = init.isHeld
   }
 
   async load(): Promise<void> {
@@ -52,13 +54,14 @@ export class Wants {
     }
   }
 
-  /** Undefined when no file does. For blobs that are held here: the answer is remembered until the catalog changes. */
+  /** Undefined when no file does. Of a blob that is held here the answer is remembered until the catalog changes. */
   async of(cid: string): Promise<Want | undefined> {
     if (this.#known.has(cid)) return this.#known.get(cid)
     const generation = this.#generation
     const want = await this.ask(cid)
-    // An answer from before a change is given, but not remembered.
-    if (generation === this.#generation) this.#known.set(cid, want)
+    // An answer from before a change is given, but not remembered. Nor is one about what was dropped meanwhile: nothing
+    // that happens to its files would reach it any more, and it would be believed when the blob comes back.
+    if (generation === this.#generation && this.#isHeld(cid)) this.#known.set(cid, want)
     return want
   }
 
@@ -104,6 +107,8 @@ export class Wants {
 
   /** The blob is no longer here. */
   async forget(cid: string): Promise<void> {
+    // What is being asked about it now, is asked of a blob that is gone.
+    this.#generation++
     this.#known.delete(cid)
     const roots = this.#rootsOf.get(cid)
     if (roots === undefined) return

@@ -10,7 +10,8 @@
  * had no intent then and had not deleted; if one of them deleted later, its intent began later still, which it cannot.
  * So its `floor` confirmers never delete: at least `floor` copies remain for good, whatever is lost, late, doubled or
  * restarted, and whatever the clocks say. (Asked only about deletions of this protocol: a confirmer's disk may burn, and
- * its user may remove the file.)
+ * its user may remove the file. And only of confirmers that have what they confirm: whoever drives this core tells it of a
+ * confirmation once it was proven; `replication/dropper.ts` says how.)
  *
  * On top of that a confirmation is a promise with a time: the holder is bound to keep its copy until then or until it
  * is released, and starts no intent while bound. The promise is on disk before it is sent, so a restart does not undo
@@ -29,6 +30,7 @@
  */
 import type { NodeId } from '../base/index.js'
 import { hashName, rendezvous } from './hashing.js'
+import { PromiseShares } from './promise-shares.js'
 
 /** On disk at the holder that gave it. */
 export interface KeepPromise {
@@ -47,7 +49,7 @@ export type ConfirmInput =
   /** Deleting -> absent: the deletion is done, or has failed and will not be tried. */
   | { type: 'deleteEnded'; cid: string; attempt: string }
   /** The asker is done, whether the question has come yet or not. */
-  | { type: 'keepReleased'; cid: string; attempt: string; from: NodeId }
+  | { type: 'keepReleased'; cid: string; attempt: string; from: NodeId; nowMs: number }
   /** Time has passed: lapsed promises are forgotten and slow intents given up. */
   | { type: 'tick'; nowMs: number }
 
@@ -83,15 +85,20 @@ export const confirmDefaults = {
   // Two minutes: a request is answered within its deadline of 15 s, and the last look at the clock comes right before the
   // one write that deletes; the rest is for slow disks. Whoever outlives it has only to ask again.
   keepMs: 2 * 60_000,
-  // About 100 bytes each.
+  // About 100 bytes each. What one asker may have of them is in `promise-shares.ts`.
   promisesMax: 65_536,
+  // Also what others grant this node at one time.
   intentsMax: 1024,
 } as const satisfies Omit<ConfirmInit, 'self'>
 
 /** No holder is bound for longer than this, whatever it is asked for. */
 export const keepMsMax = 3600_000
-/** Releases remembered, about 150 bytes each. One that is forgotten too early lets a promise stand until its time is up. */
-const endedMax = 4096
+/**
+ * Releases remembered of one asker, about 150 bytes each, and askers of whom they are: those that released last. One that is
+ * forgotten too early lets a promise stand until its time is up.
+ */
+const endedMax = 256
+const endedAskersMax = 1024
 /** The asker gives up at half the promised time, so that clocks that run at different speeds do not matter. */
 const askerShare = 0.5
 
@@ -109,15 +116,17 @@ export class ConfirmCore {
   readonly #init: ConfirmInit
   /** cid → asker + attempt → promise. Each was persisted before its answer went out. */
   readonly #promises = new Map<string, Map<string, KeepPromise>>()
-  #promiseCount = 0
+  /** What each asker has of them, so that none has them all. */
+  readonly #shares: PromiseShares
   /** At most one per blob. In memory only: a restart forgets it, and answers to it find no intent of that name. */
   readonly #intents = new Map<string, Intent>()
-  /** Tries of others that have ended; the oldest is forgotten first. */
-  readonly #ended = new Set<string>()
+  /** Tries of others that have ended, by asker; the oldest is forgotten first. */
+  readonly #ended = new Map<NodeId, Set<string>>()
 
   constructor(init: ConfirmInit, persisted: Iterable<KeepPromise>) {
     this.#init = init
-    for (const promise of persisted) this.#remember(promise)
+    this.#shares = new PromiseShares({ promisesMax: init.promisesMax, perAskerMax: init.intentsMax, keepMs: init.keepMs })
+    for (const promise of persisted) if (this.#remember(promise)) this.#shares.restore(promise.to)
   }
 
   /** Whether a promise binds this node to keep the blob. */
@@ -126,12 +135,17 @@ export class ConfirmCore {
     return false
   }
 
+  /** Whether this very promise stands. */
+  isPromised(cid: string, to: NodeId, attempt: string, nowMs: number): boolean {
+    return (this.#promises.get(cid)?.get(promiseKey(to, attempt))?.untilMs ?? 0) > nowMs
+  }
+
   get intents(): number {
     return this.#intents.size
   }
 
   get promises(): number {
-    return this.#promiseCount
+    return this.#shares.promises
   }
 
   step(input: ConfirmInput): ConfirmEffect[] {
@@ -181,16 +195,16 @@ export class ConfirmCore {
       return { type: 'answer', to: from, cid, attempt, keeps: false, untilMs: 0, reason }
     }
     if (!input.holds) return [refuse('not held')]
-    if (this.#ended.has(endedKey(cid, from, attempt))) return [refuse('asked no longer')]
-    const effects: ConfirmEffect[] = []
+    if (this.#ended.get(from)?.has(endedKey(cid, attempt)) === true) return [refuse('asked no longer')]
     const intent = this.#intents.get(cid)
-    if (intent !== undefined) {
-      if (intent.state === 'deleting' || !this.#yieldsTo(cid, from)) return [refuse('wants to drop it too')]
-      effects.push(...this.#abandon(cid, intent, 'gave way to another holder'))
-    }
+    if (intent !== undefined && (intent.state === 'deleting' || !this.#yieldsTo(cid, from))) return [refuse('wants to drop it too')]
     const known = this.#promises.get(cid)?.get(promiseKey(from, attempt))
-    if (known === undefined && this.#promiseCount >= this.#init.promisesMax) return [...effects, refuse('too many promises')]
     const untilMs = Math.max(known?.untilMs ?? 0, nowMs + Math.min(Math.max(0, input.keepMs), keepMsMax))
+    const costMs = known === undefined ? untilMs - nowMs : untilMs - known.untilMs
+    const isShared = known === undefined ? this.#shares.take(from, costMs, nowMs) : this.#shares.extend(from, costMs, nowMs)
+    // Before it gives way: who has its share of promises already ends no deletion here either.
+    if (!isShared) return [refuse('too many promises')]
+    const effects: ConfirmEffect[] = intent === undefined ? [] : this.#abandon(cid, intent, 'gave way to another holder')
     const promise: KeepPromise = { cid, to: from, attempt, untilMs }
     this.#remember(promise)
     effects.push({ type: 'persistPromise', promise }, { type: 'answer', to: from, cid, attempt, keeps: true, untilMs, reason: null })
@@ -227,13 +241,15 @@ export class ConfirmCore {
   }
 
   #keepReleased(input: Extract<ConfirmInput, { type: 'keepReleased' }>): ConfirmEffect[] {
-    const { cid, attempt, from } = input
-    this.#ended.add(endedKey(cid, from, attempt))
-    for (const oldest of this.#ended) {
-      if (this.#ended.size <= endedMax) break
-      this.#ended.delete(oldest)
-    }
-    return this.#forget(cid, promiseKey(from, attempt))
+    const { cid, attempt, from, nowMs } = input
+    const ended = this.#ended.get(from) ?? new Set<string>()
+    // Put last: who released last is forgotten last.
+    this.#ended.delete(from)
+    this.#ended.set(from, ended)
+    ended.add(endedKey(cid, attempt))
+    forgetOldest(ended, endedMax)
+    forgetOldest(this.#ended, endedAskersMax)
+    return this.#forget(cid, promiseKey(from, attempt), nowMs)
   }
 
   #tick(nowMs: number): ConfirmEffect[] {
@@ -243,7 +259,7 @@ export class ConfirmCore {
       if (intent.state === 'asking' && nowMs >= intent.notAfterMs) effects.push(...this.#abandon(cid, intent, 'no answer in time'))
     }
     for (const [cid, promises] of this.#promises) {
-      for (const [key, promise] of promises) if (promise.untilMs <= nowMs) effects.push(...this.#forget(cid, key))
+      for (const [key, promise] of promises) if (promise.untilMs <= nowMs) effects.push(...this.#forget(cid, key, nowMs))
     }
     return effects
   }
@@ -262,21 +278,23 @@ export class ConfirmCore {
     return theirs > mine || (theirs === mine && other > this.#init.self)
   }
 
-  #remember(promise: KeepPromise): void {
+  /** Whether it is a new one. */
+  #remember(promise: KeepPromise): boolean {
     let promises = this.#promises.get(promise.cid)
     if (promises === undefined) this.#promises.set(promise.cid, (promises = new Map<string, KeepPromise>()))
     const key = promiseKey(promise.to, promise.attempt)
-    if (!promises.has(key)) this.#promiseCount++
+    const isNew = !promises.has(key)
     promises.set(key, promise)
+    return isNew
   }
 
-  #forget(cid: string, key: string): ConfirmEffect[] {
+  #forget(cid: string, key: string, nowMs: number): ConfirmEffect[] {
     const promises = this.#promises.get(cid)
     const promise = promises?.get(key)
     if (promises === undefined || promise === undefined) return []
     promises.delete(key)
     if (promises.size === 0) this.#promises.delete(cid)
-    this.#promiseCount--
+    this.#shares.giveBack(promise.to, Math.min(keepMsMax, Math.max(0, promise.untilMs - nowMs)), nowMs)
     return [{ type: 'forgetPromise', promise }]
   }
 }
@@ -285,8 +303,15 @@ function promiseKey(to: NodeId, attempt: string): string {
   return `${to} ${attempt}`
 }
 
-function endedKey(cid: string, from: NodeId, attempt: string): string {
-  return `${cid} ${promiseKey(from, attempt)}`
+function endedKey(cid: string, attempt: string): string {
+  return `${cid} ${attempt}`
+}
+
+function forgetOldest(some: Set<string> | Map<string, unknown>, sizeMax: number): void {
+  for (const oldest of some.keys()) {
+    if (some.size <= sizeMax) return
+    some.delete(oldest)
+  }
 }
 
 /** All that were asked, not only those who answered: an answer that was lost binds its sender all the same. */

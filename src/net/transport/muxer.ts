@@ -1,7 +1,8 @@
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { ComponentLogger, Stream, StreamMuxer, StreamMuxerFactory, StreamMuxerInit } from '@libp2p/interface'
-import type { Uint8ArrayList } from 'uint8arraylist'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { FairQueue } from './fair-queue.js'
+import { receiveBuffers } from './receive-buffers.js'
 
 type Frame = Uint8Array | Uint8ArrayList
 
@@ -21,6 +22,8 @@ export interface StreamFate {
   broken: boolean
   /** Called once, when `broken` becomes true. */
   onBroken: (() => void) | undefined
+  /** Its reader gives back the memory of what it has read: see receive-buffers.ts. */
+  recycles: boolean
   readonly outgoing: FairQueue
   readonly number: number
 }
@@ -118,12 +121,13 @@ function steadyRtt(muxer: StreamMuxer): void {
 
 /** Hears of FIN and reset where the muxer tells its stream; both are public methods that yamux calls on the stream. */
 function watch(stream: Stream, outgoing: FairQueue): void {
-  const fate: StreamFate = { finished: false, broken: false, onBroken: undefined, outgoing, number: Number(stream.id) }
+  const fate: StreamFate = { finished: false, broken: false, onBroken: undefined, recycles: false, outgoing, number: Number(stream.id) }
   fates.set(stream, fate)
   intercept(stream, 'remoteCloseWrite', () => {
     fate.finished = true
   })
   intercept(stream, 'reset', () => markBroken(stream, true))
+  recycle(stream, fate)
   updateByHalves(stream)
 }
 
@@ -131,6 +135,9 @@ function watch(stream: Stream, outgoing: FairQueue): void {
 const established = 3
 /** What every sender takes a window for until it is told otherwise. */
 const knownWindowBytes = 256 * 1024
+
+/** A reader with more than this of a window before it is what a transfer waits for. */
+const laggingShare = 1 / 8
 
 /**
  * Yamux gives back the window with every chunk that is read: sixteen small messages a mebibyte, each a record of TLS and
@@ -147,6 +154,7 @@ function updateByHalves(stream: Stream): void {
   if (typeof update !== 'function' || typeof readableLength !== 'function') return
   const atStart: unknown = Reflect.get(stream, 'recvWindowCapacity')
   if (typeof atStart === 'number') Reflect.set(stream, 'recvWindowCapacity', Math.min(atStart, knownWindowBytes))
+  let lagged = false
   Reflect.set(stream, 'sendWindowUpdate', () => {
     const window: unknown = Reflect.get(stream, 'recvWindow')
     const left: unknown = Reflect.get(stream, 'recvWindowCapacity')
@@ -156,10 +164,25 @@ function updateByHalves(stream: Stream): void {
       return
     }
     if (Reflect.get(stream, 'state') === established && left + unread > window / 2) return
+    // What waited for the reader, now or a moment ago, says that the window was not the bound: a reader that catches up in
+    // one go after a pause would double it each time, until 16 MiB stand in memory on a line that fills one.
+    const lags = unread > window * laggingShare
+    if (lags || lagged) Reflect.set(stream, 'epochStart', 0)
+    lagged = lags
     // Yamux sends what is missing in this, and fills it up.
     Reflect.set(stream, 'recvWindowCapacity', left + unread)
     Reflect.apply(update, stream, [])
     Reflect.set(stream, 'recvWindowCapacity', Number(Reflect.get(stream, 'recvWindowCapacity')) - unread)
+  })
+}
+
+/** Where this yamux has no such method, memory is merely not used again. */
+function recycle(stream: Stream, fate: StreamFate): void {
+  const push: unknown = Reflect.get(stream, 'sourcePush')
+  if (typeof push !== 'function') return
+  Reflect.set(stream, 'sourcePush', (data: Uint8ArrayList): unknown => {
+    const copy = fate.recycles ? receiveBuffers.copied(data, data.byteLength) : undefined
+    return Reflect.apply(push, stream, [copy === undefined ? data : new Uint8ArrayList(copy)]) as unknown
   })
 }
 

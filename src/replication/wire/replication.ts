@@ -1015,8 +1015,8 @@ export namespace StoreResponse {
 
 export interface Challenge {
   nonce: Uint8Array
-  offset: number
   length: number
+  offsets: number[]
 }
 
 export namespace Challenge {
@@ -1034,14 +1034,16 @@ export namespace Challenge {
           w.bytes(obj.nonce)
         }
 
-        if ((obj.offset != null && obj.offset !== 0)) {
-          w.uint32(16)
-          w.uint64Number(obj.offset)
-        }
-
         if ((obj.length != null && obj.length !== 0)) {
           w.uint32(24)
           w.uint32(obj.length)
+        }
+
+        if (obj.offsets != null) {
+          for (const value of obj.offsets) {
+            w.uint32(32)
+            w.uint64Number(value)
+          }
         }
 
         if (opts.lengthDelimited !== false) {
@@ -1050,8 +1052,8 @@ export namespace Challenge {
       }, (reader, length, opts = {}) => {
         const obj: any = {
           nonce: uint8ArrayAlloc(0),
-          offset: 0,
-          length: 0
+          length: 0,
+          offsets: []
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -1064,12 +1066,16 @@ export namespace Challenge {
               obj.nonce = reader.bytes()
               break
             }
-            case 2: {
-              obj.offset = reader.uint64Number()
-              break
-            }
             case 3: {
               obj.length = reader.uint32()
+              break
+            }
+            case 4: {
+              if (opts.limits?.offsets != null && obj.offsets.length === opts.limits.offsets) {
+                throw new MaxLengthError('Decode error - map field "offsets" had too many elements')
+              }
+
+              obj.offsets.push(reader.uint64Number())
               break
             }
             default: {
@@ -1242,7 +1248,6 @@ export interface KeepRequest {
   cid: Uint8Array
   attempt: string
   keepMs: number
-  challenge?: Challenge
 }
 
 export namespace KeepRequest {
@@ -1268,11 +1273,6 @@ export namespace KeepRequest {
         if ((obj.keepMs != null && obj.keepMs !== 0)) {
           w.uint32(24)
           w.uint32(obj.keepMs)
-        }
-
-        if (obj.challenge != null) {
-          w.uint32(34)
-          Challenge.codec().encode(obj.challenge, w)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -1303,12 +1303,6 @@ export namespace KeepRequest {
               obj.keepMs = reader.uint32()
               break
             }
-            case 4: {
-              obj.challenge = Challenge.codec().decode(reader, reader.uint32(), {
-                limits: opts.limits?.challenge ?? {}
-              })
-              break
-            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -1335,7 +1329,6 @@ export namespace KeepRequest {
 export interface KeepResponse {
   keeps: boolean
   reason: string
-  proof: Uint8Array
 }
 
 export namespace KeepResponse {
@@ -1358,19 +1351,13 @@ export namespace KeepResponse {
           w.string(obj.reason)
         }
 
-        if ((obj.proof != null && obj.proof.byteLength > 0)) {
-          w.uint32(26)
-          w.bytes(obj.proof)
-        }
-
         if (opts.lengthDelimited !== false) {
           w.ldelim()
         }
       }, (reader, length, opts = {}) => {
         const obj: any = {
           keeps: false,
-          reason: '',
-          proof: uint8ArrayAlloc(0)
+          reason: ''
         }
 
         const end = length == null ? reader.len : reader.pos + length
@@ -1385,10 +1372,6 @@ export namespace KeepResponse {
             }
             case 2: {
               obj.reason = reader.string()
-              break
-            }
-            case 3: {
-              obj.proof = reader.bytes()
               break
             }
             default: {
@@ -1411,6 +1394,149 @@ export namespace KeepResponse {
 
   export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<KeepResponse>): KeepResponse => {
     return decodeMessage(buf, KeepResponse.codec(), opts)
+  }
+}
+
+export interface ProofRequest {
+  cid: Uint8Array
+  attempt: string
+  challenge?: Challenge
+}
+
+export namespace ProofRequest {
+  let _codec: Codec<ProofRequest>
+
+  export const codec = (): Codec<ProofRequest> => {
+    if (_codec == null) {
+      _codec = message<ProofRequest>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.cid != null && obj.cid.byteLength > 0)) {
+          w.uint32(10)
+          w.bytes(obj.cid)
+        }
+
+        if ((obj.attempt != null && obj.attempt !== '')) {
+          w.uint32(18)
+          w.string(obj.attempt)
+        }
+
+        if (obj.challenge != null) {
+          w.uint32(26)
+          Challenge.codec().encode(obj.challenge, w)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          cid: uint8ArrayAlloc(0),
+          attempt: ''
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.cid = reader.bytes()
+              break
+            }
+            case 2: {
+              obj.attempt = reader.string()
+              break
+            }
+            case 3: {
+              obj.challenge = Challenge.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.challenge ?? {}
+              })
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<ProofRequest>): Uint8Array => {
+    return encodeMessage(obj, ProofRequest.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ProofRequest>): ProofRequest => {
+    return decodeMessage(buf, ProofRequest.codec(), opts)
+  }
+}
+
+export interface ProofResponse {
+  proof: Uint8Array
+}
+
+export namespace ProofResponse {
+  let _codec: Codec<ProofResponse>
+
+  export const codec = (): Codec<ProofResponse> => {
+    if (_codec == null) {
+      _codec = message<ProofResponse>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.proof != null && obj.proof.byteLength > 0)) {
+          w.uint32(10)
+          w.bytes(obj.proof)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          proof: uint8ArrayAlloc(0)
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.proof = reader.bytes()
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<ProofResponse>): Uint8Array => {
+    return encodeMessage(obj, ProofResponse.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ProofResponse>): ProofResponse => {
+    return decodeMessage(buf, ProofResponse.codec(), opts)
   }
 }
 

@@ -66,6 +66,33 @@ describe('blobs: formats', () => {
     )
   })
 
+  it('what was handed out stays as it is when the memory of released pieces is used again', async () => {
+    const payload = fc.tuple(fc.constantFrom(0, 40, 4096, 4097, 9000, 30_000), fc.nat(255)).map(([length, seed]) => Uint8Array.from({ length }, (_, i) => (seed + i * 7) & 0xff))
+    const sizes = fc.array(fc.constantFrom(1, 9, 4000, 4100, 20_000, 70_000), { minLength: 1, maxLength: 4 })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(bytes, payload), { minLength: 1, maxLength: 6 }), sizes, async (frames, cutAt) => {
+        const whole = Buffer.concat(frames.flatMap(([message, body]) => encodeFrame(message, body)))
+        let released = 0
+        const own = (async function* () {
+          for await (const piece of cut(whole, cutAt)) yield Uint8Array.from(piece)
+        })()
+        const release = (piece: Uint8Array): void => {
+          released++
+          piece.fill(0xee)
+        }
+        const read = await all(readFrames(own, { payloadBytesMax: 30_000, release }))
+        read.forEach(({ message, payload: body }, i) => {
+          assert.equal(Buffer.compare(message, frames[i]?.[0] ?? new Uint8Array(0)), 0)
+          assert.equal(Buffer.compare(body, frames[i]?.[1] ?? new Uint8Array(0)), 0)
+        })
+        assert.equal(read.length, frames.length)
+        // Cut into bytes, all of them are copied, and each is done with when the next is asked for.
+        if (cutAt.every((size) => size === 1)) assert.equal(released, whole.length)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   it('only FramingError comes out of bytes that are no frames, and what is announced is not allocated', async () => {
     const valid = fc.array(fc.tuple(bytes, bytes), { minLength: 1, maxLength: 4 }).map((frames) => Buffer.concat(frames.flatMap(([a, b]) => encodeFrame(a, b))))
     await fc.assert(fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 200 }), mutated(valid)), cuts, async (whole, sizes) => {

@@ -123,7 +123,7 @@ describe('replication: inventories', () => {
 })
 
 describe('replication: messages', () => {
-  const codecs = [wire.Vitals, wire.InventoryRequest, wire.InventoryResponse, wire.StoreRequest, wire.StoreResponse, wire.ChallengeRequest, wire.ChallengeResponse, wire.KeepRequest, wire.KeepResponse, wire.ReleaseRequest, wire.HaveRequest, wire.HaveResponse, wire.VouchedRequest, wire.VouchedResponse]
+  const codecs = [wire.Vitals, wire.InventoryRequest, wire.InventoryResponse, wire.StoreRequest, wire.StoreResponse, wire.ChallengeRequest, wire.ChallengeResponse, wire.KeepRequest, wire.KeepResponse, wire.ProofRequest, wire.ProofResponse, wire.ReleaseRequest, wire.HaveRequest, wire.HaveResponse, wire.VouchedRequest, wire.VouchedResponse]
   const onlyBadInput = (work: () => unknown): void => {
     try {
       work()
@@ -135,8 +135,9 @@ describe('replication: messages', () => {
   it('from arbitrary bytes, and from mutated valid ones, only BAD_INPUT comes out', () => {
     const valid = [
       wire.Vitals.encode({ boot: 1, sequence: 2, maxBytes: 3, usedBytes: 4, freeForOthersBytes: 5, freeForOwnBytes: 6, flags: 7, inventorySalt: 8n, inventoryVersion: 9, inventoryEntries: 10, delta: { fromVersion: 1, added: new Uint8Array(10), removed: new Uint8Array(5) }, evictableBytes: [1, 2, 3, 4, 5] }),
-      wire.StoreRequest.encode({ cid: new Uint8Array(36), spine: false, bytes: 5, holders: ['x', 'y'], move: true, challenge: { nonce: new Uint8Array(16), offset: 1, length: 2 } }),
+      wire.StoreRequest.encode({ cid: new Uint8Array(36), spine: false, bytes: 5, holders: ['x', 'y'], move: true, challenge: { nonce: new Uint8Array(16), offsets: [1, 2 ** 40], length: 2 } }),
       wire.KeepRequest.encode({ cid: new Uint8Array(36), attempt: 'abc', keepMs: 5 }),
+      wire.ProofRequest.encode({ cid: new Uint8Array(36), attempt: 'abc', challenge: { nonce: new Uint8Array(16), offsets: Array.from({ length: 16 }, (_, i) => i * 2 ** 30), length: 65_536 } }),
     ]
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.tuple(fc.constantFrom(...valid), fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 6 })).map(([bytes, edits]) => {

@@ -7,12 +7,13 @@ import { Inventory, inventoryEntriesMax, pageEntriesMax } from '../../../src/rep
 import { rates } from '../../../src/replication/methods.js'
 import { entriesTotalMax, PeerBook } from '../../../src/replication/peer-book.js'
 import { replicationDefaults } from '../../../src/replication/index.js'
-import { ChallengeResponse, HaveRequest, InventoryRequest, InventoryResponse, KeepResponse, StoreRequest, StoreResponse, Vitals } from '../../../src/replication/wire/replication.js'
+import { ChallengeResponse, HaveRequest, InventoryRequest, InventoryResponse, KeepResponse, ProofResponse, StoreRequest, StoreResponse, Vitals } from '../../../src/replication/wire/replication.js'
 import type { InventoryPage, Vitals as VitalsMessage } from '../../../src/replication/wire/replication.js'
 import { idOf, SimulatedNetwork } from '../net-twin.js'
 import { VirtualClock } from '../net-clock.js'
 import type { Host } from './mesh.js'
 import { Mesh } from './mesh.js'
+import { Stranger, vitalsOf } from './stranger.js'
 import { cidOf, usageOf } from './twins.js'
 
 const mib = 2 ** 20
@@ -20,73 +21,6 @@ const second = 1000
 const minute = 60 * second
 const never = new AbortController().signal
 const { copiesMax } = replicationDefaults
-
-/** What a stranger's vitals say of it; enormous room, unless it is told otherwise. */
-function vitalsOf(sequence: number, more: Partial<VitalsMessage> = {}): VitalsMessage {
-  return {
-    boot: 2 ** 41, sequence, maxBytes: 1e15, usedBytes: 0, freeForOthersBytes: 1e15, freeForOwnBytes: 1e15, flags: 7,
-    inventorySalt: 1n, inventoryVersion: 1, inventoryEntries: 0, evictableBytes: [], ...more,
-  }
-}
-
-/** A member whose process is another program than ours: its name and its line are there, and it says what it likes. */
-class Stranger {
-  readonly host: Host
-  readonly #mesh: Mesh
-  readonly asked = new Map<string, number>()
-  #sequence = 0
-
-  private constructor(mesh: Mesh, host: Host) {
-    this.#mesh = mesh
-    this.host = host
-  }
-
-  /** Instead of the second host. */
-  static async in(mesh: Mesh): Promise<Stranger> {
-    const host = mesh.hosts[1]!
-    host.stop.abort(new Error('replaced'))
-    await mesh.clock.advance(second)
-    return new Stranger(mesh, host)
-  }
-
-  /** Answers a method as it likes; counted. */
-  answers(name: string, answer: (body: Uint8Array, from: NodeId) => Uint8Array | Promise<Uint8Array>): void {
-    this.host.rpc.register({
-      name: `replication.${name}`, requestBytesMax: 2 ** 17, responseBytesMax: 2 ** 19, inFlightMax: 64,
-      handle: async (body, { from }) => {
-        this.asked.set(name, this.count(name) + 1)
-        return answer(body, from)
-      },
-    })
-  }
-
-  refuses(name: string): void {
-    this.answers(name, () => Promise.reject(new CodedError('NO_SPACE', 'full')))
-  }
-
-  count(name: string): number {
-    return this.asked.get(name) ?? 0
-  }
-
-  async says(more: Partial<VitalsMessage> = {}): Promise<void> {
-    const body = Vitals.encode(vitalsOf(++this.#sequence, more))
-    this.answers('vitals', () => body)
-    await this.host.net.gossip.topic('quota', { messageBytesMax: 16 * 1024 }).publish(body)
-  }
-
-  /** Every so often, for as long as the mesh runs. */
-  saysAgain(everyMs: number, more: () => Partial<VitalsMessage> = () => ({})): void {
-    const again = (): void => {
-      void this.says(more()).catch(() => undefined)
-      this.#mesh.clock.setTimer(everyMs, again)
-    }
-    again()
-  }
-
-  async asks(to: Host, name: string, body: Uint8Array, deadlineMs = 5 * minute): Promise<Uint8Array> {
-    return this.host.net.rpc.request(to.id, `replication.${name}`, body, { deadlineMs })
-  }
-}
 
 const honestCopies = (mesh: Mesh, cid: string, stranger: Stranger): number => mesh.copies(cid).filter((host) => host !== stranger.host).length
 const tellsOf = (host: Host, stranger: Stranger): boolean => host.replication.status().problems.some((sentence) => sentence.includes(stranger.host.id))
@@ -137,7 +71,8 @@ describe('replication: peers that mean no good', function () {
     const stranger = await Stranger.in(mesh)
     const a = mesh.hosts[0]!
     stranger.answers('store', () => StoreResponse.encode({ bytes: mib, already: true, proof: new Uint8Array(32), inventorySalt: 1n, inventoryVersion: 1 }))
-    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '', proof: new Uint8Array(32) }))
+    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '' }))
+    stranger.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(32) }))
     stranger.answers('release', () => new Uint8Array(0))
     stranger.saysAgain(second)
     await mesh.clock.advance(3 * second)
@@ -194,7 +129,8 @@ describe('replication: peers that mean no good', function () {
     const listed = new Inventory(saltOf(9n))
     stranger.refuses('store')
     stranger.answers('inventory', (body) => InventoryResponse.encode(listed.answer(InventoryRequest.decode(body))))
-    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '', proof: new Uint8Array(32) }))
+    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '' }))
+    stranger.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(32) }))
     stranger.answers('release', () => new Uint8Array(0))
     const files = Array.from({ length: 10 }, () => mesh.put(a, { bytes: 100_000, priority: 'low', replicas: 2 }))
     await mesh.until(() => files.every(({ cid }) => honestCopies(mesh, cid, stranger) === 2), minute, 'two copies of each')
@@ -276,7 +212,7 @@ describe('replication: peers that mean no good', function () {
     await mesh.until(() => mesh.copies(kept.cid).length === 2, 30 * second, 'two copies')
     const heldBefore = [...a.disk.held.keys()]
     const cid = CID.parse(kept.cid).bytes
-    const challenge = { nonce: new Uint8Array(16), offset: 0, length: 1000 }
+    const challenge = { nonce: new Uint8Array(16), offsets: [0], length: 1000 }
     const bodies: Partial<Record<keyof typeof rates, Uint8Array>> = {
       challenge: (await import('../../../src/replication/wire/replication.js')).ChallengeRequest.encode({ cid, challenge }),
       have: HaveRequest.encode({ cids: [cid] }),

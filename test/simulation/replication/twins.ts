@@ -104,9 +104,11 @@ export interface BlobWorld {
   bytesPerSecond: number
   /** Who says it has stored, and has not. */
   readonly liars: Set<NodeId>
+  /** node and blob → how many withhold it there: nobody gets it from there then. */
+  readonly withheld: Map<string, number>
 }
 
-export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'blobsOf'> {
+export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'describe' | 'blobsOf' | 'withhold'> {
   readonly #world: BlobWorld
   readonly #self: NodeId
   readonly #disk: Disk
@@ -132,7 +134,7 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
     try {
       for (let i = 0; i < parts; i++) {
         await this.#world.clock.sleep((1000 * bytes) / parts / this.#world.bytesPerSecond, options.signal)
-        const from = (options.holders ?? []).find((id) => this.#world.network.canReach(this.#self, id) && this.#world.disks.get(id)?.held.has(key) === true)
+        const from = (options.holders ?? []).find((id) => this.#world.network.canReach(this.#self, id) && this.servesFrom(id, key))
         if (from === undefined) throw new BlobError('HOLDERS_UNREACHABLE', 'no holder answers')
         const part = i === parts - 1 ? bytes - drafted : Math.floor(bytes / parts)
         this.#disk.draftBytes += part
@@ -180,6 +182,28 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
       throw new BlobError('NO_HOLDERS', 'not here')
     }
     yield contentOf(root, options.offset ?? 0, options.length ?? 1)
+  }
+
+  /** What another node would get from there at this moment. */
+  servesFrom(id: NodeId, cid: string): boolean {
+    return this.#world.disks.get(id)?.held.has(cid) === true && !this.#world.withheld.has(`${id} ${cid}`)
+  }
+
+  async withhold(cid: CID): Promise<() => void> {
+    const key = `${this.#self} ${cid.toString()}`
+    const { withheld } = this.#world
+    withheld.set(key, (withheld.get(key) ?? 0) + 1)
+    return () => {
+      const left = (withheld.get(key) ?? 1) - 1
+      if (left > 0) withheld.set(key, left)
+      else withheld.delete(key)
+    }
+  }
+
+  async describe(root: CID): Promise<{ type: 'file' | 'folder'; size: number }> {
+    if (!this.#disk.held.has(root.toString())) throw new BlobError('NO_HOLDERS', 'not here')
+    const below = this.#world.parts.get(root.toString()) ?? [root.toString()]
+    return { type: 'file', size: below.reduce((sum, cid) => sum + (this.#world.sizes.get(cid) ?? 0), 0) }
   }
 
   async blobsOf(root: CID): Promise<BlobRef[]> {

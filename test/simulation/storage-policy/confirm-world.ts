@@ -90,7 +90,7 @@ export function runConfirmWorld(init: ConfirmWorldInit): ConfirmOutcome {
           send(effect.to, (_, nowMs) => ({ type: 'keepAnswered', cid: effect.cid, attempt: effect.attempt, from: host.id, keeps: effect.keeps, nowMs }))
           break
         case 'release':
-          if (init.broken !== 'releases nobody') send(effect.to, () => ({ type: 'keepReleased', cid: effect.cid, attempt: effect.attempt, from: host.id }))
+          if (init.broken !== 'releases nobody') send(effect.to, (_, nowMs) => ({ type: 'keepReleased', cid: effect.cid, attempt: effect.attempt, from: host.id, nowMs }))
           break
         case 'persistPromise':
           host.disk.set(`${effect.promise.cid} ${effect.promise.to} ${effect.promise.attempt}`, effect.promise)

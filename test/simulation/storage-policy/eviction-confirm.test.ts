@@ -54,7 +54,7 @@ describe('storage-policy: confirm before delete', function () {
     const [asker, holder] = nodeIds(2, 9) as [NodeId, NodeId]
     const late = new ConfirmCore({ self: holder, ...confirmDefaults }, [])
     const question = { cid: 'blob', attempt: 'one', from: asker }
-    late.step({ type: 'keepReleased', ...question })
+    late.step({ type: 'keepReleased', ...question, nowMs: 0 })
     const [answer] = late.step({ type: 'keepAsked', ...question, keepMs: 60_000, holds: true, nowMs: 0 })
     assert.equal(answer?.type === 'answer' && answer.reason, 'asked no longer')
     assert.equal(late.isBound('blob', 1), false)

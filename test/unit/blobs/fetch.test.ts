@@ -5,6 +5,7 @@ import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { identity } from 'multiformats/hashes/identity'
+import { create as createDigest } from 'multiformats/hashes/digest'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 import { systemClock } from '../../../src/base/index.js'
 import type { Imported } from '../../../src/blobs/index.js'
@@ -350,6 +351,37 @@ describe('blobs: fetch', () => {
     await b.blobs.drop(liar)
     assert.equal(b.blocks.bytes.size, 0)
     assert.equal(b.blocks.draftBlocks.size, 0)
+  })
+})
+
+describe('blobs: what is below a root', () => {
+  it('follows blocks and not paths: a few that lead to each other thousands of times are soon done', async function () {
+    this.timeout(20_000)
+    const { blobs, blocks } = makeNode(new MemoryNetwork(), 1)
+    const draft = await blocks.draft('crafted')
+    const add = async (code: number, bytes: Uint8Array): Promise<CID> => {
+      const cid = CID.createV1(code, await sha256.digest(bytes))
+      await draft.put(cid, bytes)
+      return cid
+    }
+    const claimed = 2n ** 40n
+    const file = async (children: CID[], size: bigint): Promise<CID> =>
+      add(0x70, encode({ Data: new UnixFS({ type: 'file', blockSizes: children.map(() => size) }).marshal(), Links: children.map((Hash) => ({ Hash, Name: '', Tsize: 1 })) }))
+    const leaf = await add(raw.code, bytesOf(100))
+    // 500^10 paths over ten nodes, all of them above blobs, as they say.
+    let spine = await file([leaf], 100n)
+    for (let i = 0; i < 10; i++) spine = await file(Array.from({ length: 500 }, () => spine), claimed)
+    const shard = async (child: CID, slots: number): Promise<CID> =>
+      add(0x70, encode({ Data: new UnixFS({ type: 'hamt-sharded-directory', fanout: 256n, hashType: 0x22n }).marshal(), Links: Array.from({ length: slots }, (_, i) => ({ Hash: child, Name: i.toString(16).toUpperCase().padStart(2, '0'), Tsize: 1 })) }))
+    let folder = await add(0x70, encode({ Data: new UnixFS({ type: 'hamt-sharded-directory', fanout: 256n, hashType: 0x22n }).marshal(), Links: [{ Hash: leaf, Name: '00a', Tsize: 100 }] }))
+    for (let i = 0; i < 10; i++) folder = await shard(folder, 256)
+    // And one that is only long: more parts than any file has.
+    const parts = await Promise.all(Array.from({ length: 40 }, async (_, i) => file(Array.from({ length: 7000 }, (_, k) => CID.createV1(raw.code, createDigest(sha256.code, Buffer.from((i * 7000 + k).toString().padStart(32, '0'))))), 1n)))
+    const long = await file(parts, claimed)
+    await draft.commit([])
+    assert.equal((await blobs.blobsOf(spine)).length, 2)
+    for (const cid of [folder, long]) await assert.rejects(blobs.blobsOf(cid), { code: cid === folder ? 'CORRUPT' : 'BAD_CID' })
+    await assert.rejects(all(blobs.readFolder(folder)), { code: 'CORRUPT' })
   })
 })
 

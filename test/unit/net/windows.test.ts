@@ -65,6 +65,26 @@ describe('net: windows of streams', () => {
     }
   })
 
+  it('a reader that catches up in one go after each pause is given no larger window for it', async () => {
+    const [sender, receiver] = await ends(64 * windowBytes)
+    void sender.sink((async function* () {
+      for (;;) {
+        yield new Uint8Array(16 * 1024)
+        await turns(1)
+      }
+    })()).catch(() => undefined)
+    const source: AsyncIterator<{ byteLength: number }> = receiver.source
+    for (let pause = 0; pause < 20; pause++) {
+      await turns(60)
+      for (let readBytes = 0; readBytes < windowBytes;) {
+        const piece = await source.next()
+        assert.notEqual(piece.done, true)
+        if (piece.done !== true) readBytes += piece.value.byteLength
+      }
+    }
+    assert.equal(Reflect.get(receiver, 'recvWindow'), windowBytes)
+  })
+
   it('a stream that begins with a larger window than its sender knows of does not stand still', async () => {
     const [sender, receiver] = await ends(4 * 2 ** 20, 2 ** 20)
     void sender.sink([new Uint8Array(3_000_000)])

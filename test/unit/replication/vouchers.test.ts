@@ -91,7 +91,7 @@ describe('replication: asking what became of vouchers', () => {
   const side = (node: SimulatedNode, clock: VirtualClock): Side => {
     const catalog = new TwinCatalog(new Map())
     const vouchers = new Vouchers({ meta: new MemoryKeyValue(), clock })
-    const wants = new Wants({ catalog, meta: new MemoryKeyValue(), vouchers }, node.self)
+    const wants = new Wants({ catalog, meta: new MemoryKeyValue(), vouchers }, { self: node.self, isHeld: () => true })
     const made = { vouchers, wants, catalog, released: [], knowsAllParts: true } as unknown as Side
     made.vouching = new Vouching(
       { rpc: node.rpc, connections: node, clock, log: silentLog, vouchers, wants },

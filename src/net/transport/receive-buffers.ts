@@ -1,0 +1,52 @@
+/**
+ * Memory for what comes in on bulk streams, used again once its reader is done with it.
+ *
+ * The cipher brings bytes in new buffers of 16 KiB, and they stay with a stream until its reader comes to them: long
+ * enough that V8 moves them to its old generation, whose buffers only a walk through the whole heap finds. It counts
+ * them by the byte, so a gigabyte was worth thirty such walks, a third of the receiver's processor. Copied into one of
+ * these at once, the new buffers die young, which costs next to nothing.
+ *
+ * Whoever forgets to release one loses nothing: it is garbage then, like any other.
+ */
+class ReceiveBuffers {
+  readonly #free: Buffer[] = []
+  readonly #taken = new WeakSet<ArrayBufferLike>()
+  #users = 0
+
+  /** The same bytes in memory from here; undefined where that is not worth it. */
+  copied(parts: Iterable<Uint8Array>, bytes: number): Uint8Array | undefined {
+    if (bytes < bytesMin || bytes > bufferBytes) return undefined
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+    this.#taken.add(buffer.buffer)
+    let filled = 0
+    for (const part of parts) {
+      buffer.set(part, filled)
+      filled += part.length
+    }
+    return buffer.subarray(0, bytes)
+  }
+
+  /** Nobody reads it any more. What did not come from here, or was released before, is let be. */
+  release(bytes: Uint8Array): void {
+    if (!this.#taken.delete(bytes.buffer)) return
+    if (this.#users > 0 && this.#free.length < freeMax) this.#free.push(Buffer.from(bytes.buffer))
+  }
+
+  /** Buffers are kept while somebody may use them. Call what it returns once, at the end. */
+  use(): () => void {
+    this.#users++
+    return () => {
+      if (--this.#users === 0) this.#free.length = 0
+    }
+  }
+}
+
+/** Yamux sends no more in a frame. */
+const bufferBytes = 64 * 1024
+/** Smaller frames would waste most of a buffer. */
+const bytesMin = 16 * 1024
+/** 8 MiB: half of what a window may be, and few links fill it. */
+const freeMax = 128
+
+/** One for the process, like the memory that it is about. */
+export const receiveBuffers = new ReceiveBuffers()

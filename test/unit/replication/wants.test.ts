@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { Vouchers } from '../../../src/replication/vouchers.js'
+import { Wants } from '../../../src/replication/wants.js'
+import { VirtualClock } from '../../simulation/net-clock.js'
+import { idOf } from '../../simulation/net-twin.js'
+import { cidOf, MemoryKeyValue, recordOf, TwinCatalog } from '../../simulation/replication/twins.js'
+
+const self = idOf(1)
+const root = cidOf('root').toString()
+const part = cidOf('part').toString()
+
+describe('replication: which files want a blob', () => {
+  const make = async (): Promise<{ wants: Wants; catalog: TwinCatalog; held: Set<string>; change: (replicas: number) => void }> => {
+    const catalog = new TwinCatalog(new Map())
+    const held = new Set([root, part])
+    const vouchers = new Vouchers({ meta: new MemoryKeyValue(), clock: new VirtualClock() })
+    const wants = new Wants({ catalog, meta: new MemoryKeyValue(), vouchers }, { self, isHeld: (cid) => held.has(cid) })
+    let modified = 0
+    const change = (replicas: number): void => {
+      catalog.take(recordOf('/file', self, ++modified, { cid: root, size: 1, priority: 'normal', replicas }), true)
+      wants.changed(root)
+    }
+    change(2)
+    await wants.addParts(root, [part])
+    return { wants, catalog, held, change }
+  }
+
+  it('is remembered for what is held, until the catalog changes', async () => {
+    const { wants, change } = await make()
+    assert.equal((await wants.of(part))?.wanted, 2)
+    assert.equal(wants.last(part)?.wanted, 2)
+    change(3)
+    assert.equal(wants.last(part), undefined)
+    assert.equal((await wants.of(part))?.wanted, 3)
+  })
+
+  it('nothing is remembered of a blob that was dropped: not what was asked before, in the middle, or after', async () => {
+    const { wants, held, change } = await make()
+    await wants.of(part)
+    // Asked just before it goes, answered just after.
+    const asked = wants.of(part)
+    const late = wants.of(root)
+    held.delete(part)
+    held.delete(root)
+    await wants.forget(part)
+    await wants.forget(root)
+    await Promise.all([asked, late])
+    assert.deepEqual([wants.last(part), wants.last(root)], [undefined, undefined])
+    // A plan that was made before still comes by.
+    await wants.of(root)
+    await wants.of(part)
+    assert.deepEqual([wants.last(part), wants.last(root)], [undefined, undefined])
+    // While it is away nothing tells it of changes; when it is back it must not go by what was true before.
+    change(5)
+    held.add(root)
+    held.add(part)
+    await wants.addParts(root, [part])
+    assert.deepEqual([(await wants.of(part))?.wanted, (await wants.of(root))?.wanted], [5, 5])
+  })
+
+  it('an answer from before it went says nothing of it once it is back, however long it took', async () => {
+    const { wants, catalog, held } = await make()
+    let answer = (): void => undefined
+    const byCid = catalog.byCid.bind(catalog)
+    catalog.byCid = async (cid) => {
+      const records = await byCid(cid)
+      await new Promise<void>((resolve) => {
+        const before = answer
+        answer = () => {
+          before()
+          resolve()
+        }
+      })
+      return records
+    }
+    const asked = wants.of(part)
+    await new Promise((resolve) => setImmediate(resolve))
+    held.delete(part)
+    await wants.forget(part)
+    // Back as a file of its own, and a part of none as far as is known.
+    held.add(part)
+    answer()
+    assert.equal((await asked)?.wanted, 2)
+    assert.equal(wants.last(part), undefined)
+  })
+})
