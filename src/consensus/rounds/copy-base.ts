@@ -25,6 +25,8 @@ export interface BaseCopyInit {
   readonly targets: readonly VoterId[]
   readonly source: { readonly voters: readonly VoterId[]; readonly mayDrop: LongFree; readonly rowsAtOnce?: number } | { readonly hash: string; readonly holders: readonly VoterId[] }
   readonly hashOfChunk: HashOfChunk
+  /** With so few registers above the base there is no further pass. */
+  readonly behindEnough?: number
   /** Whether it is worth going on with those that are left of the targets. */
   readonly enough: (left: readonly VoterId[]) => boolean
   readonly ended: (copied: Copied | undefined) => void
@@ -43,7 +45,7 @@ export interface Copied {
 /** Per request; each waits twice as long as the one before. Together half a minute, if it cannot go on without. */
 const triesMax = 6
 /** So few registers are copied in one message after the seal. */
-const behindEnough = 200
+const behindEnoughUsual = 200
 /** Live-lock of one who copies slower than others write: what is left then is judged by whoever seals. */
 const passesMax = 5
 /** A chunk takes a voter some 10 ms, in which it does nothing else. */
@@ -184,7 +186,7 @@ export class BaseCopy {
     if ('hash' in source) {
       const { hash } = source
       this.#end(this.#hash === hash ? this.#copiedBy(behind) : undefined)
-    } else if (behind > behindEnough && behind < this.#lastBehind && this.#pass < passesMax) {
+    } else if (behind > (this.#init.behindEnough ?? behindEnoughUsual) && behind < this.#lastBehind && this.#pass < passesMax) {
       this.#lastBehind = behind
       this.#pass++
       this.#after = ''
