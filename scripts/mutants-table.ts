@@ -307,9 +307,4 @@ export const mutants: readonly Mutant[] = [
     weather: { ...changing, restarts: true, faultMs: 200 },
     edits: [{ file: 'voter/voter.ts', find: "    return decree === undefined ? undefined : this.#staged.get(decree.hash)?.base", replace: "    return decree === undefined ? undefined : ''" }, { file: 'voter/bases.ts', find: "const freshMs = 5000", replace: "const freshMs = 0" }],
   },
-  {
-    name: 'a later pass over what changed drops, too',
-    weather: changing,
-    edits: [{ file: 'rounds/copy-base.ts', find: "const isDropped = this.#pass === 0 && value.holder", replace: "const isDropped = value.holder" }],
-  },
 ]

@@ -133,7 +133,7 @@ export class BaseCopy {
     for (const row of [...highest].sort(([a], [b]) => compareScopes(a, b))) {
       const [scope, accepted] = row
       const { value } = accepted
-      // Not in a later pass: what is above the base somewhere must be above it in what comes of it, too.
+      // Not in a later pass: what the base keeps of it would stay.
       const isDropped = this.#pass === 0 && value.holder === null && value.payload.length === 0 && mayDrop(scope, accepted)
       if (isDropped) dropped.push(row)
       else registers.push(row)
