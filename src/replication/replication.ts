@@ -5,6 +5,7 @@ import type { Action, MeshView, PlacementExplanation, Plan, Priority, QuotaRepor
 import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
 import { Carrier } from './carrier.js'
+import { Claims } from './claims.js'
 import { Conduct } from './conduct.js'
 import { drainAway } from './draining.js'
 import { Dropper } from './dropper.js'
@@ -89,13 +90,14 @@ export class ReplicationRoom implements Replication {
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
     this.#trust = new Trust(meta.slice('trust/'))
     const conduct = (this.#conduct = new Conduct({ clock }))
-    const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock }, this.#self))
+    const claims = new Claims({ onNote: () => this.#spotCheck.wake() })
+    const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock, claims }, this.#self))
     const book = (this.#book = new PeerBook(
       { rpc, connections, clock, random, log },
       {
         onInventory: (peer) => this.#changed(holders.inventoryOf(peer)),
         onDelta: (peer, delta) => this.#changed(holders.delta(peer, delta)),
-        onVitals: (peer) => this.#heard(peer),
+        onVitals: (peer) => void this.#forgotten.remove(peer),
         onOffence: (peer, what) => {
           conduct.offended(peer, 'inventory')
           log.warn('a peer sent what is no inventory', { peer, what })
@@ -175,7 +177,7 @@ export class ReplicationRoom implements Replication {
         makeRoom: (bytes, want, signal) => this.#shedding.makeRoom(bytes, want, signal),
         stored: async (entry, from) => {
           // Whoever asked for it has it, and is making the other copies too: not a second coordinator's business yet.
-          holders.show(entry.cid, from, true)
+          holders.say(entry.cid, from)
           this.#rounds.leave(entry.cid)
           await this.#stock.held(entry)
         },
@@ -255,14 +257,12 @@ export class ReplicationRoom implements Replication {
       },
     )
     this.#spotCheck = new SpotCheck(
-      { blobs, rpc, connections, clock, random, inventory, holders, book, log },
+      { blobs, rpc, connections, clock, random, inventory, holders, book, log, claims },
       {
+        changed: (cid) => this.#changed([cid]),
         intervalMs: () => this.#settings.spotCheckIntervalMs,
         mayAsk: () => this.#mayRepair(),
-        lied: (cid, peer) => {
-          this.#lied(peer)
-          this.#changed([cid])
-        },
+        lied: (peer) => this.#lied(peer),
       },
     )
     this.#herald = new Herald(
@@ -580,10 +580,6 @@ export class ReplicationRoom implements Replication {
     this.#trust.strike(peer, clock.wallMs()).catch((error: unknown) => log.error('a strike could not be kept', { peer, error: messageOf(error) }))
     if (!this.#trust.trusts(peer, clock.wallMs())) this.#book.distrust(peer)
     this.#rounds.rescan()
-  }
-
-  #heard(peer: NodeId): void {
-    void this.#forgotten.remove(peer)
   }
 
   #changed(cids: readonly string[]): void {
