@@ -25,6 +25,7 @@ import { checkSettings } from './settings.js'
 import { Space } from './space.js'
 import { Shedding } from './shedding.js'
 import { beginSpread } from './spreading.js'
+import { takesSpine } from './spine-shares.js'
 import { SpotCheck } from './spot-check.js'
 import { SteppingBack } from './stepping-back.js'
 import { Stock } from './stock.js'
@@ -173,6 +174,7 @@ export class ReplicationRoom implements Replication {
           this.#wants.changed(cid)
         },
         settled: (cid, root, by) => vouching.settle(cid, root, by),
+        takesSpine: (bytes, comingBytes, want) => takesSpine({ inventory, wants: this.#wants }, bytes, comingBytes, want),
         takesMove: (bytes) => takesMove(this.#self, bytes, this.#news.mesh()),
         makeRoom: (bytes, want, signal) => this.#shedding.makeRoom(bytes, want, signal),
         stored: async (entry, from) => {
