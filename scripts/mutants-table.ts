@@ -8,6 +8,8 @@ export interface Mutant {
 }
 
 const sturdy: Partial<Weather> = { clocksInBounds: true, reconfigures: false, memoryLoss: false, clones: false }
+/** Many changes of voters, on bases. */
+const changing: Partial<Weather> = { ...sturdy, reconfigures: true, scopes: 3, faultMs: 500, thinkMs: 100 }
 const calmVoters: Partial<Weather> = { ...sturdy, voters: 3, hosts: 3, suspends: true, cuts: true }
 
 export const mutants: readonly Mutant[] = [
@@ -235,5 +237,74 @@ export const mutants: readonly Mutant[] = [
     name: 'conditional on the holder but not on the token',
     weather: { ...sturdy, thinkMs: 80 },
     edits: [{ file: 'value.ts', find: "value !== undefined && value.token === token && sameHolder", replace: "value !== undefined && token > 0 && sameHolder" }],
+  },
+  {
+    name: 'what a base drops leaves no trace',
+    weather: changing,
+    edits: [{ file: 'base.ts', find: "const own = this.kept.get(scope) ?? this.dropped.get(scope)", replace: "const own = this.kept.get(scope)" }],
+  },
+  {
+    name: 'what is above a base is told by its token',
+    weather: changing,
+    edits: [{ file: 'base.ts', find: "compareBallots(accepted.ballot, own.accepted.ballot) > 0", replace: "accepted.value.token > own.accepted.value.token || (false && compareBallots(accepted.ballot, own.accepted.ballot) > 0)" }],
+  },
+  {
+    name: 'what was accepted after the copy is not told',
+    weather: changing,
+    edits: [{ file: 'voter/registers.ts', find: "    if (register.accepted !== undefined) this.#accepted(scope)\n", replace: "    void this.#accepted\n" }],
+  },
+  {
+    name: 'what was accepted before the copy came is not told',
+    weather: changing,
+    edits: [{ file: 'voter/bases.ts', find: "if (init.table !== undefined) this.#compare(base, init.table, from, chunk.through)", replace: "if (init.table === null) this.#compare(base, init.table, from, chunk.through)" }],
+  },
+  {
+    name: 'a start forgets what is above its base',
+    weather: { ...changing, restarts: true, faultMs: 250 },
+    edits: [{ file: 'voter/voter.ts', find: "    bases.compareAll(this.#record.config, this.#registers.table)\n", replace: '' }],
+  },
+  {
+    name: 'what is free is dropped from what is above a base',
+    weather: changing,
+    edits: [{ file: 'snapshot.ts', find: "if (base !== undefined || value.holder !== null", replace: "if (value.holder !== null" }],
+  },
+  {
+    name: 'tokens begin anew where a base dropped',
+    weather: changing,
+    edits: [{ file: 'base.ts', find: "    return this.#floor", replace: "    return 0 * this.#floor" }],
+  },
+  {
+    name: 'any base is as good as another',
+    weather: changing,
+    edits: [{ file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "hash !== '' && base.config === config && base.isWhole" }],
+  },
+  {
+    name: 'a chunk that was lost is not missed',
+    weather: { ...changing, loss: 0.2 },
+    edits: [
+      { file: 'voter/bases.ts', find: "if (index > base.chunks || index >=", replace: "if (index >=" },
+      { file: 'voter/bases.ts', find: "    if (index === base.chunks) {", replace: "    if (index >= base.chunks) {" },
+      { file: 'voter/bases.ts', find: "      if (index !== 0) return { kind: 'refused', why: { code: 'unknown-base' } }\n", replace: '' },
+      { file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "hash !== '' && base.config === config && base.isWhole" },
+    ],
+  },
+  {
+    name: 'the base of an earlier configuration',
+    weather: changing,
+    edits: [
+      { file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "base.hash === hash && config >= 0 && base.isWhole" },
+      { file: 'voter/bases.ts', find: "    this.#bases = this.#bases.filter((base) => base !== except)\n    this.#drop((base) => base.config < config, gone)", replace: "    void [config, except, gone]" },
+      { file: 'rounds/reconfigure.ts', find: "        this.#base = copied?.hash\n", replace: "        this.#base = (this.#context as { lastBase?: string }).lastBase ??= copied?.hash\n" },
+    ],
+  },
+  {
+    name: 'decided on a base that hardly anybody has',
+    weather: { ...changing, restarts: true, faultMs: 250 },
+    edits: [{ file: 'voter/voter.ts', find: "        if (body.snapshot.base !== undefined && this.#bases.find(body.snapshot.base, record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }\n", replace: '' }, { file: 'rounds/reconfigure.ts', find: "(left) => isMajority(this.#from.members, left) && isMajority(members, left)", replace: "(left) => left.length > 0 && isMajority(members, members)" }, { file: 'voter/voter.ts', find: "        return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }", replace: "        return { kind: 'snapshot', snapshot: { ...this.#snapshot(base), base: body.base } }" }],
+  },
+  {
+    name: 'the base of an accepted decree is given away',
+    weather: { ...changing, restarts: true, faultMs: 200 },
+    edits: [{ file: 'voter/voter.ts', find: "    return decree === undefined ? undefined : this.#staged.get(decree.hash)?.base", replace: "    return decree === undefined ? undefined : ''" }, { file: 'voter/bases.ts', find: "const freshMs = 5000", replace: "const freshMs = 0" }],
   },
 ]

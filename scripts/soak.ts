@@ -65,7 +65,7 @@ if (options.has('--history')) {
 }
 
 const startedMs = performance.now()
-const sum = { seeds: 0, failed: 0, steps: 0, simulatedMs: 0, operations: 0, choices: 0, reconfigurations: 0 }
+const sum = { seeds: 0, failed: 0, steps: 0, simulatedMs: 0, operations: 0, choices: 0, reconfigurations: 0, onBase: 0 }
 const counters: Record<string, number> = {}
 for (let seed = from; seed < from + count && performance.now() < untilMs; seed++) {
   const result = simulate(seed, forced)
@@ -75,6 +75,7 @@ for (let seed = from; seed < from + count && performance.now() < untilMs; seed++
   sum.operations += result.operations
   sum.choices += result.choices
   sum.reconfigurations += result.configs
+  sum.onBase += result.onBase
   for (const [name, value] of Object.entries(result.counters) as [string, number][]) counters[name] = (counters[name] ?? 0) + value
   if (result.violation === undefined) continue
   sum.failed++
@@ -84,7 +85,7 @@ for (let seed = from; seed < from + count && performance.now() < untilMs; seed++
 const seconds = (performance.now() - startedMs) / 1000
 console.log(
   `${sum.seeds} seeds, ${sum.failed} failed; ${(sum.simulatedMs / 3_600_000).toFixed(1)} simulated hours in ${seconds.toFixed(1)} s; ` +
-    `${sum.steps} steps, ${sum.operations} operations checked, ${sum.choices} values chosen, ${sum.reconfigurations} reconfigurations; ` +
+    `${sum.steps} steps, ${sum.operations} operations checked, ${sum.choices} values chosen, ${sum.reconfigurations} reconfigurations, ${sum.onBase} of them on a base; ` +
     Object.entries(counters).map(([name, value]) => `${value} ${name}`).join(', '),
 )
 process.exit(sum.failed === 0 ? 0 : 1)

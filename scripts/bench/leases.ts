@@ -1,5 +1,5 @@
 // Leases beside etcd, three members each, everything synced to disk, in the same run:
-//   npm run bench -- leases [--json] [--seconds 4] [--held 100000] [--only latency,…]
+//   npm run bench -- leases [--json] [--seconds 4] [--held 100000] [--scopes 100000,1000000] [--only latency,…]
 // Two ways, each beside its like: within a node's process beside etcd over gRPC (what a program sees that links the
 // library), and over the HTTP API beside etcd's JSON gateway, the same client and persistent connections for both.
 // A node proposes from where it is, so "within" has no hop from the client to a member, and etcd's has one: that is how
@@ -25,7 +25,8 @@ const json = process.argv.includes('--json')
 const seconds = Number(option('seconds', '4'))
 const held = Number(option('held', '100000'))
 const rounds = Number(option('rounds', '1000'))
-const only = option('only', 'latency,distinct,contended,renewal,size,pause,death,api').split(',')
+const only = option('only', 'latency,distinct,contended,renewal,size,pause,death,api,replace').split(',')
+const replaceScopes = option('scopes', '100000').split(',').map(Number)
 const isMore = process.argv.includes('--more')
 const clients = 64
 
@@ -91,8 +92,8 @@ const folder = mkdtempSync(join(tmpdir(), 'mesh-bench-leases-'))
 const members: Member[] = []
 const ids: string[] = []
 
-/** Four nodes, three of which vote. */
-async function startMembers(): Promise<void> {
+/** Four nodes, three of which vote. `filled`: so many registers are in the first one's store before it begins. */
+async function startMembers(filled = 0): Promise<void> {
   let genesis = ''
   const addresses: string[] = []
   for (let i = 0; i < 4; i++) {
@@ -100,6 +101,7 @@ async function startMembers(): Promise<void> {
     members.push(member)
     const hello = await member.order<{ self: string; address: string; genesis: string }>('hello')
     genesis ||= hello.genesis
+    if (i === 0 && filled > 0) await member.order('fill', { count: filled, genesis })
     await member.order('start', { genesis, addresses })
     addresses.push(hello.address)
     ids.push(hello.self)
@@ -306,6 +308,36 @@ async function pause(): Promise<void> {
   report('a voter replaced, from the order to its end', ms, 'ms', undefined, 'is worse')
 }
 
+/** A voter is replaced in a mesh with many scopes, while two nodes work on some of them. Members of its own. */
+async function replaced(scopes: number): Promise<void> {
+  for (const member of members.splice(0)) await member.kill()
+  ids.length = 0
+  rmSync(folder, { recursive: true, force: true })
+  await startMembers(scopes)
+  await sleep(3000)
+  const memory = async (): Promise<{ peakMiB: number; nowMiB: number; registers: number }[]> => Promise.all([1, 2, 3].map(async (i) => at(i).order('memory')))
+  const before = await memory()
+  const beats = [1, 2].map(async (i) => at(i).order<Quantiles>('beatOn'))
+  await sleep(2000)
+  const { ms, pausedMs, copied, tries } = await at(1).order<{ ms: number; pausedMs: number; copied: number; tries: number }>('reconfigure', { nodes: [ids[1], ids[2], ids[3]] })
+  await sleep(1000)
+  await Promise.all([1, 2].map(async (i) => at(i).order('stopBeat')))
+  const quantiles = await Promise.all(beats)
+  const after = await memory()
+  await sleep(10_000)
+  const rested = await memory()
+  const name = `voter replaced, ${scopes >= 1000 ? `10^${String(Math.round(Math.log10(scopes)))}` : String(scopes)} scopes`
+  report(`${name}: pause`, pausedMs, 'ms', undefined, 'is worse')
+  report(`${name}: longest acquire + release`, Math.max(...quantiles.map(({ max }) => max)), 'ms', undefined, 'is worse')
+  report(`${name}: acquire + release meanwhile, p99`, Math.max(...quantiles.map(({ p99 }) => p99)), 'ms', undefined, 'is worse')
+  report(`${name}: from the order to its end`, ms, 'ms', undefined, 'is worse')
+  report(`${name}: registers copied after the seal`, copied, '', undefined, 'is worse')
+  report(`${name}: tries`, tries, '', undefined, 'is worse')
+  for (const [i, who] of ['a voter that stays', 'another', 'the new one'].entries()) {
+    console.log(`  ${who}: ${String(after[i]?.registers)} registers; ${before[i]?.nowMiB.toFixed(0) ?? ''} MiB before, ${after[i]?.peakMiB.toFixed(0) ?? ''} MiB at most, ${rested[i]?.nowMiB.toFixed(0) ?? ''} MiB 10 s after`)
+  }
+}
+
 /** The last figures: processes die. `cluster` is started anew, since `pause` took a member away. */
 async function death(): Promise<void> {
   // Now 1, 2 and 3 vote, or 0, 1 and 2: node 2 in either case.
@@ -418,7 +450,7 @@ try {
     await cluster.start(etcdFile)
     etcds = cluster.urls.map((url) => new EtcdClient(url))
   }
-  if (only.some((name) => name !== 'api')) await startMembers()
+  if (only.some((name) => name !== 'api' && name !== 'replace')) await startMembers()
   if (only.includes('latency')) await latency()
   if (only.includes('distinct')) await distinct()
   if (only.includes('contended')) await contended()
@@ -426,6 +458,7 @@ try {
   if (only.includes('renewal') || only.includes('size')) await renewalAndSize()
   if (only.includes('pause')) await pause()
   if (only.includes('death')) await death()
+  if (only.includes('replace')) for (const scopes of replaceScopes) await replaced(scopes)
 } finally {
   await end()
 }

@@ -1,5 +1,6 @@
 import type { NodeId } from '../base/index.js'
 import { messageOf } from '../base/index.js'
+import type { BaseChunk } from './base.js'
 import type { Ballot } from './ballot.js'
 import type { ConfigRecord, Decree } from './config.js'
 import type { HandOffWish } from './messages.js'
@@ -206,11 +207,28 @@ export function snapshotToWire(snapshot: Snapshot): wire.Snapshot {
     }),
     revocations: snapshot.revocations.map(({ revocation, acknowledged }) => ({ revocation: revocationToWire(revocation), acknowledged })),
     floor: snapshot.floor,
+    ...(snapshot.base === undefined ? {} : { base: snapshot.base }),
   }
 }
 
+export function chunkToWire({ config, registers, dropped, through }: BaseChunk): wire.BaseChunk {
+  return { config, registers: registers.map(entryToWire), dropped: dropped.map(entryToWire), ...(through === undefined ? {} : { through }) }
+}
+
+export function chunkFromWire(chunk: wire.BaseChunk | undefined): BaseChunk {
+  const { config, registers, dropped, through } = there(chunk, 'chunk')
+  return {
+    config: whole(config, 'configuration'), registers: registers.map(entryFromWire), dropped: dropped.map(entryFromWire),
+    ...(through === undefined ? {} : { through: scopeFromWire(through) }),
+  }
+}
+
+export function hashFromWire(hash: string): string {
+  return text(hash, 128, 'hash')
+}
+
 export function snapshotFromWire(snapshot: wire.Snapshot | undefined): Snapshot {
-  const { registers, sessions, revocations, floor } = there(snapshot, 'snapshot')
+  const { registers, sessions, revocations, floor, base } = there(snapshot, 'snapshot')
   return {
     registers: registers.map(entryFromWire),
     sessions: sessions.map((entry): readonly [string, SessionRecord] => [
@@ -219,5 +237,6 @@ export function snapshotFromWire(snapshot: wire.Snapshot | undefined): Snapshot 
     ]),
     revocations: revocations.map(({ revocation, acknowledged }) => ({ revocation: revocationFromWire(revocation), acknowledged })),
     floor: whole(floor, 'floor'),
+    ...(base === undefined ? {} : { base: hashFromWire(base) }),
   }
 }

@@ -1,4 +1,5 @@
 import { invariant } from '../base/index.js'
+import type { BaseChunk } from './base.js'
 import type { ConfigRecord } from './config.js'
 import type { RevocationRecord } from './revocation.js'
 import type { SessionRecord, Snapshot } from './snapshot.js'
@@ -15,18 +16,35 @@ export type Change =
   | { readonly kind: 'voter'; readonly record: VoterRecord }
   | { readonly kind: 'chain'; readonly records: readonly ConfigRecord[] }
   | { readonly kind: 'staged'; readonly hash: string; readonly snapshot: Snapshot | undefined }
-  /** Activation: all registers, sessions and revocations are these and no others. */
-  | { readonly kind: 'replace'; readonly snapshot: Snapshot }
+  /** A part of a base, one after the other. `ballot`: under which it was copied. */
+  | { readonly kind: 'base'; readonly name: string; readonly index: number; readonly ballot: Ballot; readonly chunk: BaseChunk }
+  /** Rows under this name (of a base, or registers of a generation) mean nothing any more; '' are those of `r:`. */
+  | { readonly kind: 'orphaned'; readonly name: string }
+  /**
+   * Activation: all registers, sessions and revocations are these and no others. `generation`: where registers are written
+   * from now on, so that those of before need not be deleted first. The record that comes with it has the base.
+   */
+  | { readonly kind: 'replace'; readonly snapshot: Snapshot; readonly base?: KeptBase; readonly generation?: string }
+
+/** A whole base on disk: the name of its rows, its hash, how many chunks. */
+export interface KeptBase {
+  readonly name: string
+  readonly hash: string
+  readonly chunks: number
+}
 
 /** What a voter is, besides its registers and sessions. */
 export interface VoterRecord {
   /** The configuration it votes in; -1 for none. */
   readonly config: number
   /** One-way within a configuration; carries what the sealer meant to change to, for whoever has to finish the job. */
-  readonly sealed?: { readonly members: readonly VoterId[] }
+  readonly sealed?: { readonly members: readonly VoterId[]; readonly base?: string }
   readonly decreePromised?: Ballot
   readonly decreeAccepted?: { readonly ballot: Ballot; readonly decree: Decree }
   readonly floor: number
+  /** What its registers started from, or (of a store that votes no more) what others may still need to start from. */
+  readonly base?: KeptBase
+  readonly generation?: string
 }
 
 export const voterRecordEmpty: VoterRecord = { config: -1, floor: 0 }

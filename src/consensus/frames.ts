@@ -1,6 +1,6 @@
 import {
-  acceptedFromWire, acceptedToWire, bad, ballotFromWire, ballotToWire, chainFromWire, decoding, decreeFromWire, decreeToWire, entryFromWire,
-  entryToWire, hexFromWire, hexToWire, membersFromWire, nonceFromWire, nonceToWire, recordToWire, revocationFromWire, revocationToWire,
+  acceptedFromWire, acceptedToWire, bad, ballotFromWire, ballotToWire, chainFromWire, chunkFromWire, chunkToWire, decoding, decreeFromWire, decreeToWire, entryFromWire,
+  entryToWire, hashFromWire, hexFromWire, hexToWire, membersFromWire, nonceFromWire, nonceToWire, recordToWire, revocationFromWire, revocationToWire,
   scopeFromWire, sessionFromWire, sessionToWire, snapshotFromWire, snapshotToWire, there, valueFromWire, valueToWire, voterFromWire,
   voterToWire, whole, wishFromWire, wishToWire,
 } from './codec.js'
@@ -64,7 +64,12 @@ function requestToWire(request: Request): wire.Request {
 
 function requestFields(body: RequestBody): Fields<wire.Request> {
   switch (body.kind) {
-    case 'epoch': case 'probe': case 'snapshot': return {}
+    case 'epoch': case 'probe': return {}
+    case 'snapshot': return body.base === undefined ? {} : { base: body.base }
+    case 'rows': return { scope: body.after, number: body.limit, ...(body.base === undefined ? {} : { base: body.base }) }
+    case 'base': return { ballot: ballotToWire(body.ballot), number: body.index, chunk: chunkToWire(body.chunk) }
+    case 'base-end': return { ballot: ballotToWire(body.ballot) }
+    case 'base-chunk': return { hash: body.hash, number: body.index }
     case 'renew': return { number: body.sequence }
     case 'prepare':
       return {
@@ -84,7 +89,7 @@ function requestFields(body: RequestBody): Fields<wire.Request> {
     case 'revoke': case 'cleared': return { revocation: revocationToWire(body.revocation) }
     case 'acknowledge': return { revocations: body.revocations.map(revocationToWire) }
     case 'relay': return { wish: wishToWire(body.wish) }
-    case 'seal': return { members: body.members.map(voterToWire) }
+    case 'seal': return { members: body.members.map(voterToWire), ...(body.base === undefined ? {} : { base: body.base }) }
     case 'stage': return { hash: body.hash, snapshot: snapshotToWire(body.snapshot) }
     case 'decree-prepare': return { ballot: ballotToWire(body.ballot) }
     case 'decree-accept': return { ballot: ballotToWire(body.ballot), decree: decreeToWire(body.decree) }
@@ -104,8 +109,14 @@ function requestFromWire(request: wire.Request): Request {
 
 function requestBody(from: wire.Request): RequestBody {
   const { kind } = from
+  const base = from.base === undefined ? {} : { base: hashFromWire(from.base) }
   switch (kind) {
-    case 'epoch': case 'probe': case 'snapshot': return { kind }
+    case 'epoch': case 'probe': return { kind }
+    case 'snapshot': return { kind, ...base }
+    case 'rows': return { kind, after: from.scope ?? '', limit: whole(from.number, 'limit'), ...base }
+    case 'base': return { kind, ballot: ballotFromWire(from.ballot), index: whole(from.number, 'index'), chunk: chunkFromWire(from.chunk) }
+    case 'base-end': return { kind, ballot: ballotFromWire(from.ballot) }
+    case 'base-chunk': return { kind, hash: hashFromWire(there(from.hash, 'hash')), index: whole(from.number, 'index') }
     case 'renew': return { kind, sequence: whole(from.number, 'sequence') }
     case 'prepare':
       return {
@@ -125,7 +136,7 @@ function requestBody(from: wire.Request): RequestBody {
     case 'revoke': case 'cleared': return { kind, revocation: revocationFromWire(from.revocation) }
     case 'acknowledge': return { kind, revocations: from.revocations.map(revocationFromWire) }
     case 'relay': return { kind, wish: wishFromWire(from.wish) }
-    case 'seal': return { kind, members: membersFromWire(from.members) }
+    case 'seal': return { kind, members: membersFromWire(from.members), ...base }
     case 'stage': return { kind, hash: there(from.hash, 'hash'), snapshot: snapshotFromWire(from.snapshot) }
     case 'decree-prepare': return { kind, ballot: ballotFromWire(from.ballot) }
     case 'decree-accept': return { kind, ballot: ballotFromWire(from.ballot), decree: decreeFromWire(from.decree) }
@@ -156,6 +167,8 @@ function replyFields(body: ReplyBody): Fields<wire.Reply> {
     case 'is-clear': return { yes: body.clear }
     case 'recorded': case 'done': return {}
     case 'probed': return { yes: body.sealed, number: body.registers, chain: body.chain.map(recordToWire) }
+    case 'based': return { number: body.behind }
+    case 'base-chunk': return { chunk: chunkToWire(body.chunk), yes: body.more }
     case 'snapshot': case 'fetched': return { snapshot: snapshotToWire(body.snapshot) }
     case 'decree-promise': return body.accepted === undefined ? {} : { ballot: ballotToWire(body.accepted.ballot), decree: decreeToWire(body.accepted.decree) }
     case 'decree-accepted': return { signature: body.signature }
@@ -168,7 +181,7 @@ function refusalFields(why: Refusal): Fields<wire.Reply> {
   switch (code) {
     case 'promised': return { code, ballot: ballotToWire(why.ballot) }
     case 'config': return { code, chain: why.chain.map(recordToWire) }
-    case 'sealed': return { code, members: why.members.map(voterToWire) }
+    case 'sealed': return { code, members: why.members.map(voterToWire), ...(why.base === undefined ? {} : { base: why.base }) }
     case 'superseded': return { code, number: why.epoch }
     case 'revoked': return { code, revocations: why.revocations.map(revocationToWire) }
     default: return { code }
@@ -197,6 +210,8 @@ function replyBody(from: wire.Reply): ReplyBody {
     case 'is-clear': return { kind, clear: from.yes }
     case 'recorded': case 'done': return { kind }
     case 'probed': return { kind, sealed: from.yes, registers: whole(from.number, 'count'), chain: chainFromWire(from.chain) }
+    case 'based': return { kind, behind: whole(from.number, 'count') }
+    case 'base-chunk': return { kind, chunk: chunkFromWire(from.chunk), more: from.yes }
     case 'snapshot': case 'fetched': return { kind, snapshot: snapshotFromWire(from.snapshot) }
     case 'decree-promise':
       return from.decree === undefined ? { kind } : { kind, accepted: { ballot: ballotFromWire(from.ballot), decree: decreeFromWire(from.decree) } }
@@ -211,10 +226,10 @@ function refusal(from: wire.Reply): Refusal {
   switch (code) {
     case 'promised': return { code, ballot: ballotFromWire(from.ballot) }
     case 'config': return { code, chain: chainFromWire(from.chain) }
-    case 'sealed': return { code, members: membersFromWire(from.members) }
+    case 'sealed': return { code, members: membersFromWire(from.members), ...(from.base === undefined ? {} : { base: hashFromWire(from.base) }) }
     case 'superseded': return { code, epoch: whole(from.number, 'epoch') }
     case 'revoked': return { code, revocations: from.revocations.map(revocationFromWire) }
-    case 'incarnation': case 'cloned': case 'old-sequence': case 'unsupported': case 'moot': case 'not-sealed': case 'unknown-snapshot': case 'forgot':
+    case 'incarnation': case 'cloned': case 'old-sequence': case 'unsupported': case 'moot': case 'not-sealed': case 'unknown-snapshot': case 'unknown-base': case 'forgot':
       return { code }
     default: return bad('unknown refusal')
   }

@@ -1,4 +1,5 @@
 import type { NodeId } from '../base/index.js'
+import type { BaseChunk } from './base.js'
 import type { Ballot } from './ballot.js'
 import type { ConfigRecord, Decree } from './config.js'
 import type { Revocation } from './revocation.js'
@@ -44,13 +45,30 @@ export type RequestBody =
   | { readonly kind: 'acknowledge'; readonly revocations: readonly Revocation[] }
   | { readonly kind: 'relay'; readonly wish: HandOffWish }
   | { readonly kind: 'probe' }
-  | { readonly kind: 'seal'; readonly members: readonly VoterId[] }
-  | { readonly kind: 'snapshot' }
+  /** Registers in scope order, for a base. `base`: only those that were accepted above what that base has. Also of a sealed voter. */
+  | { readonly kind: 'rows'; readonly after: string; readonly limit: number; readonly base?: string }
+  | BaseBody
+  /** The base under this ballot comes to nothing. */
+  | { readonly kind: 'base-end'; readonly ballot: Ballot }
+  /** A chunk of a whole base. */
+  | { readonly kind: 'base-chunk'; readonly hash: string; readonly index: number }
+  /** `base`: what was copied for it. */
+  | { readonly kind: 'seal'; readonly members: readonly VoterId[]; readonly base?: string }
+  /** `base`: only what is above it, from who has it. */
+  | { readonly kind: 'snapshot'; readonly base?: string }
   | { readonly kind: 'stage'; readonly hash: string; readonly snapshot: Snapshot }
   | { readonly kind: 'decree-prepare'; readonly ballot: Ballot }
   | { readonly kind: 'decree-accept'; readonly ballot: Ballot; readonly decree: Decree }
   | { readonly kind: 'fetch'; readonly hash: string }
   | { readonly kind: 'activate'; readonly chain: readonly ConfigRecord[]; readonly snapshot?: Snapshot }
+
+/** To old and new voters, one chunk after the other. The ballot tells one copy from all others; the highest goes on. */
+export interface BaseBody {
+  readonly kind: 'base'
+  readonly ballot: Ballot
+  readonly index: number
+  readonly chunk: BaseChunk
+}
 
 export interface PrepareBody {
   readonly kind: 'prepare'
@@ -121,6 +139,9 @@ export type ReplyBody =
   | { readonly kind: 'is-clear'; readonly clear: boolean }
   | { readonly kind: 'done' }
   | { readonly kind: 'probed'; readonly sealed: boolean; readonly registers: number; readonly chain: readonly ConfigRecord[] }
+  /** `behind`: how many registers it has that are above the base by now, about. */
+  | { readonly kind: 'based'; readonly behind: number }
+  | { readonly kind: 'base-chunk'; readonly chunk: BaseChunk; readonly more: boolean }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'decree-promise'; readonly accepted?: { readonly ballot: Ballot; readonly decree: Decree } }
   | { readonly kind: 'decree-accepted'; readonly signature: Uint8Array }
@@ -141,7 +162,7 @@ export type Refusal =
   | { readonly code: 'promised'; readonly ballot: Ballot }
   | { readonly code: 'config'; readonly chain: readonly ConfigRecord[] }
   | { readonly code: 'incarnation' }
-  | { readonly code: 'sealed'; readonly members: readonly VoterId[] }
+  | { readonly code: 'sealed'; readonly members: readonly VoterId[]; readonly base?: string }
   /** The voter supports or requires a higher epoch of the sender than the one it speaks under. */
   | { readonly code: 'superseded'; readonly epoch: number }
   /** Another process start has bound this epoch: a clone, or a disk that was restored. */
@@ -155,6 +176,8 @@ export type Refusal =
   | { readonly code: 'moot' }
   | { readonly code: 'not-sealed' }
   | { readonly code: 'unknown-snapshot' }
+  /** It does not have that base, or not whole, or not from the configuration that it is for. */
+  | { readonly code: 'unknown-base' }
   /** The voter found out that its store has gone back in time. */
   | { readonly code: 'forgot' }
 

@@ -3,6 +3,7 @@ import type { NodeId, Random } from '../base/index.js'
 import type { Appointment } from './agenda.js'
 import { Agenda } from './agenda.js'
 import type { Ballot } from './ballot.js'
+import type { HashOfChunk } from './base.js'
 import { openingRoundsEnd } from './ballot.js'
 import type { ClockKind, Readings, Timing } from './clocks.js'
 import type { ConfigRecord, ConfigSeals } from './config.js'
@@ -18,7 +19,8 @@ import type { SessionId, VoterId } from './types.js'
 import { sameSession, sameVoter, storeKey } from './types.js'
 import type { Accepted, Value } from './value.js'
 import type { Snapshot } from './snapshot.js'
-import { copyMs, Reconfiguration } from './rounds/reconfigure.js'
+import { BaseCopy } from './rounds/copy-base.js'
+import { Reconfiguration } from './rounds/reconfigure.js'
 import type { ReconfigureEnd, ReconfigureInit } from './rounds/reconfigure.js'
 
 /** What is to be done for the node by whoever runs it, in this order. */
@@ -58,6 +60,7 @@ export interface NodeComponents {
   readonly random: Random
   readonly seals: ConfigSeals
   readonly hashOf: (snapshot: Snapshot) => string
+  readonly hashOfChunk: HashOfChunk
 }
 
 interface Pending {
@@ -307,7 +310,7 @@ export class Node implements Context {
     else if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
   }
 
-  reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'copyMs' | 'ended'>): void {
+  reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'rowsAtOnce' | 'ended'>): void {
     if (this.#reconfiguration !== undefined) {
       init.ended({ kind: 'given-up', why: 'cancelled', sealed: false })
       return
@@ -319,6 +322,7 @@ export class Node implements Context {
     this.#reconfiguration = new Reconfiguration(this, {
       ...init, ended,
       hashOf: this.#components.hashOf,
+      hashOfChunk: this.#components.hashOfChunk,
       chain: () => this.#chain,
       decided: (record) => { this.learn([record]) },
     })
@@ -396,7 +400,9 @@ export class Node implements Context {
     if (pending.voter.incarnation === '') return true
     if (!sameVoter(pending.voter, reply.voter)) return reply.body.kind === 'refused' && reply.body.why.code === 'incarnation'
     const { kind } = reply.body
-    return reply.config === pending.config || kind === 'refused' || kind === 'probed' || kind === 'fetched' || kind === 'activated'
+    if (reply.config === pending.config || kind === 'refused') return true
+    // What stores answer that vote in another configuration, or in none.
+    return kind === 'probed' || kind === 'fetched' || kind === 'activated' || kind === 'based' || kind === 'base-chunk'
   }
 
   #refused(pending: Pending, voter: VoterId, config: number, why: Refusal): void {
@@ -407,7 +413,7 @@ export class Node implements Context {
         if (config < this.config.number) this.#help(voter)
         return
       case 'sealed':
-        if (pending.config === this.config.number) this.#finish(why.members)
+        if (pending.config === this.config.number) this.#finish(why)
         return
       case 'superseded':
       case 'cloned':
@@ -439,13 +445,13 @@ export class Node implements Context {
     this.#restart()
   }
 
-  #finish(members: readonly VoterId[]): void {
+  #finish({ members, base }: { members: readonly VoterId[]; base?: string }): void {
     if (this.#reconfiguration !== undefined || this.#finishTimer !== undefined) return
     const { number } = this.config
     this.#finishTimer = this.after(this.random.float() * finishWaitMsMax, () => {
       this.#finishTimer = undefined
       if (this.config.number !== number || this.#phase === 'starting' || this.#phase === 'persisting') return
-      this.reconfigure({ wanted: { members }, mayDrop: () => false, copyMs, ended: () => undefined })
+      this.reconfigure({ wanted: { members, ...(base === undefined ? {} : { base }) }, mayDrop: () => false, ended: () => undefined })
     })
   }
 
@@ -458,8 +464,16 @@ export class Node implements Context {
     this.#helping.set(key, this.after(this.random.float() * finishWaitMsMax, () => {
       this.#helping.set(key, this.after(this.timing.tryMs * 2, done))
       const sources = [...this.#chain.slice(-2).flatMap((record) => record.members)].filter((other) => !sameVoter(other, voter))
-      const activate = (snapshot?: Snapshot): void => {
-        this.ask([voter], { kind: 'activate', chain: this.#chain, ...(snapshot === undefined ? {} : { snapshot }) }, () => undefined)
+      const activate = (snapshot?: Snapshot, mayCopy = true): void => {
+        this.ask([voter], { kind: 'activate', chain: this.#chain, ...(snapshot === undefined ? {} : { snapshot }) }, (_voter, reply) => {
+          const lacksBase = reply.kind === 'refused' && reply.why.code === 'unknown-base'
+          // Also while it starts: it may be that nobody can begin an epoch before this voter votes.
+          if (!lacksBase || !mayCopy || snapshot?.base === undefined || this.#phase === 'persisting') return
+          new BaseCopy(this, {
+            config: config.number - 1, targets: [voter], source: { hash: snapshot.base, holders: sources }, hashOfChunk: this.#components.hashOfChunk,
+            enough: (left) => left.length > 0, ended: (copied) => { if (copied !== undefined) activate(snapshot, false) },
+          }).begin()
+        })
       }
       if (config.hash === '') activate()
       else {

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import type { NodeId, Signer } from '../base/index.js'
 import { verifySignature } from '../base/index.js'
 import type { Ballot } from './ballot.js'
-import { ballotToWire, snapshotToWire, voterToWire } from './codec.js'
+import type { BaseChunk } from './base.js'
+import { ballotToWire, chunkToWire, snapshotToWire, voterToWire } from './codec.js'
 import type { ConfigRecord, ConfigSeals, Decree } from './config.js'
 import { recoveryConfigJump } from './config.js'
 import type { Snapshot } from './snapshot.js'
@@ -36,6 +37,20 @@ export function recoveryConfig(authority: Signer, last: ConfigRecord, members: r
 /** SHA-256 (hex) over the canonical encoding: lists sorted by key, fields in order. */
 export function hashOfSnapshot(snapshot: Snapshot): string {
   return createHash('sha256').update(wire.Snapshot.encode(snapshotToWire(snapshot))).digest('hex')
+}
+
+const encodedChunks = new WeakMap<BaseChunk, Uint8Array>()
+
+/** Canonical bytes, made once: they are hashed, written to disk, and sent to several. */
+export function encodeChunk(chunk: BaseChunk): Uint8Array {
+  let bytes = encodedChunks.get(chunk)
+  if (bytes === undefined) encodedChunks.set(chunk, (bytes = wire.BaseChunk.encode(chunkToWire(chunk))))
+  return bytes
+}
+
+/** A base is named by this (hex) of its last chunk: over the name of all before it (64 digits; none at first) and its bytes. */
+export function hashOfChunk(before: string, chunk: BaseChunk): string {
+  return createHash('sha256').update(before).update(encodeChunk(chunk)).digest('hex')
 }
 
 function authorityConfig(authority: Signer, number: number, decree: Decree): ConfigRecord {

@@ -21,6 +21,8 @@ export interface Snapshot {
   readonly sessions: readonly (readonly [store: string, record: SessionRecord])[]
   readonly revocations: readonly RevocationRecord[]
   readonly floor: number
+  /** Hash of the base that `registers` go on top of; undefined: they are all there are. */
+  readonly base?: string
 }
 
 /** May this register be dropped? Asked only for values that are free and carry nothing. */
@@ -33,8 +35,11 @@ export type LongFree = (scope: string, accepted: Accepted) => boolean
  *
  * Dropping a register would reset its token, so the floor rises to the highest token dropped, and every new token in the
  * mesh starts above the floor.
+ *
+ * With a base the parts are what is above it, so nothing may be dropped here: what lies below would come to light again. That
+ * was done when the base was made, which keeps the ballots of what it drops.
  */
-export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree): Snapshot {
+export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree, base?: string): Snapshot {
   const registers = new Map<string, Accepted>()
   const sessions = new Map<string, SessionRecord>()
   const revocations = new Map<string, RevocationRecord>()
@@ -55,7 +60,7 @@ export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree): S
   }
   for (const [scope, accepted] of registers) {
     const { value } = accepted
-    if (value.holder !== null || value.payload.length > 0 || !mayDrop(scope, accepted)) continue
+    if (base !== undefined || value.holder !== null || value.payload.length > 0 || !mayDrop(scope, accepted)) continue
     registers.delete(scope)
     floor = Math.max(floor, value.token)
   }
@@ -63,7 +68,8 @@ export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree): S
     const { target } = revocation
     const session = sessions.get(storeKey(target)) ?? sessionRecordEmpty
     const gone = Math.max(session.minimum, session.supported) > target.epoch
-    const moved = (registers.get(revocation.scope)?.value.token ?? floor) > revocation.token
+    // Of what is in the base it is not known here.
+    const moved = (registers.get(revocation.scope)?.value.token ?? (base === undefined ? floor : 0)) > revocation.token
     // What can block no renewal any more and clears no take: the only place where revocations are forgotten for good.
     if (moved && (gone || acknowledged)) revocations.delete(key)
   }
@@ -72,6 +78,7 @@ export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree): S
     sessions: [...sessions].sort(byKey),
     revocations: [...revocations].sort(byKey).map(([, record]) => record),
     floor,
+    ...(base === undefined ? {} : { base }),
   }
 }
 

@@ -143,7 +143,7 @@ export class NodeService implements NodeApi {
         addresses: [...membership.addressesOf(member.peerId)],
         rttMs: net.rttMs(member.peerId) ?? null,
         connected: net.isConnected(member.peerId),
-        state: member.state,
+        state: member.state !== 'up' && replication.isForgotten(member.peerId) ? 'gone' : member.state,
         lastSeen: member.lastSeenMs,
         storage: replication.storageOf(member.peerId) ?? null,
         reliability: member.reliability,

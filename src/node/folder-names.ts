@@ -2,6 +2,7 @@ import { CID } from 'multiformats/cid'
 import { codeOf, hlcToMs } from '../base/index.js'
 import type { BlobService, FolderFile } from '../blobs/index.js'
 import type { Catalog, FileRecord } from '../catalog/index.js'
+import type { Priority } from '../storage-policy/index.js'
 
 export interface FolderNamesComponents {
   catalog: Catalog
@@ -16,6 +17,10 @@ export interface FolderSummary {
   size: number
   /** Unix ms of the newest change in it; null for an empty root. */
   modifiedMs: number | null
+  /** Of all files in it, or null where they differ, or there are none. */
+  priority: Priority | null
+  replicas: number | null
+  pinned: boolean
 }
 
 /** CIDs told lately: enough for whoever copies one from a `put` or `stat` and asks for it. */
@@ -48,16 +53,25 @@ export class FolderNames {
 
   /** `path` in its normal form. */
   async summary(path: string, signal: AbortSignal | undefined): Promise<FolderSummary> {
-    const summary: FolderSummary = { cid: null, files: 0, size: 0, modifiedMs: null }
+    const summary: FolderSummary = { cid: null, files: 0, size: 0, modifiedMs: null, priority: null, replicas: null, pinned: false }
+    const said = { priorities: new Set<Priority>(), replicas: new Set<number>(), unpinned: 0 }
     const records = async function* (this: FolderNames): AsyncGenerator<FolderFile> {
       for await (const record of this.#components.catalog.list(path)) {
         summary.files++
         summary.size += record.content?.size ?? 0
         summary.modifiedMs = Math.max(summary.modifiedMs ?? 0, hlcToMs(record.modified))
+        if (record.content !== undefined) {
+          said.priorities.add(record.content.priority)
+          said.replicas.add(record.content.replicas)
+          if (!record.content.pinned) said.unpinned++
+        }
         yield* fileOf(record, path)
       }
     }
     summary.cid = await this.#name(path, records.call(this), signal)
+    summary.priority = onlyOf(said.priorities)
+    summary.replicas = onlyOf(said.replicas)
+    summary.pinned = summary.files > 0 && said.unpinned === 0
     return summary
   }
 
@@ -133,4 +147,9 @@ export class FolderNames {
 
 function* fileOf({ path, content }: FileRecord, folder: string): Generator<FolderFile> {
   if (content !== undefined) yield { path: path.slice(folder === '/' ? 1 : folder.length + 1), cid: CID.parse(content.cid), size: content.size }
+}
+
+function onlyOf<T>(values: ReadonlySet<T>): T | null {
+  const [only] = values
+  return values.size === 1 && only !== undefined ? only : null
 }

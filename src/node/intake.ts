@@ -33,7 +33,7 @@ interface LateSpread {
 type Reserved = Awaited<ReturnType<Replication['reserve']>>
 
 export interface IntakeComponents {
-  readonly replication: Pick<Replication, 'reserve' | 'spread'> & { quota: () => Promise<{ freeForOwnBytes: number; reclaimableBytes: number }> }
+  readonly replication: Pick<Replication, 'reserve' | 'spread'> & { quota: () => Promise<{ freeForOwnBytes: number; roomForOwnBytes: number }> }
 }
 
 /** Asked for every leaf: from when on the file is spread, if it is. */
@@ -123,11 +123,11 @@ export class Intake {
     let passed = 0
     const look = async (): Promise<void> => {
       if (free !== undefined || late.now() !== undefined) return
-      const { freeForOwnBytes, reclaimableBytes } = await this.#replication.quota()
+      const { freeForOwnBytes, roomForOwnBytes } = await this.#replication.quota()
       for (const { bytes, blobBytes } of keptFree) {
         if (freeForOwnBytes >= 2 * bytes) return
         // Most streams are small: for those nothing is evicted, and kept only what would be gone when it shows that one is not.
-        if (passed < spreadBytesMin && (bytes > keptFreeMin || freeForOwnBytes + reclaimableBytes < bytes || freeForOwnBytes >= bytes + 2 * spreadBytesMin)) continue
+        if (passed < spreadBytesMin && (bytes > keptFreeMin || roomForOwnBytes < bytes || freeForOwnBytes >= bytes + 2 * spreadBytesMin)) continue
         try {
           free = { reserved: await this.#replication.reserve(bytes, signal, { orNothing: true }), blobBytes }
           return

@@ -317,9 +317,9 @@ export class ApiFiles implements NodeFiles {
   }
 
   async #statOfFolder(path: string, signal: AbortSignal | undefined): Promise<FileInfo> {
-    const { cid, files, size, modifiedMs } = await this.#components.folders.summary(path, signal)
+    const { cid, files, size, modifiedMs, priority, replicas, pinned } = await this.#components.folders.summary(path, signal)
     return {
-      path, type: 'dir', cid: cid?.toString() ?? null, size, priority: null, blobs: 0, replicas: { wanted: 0, have: 0, holders: [] }, owner: null, pinned: false,
+      path, type: 'dir', cid: cid?.toString() ?? null, size, priority, blobs: 0, replicas: { wanted: replicas ?? 0, have: 0, holders: [] }, owner: null, pinned,
       modified: modifiedMs, token: '0', files,
     }
   }

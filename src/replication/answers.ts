@@ -95,7 +95,7 @@ export class Answers {
     const { catalog, wants, holders } = this.#components
     if (target.startsWith('/')) {
       const record = await catalog.get(target)
-      if (record?.content === undefined) throw new ReplicationError('NOT_FOUND', 'there is no such file', { path: target })
+      if (record?.content === undefined) throw new ReplicationError('NOT_FOUND', 'there is no such file; the files of a folder are placed one by one', { path: target })
       const { cid, replicas, priority } = record.content
       return { root: cid, wanted: Math.max(1, replicas), priority, owner: record.owner }
     }

@@ -462,6 +462,10 @@ export class ReplicationRoom implements Replication {
     return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 
+  isForgotten(peer: NodeId): boolean {
+    return this.#news.forgotten.has(peer)
+  }
+
   isLeaving(peer: NodeId): boolean {
     return peer === this.#self ? this.#draining : this.#news.isLeaving(peer)
   }
@@ -483,6 +487,7 @@ export class ReplicationRoom implements Replication {
   }
 
   async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
+    this.#checkStays()
     return withSignals([signal, this.#stop.signal], async (all) => {
       let admission = await this.#space.reserve(bytes, true, all)
       if (!admission.admitted && admission.shortBytes > 0 && (this.#space.last()?.reclaimableBytes ?? 0) >= admission.shortBytes) {
@@ -504,6 +509,7 @@ export class ReplicationRoom implements Replication {
   }
 
   async spread(file: Parameters<Replication['spread']>[0], outer?: AbortSignal): Promise<FileSpread> {
+    this.#checkStays()
     const { blobs, rpc, clock, log } = this.#components
     return withSignals([outer, this.#stop.signal], async (signal) => beginSpread(
       {
@@ -556,6 +562,11 @@ export class ReplicationRoom implements Replication {
   }
 
   // --- small things ----------------------------------------------------------------------------------------------
+
+  /** Who drains its node stops it next: a file that came in meanwhile would go with it. */
+  #checkStays(): void {
+    if (this.#draining) throw new ReplicationError('NOT_ACCEPTING', 'this node is leaving (`drain`) and takes no files: put them at another one, or start this one again')
+  }
 
   #mayRepair(): boolean {
     return !this.#paused && this.#components.mayRepair?.() !== false

@@ -8,7 +8,7 @@
  * dead node are not copied in portions, one a sweep.
  */
 import type { Clock, Log, NodeId } from '../base/index.js'
-import { messageOf } from '../base/index.js'
+import { formatSize, messageOf } from '../base/index.js'
 import type { BlobView, MeshView, RebalancePolicy } from '../storage-policy/index.js'
 import { planRebalance } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
@@ -270,7 +270,7 @@ export class Rounds {
     if (all) {
       this.#counts = counts
       const { problems } = this.#components
-      if (counts.underReplicated > 0) problems.note('under', `${String(counts.underReplicated)} blobs here have fewer copies than wanted`)
+      if (counts.underReplicated > 0) problems.note('under', `${counts.underReplicated === 1 ? '1 blob here has' : `${String(counts.underReplicated)} blobs here have`} fewer copies than wanted`)
       else problems.solved('under')
     }
     this.#init.counted()
@@ -280,7 +280,7 @@ export class Rounds {
     const { shedding, problems } = this.#components
     const over = await shedding.relieve(views, signal)
     if (over === 0) problems.solved('over')
-    else if (over !== undefined) problems.note('over', `this node was ${String(over)} bytes over its limit and is shedding`)
+    else if (over !== undefined) problems.note('over', `this node was ${formatSize(over)} over its limit and is shedding`)
   }
 
   #refillBudget(nowMs: number): number {

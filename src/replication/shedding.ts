@@ -139,6 +139,11 @@ export class Shedding {
    */
   async makeRoom(bytes: number, want: Want, signal: AbortSignal): Promise<boolean> {
     const { space, reclaim } = this.#components
+    // Nothing need go for what garbage stands in the way of.
+    if ((space.last()?.reclaimableBytes ?? 0) >= bytes) {
+      await reclaim?.(signal)
+      return true
+    }
     let freed = 0
     if (this.#init.settings().autoEvict) {
       const candidates = (await this.candidates()).filter((one) => yieldsTo(one, want.priority))

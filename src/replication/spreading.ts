@@ -84,22 +84,16 @@ export async function beginSpread(
   signal: AbortSignal,
 ): Promise<FileSpread> {
   const { heldBytes = 0, blobBytesMax = Number.POSITIVE_INFINITY } = file
-  const { space, news, clock, changes, reclaim } = components
+  const { space, news, clock, changes } = components
   const { factors } = init.settings()
   const untilMs = clock.monotonicMs() + roomWaitMs
   let plan: SpreadFit
-  let reclaimed = false
   for (;;) {
     signal.throwIfAborted()
     const quota = await space.report()
     const nodes = news.views()
-    plan = spreadOver(file, { self: init.self, ownFreeBytes: quota.freeForOwnBytes + heldBytes, nodes, factors })
+    plan = spreadOver(file, { self: init.self, ownFreeBytes: quota.roomForOwnBytes + heldBytes, nodes, factors })
     if (plan.copies > 0 || clock.monotonicMs() >= untilMs) break
-    if (!reclaimed && quota.reclaimableBytes > 0) {
-      reclaimed = true
-      await reclaim?.(signal)
-      continue
-    }
     // Space of what was just removed comes back, and is told of, within seconds: worth waiting for where it could be enough.
     const empty = nodes.map((node) => ({ ...node, freeBytes: node.maxBytes }))
     if (spreadOver(file, { self: init.self, ownFreeBytes: quota.maxBytes, nodes: empty, factors }).copies === 0) break

@@ -183,6 +183,8 @@ export interface Replication {
   spread(file: { bytes: number; priority: Priority; replicas?: number | undefined; heldBytes?: number; blobBytesMax?: number }, signal?: AbortSignal): Promise<FileSpread>
   /** What a node says of its storage, for `peers`. */
   storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
+  /** Somebody said here that it will not come back (`forget`), and it has not been seen since. */
+  isForgotten(peer: NodeId): boolean
   /** It said that it gives up what it keeps (`drain`). */
   isLeaving(peer: NodeId): boolean
   /** Copies for a new file, by priority, where its owner has not said. */

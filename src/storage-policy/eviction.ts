@@ -161,7 +161,7 @@ function compareKeys(a: readonly number[], b: readonly number[]): number {
 
 function reasonOf(candidate: EvictionCandidate, request: EvictionRequest): string {
   const others = `${String(candidate.copies - 1)} other ${candidate.copies === 2 ? 'copy' : 'copies'}`
-  if (candidate.copies > candidate.wanted) return `${others}, more than the ${String(candidate.wanted)} wanted`
+  if (candidate.copies > candidate.wanted) return `${others}, and only ${String(candidate.wanted)} wanted in all`
   switch (request.strategy) {
     case 'lru':
       return `least recently used, ${others}`

@@ -207,11 +207,15 @@ export interface QuotaReport {
   readonly freeForOthersBytes: number
   /** What the owner may still bring. */
   readonly freeForOwnBytes: number
+  /** The same for others and for the owner once garbage is reclaimed, which is done as soon as somebody needs the room. */
+  readonly roomForOthersBytes: number
+  readonly roomForOwnBytes: number
   /** By how much the limit is passed: only ever after it was lowered, or when somebody else filled the disk. */
   readonly overBytes: number
 }
 
 export function report(ledger: Ledger, use: DiskUse, settings: QuotaSettings): QuotaReport {
+  const clean = { ...use, totalBytes: use.totalBytes - use.reclaimableBytes, freeDiskBytes: use.freeDiskBytes + use.reclaimableBytes }
   return {
     maxBytes: settings.maxBytes,
     usedBytes: use.totalBytes,
@@ -225,6 +229,8 @@ export function report(ledger: Ledger, use: DiskUse, settings: QuotaSettings): Q
     freeDiskBytes: use.freeDiskBytes,
     freeForOthersBytes: roomFor(false, ledger, use, settings).bytes,
     freeForOwnBytes: roomFor(true, ledger, use, settings).bytes,
+    roomForOthersBytes: roomFor(false, ledger, clean, settings).bytes,
+    roomForOwnBytes: roomFor(true, ledger, clean, settings).bytes,
     overBytes: overBytes(use, settings),
   }
 }

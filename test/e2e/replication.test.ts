@@ -178,6 +178,8 @@ describe('copies of five small nodes', function () {
     const { remaining } = await c.json<{ moved: number; remaining: number }>('drain')
     assert.equal(remaining, 0)
     assert.ok((await c.status()).problems.some((problem) => problem.includes('leaving')))
+    // It would go with the node.
+    await assert.rejects(c.client().put('/too-late', once(Buffer.from('too late'))), { code: 'NOT_ACCEPTING' })
     await c.stop()
     for (const [path, { bytes, owner, priority }] of put) {
       if (['low', 'expendable'].includes(priority) && owner !== a && owner !== b && owner !== c && owner !== d) continue

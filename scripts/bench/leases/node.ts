@@ -1,13 +1,14 @@
 // One node of the benchmark in a process of its own: store (LevelDB, synced), net (libp2p over TLS), consensus and
 // leases, without files and API around them. Does what its parent orders, one line of JSON an order.
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSigner, HlcClock, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
-import type { NodeId } from '../../../src/base/index.js'
+import type { Facts, Log, NodeId } from '../../../src/base/index.js'
 import { createConsensus, createSeals, decodeConfigRecord, foundVoters, SlottedMemoryFile } from '../../../src/consensus/index.js'
 import type { Consensus, MemoryFile } from '../../../src/consensus/index.js'
 import { createLeases } from '../../../src/leases/index.js'
 import type { LeaseService } from '../../../src/leases/index.js'
+import * as wire from '../../../src/consensus/wire/lease.js'
 import '../../../src/net/node20.js'
 import { clockKind, clockReader } from '../../../src/node/lease-clocks.js'
 import { openStore } from '../../../src/store/index.js'
@@ -33,6 +34,10 @@ const voters: typeof meta = {
   write: async (operations, options) => timed('database', async () => meta.write(operations, options)),
   slice: (prefix) => meta.slice(prefix),
 }
+/** What the consensus said of the last change of voters. */
+let change: Facts = {}
+const log: Log = { ...silentLog, info: (message, facts = {}) => { if (message === 'the voters were changed') change = facts } }
+let beating = true
 let consensus: Consensus
 let leases: LeaseService
 const readings = clockReader(systemClock)
@@ -83,7 +88,7 @@ const orders = {
     const file = new SlottedMemoryFile({ path: join(folder, 'voter.seq') })
     const memoryFile: MemoryFile = { read: async () => file.read(), put: async (sequence, batch) => timed('second file', async () => file.put(sequence, batch)), close: async () => file.close() }
     consensus = createConsensus(
-      { store: voters, memoryFile, rpc: counted, connections: net, clock: systemClock, random: systemRandom, log: silentLog, seals: createSeals(signer, authority.nodeId) },
+      { store: voters, memoryFile, rpc: counted, connections: net, clock: systemClock, random: systemRandom, log, seals: createSeals(signer, authority.nodeId) },
       { clockKind, readings, chain: [decodeConfigRecord(Buffer.from(genesis, 'base64'))] },
     )
     const never = new AbortController().signal
@@ -99,7 +104,7 @@ const orders = {
     for (let tries = 0; ; tries++) {
       try {
         await consensus.reconfigure(nodes, {})
-        return { ms: performance.now() - startMs }
+        return { ms: performance.now() - startMs, tries: tries + 1, ...change }
       } catch (error) {
         if (tries > 20) throw error
         await new Promise((resolve) => setTimeout(resolve, 200))
@@ -167,6 +172,29 @@ const orders = {
     const used = process.cpuUsage(cpu)
     return { frames: (frames.count - before.count) / seconds, bytes: (frames.bytes - before.bytes) / seconds, cpuMs: (used.user + used.system) / 1000 / seconds, held: consensus.held().length }
   },
+  /** Before the start: registers that somebody holds who is long gone. */
+  async fill({ count, genesis }: { count: number; genesis: string }): Promise<object> {
+    const session = { node: net.self, incarnation: new Uint8Array(16).fill(7), epoch: 1 }
+    const ballot = { config: 0, round: 2 ** 32 + 1, session }
+    const value = { holder: session, token: 1, op: 'fill.1.1', payload: new Uint8Array(60) }
+    const bytes = wire.RegisterRecord.encode({ promised: ballot, accepted: { ballot, value } })
+    // A voter that begins to vote deletes what is there; this one votes already.
+    await voters.write([
+      voters.put(Buffer.from('v'), wire.VoterRecord.encode({ configPlusOne: 1, sealed: false, sealedFor: [], floor: 0 })),
+      voters.put(Buffer.from('c'), wire.Chain.encode({ records: [wire.ConfigRecord.decode(Buffer.from(genesis, 'base64'))] })),
+    ], { durable: false })
+    for (let i = 0; i < count; i += 10_000) {
+      const rows = Array.from({ length: Math.min(10_000, count - i) }, (_, k) => voters.put(Buffer.from(`r:held/${'x'.repeat(20)}/${String(i + k)}`), bytes))
+      await voters.write(rows, { durable: i + 10_000 >= count })
+    }
+    return {}
+  },
+  /** The most memory that this process ever had, MiB; what it has now. */
+  async memory(): Promise<object> {
+    const status = readFileSync('/proc/self/status', 'utf8')
+    const of = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024
+    return { peakMiB: of('VmHWM'), nowMiB: of('VmRSS'), registers: consensus.registers, votesIn: consensus.votesIn }
+  },
   async sizes(): Promise<object> {
     globalThis.gc?.()
     await new Promise((resolve) => setTimeout(resolve, 200))
@@ -198,6 +226,32 @@ const orders = {
       }
     })
     return quantiles(times)
+  },
+  /** As `beat`, until `stopBeat`. */
+  async beatOn(): Promise<object> {
+    const times: number[] = []
+    beating = true
+    for (let turn = 0; beating; turn++) {
+      const atMs = performance.now()
+      await orders.once({ scope: `beat/${String(number)}/${String(turn % 10)}` })
+      times.push(performance.now() - atMs)
+    }
+    return quantiles(times)
+  },
+  async stopBeat(): Promise<object> {
+    beating = false
+    return {}
+  },
+  async once({ scope }: { scope: string }): Promise<object> {
+    for (;;) {
+      try {
+        const { token } = await consensus.acquire(scope)
+        await consensus.release(scope, token)
+        return {}
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    }
   },
 }
 

@@ -1,7 +1,7 @@
 import { formatSize, parseSize } from '../../base/index.js'
 import type { ActionPlan, PlacementInfo, QuotaChange, QuotaInfo } from '../../client/index.js'
 import type { Context } from '../context.js'
-import { CliError } from '../errors.js'
+import { CliError, withError } from '../errors.js'
 import type { Register } from '../register.js'
 import { clean, shortId, table } from '../table.js'
 import { memberOf } from './mesh.js'
@@ -51,12 +51,14 @@ export function contributionCommands(register: Register): void {
   }, async (context, _args, options: { bytes: string; dryRun?: boolean }) => {
     const dryRun = options.dryRun === true
     const result = await context.client().evict(sizeOf(options.bytes, '--bytes'), { dryRun, signal: context.signal })
-    context.print(result, () => planInWords(result))
+    const error = dryRun || result.shortBytes === 0 ? undefined : new CliError('NOT_ALL', 'not as much could be let go of as was asked for', { shortBytes: result.shortBytes })
+    context.print(withError(result, error), () => planInWords(result))
     if (!dryRun) context.say(`${formatSize(result.freedBytes)} let go of${result.refused > 0 ? `; ${String(result.refused)} kept, since other holders did not agree` : ''}`)
     if (result.shortBytes > 0) {
       const why = Object.entries(result.kept).map(([reason, count]) => `${String(count)} ${reason}`).join(', ')
       context.say(`${formatSize(result.shortBytes)} short of what was asked for${why === '' ? '' : `; kept: ${why}`}`)
     }
+    if (error !== undefined) throw error
   })
 
   register('rebalance', 'bring every copy to where it should be, now', (command) => {
@@ -75,10 +77,12 @@ export function contributionCommands(register: Register): void {
   register('drain', 'hand on all that others need from here, so that this node can leave', none, async (context) => {
     context.say('handing on what is here; Ctrl-C ends it')
     const result = await context.client().drain({ signal: context.signal })
-    context.print(result, () => result.remaining === 0 ? `${String(result.moved)} blobs moved; nothing that others need is left here. It takes nothing more until it is started again` : result.problems.join('\n'))
-    if (result.remaining > 0) {
-      throw new CliError('REMAINING', `${String(result.remaining)} blobs are still needed here: no other node could take them`, { remaining: result.remaining })
-    }
+    const { moved, remaining, problems } = result
+    const error = remaining === 0 ? undefined : new CliError('REMAINING', `${remaining === 1 ? '1 blob is' : `${String(remaining)} blobs are`} still needed here: no other node could take ${remaining === 1 ? 'it' : 'them'}`, { remaining })
+    context.print(withError(result, error), () => error === undefined
+      ? `${moved === 1 ? '1 blob' : `${String(moved)} blobs`} moved; nothing that others need is left here. It takes nothing more until it is started again`
+      : problems.join('\n'))
+    if (error !== undefined) throw error
   })
 
   register('forget <peer>', 'count no longer on a silent node that will not come back', none, async (context, [peer = '']) => {

@@ -1,9 +1,9 @@
 import { formatSize } from '../../base/index.js'
-import type { FileInfo, ListEntry } from '../../client/index.js'
+import type { FileInfo, ListEntry, MeshClient } from '../../client/index.js'
 import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
 import type { Register } from '../register.js'
-import { ago, clean, table } from '../table.js'
+import { ago, clean, shortId, table } from '../table.js'
 import { priorityOf, replicasOf } from './put.js'
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
@@ -22,8 +22,10 @@ export function fileCommands(register: Register): void {
   })
 
   register('stat <what>', 'what is known of a path or CID', none, async (context, [what = '']) => {
-    const info = await context.client().stat(what, { signal: context.signal })
-    context.print(info, () => described(info))
+    const client = context.client()
+    const info = await client.stat(what, { signal: context.signal })
+    const names = context.json || info.replicas.holders.length === 0 ? new Map<string, string>() : await namesOf(client, context.signal)
+    context.print(info, () => described(info, names))
   })
 
   register('rm <path>', 'remove a file from the mesh', (command) => {
@@ -92,7 +94,7 @@ export function fileCommands(register: Register): void {
     if (error !== undefined) throw error
   })
 
-  register('pin add <what>', 'a path: never evict it, on any node; a CID: keep it on this node, though no file has it', none, async (context, [what = '']) => {
+  register('pin add <what>', 'a path: never evict it, on any node (of a folder: what is in it now); a CID: keep it on this node, though no file has it', none, async (context, [what = '']) => {
     context.print(await setPin(context, what, true), () => '')
   })
   register('pin rm <what>', 'let a path or a CID be evicted like anything else', none, async (context, [what = '']) => {
@@ -103,20 +105,27 @@ export function fileCommands(register: Register): void {
     context.print(entries, () => listing(entries))
   })
 
-  register('priority set <path> <priority>', 'how much it matters', none, async (context, [path = '', priority = '']) => {
+  register('priority set <path> <priority>', 'how much it matters; of a folder: all that is in it now', none, async (context, [path = '', priority = '']) => {
     context.print(await context.client().update(path, { priority: priorityOf(priority) }, { signal: context.signal }), () => '')
   })
 
-  register('replicas set <path> <number>', 'on how many nodes it should be', none, async (context, [path = '', count = '']) => {
-    context.print(await context.client().update(path, { replicas: replicasOf(count) }, { signal: context.signal }), () => '')
+  register('replicas set <path> <number>', 'on how many nodes it should be; of a folder: all that is in it now', none, async (context, [path = '', count = '']) => {
+    const client = context.client()
+    const replicas = replicasOf(count)
+    context.print(await client.update(path, { replicas }, { signal: context.signal }), () => '')
+    if (replicas === 1) context.say('one copy is lost with its node')
+    if (context.json) return
+    const nodes = (await client.members({ signal: context.signal })).filter(({ state }) => state !== 'gone').length
+    if (replicas > nodes) context.say(`there are ${String(nodes)} nodes: there will be no more copies than that until others join`)
   })
   register('replicas ls [path]', 'who has what', none, async (context, [path = '/']) => {
     const client = context.client()
     const entries = await client.list(path, { recursive: true, signal: context.signal })
     const infos: FileInfo[] = []
     for (const entry of entries) if (entry.type === 'file') infos.push(await client.stat(entry.path, { signal: context.signal }))
+    const names = context.json ? new Map<string, string>() : await namesOf(client, context.signal)
     const rows = infos.map((info) => ({ path: info.path, cid: info.cid, replicas: info.replicas }))
-    context.print(rows, () => table(['PATH', 'HAVE', 'WANTED', 'HOLDERS'], rows.map((row) => [row.path ?? '', row.replicas.have, row.replicas.wanted, row.replicas.holders.join(' ')])))
+    context.print(rows, () => table(['PATH', 'HAVE', 'WANTED', 'HOLDERS'], rows.map((row) => [row.path ?? '', row.replicas.have, row.replicas.wanted, row.replicas.holders.map((holder) => nameOf(holder, names)).join(' ')])))
   })
 }
 
@@ -125,7 +134,7 @@ function listing(entries: readonly ListEntry[]): string {
   return table(
     ['SIZE', 'COPIES', 'PRIORITY', 'MODIFIED', 'PATH'],
     entries.map((entry) => [
-      formatSize(entry.size),
+      entry.type === 'dir' ? '' : formatSize(entry.size),
       entry.type === 'dir' ? '' : `${String(entry.replicas.have)}/${String(entry.replicas.wanted)}`,
       entry.priority ?? '',
       entry.modified === null ? '' : ago(entry.modified),
@@ -134,7 +143,7 @@ function listing(entries: readonly ListEntry[]): string {
   )
 }
 
-function described(info: FileInfo): string {
+function described(info: FileInfo, names: ReadonlyMap<string, string>): string {
   const rows: [string, string | null][] = [
     ['path', info.path],
     ['type', info.type],
@@ -143,14 +152,29 @@ function described(info: FileInfo): string {
     ['files', info.files === undefined ? null : String(info.files)],
     ['blobs', info.type === 'dir' ? null : String(info.blobs)],
     ['priority', info.priority],
-    ['replicas', info.type === 'dir' ? null : `${String(info.replicas.have)} of ${String(info.replicas.wanted)}`],
-    ['holders', info.replicas.holders.length === 0 ? null : info.replicas.holders.join('\n          ')],
+    ['replicas', info.type === 'dir' ? (info.replicas.wanted === 0 ? null : `${String(info.replicas.wanted)} wanted of each`) : `${String(info.replicas.have)} of ${String(info.replicas.wanted)}`],
+    ['holders', info.replicas.holders.length === 0 ? null : info.replicas.holders.map((holder) => holderOf(holder, names)).join('\n          ')],
     ['pinned', info.pinned ? 'yes' : 'no'],
     ['owner', info.owner],
     ['modified', info.modified === null ? null : new Date(info.modified).toISOString()],
     ['token', info.token === '0' ? null : info.token],
   ]
   return rows.filter((row): row is [string, string] => row[1] !== null).map(([name, value]) => `${name.padEnd(10)}${name === 'holders' ? value : clean(value)}`).join('\n')
+}
+
+/** What people call the nodes; nothing of one that has left. */
+async function namesOf(client: MeshClient, signal: AbortSignal): Promise<Map<string, string>> {
+  return new Map((await client.members({ signal })).map(({ peerId, name }) => [peerId, name]))
+}
+
+function nameOf(peerId: string, names: ReadonlyMap<string, string>): string {
+  const name = names.get(peerId) ?? ''
+  return name === '' ? shortId(peerId) : clean(name)
+}
+
+function holderOf(peerId: string, names: ReadonlyMap<string, string>): string {
+  const name = names.get(peerId) ?? ''
+  return name === '' ? peerId : `${peerId}  ${clean(name)}`
 }
 
 /** A path begins with a slash; anything else is a CID, or the beginning of one. */

@@ -1,8 +1,9 @@
 import type { NodeId, Signer } from '../../base/index.js'
 import { Emitter, backoffMs, messageOf } from '../../base/index.js'
-import { hashOfSnapshot } from '../seals.js'
+import { hashOfChunk, hashOfSnapshot } from '../seals.js'
 import type { Readings, Timing } from '../clocks.js'
 import { timingDefaults } from '../clocks.js'
+import type { BaseChunk } from '../base.js'
 import type { ConfigRecord } from '../config.js'
 import type { HandOffWish, Reply, ReplyBody, Request, RequestBody } from '../messages.js'
 import { Node } from '../node.js'
@@ -12,7 +13,6 @@ import type { OperationEnd, Running } from '../operations.js'
 import { Operations } from '../operations.js'
 import type { ChangeFunction } from '../round.js'
 import type { AcquireInit } from '../rounds/acquire.js'
-import { copyMs } from '../rounds/reconfigure.js'
 import type { ReconfigureEnd } from '../rounds/reconfigure.js'
 import type { SessionId, VoterId } from '../types.js'
 import { ConsensusError } from '../types.js'
@@ -31,6 +31,8 @@ import { VoterWriter } from './voter-writer.js'
 
 /** Together some seconds: as long as it takes to begin a session or to change voters. */
 const listTriesMax = 6
+/** Nothing waits for it. */
+const sweepEveryMs = 1000
 const listBackoff = { minMs: 200, maxMs: 2_000 }
 
 export interface CallLimits {
@@ -94,6 +96,7 @@ export class Consensus {
     signal.addEventListener('abort', () => { this.#giveUp(new ConsensusError('CLOSED', 'this node is stopping')) }, { once: true })
     this.#transport.start(signal)
     this.#input((node, now) => { node.start(now) })
+    const sweeping = this.#sweep(AbortSignal.any([signal, this.#failing.signal]))
     await new Promise<void>((resolve) => {
       for (const end of [signal, this.#failing.signal]) {
         if (end.aborted) resolve()
@@ -102,6 +105,7 @@ export class Consensus {
     })
     this.#cancelWake?.()
     await this.#writer.settled()
+    await sweeping
     this.#node = undefined
     this.#operations = undefined
     await this.#components.memoryFile.close()
@@ -299,9 +303,11 @@ export class Consensus {
       if (node === undefined || !node.isReady) throw noSession()
       node.reconfigure({
         wanted: { nodes }, mayDrop: (scope, accepted) => options.mayDrop?.(scope, accepted.value) ?? false,
-        copyMs,
         ended: (end: ReconfigureEnd) => {
-          if (end.kind === 'active') settle(end.config)
+          if (end.kind === 'active') {
+            this.#components.log.info('the voters were changed', { config: end.config, pausedMs: end.pausedMs, copied: end.copied })
+            settle(end.config)
+          }
           else fail(new ConsensusError(end.sealed ? 'SEALED' : 'NOT_RECONFIGURED', `the voters were not changed: ${end.why}`, { why: end.why }))
         },
       })
@@ -320,7 +326,7 @@ export class Consensus {
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const table = new CompactTable()
     const state = await this.#disk.load(table)
-    const components = { random, seals, hashOf: hashOfSnapshot }
+    const components = { random, seals, hashOf: hashOfSnapshot, hashOfChunk, newTable: () => new CompactTable() }
     this.#voter = new Voter({ ...components, table }, { ...common, state })
     this.#writer.begin(this.#voter, state.sequence)
     this.#node = new Node(components, { ...common, epoch: await this.#disk.epoch(), chain })
@@ -328,6 +334,18 @@ export class Consensus {
     // Configuration 0 has no snapshot: whoever is in it begins at once.
     const head = chain[chain.length - 1]
     if (head !== undefined && state.record.config === -1) this.#voter.adopt(chain, this.#init.readings())
+  }
+
+  /** What a change of voters left behind is deleted bit by bit. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    try {
+      for (;;) {
+        await this.#components.clock.sleep(sweepEveryMs, signal)
+        while (await this.#disk.sweep()) signal.throwIfAborted()
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error)
+    }
   }
 
   /** What a duel's wait starts from: the slowest voter's round trip, or a sync if that is longer. */
@@ -401,8 +419,15 @@ export class Consensus {
   async #serve(requests: readonly Request[]): Promise<Reply[]> {
     const voter = this.#voter
     if (voter === undefined || this.#failed !== undefined) throw new ConsensusError('CLOSED', 'this node\'s voter is not running')
+    // On disk only. It never changes, so nothing is missed meanwhile.
+    const chunks = new Map<Request, BaseChunk>()
+    for (const request of requests) {
+      const row = voter.rowOf(request)
+      const chunk = row === undefined ? undefined : await this.#disk.chunk(row)
+      if (chunk !== undefined) chunks.set(request, chunk)
+    }
     const now = this.#init.readings()
-    const replies = requests.map((request) => voter.handle(request, now)).map(async (reply) => this.#writer.hold(reply))
+    const replies = requests.map((request) => voter.handle(request, now, chunks.get(request))).map(async (reply) => this.#writer.hold(reply))
     if (voter.forgot && !this.#startingAnew) {
       this.#startingAnew = true
       // Not awaited: the refusals still have to leave.

@@ -164,5 +164,6 @@ export class Transport {
 }
 
 function hasSnapshot({ body }: Request): boolean {
+  if (body.kind === 'rows' || body.kind === 'base' || body.kind === 'base-chunk') return true
   return body.kind === 'stage' || body.kind === 'snapshot' || body.kind === 'fetch' || (body.kind === 'activate' && body.snapshot !== undefined)
 }

@@ -13,7 +13,10 @@ import { slotBatchBytesMax } from '../rounds/memory.js'
 import { noBytes } from '../value.js'
 import type { Register } from '../value.js'
 import type { RegisterTable } from '../voter/table.js'
+import { neededBases } from '../voter/voter.js'
 import type { VoterState } from '../voter/voter.js'
+import type { BaseChunk } from '../base.js'
+import { BaseRows, baseRow, encodeBaseRow } from './base-rows.js'
 import * as wire from '../wire/lease.js'
 
 /**
@@ -23,12 +26,19 @@ import * as wire from '../wire/lease.js'
  *   n:e        the node's highest epoch, decimal text
  *   n:c        the node's chain of configurations
  *   q          sequence number (vseq) of the last batch, decimal text: in every batch
- *   v          VoterRecord
+ *   w          VoterRecord, once there are generations; then `v` says that it votes in nothing
+ *   v          VoterRecord, else
  *   c          the voter's chain
- *   r:SCOPE    RegisterRecord
+ *   r:SCOPE    RegisterRecord, of the first generation
+ *   t:NAME/SCOPE   RegisterRecord, of the generation that is named in `w`: what changed since the configuration began
+ *   b:NAME/N   BaseRow: the Nth chunk of a base, N in six digits. Of the base that is named in `w`: what it began with
  *   s:NODE/INCARNATION   SessionEntry
  *   x:KEY      RevocationEntry
- *   g:HASH/N   Snapshot, staged or started from: its Nth piece of 1 MiB, N in six digits
+ *   k:HASH/N   Snapshot, staged or started from: its Nth piece of 1 MiB, N in six digits
+ *   g:HASH/N   the same, as the first version wrote it
+ *
+ * NAME: 8 digits of the incarnation, `-`, the number of the batch in which it began, `-`, a count; never used twice. `v` and `g:` are what the first version
+ * reads: it must not take what it finds there for all there is.
  */
 /** Of a snapshot in one value: LevelDB copies values at each of its levels, and the store takes 4 MiB at most. */
 const pieceBytes = 1024 * 1024
@@ -39,11 +49,17 @@ const key = (name: string): Uint8Array => encoder.encode(name)
 
 export class VoterDisk {
   readonly #store: KeyValue
+  readonly #bases: BaseRows
   /** By key: of what was changed again and again only the last is written. */
   #waiting = new Map<string, WriteOperation>()
+  /** Names whose rows mean nothing once what waits is written. */
+  #orphans: string[] = []
+  /** Where registers are. */
+  #generation: string | undefined
 
   constructor(components: { store: KeyValue }) {
     this.#store = components.store
+    this.#bases = new BaseRows(components)
   }
 
   async incarnation(): Promise<string | undefined> {
@@ -74,23 +90,44 @@ export class VoterDisk {
   async reset(incarnation: string, chain: readonly ConfigRecord[]): Promise<void> {
     const operations: WriteOperation[] = []
     for await (const [one] of this.#store.entries()) operations.push(this.#store.del(one))
+    this.#generation = undefined
+    this.#orphans = []
+    this.#bases.forget()
     operations.push(this.#store.put(key('n:i'), encoder.encode(incarnation)), this.#store.put(key('n:c'), encodeChain(chain)))
     await this.#store.write(operations, { durable: true })
   }
 
   /** Registers go into the table as they are read, in its order: there may be a million of them. */
   async load(table: RegisterTable): Promise<VoterState> {
-    await this.#each('r:', (name, bytes) => { table.set(name, registerFromDisk(bytes)) })
-    const record = await this.#store.get(key('v'))
+    const found = (await this.#store.get(key('w'))) ?? (await this.#store.get(key('v')))
+    const record = found === undefined ? voterRecordEmpty : decoding(() => recordFromDisk(wire.VoterRecord.decode(found)))
+    const staged = [...(await this.#staged('g:')), ...(await this.#staged('k:'))]
+    this.#generation = record.generation
+    // Nobody is answered from what a store had that votes no more.
+    if (record.config !== -1) {
+      if (record.base !== undefined) await this.#bases.each(record.base.name, (chunk) => { for (const [scope, accepted] of chunk.registers) table.set(scope, { promised: accepted.ballot, accepted }) })
+      await this.#each(this.#registers(), (name, bytes) => { table.set(name, registerFromDisk(bytes)) })
+    }
+    if (record.generation !== undefined) this.#bases.orphaned('')
+    const inUse = new Set([record.base?.name, record.generation].filter((name) => name !== undefined))
     return {
-      sequence: await this.sequence(),
-      record: record === undefined ? voterRecordEmpty : decoding(() => recordFromDisk(wire.VoterRecord.decode(record))),
+      sequence: await this.sequence(), record,
       chain: await this.#chain('c'),
       registers: [],
       sessions: await this.#all('s:', (name, bytes): readonly [string, SessionRecord] => [name, sessionFromDisk(bytes)]),
       revocations: await this.#all('x:', (_name, bytes) => revocationFromDisk(bytes)),
-      staged: await this.#staged(),
+      staged,
+      bases: await this.#bases.load(neededBases(record, staged), inUse),
     }
+  }
+
+  async chunk({ name, index }: { name: string; index: number }): Promise<BaseChunk | undefined> {
+    return this.#bases.chunk(name, index)
+  }
+
+  /** Deletes some of what means nothing any more. False: there is nothing. */
+  async sweep(): Promise<boolean> {
+    return this.#bases.sweep()
   }
 
   /**
@@ -102,19 +139,24 @@ export class VoterDisk {
     const operations = new Map<string, WriteOperation>()
     for (const change of batch.changes) {
       // Without a turn of promises for each of what is nearly all there is.
-      if (change.kind === 'register') this.#put(operations, `r:${change.scope}`, encodeRegister(change.register))
+      if (change.kind === 'register') this.#put(operations, `${this.#registers()}${change.scope}`, encodeRegister(change.register))
       else await this.#add(operations, change)
     }
     this.#put(operations, 'q', encoder.encode(String(batch.sequence)))
+    // In one turn: no flush may see the one without the other.
     for (const [name, operation] of operations) this.#waiting.set(name, operation)
+    for (const change of batch.changes) if (change.kind === 'orphaned') this.#orphans.push(change.name)
     return batchBytes(operations, incarnation)
   }
 
   /** Writes what was prepared. Atomic, and durable when it resolves. */
   async flush(): Promise<void> {
     const operations = [...this.#waiting.values()]
+    const orphans = this.#orphans
     this.#waiting = new Map()
+    this.#orphans = []
     if (operations.length > 0) await this.#store.write(operations, { durable: true })
+    for (const name of orphans) this.#bases.orphaned(name)
   }
 
   /** Writes a batch that only the second file had when the process ended. False: it is not of this store, or not a batch. */
@@ -127,30 +169,42 @@ export class VoterDisk {
 
   async #add(operations: Map<string, WriteOperation>, change: Change): Promise<void> {
     switch (change.kind) {
-      case 'register': this.#put(operations, `r:${change.scope}`, encodeRegister(change.register)); return
+      case 'register': this.#put(operations, `${this.#registers()}${change.scope}`, encodeRegister(change.register)); return
+      case 'base': this.#put(operations, baseRow(change.name, change.index), encodeBaseRow(change.ballot, change.chunk)); return
+      case 'orphaned': return
       case 'session': this.#put(operations, `s:${change.store}`, encodeSession(change.record)); return
       case 'revocation':
         if (change.record === undefined) this.#delete(operations, `x:${change.key}`)
         else this.#put(operations, `x:${change.key}`, encodeRevocation(change.record))
         return
-      case 'voter': this.#put(operations, 'v', encodeRecord(change.record)); return
+      case 'voter': {
+        const { base, generation } = change.record
+        const isPlain = base === undefined && generation === undefined
+        this.#put(operations, 'v', encodeRecord(isPlain ? change.record : voterRecordEmpty))
+        if (isPlain) this.#delete(operations, 'w')
+        else this.#put(operations, 'w', encodeRecord(change.record))
+        return
+      }
       case 'chain': this.#put(operations, 'c', encodeChain(change.records)); return
       case 'staged':
-        if (change.snapshot === undefined) await this.#deleteAll(operations, `g:${change.hash}/`, `g:${change.hash}0`)
+        if (change.snapshot === undefined) for (const letter of ['g', 'k']) await this.#deleteAll(operations, `${letter}:${change.hash}/`, `${letter}:${change.hash}0`)
         else {
           const bytes = wire.Snapshot.encode(snapshotToWire(change.snapshot))
           for (let piece = 0; piece * pieceBytes < bytes.length || piece === 0; piece++) {
-            this.#put(operations, `g:${change.hash}/${String(piece).padStart(6, '0')}`, bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes))
+            this.#put(operations, `k:${change.hash}/${String(piece).padStart(6, '0')}`, bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes))
           }
         }
         return
-      case 'replace': await this.#replace(operations, change.snapshot)
+      case 'replace':
+        this.#generation = change.generation
+        await this.#replace(operations, change.snapshot)
     }
   }
 
   async #replace(operations: Map<string, WriteOperation>, snapshot: Snapshot): Promise<void> {
-    for (const prefix of ['r:', 's:', 'x:']) await this.#deleteAll(operations, prefix, `${prefix.slice(0, -1)};`)
-    for (const [scope, accepted] of snapshot.registers) this.#put(operations, `r:${scope}`, encodeRegister({ promised: accepted.ballot, accepted }))
+    // A generation begins empty.
+    for (const prefix of this.#generation === undefined ? ['r:', 's:', 'x:'] : ['s:', 'x:']) await this.#deleteAll(operations, prefix, `${prefix.slice(0, -1)};`)
+    for (const [scope, accepted] of snapshot.registers) this.#put(operations, `${this.#registers()}${scope}`, encodeRegister({ promised: accepted.ballot, accepted }))
     for (const [store, record] of snapshot.sessions) this.#put(operations, `s:${store}`, encodeSession(record))
     for (const record of snapshot.revocations) this.#put(operations, `x:${revocationKey(record.revocation)}`, encodeRevocation(record))
   }
@@ -162,15 +216,19 @@ export class VoterDisk {
   }
 
   /** The pieces of each come in their order. */
-  async #staged(): Promise<(readonly [string, Snapshot])[]> {
+  async #staged(prefix: string): Promise<(readonly [string, Snapshot])[]> {
     const pieces = new Map<string, Uint8Array[]>()
-    for await (const [one, bytes] of this.#store.entries(range('g:'))) {
+    for await (const [one, bytes] of this.#store.entries(range(prefix))) {
       const hash = decoder.decode(one).slice(2).split('/')[0] ?? ''
       const found = pieces.get(hash)
       if (found === undefined) pieces.set(hash, [bytes])
       else found.push(bytes)
     }
     return [...pieces].map(([hash, parts]) => [hash, decoding(() => snapshotFromWire(wire.Snapshot.decode(Buffer.concat(parts))))])
+  }
+
+  #registers(): string {
+    return this.#generation === undefined ? 'r:' : `t:${this.#generation}/`
   }
 
   #put(operations: Map<string, WriteOperation>, name: string, value: Uint8Array): void {
@@ -249,9 +307,9 @@ export function batchEntries(bytes: Uint8Array, incarnation: string): { name: Ui
   return entries
 }
 
-/** All keys with the prefix, which ends in ':'; ';' comes right after. */
+/** All keys with the prefix, which ends in ':' or '/'; ';' and '0' come right after. */
 function range(prefix: string): { gte: Uint8Array; lt: Uint8Array } {
-  return { gte: key(prefix), lt: key(`${prefix.slice(0, -1)};`) }
+  return { gte: key(prefix), lt: key(`${prefix.slice(0, -1)}${prefix.endsWith('/') ? '0' : ';'}`) }
 }
 
 function encodeChain(records: readonly ConfigRecord[]): Uint8Array {
@@ -294,6 +352,9 @@ function revocationFromDisk(bytes: Uint8Array): RevocationRecord {
 function encodeRecord(record: VoterRecord): Uint8Array {
   return wire.VoterRecord.encode({
     configPlusOne: record.config + 1, floor: record.floor, sealed: record.sealed !== undefined,
+    ...(record.sealed?.base === undefined ? {} : { sealedBase: record.sealed.base }),
+    ...(record.generation === undefined ? {} : { generation: record.generation }),
+    ...(record.base === undefined ? {} : { base: record.base }),
     sealedFor: record.sealed?.members.map(voterToWire) ?? [],
     ...(record.decreePromised === undefined ? {} : { decreePromised: ballotToWire(record.decreePromised) }),
     ...(record.decreeAccepted === undefined ? {} : { decreeBallot: ballotToWire(record.decreeAccepted.ballot), decree: decreeToWire(record.decreeAccepted.decree) }),
@@ -303,7 +364,9 @@ function encodeRecord(record: VoterRecord): Uint8Array {
 function recordFromDisk(record: wire.VoterRecord): VoterRecord {
   return {
     config: whole(record.configPlusOne, 'configuration') - 1, floor: whole(record.floor, 'floor'),
-    ...(record.sealed ? { sealed: { members: membersFromWire(record.sealedFor) } } : {}),
+    ...(record.sealed ? { sealed: { members: membersFromWire(record.sealedFor), ...(record.sealedBase === undefined ? {} : { base: record.sealedBase }) } } : {}),
+    ...(record.generation === undefined ? {} : { generation: record.generation }),
+    ...(record.base === undefined ? {} : { base: { name: record.base.name, hash: record.base.hash, chunks: whole(record.base.chunks, 'count') } }),
     ...(record.decreePromised === undefined ? {} : { decreePromised: ballotFromWire(record.decreePromised) }),
     ...(record.decree === undefined ? {} : { decreeAccepted: { ballot: ballotFromWire(record.decreeBallot), decree: decreeFromWire(record.decree) } }),
   }

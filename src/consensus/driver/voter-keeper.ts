@@ -25,8 +25,7 @@ export interface VoterKeeperInit {
   /** How long a voter may be silent before it is replaced. 10 min: a reboot or an update is no reason. */
   readonly graceMs?: number
   /**
-   * With so many registers, more than half of them free, the free ones are dropped. 4,000: some 1 MB, copied within half
-   * a second, long before copying would take longer than a change of voters may.
+   * With so many registers, more than half of them free, the free ones are dropped. 4,000: some 1 MB, copied within a second.
    */
   readonly crowdedAt?: number
 }

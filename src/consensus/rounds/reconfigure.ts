@@ -2,6 +2,7 @@ import type { NodeId } from '../../base/index.js'
 import type { Appointment } from '../agenda.js'
 import { compareBallots } from '../ballot.js'
 import type { Ballot } from '../ballot.js'
+import type { HashOfChunk } from '../base.js'
 import { safeHolderMs } from '../clocks.js'
 import type { ConfigRecord, Decree, VoterSignature } from '../config.js'
 import type { Asked, Context } from '../context.js'
@@ -11,9 +12,12 @@ import type { LongFree, Snapshot } from '../snapshot.js'
 import { mergeSnapshots } from '../snapshot.js'
 import type { VoterId } from '../types.js'
 import { sameVoter, storeKey } from '../types.js'
+import { BaseCopy } from './copy-base.js'
+import type { Copied } from './copy-base.js'
 
 /**
- * Round 10, from c to c+1: stop c at a majority, take what it knew, agree on *one* successor, start it.
+ * Round 10, from c to c+1: copy what c knows, stop it at a majority, take what changed meanwhile, agree on *one* successor,
+ * start it.
  *
  * Sealing is one-way, so nobody can choose anything in c behind our back. But two who seal together may gather different
  * majorities and so different snapshots, each right in itself; were both started, both would live. So which members with
@@ -21,15 +25,16 @@ import { sameVoter, storeKey } from '../types.js'
  * finish: a voter accepts a decree only if it has that snapshot, so what is decided cannot be lost with its proposer.
  *
  * Before sealing everything is checked that can be, because after it there is no way back: are both majorities there,
- * and will it be over before holders' sessions run out (half of D_h)?
+ * do they have the base, and will it be over before holders' sessions run out (half of D_h)?
  */
 export interface ReconfigureInit {
   /** The nodes that should vote; their stores' incarnations are asked for. Or, to finish another's job, what it sealed for. */
-  readonly wanted: { readonly nodes: readonly NodeId[] } | { readonly members: readonly VoterId[] }
+  readonly wanted: { readonly nodes: readonly NodeId[] } | { readonly members: readonly VoterId[]; readonly base?: string }
   readonly hashOf: (snapshot: Snapshot) => string
+  readonly hashOfChunk: HashOfChunk
   readonly mayDrop: LongFree
-  /** How long copying so many registers takes, by measure or by guess. */
-  readonly copyMs: (registers: number) => number
+  /** Registers in a message of the base. 0: nothing is copied before the seal, as in the first version. */
+  readonly rowsAtOnce?: number
   readonly chain: () => readonly ConfigRecord[]
   /** The next configuration is decided. */
   readonly decided: (record: ConfigRecord) => void
@@ -37,11 +42,9 @@ export interface ReconfigureInit {
 }
 
 export type ReconfigureEnd =
-  | { readonly kind: 'active'; readonly config: number }
+  /** `copied`: registers after the seal. `pausedMs`: from sealing on; 0 if others did it. */
+  | { readonly kind: 'active'; readonly config: number; readonly copied: number; readonly pausedMs: number }
   | { readonly kind: 'given-up'; readonly why: 'unreachable' | 'too-slow' | 'sealed' | 'cancelled' | 'timeout'; readonly sealed: boolean }
-
-/** What encoding, hashing, sending and syncing a register costs, in all, on machines of today (see `bench -- leases`). */
-export const copyMs = (registers: number): number => registers * 0.1
 
 /** Tries of the phases after sealing. Others finish what is left, so this need not be for ever. */
 const phaseTriesMax = 24
@@ -53,8 +56,15 @@ export class Reconfiguration {
   #asked: Asked[] = []
   #timer: Appointment | undefined
   #tries = 0
-  /** As many as anybody has told of: how long a copy of them may take. */
-  #registers = 0
+  #copy: BaseCopy | undefined
+  /** Of the seal. */
+  #base: string | undefined
+  /** What copying after the seal should take, by what was measured before it, or has taken. */
+  #copyMs = 0
+  #copied = 0
+  #sealedAtMs: number | undefined
+  /** Have refused something because they do not have the base. */
+  readonly #lackingBase = new Map<string, VoterId>()
   /** Who has the snapshot already. */
   readonly #staged = new Set<string>()
   #sealed = false
@@ -69,8 +79,10 @@ export class Reconfiguration {
 
   begin(): void {
     const { wanted } = this.#init
-    if ('members' in wanted) this.#seal(wanted.members)
-    else this.#probe(wanted.nodes)
+    if ('members' in wanted) {
+      this.#base = wanted.base
+      this.#seal(wanted.members)
+    } else this.#probe(wanted.nodes)
   }
 
   cancel(): void {
@@ -79,7 +91,7 @@ export class Reconfiguration {
 
   /** Somebody else's successor of the same configuration was decided, or ours by somebody else. */
   overtaken(config: number): void {
-    if (!this.#activating && config > this.#from.number) this.#end({ kind: 'active', config })
+    if (!this.#activating && config > this.#from.number) this.#end({ kind: 'active', config, copied: 0, pausedMs: 0 })
   }
 
   #probe(nodes: readonly NodeId[]): void {
@@ -93,16 +105,30 @@ export class Reconfiguration {
     const majority = majorityOf(this.#from.members.length)
     const judge = (): void => {
       if (current < majority || !nodes.every((node) => found.has(node))) return
-      // A probe is one round trip; sealing, reading, the decree's two, staging and activating are six and the copies.
-      const slowest = context.now.hrtimeMs - started
-      if (slowest * 6 + this.#init.copyMs(this.#registers) > budgetMs) this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
-      else this.#seal(nodes.flatMap((node) => found.get(node) ?? []))
+      const slowestMs = context.now.hrtimeMs - started
+      const members = nodes.flatMap((node) => found.get(node) ?? [])
+      const seal = (copied?: Copied): void => {
+        this.#base = copied?.hash
+        // Each is copied twice: from the voters, and to them.
+        this.#copyMs = copied === undefined ? 0 : 2 * copied.behind * copied.msPerRegister
+        // A probe is one round trip; sealing, reading, the decree's two, staging and activating are six and the copies.
+        if (slowestMs * 6 + this.#copyMs > budgetMs) {
+          this.#copy?.discard()
+          this.#end({ kind: 'given-up', why: 'too-slow', sealed: false })
+        } else this.#seal(members)
+      }
+      if (this.#init.rowsAtOnce === 0) seal()
+      else {
+        this.#copyBase(members, (left) => isMajority(this.#from.members, left) && isMajority(members, left), (copied) => {
+          if (copied === undefined) this.#end({ kind: 'given-up', why: 'unreachable', sealed: false })
+          else seal(copied)
+        })
+      }
     }
     this.#phase(targets, { kind: 'probe' }, (voter, reply) => {
       if (reply.kind !== 'probed' || found.has(voter.node)) return
       found.set(voter.node, voter)
       if (this.#from.members.some((member) => sameVoter(member, voter))) current++
-      this.#registers = Math.max(this.#registers, reply.registers)
       judge()
     })
     this.#timer = context.after(budgetMs / 2, () => {
@@ -112,7 +138,8 @@ export class Reconfiguration {
 
   #seal(members: readonly VoterId[]): void {
     this.#sealed = true
-    this.#gather({ kind: 'seal', members }, (reply) => (reply.kind === 'done' ? true : undefined), () => {
+    this.#sealedAtMs ??= this.#context.now.hrtimeMs
+    this.#gather({ kind: 'seal', members, ...this.#onBase() }, (reply) => (reply.kind === 'done' ? true : undefined), () => {
       this.#read(members)
     }, () => {
       this.#later(() => {
@@ -121,16 +148,56 @@ export class Reconfiguration {
     })
   }
 
+  #onBase(): { base?: string } {
+    return this.#base === undefined ? {} : { base: this.#base }
+  }
+
   #read(members: readonly VoterId[]): void {
-    this.#gather({ kind: 'snapshot' }, (reply) => (reply.kind === 'snapshot' ? reply.snapshot : undefined), (parts) => {
-      const snapshot = mergeSnapshots(parts, this.#init.mayDrop)
-      this.#registers = Math.max(this.#registers, ...parts.map((part) => part.registers.length))
+    this.#lackingBase.clear()
+    const beganMs = this.#context.now.hrtimeMs
+    this.#gather({ kind: 'snapshot', ...this.#onBase() }, (reply) => (reply.kind === 'snapshot' ? reply.snapshot : undefined), (parts) => {
+      const snapshot = mergeSnapshots(parts, this.#init.mayDrop, this.#base)
+      this.#copied = snapshot.registers.length
+      this.#copyMs = Math.max(this.#copyMs, this.#context.now.hrtimeMs - beganMs)
       this.#prepare({ members, hash: this.#init.hashOf(snapshot) }, snapshot)
     }, () => {
+      this.#later(() => {
+        if (this.#lackingBase.size === 0) this.#seal(members)
+        else this.#copyAnew(members)
+      })
+    })
+  }
+
+  /** Sealed, and no majority has the base that it was sealed with: another one, while all wait. */
+  #copyAnew(members: readonly VoterId[]): void {
+    this.#copyBase(members, (left) => isMajority(this.#from.members, left), (copied) => {
+      if (copied !== undefined) this.#base = copied.hash
       this.#later(() => {
         this.#seal(members)
       })
     })
+  }
+
+  #copyBase(members: readonly VoterId[], enough: (left: readonly VoterId[]) => boolean, then: (copied: Copied | undefined) => void): void {
+    this.#stop()
+    const { hashOfChunk, mayDrop, rowsAtOnce } = this.#init
+    const voters = this.#from.members
+    this.#copy = new BaseCopy(this.#context, {
+      config: this.#from.number, targets: distinct([...voters, ...members]), hashOfChunk, enough,
+      source: { voters, mayDrop, ...(rowsAtOnce === undefined || rowsAtOnce === 0 ? {} : { rowsAtOnce }) },
+      ended: (copied) => { if (!this.#over) then(copied) },
+    })
+    this.#copy.begin()
+  }
+
+  /** A decree is to be proposed again whose base some do not have. Whoever accepted it has. */
+  #copyAgain(hash: string, targets: readonly VoterId[], then: () => void): void {
+    this.#stop()
+    this.#copy = new BaseCopy(this.#context, {
+      config: this.#from.number, targets, hashOfChunk: this.#init.hashOfChunk, enough: (left) => left.length > 0,
+      source: { hash, holders: this.#from.members }, ended: () => { if (!this.#over) then() },
+    })
+    this.#copy.begin()
   }
 
   #prepare(own: Decree, snapshot: Snapshot): void {
@@ -171,11 +238,14 @@ export class Reconfiguration {
       this.#staged.add(storeKey(voter))
       return true
     }
+    this.#lackingBase.clear()
     this.#gather({ kind: 'stage', hash: decree.hash, snapshot }, staged, () => {
       this.#accept(ballot, decree, snapshot)
     }, () => {
+      const lacking = [...this.#lackingBase.values()]
       this.#later(() => {
-        this.#seal(decree.members)
+        if (lacking.length === 0 || snapshot.base === undefined) this.#seal(decree.members)
+        else this.#copyAgain(snapshot.base, lacking, () => { this.#later(() => { this.#seal(decree.members) }) })
       })
     })
   }
@@ -210,7 +280,7 @@ export class Reconfiguration {
         if (reply.kind === 'refused') this.#staged.delete(storeKey(voter))
         if (reply.kind !== 'activated' || reply.config < record.number) return
         active.add(storeKey(voter))
-        if (active.size >= majorityOf(record.members.length)) this.#end({ kind: 'active', config: record.number })
+        if (active.size >= majorityOf(record.members.length)) this.#end({ kind: 'active', config: record.number, copied: this.#copied, pausedMs: this.#context.now.hrtimeMs - (this.#sealedAtMs ?? 0) })
       })
       this.#retry(attempt)
     }
@@ -226,6 +296,7 @@ export class Reconfiguration {
       const part = pick(reply, voter)
       if (part === undefined) {
         if (reply.kind === 'refused' && reply.why.code === 'promised') this.#context.sawBallot(reply.why.ballot)
+        if (reply.kind === 'refused' && reply.why.code === 'unknown-base') this.#lackingBase.set(storeKey(voter), voter)
         against++
         if (against > members.length - majorityOf(members.length)) failed()
         return
@@ -248,8 +319,10 @@ export class Reconfiguration {
 
   /** Waits longer with every try, as far as there is something to copy: a slow link must not be sent the same ever again. */
   #retry(run: () => void): void {
-    const copyingMs = this.#init.copyMs(this.#registers) * 2 ** Math.min(this.#tries, 6)
-    this.#timer = this.#context.after(this.#context.timing.tryMs + copyingMs, () => {
+    // Where nothing could be measured before, too, some patience comes with the tries.
+    const patience = 2 ** Math.max(0, Math.min(this.#tries, 8) - 4)
+    const copyingMs = this.#copyMs * 2 ** Math.min(this.#tries, 6)
+    this.#timer = this.#context.after(this.#context.timing.tryMs * patience + copyingMs, () => {
       if (++this.#tries > phaseTriesMax) this.#end({ kind: 'given-up', why: 'timeout', sealed: this.#sealed })
       else run()
     })
@@ -265,6 +338,8 @@ export class Reconfiguration {
   }
 
   #stop(): void {
+    this.#copy?.cancel()
+    this.#copy = undefined
     for (const asked of this.#asked) asked.cancel()
     this.#asked = []
     this.#timer?.cancel()
@@ -277,4 +352,12 @@ export class Reconfiguration {
     this.#stop()
     this.#init.ended(end)
   }
+}
+
+function isMajority(of: readonly VoterId[], found: readonly VoterId[]): boolean {
+  return of.filter((member) => found.some((voter) => sameVoter(member, voter))).length >= majorityOf(of.length)
+}
+
+function distinct(voters: readonly VoterId[]): VoterId[] {
+  return [...new Map(voters.map((voter) => [storeKey(voter), voter])).values()]
 }

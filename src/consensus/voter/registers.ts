@@ -15,13 +15,17 @@ import type { RegisterTable } from './table.js'
  * clear. Judged earlier, the old holder could renew in between; judged later, the promise would already have been used.
  */
 export class VoterRegisters {
-  readonly table: RegisterTable
+  /** Another one with every configuration that starts from a base. */
+  table: RegisterTable
   readonly #sessions: VoterSessions
   readonly #revocations: VoterRevocations
+  readonly #accepted: (scope: string) => void
   floor = 0
 
-  constructor(components: { table: RegisterTable; sessions: VoterSessions; revocations: VoterRevocations }) {
+  /** `accepted`: told of every scope that gets a value. */
+  constructor(components: { table: RegisterTable; sessions: VoterSessions; revocations: VoterRevocations; accepted: (scope: string) => void }) {
     this.table = components.table
+    this.#accepted = components.accepted
     this.#sessions = components.sessions
     this.#revocations = components.revocations
   }
@@ -82,6 +86,7 @@ export class VoterRegisters {
     invariant(!ballotAbove(before?.promised ?? register.promised, register.promised), 'I1: a promise went back')
     invariant(register.accepted === undefined || !ballotAbove(register.accepted.ballot, register.promised), 'I1: accepted above promised')
     this.table.set(scope, register)
+    if (register.accepted !== undefined) this.#accepted(scope)
     changes.push({ kind: 'register', scope, register })
   }
 }

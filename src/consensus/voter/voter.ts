@@ -1,9 +1,10 @@
 import type { NodeId } from '../../base/index.js'
 import { ballotAbove } from '../ballot.js'
+import type { Base, BaseChunk, HashOfChunk } from '../base.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
 import type { ConfigRecord, ConfigSeals } from '../config.js'
 import { extendChain } from '../config.js'
-import type { Batch, Change, VoterRecord } from '../durable.js'
+import type { Batch, Change, KeptBase, VoterRecord } from '../durable.js'
 import { AfterSync, voterRecordEmpty } from '../durable.js'
 import type { HandOffWish, Refusal, Reply, ReplyBody, Request } from '../messages.js'
 import type { RevocationRecord } from '../revocation.js'
@@ -11,6 +12,7 @@ import { revocationKey } from '../revocation.js'
 import type { SessionRecord, Snapshot } from '../snapshot.js'
 import { sameVoter } from '../types.js'
 import type { Register } from '../value.js'
+import { VoterBases } from './bases.js'
 import { VoterRegisters } from './registers.js'
 import { VoterRevocations } from './revocations.js'
 import { VoterSessions } from './sessions.js'
@@ -26,6 +28,16 @@ export interface VoterState {
   readonly sessions: Iterable<readonly [store: string, record: SessionRecord]>
   readonly revocations: Iterable<RevocationRecord>
   readonly staged: Iterable<readonly [hash: string, snapshot: Snapshot]>
+  /** Those that `neededBases` names. */
+  readonly bases?: Iterable<Base>
+}
+
+/** Hashes of the bases that a voter with this on its disk may still be asked for; the others are dropped at a start. */
+export function neededBases(record: VoterRecord, staged: Iterable<readonly [hash: string, snapshot: Snapshot]>): Set<string> {
+  const needed = new Set<string>()
+  if (record.sealed?.base !== undefined) needed.add(record.sealed.base)
+  for (const [, { base }] of staged) if (base !== undefined && base !== record.base?.hash) needed.add(base)
+  return needed
 }
 
 export const voterStateEmpty: VoterState = {
@@ -48,7 +60,10 @@ export interface VoterComponents {
   readonly seals: ConfigSeals
   /** Of a snapshot's canonical bytes; collision-free. */
   readonly hashOf: (snapshot: Snapshot) => string
+  readonly hashOfChunk: HashOfChunk
   readonly table?: RegisterTable
+  /** For bases. */
+  readonly newTable?: () => RegisterTable
 }
 
 /** Wishes for hand-off that wait for a holder's next renewal. More than this and the oldest give way: askers repeat. */
@@ -71,6 +86,8 @@ export class Voter {
   readonly #sessions: VoterSessions
   readonly #revocations: VoterRevocations
   readonly #registers: VoterRegisters
+  readonly #bases: VoterBases
+  readonly #newTable: () => RegisterTable
   readonly #staged: Map<string, Snapshot>
   readonly #wishes = new Map<string, HandOffWish>()
   #chain: readonly ConfigRecord[]
@@ -81,6 +98,7 @@ export class Voter {
   readonly #sequenceAtStart: number
   readonly #start: string
   #changes: Change[] = []
+  #names = 0
   #forgot = false
 
   constructor(components: VoterComponents, init: VoterInit) {
@@ -90,8 +108,13 @@ export class Voter {
     this.#hashOf = components.hashOf
     this.#sessions = new VoterSessions(init)
     this.#revocations = new VoterRevocations({ sessions: this.#sessions })
-    this.#registers = new VoterRegisters({ table: components.table ?? new MapTable(), sessions: this.#sessions, revocations: this.#revocations })
     const { state } = init
+    this.#newTable = components.newTable ?? (() => new MapTable())
+    const bases = new VoterBases({ newTable: this.#newTable, hashOfChunk: components.hashOfChunk }, { bases: state.bases ?? [], nowMs: init.now.hrtimeMs })
+    this.#bases = bases
+    this.#registers = new VoterRegisters({
+      table: components.table ?? new MapTable(), sessions: this.#sessions, revocations: this.#revocations, accepted: (scope) => { bases.accepted(scope) },
+    })
     this.#sequence = state.sequence
     this.#sequenceAtStart = state.sequence
     this.#start = init.start
@@ -102,6 +125,7 @@ export class Voter {
     for (const [store, record] of state.sessions) this.#sessions.records.set(store, record)
     for (const record of state.revocations) this.#revocations.records.set(revocationKey(record.revocation), record)
     this.#staged = new Map(state.staged)
+    bases.compareAll(this.#record.config, this.#registers.table)
   }
 
   /** The configuration it votes in, or -1. */
@@ -149,8 +173,16 @@ export class Voter {
     return { sequence: this.#sequence, changes }
   }
 
-  handle(request: Request, now: Readings): AfterSync<Reply> {
-    const body = this.#answer(request, now)
+  /** Which row has the chunk that a request wants: to be read, and given to `handle` along with it. */
+  rowOf({ body }: Request): { name: string; index: number } | undefined {
+    if (body.kind !== 'base-chunk') return undefined
+    const { base } = this.#record
+    if (base?.hash === body.hash) return body.index < base.chunks ? { name: base.name, index: body.index } : undefined
+    return this.#bases.row(body.hash, body.index)
+  }
+
+  handle(request: Request, now: Readings, chunk?: BaseChunk): AfterSync<Reply> {
+    const body = this.#answer(request, now, chunk)
     const through = this.#sequence + (this.#changes.length > 0 ? 1 : 0)
     const voter = { node: this.node, incarnation: this.incarnation }
     return new AfterSync({ nonce: request.nonce, voter, start: this.#start, config: this.#record.config, sequence: through, body }, through)
@@ -170,8 +202,8 @@ export class Voter {
     this.#changes.push({ kind: 'chain', records: this.#chain })
   }
 
-  #answer(request: Request, now: Readings): ReplyBody {
-    const open = this.#openToAll(request, now)
+  #answer(request: Request, now: Readings, chunk: BaseChunk | undefined): ReplyBody {
+    const open = this.#openToAll(request, now, chunk)
     if (open !== undefined) return open
     const refusal = this.#wrongAddress(request)
     if (refusal !== undefined) return { kind: 'refused', why: refusal }
@@ -179,19 +211,59 @@ export class Voter {
   }
 
   /** What a store answers that need not vote. */
-  #openToAll({ body, incarnation, seen }: Request, now: Readings): ReplyBody | undefined {
+  #openToAll(request: Request, now: Readings, chunk: BaseChunk | undefined): ReplyBody | undefined {
+    const { body, incarnation, seen } = request
     // `seen` counts only if it was this very store that the sender saw, in an earlier start.
     const isEarlier = incarnation === this.incarnation && seen.start !== '' && seen.start !== this.#start
     if (isEarlier && seen.sequence > this.#sequenceAtStart) this.#forgot = true
     if (this.#forgot) return { kind: 'refused', why: { code: 'forgot' } }
+    this.#bases.forgetIdle(now.hrtimeMs, ({ hash }) => hash === this.#pinned() || hash === this.#record.sealed?.base, (base) => { this.#dropBase(base) })
     if (body.kind === 'probe') return { kind: 'probed', sealed: this.sealed, registers: this.#registers.table.size, chain: this.#chain }
     if (body.kind === 'fetch') {
       const snapshot = this.#staged.get(body.hash)
       return snapshot === undefined ? { kind: 'refused', why: { code: 'unknown-snapshot' } } : { kind: 'fetched', snapshot }
     }
+    if (body.kind === 'base-chunk') {
+      if (chunk === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }
+      return { kind: 'base-chunk', chunk, more: this.rowOf({ ...request, body: { ...body, index: body.index + 1 } }) !== undefined }
+    }
+    if (body.kind === 'base' || body.kind === 'base-end') return this.#copying(request, now)
     if (body.kind !== 'activate') return undefined
     this.#learn(body.chain)
     return this.#activate(body.snapshot, now)
+  }
+
+  /** Those who are to vote next are given a base, too, whatever they vote in now: but for what is over already. */
+  #copying({ body, config, incarnation }: Request, now: Readings): ReplyBody | undefined {
+    if (incarnation !== this.incarnation) return { kind: 'refused', why: { code: 'incarnation' } }
+    if (config < this.#record.config) return { kind: 'refused', why: { code: 'config', chain: this.#chain.filter(({ number }) => number > config) } }
+    const gone = (base: Base): void => { this.#dropBase(base) }
+    const pinned = this.#pinned()
+    if (body.kind === 'base-end') {
+      this.#bases.end(body.ballot, pinned, gone)
+      return { kind: 'done' }
+    }
+    if (body.kind !== 'base') return undefined
+    if (body.chunk.config !== config) return { kind: 'refused', why: { code: 'unknown-base' } }
+    const table = this.#record.config === config ? this.#registers.table : undefined
+    return this.#bases.take(body, { nowMs: now.hrtimeMs, newName: () => this.#newName(), table, pinned, gone }, this.#changes)
+  }
+
+  /** The base of an accepted decree: whoever has to propose that again must find it. */
+  #pinned(): string | undefined {
+    const decree = this.#record.decreeAccepted?.decree
+    return decree === undefined ? undefined : this.#staged.get(decree.hash)?.base
+  }
+
+  #dropBase(base: Base): void {
+    this.#changes.push({ kind: 'orphaned', name: base.name })
+    // What cannot be started from any more must not be accepted as a decree.
+    for (const [hash, snapshot] of this.#staged) if (snapshot.base === base.hash && base.hash !== this.#record.base?.hash) this.#unstage(hash)
+  }
+
+  /** Of rows. Numbers of batches never come again in a store, so neither do these. */
+  #newName(): string {
+    return `${this.incarnation.slice(0, 8)}-${String(this.#sequence + 1)}-${String(++this.#names)}`
   }
 
   #wrongAddress(request: Request): Refusal | undefined {
@@ -203,10 +275,12 @@ export class Voter {
     // A ballot of another configuration read its value from other voters.
     if ('ballot' in body && body.ballot.config !== config) return { code: 'config', chain: [] }
     if (body.kind === 'open' && body.next.config !== config) return { code: 'config', chain: [] }
+    // Both before and after: whoever finishes may have to copy.
+    if (kind === 'rows') return undefined
     const forSealed = kind === 'seal' || kind === 'snapshot' || kind === 'stage' || kind === 'decree-prepare' || kind === 'decree-accept'
     // A node that starts while all are sealed could not finish the job without an epoch.
     if (kind === 'epoch') return undefined
-    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', members: sealed.members }
+    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', ...sealed }
     return forSealed && kind !== 'seal' ? { code: 'not-sealed' } : undefined
   }
 
@@ -247,11 +321,24 @@ export class Voter {
     const record = this.#record
     switch (body.kind) {
       case 'seal':
-        if (record.sealed === undefined) this.#putRecord({ ...record, sealed: { members: body.members } })
+        if (record.sealed === undefined) {
+          const { members, base } = body
+          this.#putRecord({ ...record, sealed: { members, ...(base === undefined ? {} : { base }) } })
+        }
         return { kind: 'done' }
-      case 'snapshot': return { kind: 'snapshot', snapshot: this.#snapshot() }
+      case 'rows': {
+        if (body.base === undefined) return { kind: 'page', ...this.#bases.rows(this.#registers.table, body.after, body.limit) }
+        const base = this.#bases.find(body.base, record.config)
+        return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'page', ...this.#bases.above(base, this.#registers.table, body.after, body.limit) }
+      }
+      case 'snapshot': {
+        if (body.base === undefined) return { kind: 'snapshot', snapshot: this.#snapshot() }
+        const base = this.#bases.find(body.base, record.config)
+        return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }
+      }
       case 'stage':
         if (this.#hashOf(body.snapshot) !== body.hash) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
+        if (body.snapshot.base !== undefined && this.#bases.find(body.snapshot.base, record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }
         if (!this.#staged.has(body.hash)) this.#stage(body.hash, body.snapshot)
         return { kind: 'done' }
       case 'decree-prepare': {
@@ -284,43 +371,70 @@ export class Voter {
     const head = this.#chain[this.#chain.length - 1]
     if (head === undefined || head.number <= this.#record.config) return { kind: 'activated', config: this.#record.config }
     if (!head.members.some((member) => sameVoter(member, this))) {
-      // Its registers stay as they are, sealed or not: nobody is answered from them in a configuration that is over.
-      this.#putRecord({ ...voterRecordEmpty, floor: this.#record.floor })
+      this.#leave(this.#staged.get(head.hash)?.base, head.number)
       return { kind: 'activated', config: -1 }
     }
     const snapshot = head.hash === '' ? emptySnapshot : offered !== undefined && this.#hashOf(offered) === head.hash ? offered : this.#staged.get(head.hash)
     if (snapshot === undefined) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
-    this.#replace(snapshot)
+    const base = snapshot.base === undefined ? undefined : this.#bases.find(snapshot.base, head.number - 1)
+    if (snapshot.base !== undefined && base === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }
+    const kept = this.#replace(snapshot, base, head.number)
     for (const hash of this.#staged.keys()) if (hash !== head.hash) this.#unstage(hash)
     // Kept until the next change: a member that missed the activation fetches it from here.
     if (head.hash !== '' && !this.#staged.has(head.hash)) this.#stage(head.hash, snapshot)
-    this.#putRecord({ config: head.number, floor: snapshot.floor })
+    this.#putRecord({ config: head.number, floor: this.#registers.floor, ...kept })
     this.#sessions.beginGrace(now)
     return { kind: 'activated', config: head.number }
   }
 
-  #replace(snapshot: Snapshot): void {
+  /** It votes no more. What is above has all of it; its base is kept on disk for members that come late. */
+  #leave(hash: string | undefined, number: number): void {
+    const { base: before, generation, floor } = this.#record
+    const found = hash === undefined ? undefined : this.#bases.find(hash, number - 1)
+    this.#bases.leave(number, found, (base) => { this.#dropBase(base) })
+    const kept = found === undefined ? (before?.hash === hash ? before : undefined) : keptOf(found)
+    if (before !== undefined && before !== kept) this.#changes.push({ kind: 'orphaned', name: before.name })
+    if (generation !== undefined) this.#changes.push({ kind: 'orphaned', name: generation })
+    this.#registers.table = this.#newTable()
+    this.#putRecord({ ...voterRecordEmpty, floor, ...(kept === undefined ? {} : { base: kept }) })
+  }
+
+  #replace(snapshot: Snapshot, base: Base | undefined, number: number): { base?: KeptBase; generation?: string } {
+    const { base: before, generation: last } = this.#record
+    // The first of all has nothing in it.
+    const generation = snapshot === emptySnapshot ? undefined : this.#newName()
+    // The base becomes the registers, so that nothing of it is copied once more; what it drops is not in it.
+    this.#registers.table = base?.kept ?? this.#newTable()
     const { table } = this.#registers
-    table.clear()
     // Promised = accepted: nothing of the old configuration can be proposed any more, and every new ballot is above it.
     for (const [scope, accepted] of snapshot.registers) table.set(scope, { promised: accepted.ballot, accepted })
-    this.#registers.floor = snapshot.floor
+    this.#registers.floor = Math.max(snapshot.floor, base?.floor ?? 0)
     this.#sessions.records.clear()
     for (const [store, record] of snapshot.sessions) this.#sessions.records.set(store, record)
     this.#revocations.records.clear()
     for (const record of snapshot.revocations) this.#revocations.records.set(revocationKey(record.revocation), record)
     this.#wishes.clear()
-    this.#changes.push({ kind: 'replace', snapshot })
+    const kept = { ...(base === undefined ? {} : { base: keptOf(base) }), ...(generation === undefined ? {} : { generation }) }
+    this.#changes.push({ kind: 'replace', snapshot, ...kept })
+    this.#bases.leave(number, base, (other) => { this.#dropBase(other) })
+    this.#bases.compareAll(number, table)
+    if (before !== undefined) this.#changes.push({ kind: 'orphaned', name: before.name })
+    if (generation !== undefined) this.#changes.push({ kind: 'orphaned', name: last ?? '' })
+    return kept
   }
 
-  #snapshot(): Snapshot {
+  /** Whole, or what is above a base. */
+  #snapshot(base?: Base): Snapshot {
+    const { table } = this.#registers
     const registers: (readonly [string, NonNullable<Register['accepted']>])[] = []
-    for (const [scope, { accepted }] of this.#registers.table.entries()) if (accepted !== undefined) registers.push([scope, accepted])
+    if (base !== undefined) registers.push(...this.#bases.above(base, table).entries)
+    else for (const [scope, { accepted }] of table.entries()) if (accepted !== undefined) registers.push([scope, accepted])
     return {
       registers,
       sessions: [...this.#sessions.records],
       revocations: [...this.#revocations.records.values()],
-      floor: this.#registers.floor,
+      floor: Math.max(this.#registers.floor, base?.floor ?? 0),
+      ...(base === undefined ? {} : { base: base.hash }),
     }
   }
 
@@ -364,6 +478,10 @@ export class Voter {
     this.#record = record
     this.#changes.push({ kind: 'voter', record })
   }
+}
+
+function keptOf({ name, hash, chunks }: Base): KeptBase {
+  return { name, hash, chunks }
 }
 
 export const emptySnapshot: Snapshot = { registers: [], sessions: [], revocations: [], floor: 0 }

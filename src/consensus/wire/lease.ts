@@ -1407,6 +1407,7 @@ export interface Snapshot {
   sessions: SessionEntry[]
   revocations: RevocationEntry[]
   floor: number
+  base?: string
 }
 
 export namespace Snapshot {
@@ -1443,6 +1444,11 @@ export namespace Snapshot {
         if ((obj.floor != null && obj.floor !== 0)) {
           w.uint32(32)
           w.uint64Number(obj.floor)
+        }
+
+        if (obj.base != null) {
+          w.uint32(42)
+          w.string(obj.base)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -1496,6 +1502,10 @@ export namespace Snapshot {
               obj.floor = reader.uint64Number()
               break
             }
+            case 5: {
+              obj.base = reader.string()
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -1516,6 +1526,268 @@ export namespace Snapshot {
 
   export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<Snapshot>): Snapshot => {
     return decodeMessage(buf, Snapshot.codec(), opts)
+  }
+}
+
+export interface BaseChunk {
+  config: number
+  registers: ScopeEntry[]
+  dropped: ScopeEntry[]
+  through?: string
+}
+
+export namespace BaseChunk {
+  let _codec: Codec<BaseChunk>
+
+  export const codec = (): Codec<BaseChunk> => {
+    if (_codec == null) {
+      _codec = message<BaseChunk>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.config != null && obj.config !== 0)) {
+          w.uint32(8)
+          w.uint64Number(obj.config)
+        }
+
+        if (obj.registers != null) {
+          for (const value of obj.registers) {
+            w.uint32(18)
+            ScopeEntry.codec().encode(value, w)
+          }
+        }
+
+        if (obj.dropped != null) {
+          for (const value of obj.dropped) {
+            w.uint32(26)
+            ScopeEntry.codec().encode(value, w)
+          }
+        }
+
+        if (obj.through != null) {
+          w.uint32(34)
+          w.string(obj.through)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          config: 0,
+          registers: [],
+          dropped: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.config = reader.uint64Number()
+              break
+            }
+            case 2: {
+              if (opts.limits?.registers != null && obj.registers.length === opts.limits.registers) {
+                throw new MaxLengthError('Decode error - map field "registers" had too many elements')
+              }
+
+              obj.registers.push(ScopeEntry.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.registers$ ?? {}
+              }))
+              break
+            }
+            case 3: {
+              if (opts.limits?.dropped != null && obj.dropped.length === opts.limits.dropped) {
+                throw new MaxLengthError('Decode error - map field "dropped" had too many elements')
+              }
+
+              obj.dropped.push(ScopeEntry.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.dropped$ ?? {}
+              }))
+              break
+            }
+            case 4: {
+              obj.through = reader.string()
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<BaseChunk>): Uint8Array => {
+    return encodeMessage(obj, BaseChunk.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BaseChunk>): BaseChunk => {
+    return decodeMessage(buf, BaseChunk.codec(), opts)
+  }
+}
+
+export interface BaseRow {
+  ballot?: Ballot
+  chunk?: BaseChunk
+}
+
+export namespace BaseRow {
+  let _codec: Codec<BaseRow>
+
+  export const codec = (): Codec<BaseRow> => {
+    if (_codec == null) {
+      _codec = message<BaseRow>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if (obj.ballot != null) {
+          w.uint32(10)
+          Ballot.codec().encode(obj.ballot, w)
+        }
+
+        if (obj.chunk != null) {
+          w.uint32(18)
+          BaseChunk.codec().encode(obj.chunk, w)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {}
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.ballot = Ballot.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.ballot ?? {}
+              })
+              break
+            }
+            case 2: {
+              obj.chunk = BaseChunk.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.chunk ?? {}
+              })
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<BaseRow>): Uint8Array => {
+    return encodeMessage(obj, BaseRow.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BaseRow>): BaseRow => {
+    return decodeMessage(buf, BaseRow.codec(), opts)
+  }
+}
+
+export interface KeptBase {
+  name: string
+  hash: string
+  chunks: number
+}
+
+export namespace KeptBase {
+  let _codec: Codec<KeptBase>
+
+  export const codec = (): Codec<KeptBase> => {
+    if (_codec == null) {
+      _codec = message<KeptBase>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if ((obj.name != null && obj.name !== '')) {
+          w.uint32(10)
+          w.string(obj.name)
+        }
+
+        if ((obj.hash != null && obj.hash !== '')) {
+          w.uint32(18)
+          w.string(obj.hash)
+        }
+
+        if ((obj.chunks != null && obj.chunks !== 0)) {
+          w.uint32(24)
+          w.uint32(obj.chunks)
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          name: '',
+          hash: '',
+          chunks: 0
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              obj.name = reader.string()
+              break
+            }
+            case 2: {
+              obj.hash = reader.string()
+              break
+            }
+            case 3: {
+              obj.chunks = reader.uint32()
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<KeptBase>): Uint8Array => {
+    return encodeMessage(obj, KeptBase.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<KeptBase>): KeptBase => {
+    return decodeMessage(buf, KeptBase.codec(), opts)
   }
 }
 
@@ -1599,6 +1871,9 @@ export interface VoterRecord {
   decreeBallot?: Ballot
   decree?: Decree
   floor: number
+  sealedBase?: string
+  generation?: string
+  base?: KeptBase
 }
 
 export namespace VoterRecord {
@@ -1646,6 +1921,21 @@ export namespace VoterRecord {
         if ((obj.floor != null && obj.floor !== 0)) {
           w.uint32(56)
           w.uint64Number(obj.floor)
+        }
+
+        if (obj.sealedBase != null) {
+          w.uint32(66)
+          w.string(obj.sealedBase)
+        }
+
+        if (obj.generation != null) {
+          w.uint32(74)
+          w.string(obj.generation)
+        }
+
+        if (obj.base != null) {
+          w.uint32(82)
+          KeptBase.codec().encode(obj.base, w)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -1703,6 +1993,20 @@ export namespace VoterRecord {
             }
             case 7: {
               obj.floor = reader.uint64Number()
+              break
+            }
+            case 8: {
+              obj.sealedBase = reader.string()
+              break
+            }
+            case 9: {
+              obj.generation = reader.string()
+              break
+            }
+            case 10: {
+              obj.base = KeptBase.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.base ?? {}
+              })
               break
             }
             default: {
@@ -1820,6 +2124,8 @@ export interface Request {
   decree?: Decree
   chain: ConfigRecord[]
   held: boolean
+  chunk?: BaseChunk
+  base?: string
 }
 
 export namespace Request {
@@ -1951,6 +2257,16 @@ export namespace Request {
         if ((obj.held != null && obj.held !== false)) {
           w.uint32(184)
           w.bool(obj.held)
+        }
+
+        if (obj.chunk != null) {
+          w.uint32(194)
+          BaseChunk.codec().encode(obj.chunk, w)
+        }
+
+        if (obj.base != null) {
+          w.uint32(202)
+          w.string(obj.base)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -2107,6 +2423,16 @@ export namespace Request {
               obj.held = reader.bool()
               break
             }
+            case 24: {
+              obj.chunk = BaseChunk.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.chunk ?? {}
+              })
+              break
+            }
+            case 25: {
+              obj.base = reader.string()
+              break
+            }
             default: {
               reader.skipType(tag & 7)
               break
@@ -2152,6 +2478,8 @@ export interface Reply {
   chain: ConfigRecord[]
   members: VoterId[]
   revocations: Revocation[]
+  base?: string
+  chunk?: BaseChunk
 }
 
 export namespace Reply {
@@ -2277,6 +2605,16 @@ export namespace Reply {
             w.uint32(170)
             Revocation.codec().encode(value, w)
           }
+        }
+
+        if (obj.base != null) {
+          w.uint32(178)
+          w.string(obj.base)
+        }
+
+        if (obj.chunk != null) {
+          w.uint32(186)
+          BaseChunk.codec().encode(obj.chunk, w)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -2429,6 +2767,16 @@ export namespace Reply {
               obj.revocations.push(Revocation.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.revocations$ ?? {}
               }))
+              break
+            }
+            case 22: {
+              obj.base = reader.string()
+              break
+            }
+            case 23: {
+              obj.chunk = BaseChunk.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.chunk ?? {}
+              })
               break
             }
             default: {

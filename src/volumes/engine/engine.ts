@@ -95,7 +95,7 @@ export class Engine implements VolumeEngine {
           // A failure concerns those who had it open; what comes after begins anew.
           if (devices.size > 0) return
           this.#volumes.delete(volume.id)
-          for (const access of segments.values()) access.part.release()
+          for (const access of segments.values()) access.part.close()
         },
       },
       { sizeBytes: volume.sizeBytes, writethrough: volume.durability === 'writethrough', operationDeadlineMs: init.operationDeadlineMs, writesInFlightMax: init.writesInFlightMax },
@@ -263,7 +263,7 @@ export class Engine implements VolumeEngine {
     if (state === undefined) throw new DeviceError('STOPPING', 'the volume is closed')
     let access = state.segments.get(number)
     if (access === undefined) {
-      access = new SegmentAccess(this.#context, this.#parts.take({ volume, segment: number }), {
+      access = new SegmentAccess(this.#context, this.#parts.open({ volume, segment: number }), {
         client: state.client,
         failed: (error) => {
           this.#context.counters.devicesFailed++

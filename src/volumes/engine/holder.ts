@@ -121,6 +121,7 @@ export class SegmentHolder {
       id: this.id, token, self: this.#context.self, end,
       view: () => registers.view(this.id),
       outdated: async () => { await registers.refreshShared(this.id, this.#context.signal) },
+      lacking: async (node) => this.#remove({ session, token }, node, 'a replica that lacks what it had was left out, to be brought up anew'),
     })
     this.#holds.set(token, { session, token, stream })
     stream.adjust()
@@ -368,13 +369,13 @@ export class SegmentHolder {
   }
 
   /** Leaves a replica out by a round. The last one in sync stays, whatever it does. */
-  async #remove(hold: Hold, node: NodeId): Promise<void> {
+  async #remove(hold: Pick<Hold, 'session' | 'token'>, node: NodeId, why = 'a replica that did not answer was left out'): Promise<void> {
     const { registers, components, counters, signal } = this.#context
     try {
       const { change, segment } = await registers.change(this.id, (value) => (value === undefined ? undefined : removeReplica(value, node, hold.session, hold.token)), { signal })
       if (change?.type !== 'changed' || segment === undefined) return
       counters.replicasRemoved++
-      components.log.warn('a replica that did not answer was left out', { segment: keyOf(this.id), node })
+      components.log.warn(why, { segment: keyOf(this.id), node })
       this.#context.tellAll(this.id, segment)
     } catch (error) {
       components.log.warn('a silent replica could not be left out', { segment: keyOf(this.id), node, error: messageOf(error) })

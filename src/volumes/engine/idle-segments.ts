@@ -11,6 +11,8 @@ const segmentsPerStep = 4
 /** Longer than a restart of a machine, and than most breaks of a line: what is wanted is taken at once by whoever wants it. */
 const graceMs = 600_000
 const repairDeadlineMs = 20_000
+/** Whoever was left out of the replicas when it was away may have heard nothing of it: the register is read now and then. */
+const refreshOneIn = 4
 /** A tenth of the grace: a disk with few segments need not be read all the time. */
 const walkEveryMs = 60_000
 
@@ -18,6 +20,10 @@ const walkEveryMs = 60_000
  * What nobody uses is looked after by those who keep it. All other upkeep of a segment is its holder's; so where the holder
  * has died and no client comes, nobody would notice that a copy went with it, nor that another goes. After a while one of
  * the replicas takes over what the dead one held, as a client's request would have made it do, and tends it from then on.
+ *
+ * And what is kept here without a reason goes: copies that the register does not count any more, and those of volumes that
+ * are gone, of which this node may have heard nothing. After a while too: who comes back as a replica needs only what it
+ * lacks.
  *
  * Road not taken: taking over as soon as the voters count a node as dead. All that it held would be taken at once, by nodes
  * that have no use for it, and be handed back when it has started again.
@@ -30,6 +36,8 @@ export class IdleSegments {
   #walkedMs = -Infinity
   /** Since when a holder was seen to be away, by the monotonic clock. */
   readonly #awaySince = new Map<string, number>()
+  /** Since when the register was seen not to count what is here. */
+  readonly #orphanSince = new Map<string, number>()
 
   constructor(context: EngineContext, init: { parts: Parts }) {
     this.#context = context
@@ -64,7 +72,9 @@ export class IdleSegments {
     const { id } = part.holder
     const key = keyOf(id)
     // What is held here is looked after already. What is known is enough to see that all is well.
-    const known = part.holder.holds.length > 0 ? undefined : registers.view(id) ?? (await registers.refresh(id, deadline))
+    const isNews = components.random.below(refreshOneIn) === 0
+    const known = part.holder.holds.length > 0 ? undefined : ((isNews ? undefined : registers.view(id)) ?? (await registers.refresh(id, deadline)))
+    if (known !== undefined && (await this.#isOrphan(part, known, deadline))) return
     if (known === undefined || this.#lost(known) === undefined) {
       this.#awaySince.delete(key)
       return
@@ -77,6 +87,36 @@ export class IdleSegments {
     const lost = now === undefined || !this.#isFirst(now) ? undefined : this.#lost(now)
     // The voters say whether it is dead; taking over brings the replica set to what answers, and then it is tended here.
     if (lost !== undefined) await part.takeover.suspect(lost.session, lost.token, deadline)
+  }
+
+  /** Nobody counts on what is here; after a while it goes. */
+  async #isOrphan(part: SegmentPart, known: Segment, deadline: AbortSignal): Promise<boolean> {
+    const { registers, replica, components } = this.#context
+    const { id } = part.holder
+    const key = keyOf(id)
+    if (!this.#isNobodys(known)) {
+      this.#orphanSince.delete(key)
+      return false
+    }
+    const nowMs = components.clock.monotonicMs()
+    const sinceMs = this.#orphanSince.get(key) ?? nowMs
+    this.#orphanSince.set(key, sinceMs)
+    if (nowMs - sinceMs < graceMs) return true
+    const isFree = async (): Promise<boolean> => {
+      const now = await registers.refresh(id, deadline)
+      return now !== undefined && this.#isNobodys(now)
+    }
+    // This look is the one request that is under way.
+    if (await replica.drop(id, isFree, () => part.users - part.openings === 1 && part.holder.idle)) {
+      this.#orphanSince.delete(key)
+      components.log.info('a copy that does not count any more was dropped', { segment: key })
+    }
+    return true
+  }
+
+  #isNobodys(segment: Segment): boolean {
+    const { self } = this.#context
+    return ![...segment.replicas, ...segment.joining].includes(self) && !segment.ranges.entries.some((entry) => entry.value.session.node === self)
   }
 
   /** What somebody holds of it who is away. */

@@ -15,8 +15,14 @@ export class Parts {
     this.#context = context
   }
 
-  /** In use until `release` is called on it, once. */
-  take(id: SegmentId): SegmentPart {
+  /** For an open volume: in use until `close` is called on it, once. */
+  open(id: SegmentId): SegmentPart {
+    const part = this.#take(id)
+    part.openings++
+    return part
+  }
+
+  #take(id: SegmentId): SegmentPart {
     const key = keyOf(id)
     let part = this.#parts.get(key)
     if (part === undefined) this.#parts.set(key, (part = new SegmentPart(this.#context, id)))
@@ -25,7 +31,7 @@ export class Parts {
   }
 
   async using<T>(id: SegmentId, work: (part: SegmentPart) => Promise<T>): Promise<T> {
-    const part = this.take(id)
+    const part = this.#take(id)
     try {
       return await work(part)
     } finally {

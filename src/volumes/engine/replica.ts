@@ -229,6 +229,21 @@ export class Replica {
     return true
   }
 
+  /**
+   * Gives up what is here, fences and all. `isFree` is asked again when nothing else of joining and leaving is under way,
+   * and `isUnused` at the last moment: whoever begins to use the segment after that comes behind it on the disk.
+   */
+  async drop(id: SegmentId, isFree: () => Promise<boolean>, isUnused: () => boolean): Promise<boolean> {
+    const key = keyOf(id)
+    let isDropped = false
+    await this.#inTurn(key, async () => {
+      if (this.#jobs.has(key) || !(await isFree()) || this.#jobs.has(key) || !isUnused()) return
+      await this.#components.disk.drop(id)
+      isDropped = true
+    })
+    return isDropped
+  }
+
   /** In sync as of this configuration: a joining under an earlier one is over. */
   joined(id: SegmentId, configuration: number): void {
     const key = keyOf(id)

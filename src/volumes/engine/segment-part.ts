@@ -9,6 +9,8 @@ export class SegmentPart {
   readonly takeover: Takeover
   /** Requests and open volumes that have it. */
   users = 0
+  /** How many of them are open volumes: no request of theirs need be under way. */
+  openings = 0
   /** Nobody used it: whoever comes now gets another. */
   isGone = false
 
@@ -19,5 +21,11 @@ export class SegmentPart {
 
   release(): void {
     this.users--
+  }
+
+  /** The end of an opening. */
+  close(): void {
+    this.openings--
+    this.release()
   }
 }

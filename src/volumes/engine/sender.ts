@@ -1,4 +1,4 @@
-import { backoffMs, messageOf } from '../../base/index.js'
+import { backoffMs, codeOf, messageOf } from '../../base/index.js'
 import type { NodeId } from '../../base/index.js'
 import type { Segment } from '../segment.js'
 import type { Append } from './append-frames.js'
@@ -137,6 +137,8 @@ export class Sender {
         this.#failure = undefined
         this.#sent = this.position
         if (why === 'FENCED') await this.#init.outdated().catch(() => undefined)
+        // It lacks what every replica had, and nobody has any more as it was written: only a copy of the blocks helps.
+        if (why === 'COMPACTED') await this.#init.lacking(this.#init.node)
         if (why !== 'GAP') await this.#components.clock.sleep(1 + backoffMs(this.#failures++, retry, this.#components.random), this.#init.signal).catch(() => undefined)
         continue
       }
@@ -147,7 +149,7 @@ export class Sender {
       try {
         await this.#step()
       } catch (error) {
-        this.#failure ??= messageOf(error)
+        this.#failure ??= codeOf(error) === 'COMPACTED' ? 'COMPACTED' : messageOf(error)
       }
     }
     for (const waiter of [...this.#waiting]) waiter.resolve(false)

@@ -50,6 +50,8 @@ export interface StreamInit {
   readonly view: () => Segment | undefined
   /** Somebody knows a newer value of the register. */
   readonly outdated: () => Promise<void>
+  /** A replica lacks entries that are settled and gone: it has to leave, and to be brought up anew. Never rejects. */
+  readonly lacking: (node: NodeId) => Promise<void>
 }
 
 /**

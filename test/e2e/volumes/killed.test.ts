@@ -102,4 +102,28 @@ describe('the node that writes a volume is killed', function () {
     assert.equal((await client.read(0, blockBytes)).readUInt32LE(4), 1_000_000)
     client.close()
   })
+
+  it('is cut off while its volume is removed: it says nothing of that volume any more, and the next of its name has nothing of it', async () => {
+    const [a, b] = nodes as [TestNode, TestNode]
+    await a.json('volume', 'create', 'gone', '--size', '64MiB')
+    const { uri } = await a.json<{ uri: string }>('volume', 'export', 'gone', '--detach')
+    const client = await NbdClient.connect(uri)
+    await client.write(0, someBytes(1024 * 1024, 1))
+    await client.flush()
+    await client.write(0, block(0, 1))
+    assert.notEqual((await b.run('volume', 'rm', 'gone')).code, 0, 'it is in use')
+    a.signal('SIGSTOP')
+    await eventually(async () => (await b.run('volume', 'rm', 'gone')).code === 0, 'the volume to be removed', 60_000)
+    a.signal('SIGCONT')
+    await assert.rejects(client.flush())
+    await assert.rejects(client.write(0, block(0, 2)))
+    await assert.rejects(client.read(0, blockBytes))
+    client.close()
+    assert.ok(!(await a.json<{ name: string }[]>('volume', 'ls')).some(({ name }) => name === 'gone'))
+    // Another of that name has nothing of it.
+    await a.json('volume', 'create', 'gone', '--size', '64MiB')
+    const next = await NbdClient.connect((await a.json<{ uri: string }>('volume', 'export', 'gone', '--detach')).uri)
+    assert.deepEqual(await next.read(0, blockBytes), Buffer.alloc(blockBytes))
+    next.close()
+  })
 })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { codeOf } from '../../../src/base/index.js'
 import { decodeFrame, encodeFrame } from '../../../src/consensus/frames.js'
 import type { Frame } from '../../../src/consensus/frames.js'
+import { decodeBaseRow, encodeBaseRow } from '../../../src/consensus/driver/base-rows.js'
 import { batchEntries } from '../../../src/consensus/driver/voter-disk.js'
 import type { Slot } from '../../../src/consensus/rounds/memory.js'
 import { decodeSlots, encodeSlot, missingBatches, slotAt, slotCount, slotFileBytes } from '../../../src/consensus/rounds/memory.js'
@@ -24,7 +25,7 @@ function samples(): { requests: Request[]; replies: Reply[] } {
     return typeof part === 'object' && part !== null && 'bytes' in part ? Uint8Array.from(part.bytes as number[]) : part
   }) as T
   for (let seed = 1; seed <= 60; seed++) {
-    const simulation = new Simulation(seed, { reconfigures: true })
+    const simulation = new Simulation(seed, { reconfigures: true, scopes: 3 })
     const replied = simulation.replied.bind(simulation)
     simulation.replied = (host, request, reply) => {
       const code = reply.body.kind === 'refused' ? reply.body.why.code : ''
@@ -51,8 +52,10 @@ describe('lease frames', () => {
   }
 
   it('carry every message there and back', () => {
-    assert.ok(requests.length >= 16, `only ${requests.length} kinds of requests were seen`)
-    assert.ok(replies.length >= 20, `only ${replies.length} kinds of replies were seen`)
+    const kinds = new Set([...requests, ...replies].map(({ body }) => body.kind))
+    for (const kind of ['rows', 'base', 'base-end', 'base-chunk', 'based', 'page']) assert.ok(kinds.has(kind as Request['body']['kind']), `no ${kind} was seen`)
+    assert.ok(requests.length >= 22, `only ${requests.length} kinds of requests were seen`)
+    assert.ok(replies.length >= 24, `only ${replies.length} kinds of replies were seen`)
     const plain = (one: Frame): unknown => JSON.parse(JSON.stringify(one, (_key, part: unknown) => (part instanceof Uint8Array ? [...part] : typeof part === 'object' && part !== null && 'data' in part ? part.data : part)))
     assert.deepEqual(plain(decodeFrame(encodeFrame(frame))), plain(frame))
   })
@@ -73,6 +76,51 @@ describe('lease frames', () => {
       only(changed)
       only(changed.subarray(0, end))
     }), { numRuns: 1000 })
+  })
+})
+
+describe('a chunk of a base', () => {
+  const { requests, replies } = samples()
+  const chunks = [...requests, ...replies].flatMap(({ body }) => (body.kind === 'base' || body.kind === 'base-chunk') && 'chunk' in body ? [body.chunk] : [])
+
+  it('in a frame: whatever is wrong with it is BAD_MESSAGE', () => {
+    const bytes = encodeFrame({
+      requests: requests.filter(({ body }) => ['rows', 'base', 'base-end', 'base-chunk', 'seal', 'snapshot'].includes(body.kind)),
+      replies: replies.filter(({ body }) => ['based', 'base-chunk', 'page', 'refused'].includes(body.kind)), peers: [],
+    })
+    fc.assert(fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 0, max: 255 }), fc.nat(bytes.length), (at, byte, end) => {
+      const changed = Uint8Array.from(bytes)
+      changed[at] = byte
+      for (const input of [changed, changed.subarray(0, end)]) {
+        try {
+          decodeFrame(input)
+        } catch (error) {
+          assert.equal(codeOf(error), 'BAD_MESSAGE', String(error))
+        }
+      }
+    }), { numRuns: 1000 })
+  })
+
+  it('comes back from the disk, and anything else is BAD_MESSAGE', () => {
+    assert.ok(chunks.length >= 2)
+    const ballot = { config: 3, round: 2 ** 32 + 7, node: 'n1' as Request['sender']['node'], incarnation: '0a'.repeat(16), epoch: 2 }
+    for (const chunk of chunks) {
+      const bytes = encodeBaseRow(ballot, chunk)
+      const back = decodeBaseRow(bytes)
+      assert.deepEqual(back.ballot, ballot)
+      assert.deepEqual(encodeBaseRow(ballot, back.chunk), bytes)
+      fc.assert(fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 0, max: 255 }), fc.nat(bytes.length), (at, byte, end) => {
+        const changed = Uint8Array.from(bytes)
+        changed[at] = byte
+        for (const input of [changed, changed.subarray(0, end)]) {
+          try {
+            decodeBaseRow(input)
+          } catch (error) {
+            assert.equal(codeOf(error), 'BAD_MESSAGE', String(error))
+          }
+        }
+      }), { numRuns: 300 })
+    }
   })
 })
 

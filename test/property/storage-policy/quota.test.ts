@@ -77,6 +77,10 @@ describe('storage-policy: quota', () => {
 
   it('counts garbage that is not reclaimed yet, takes nothing for others when it does not share, and keeps the disk free', () => {
     const garbage: DiskUse = { ...empty, totalBytes: 9.5 * gib, reclaimableBytes: 9 * gib }
+    const full = report(emptyLedger, garbage, settings)
+    const clean = report(emptyLedger, { ...garbage, totalBytes: 0.5 * gib, reclaimableBytes: 0 }, settings)
+    assert.ok(full.freeForOthersBytes < gib && full.roomForOthersBytes > 6 * gib)
+    assert.deepEqual([full.roomForOthersBytes, full.roomForOwnBytes], [clean.freeForOthersBytes, clean.freeForOwnBytes])
     const refused = reserve(emptyLedger, garbage, settings, { id: 'a', bytes: gib, own: true, ttlMs: 1 }, 0)
     assert.ok(!refused.admitted && refused.reason === 'QUOTA')
     const alone = reserve(emptyLedger, empty, { ...settings, shareExcess: false }, { id: 'a', bytes: 1, own: false, ttlMs: 1 }, 0)

@@ -3,7 +3,6 @@ import { compareBallots } from '../../../src/consensus/ballot.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
 import type { Batch } from '../../../src/consensus/durable.js'
 import type { Reply, Request } from '../../../src/consensus/messages.js'
-import type { Snapshot } from '../../../src/consensus/snapshot.js'
 import type { Accepted, Register, Value } from '../../../src/consensus/value.js'
 import { sameValue, showsToProve } from '../../../src/consensus/value.js'
 import { storeKey } from '../../../src/consensus/types.js'
@@ -30,6 +29,8 @@ export class Checks {
   readonly #minimums = new Map<string, number>()
   readonly #promised = new Map<string, Ballot>()
   choices = 0
+  /** Configurations that began, and of these on a base. */
+  readonly began = { all: 0, onBase: 0 }
 
   constructor(first: ConfigRecord) {
     this.#configs.set(first.number, first)
@@ -62,7 +63,7 @@ export class Checks {
         demand(change.record.minimum >= (this.#minimums.get(key) ?? 0), 'I1', () => `${store}: the minimum epoch of ${change.store} went back`)
         this.#minimums.set(key, change.record.minimum)
       } else if (change.kind === 'chain') for (const record of change.records) this.#config(record)
-      else if (change.kind === 'replace') this.#snapshot(host, change.snapshot)
+      else if (change.kind === 'replace') this.#snapshot(host)
     }
   }
 
@@ -146,12 +147,20 @@ export class Checks {
   }
 
   /** A voter begins a configuration: everything chosen in the one before must be in what it starts from. */
-  #snapshot(host: Host, snapshot: Snapshot): void {
-    const { config } = host.disk.record
-    if (config < 1 || this.#snapshots.has(config)) return
-    const registers = new Map(snapshot.registers)
+  #snapshot(host: Host): void {
+    const { config, floor } = host.disk.record
+    if (config < 1) return
+    const registers = new Map<string, Accepted>()
+    for (const [scope, { accepted }] of host.disk.started) if (accepted !== undefined) registers.set(scope, accepted)
+    const other = this.#snapshots.get(config)
+    if (other !== undefined) {
+      demand(this.#floors.get(config) === floor && sameRegisters(other, registers), 'I7', () => `configuration ${config} starts in two ways`)
+      return
+    }
+    this.began.all++
+    if (host.disk.record.base !== undefined) this.began.onBase++
     this.#snapshots.set(config, registers)
-    this.#floors.set(config, snapshot.floor)
+    this.#floors.set(config, floor)
     for (const [scope, chain] of this.#chosen) {
       for (const accepted of chain) if (accepted.ballot.config === config - 1) this.#demandCovered(scope, accepted, registers, config)
     }
@@ -168,6 +177,10 @@ export class Checks {
     const covered = taken !== undefined && compareBallots(taken.ballot, accepted.ballot) >= 0
     demand(dropped || covered, 'I7', () => `${scope}: ${describe(accepted)} was chosen in configuration ${config - 1} and is not in ${config}`)
   }
+}
+
+function sameRegisters(a: ReadonlyMap<string, Accepted>, b: ReadonlyMap<string, Accepted>): boolean {
+  return a.size === b.size && [...a].every(([scope, { ballot }]) => { const other = b.get(scope); return other !== undefined && compareBallots(ballot, other.ballot) === 0 })
 }
 
 function describe({ ballot, value }: Accepted): string {

@@ -12,7 +12,7 @@ import { Voter } from '../../../src/consensus/voter/voter.js'
 import { Disk } from './disk.js'
 import type { MachineClocks } from './machine.js'
 import type { Links } from './network.js'
-import { simulatedHash, simulatedSeals } from './seals.js'
+import { simulatedHash, simulatedHashOfChunk, simulatedSeals } from './seals.js'
 import type { World } from './world.js'
 
 /** What a run of the whole mesh hears from its hosts. */
@@ -96,7 +96,7 @@ export class Host {
     const now = this.readings
     const start = randomHex(this.#world)
     const timing = this.#timing
-    const components = { random: this.#world.random, seals: simulatedSeals(this.id), hashOf: simulatedHash }
+    const components = { random: this.#world.random, seals: simulatedSeals(this.id), hashOf: simulatedHash, hashOfChunk: simulatedHashOfChunk, newTable: () => new CompactTable() }
     const { incarnation } = disk
     const voter = new Voter({ ...components, table: new CompactTable() }, { node: this.id, incarnation, start, timing, clockKind: this.clocks.kind, state: disk.state(), now })
     const node = new Node(components, {
@@ -201,7 +201,8 @@ export class Host {
     const { process } = this
     if (process === undefined) return
     this.inProcess(process, () => {
-      const reply = process.voter.handle(request, this.readings)
+      const row = process.voter.rowOf(request)
+      const reply = process.voter.handle(request, this.readings, row === undefined ? undefined : this.disk.chunk(row))
       const { chain } = process.voter
       if ((chain[chain.length - 1]?.number ?? 0) > process.node.config.number) {
         process.node.at(this.readings)

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { ConfigRecord, ConfigSeals, Decree } from '../../../src/consensus/config.js'
 import type { Ballot } from '../../../src/consensus/ballot.js'
+import type { BaseChunk } from '../../../src/consensus/base.js'
 import type { Snapshot } from '../../../src/consensus/snapshot.js'
 
 /** Signatures and hashes of the simulation: honest ones, and cheap. Nobody in it forges; the real ones are tested apart. */
@@ -33,9 +35,14 @@ export function simulatedHash(snapshot: Snapshot): string {
   if (hash === undefined) {
     hash = JSON.stringify([
       snapshot.registers.map(([scope, { ballot, value }]) => [scope, ballot.config, ballot.round, ballot.node, ballot.epoch, value.token, value.op]),
-      snapshot.sessions, snapshot.revocations, snapshot.floor,
+      snapshot.sessions, snapshot.revocations, snapshot.floor, snapshot.base,
     ])
     hashes.set(snapshot, hash)
   }
   return hash
+}
+
+export function simulatedHashOfChunk(before: string, { config, registers, dropped, through }: BaseChunk): string {
+  const row = ([scope, { ballot, value }]: BaseChunk['registers'][number]): unknown[] => [scope, ballot.config, ballot.round, ballot.node, ballot.epoch, value.token, value.op]
+  return createHash('sha256').update(JSON.stringify([before, config, registers.map(row), dropped.map(row), through])).digest('hex')
 }

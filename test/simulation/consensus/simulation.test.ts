@@ -14,16 +14,17 @@ describe('consensus simulation', function () {
 
   it('keeps every invariant and makes progress', () => {
     const list = process.env.SIMULATION_SEED === undefined ? [...kept, ...Array.from({ length: seeds }, (_, i) => 10_000 + i)] : [Number(process.env.SIMULATION_SEED)]
-    const sum = { hours: 0, steps: 0, operations: 0, reconfigurations: 0 }
+    const sum = { hours: 0, steps: 0, operations: 0, reconfigurations: 0, onBase: 0 }
     for (const seed of list) {
       const result = simulate(seed)
       sum.hours += result.simulatedMs / 3_600_000
       sum.steps += result.steps
       sum.operations += result.operations
       sum.reconfigurations += result.configs
+      sum.onBase += result.onBase
       assert.equal(result.violation, undefined, `seed ${seed}: ${result.violation?.message ?? ''}\nreplay: npm run soak -- --seed ${seed}`)
     }
-    console.log(`      ${list.length} seeds, ${sum.hours.toFixed(0)} simulated hours, ${sum.steps} steps, ${sum.operations} operations, ${sum.reconfigurations} reconfigurations`)
+    console.log(`      ${list.length} seeds, ${sum.hours.toFixed(0)} simulated hours, ${sum.steps} steps, ${sum.operations} operations, ${sum.reconfigurations} reconfigurations, ${sum.onBase} of them on a base`)
   })
 
   it('replays a seed exactly', () => {

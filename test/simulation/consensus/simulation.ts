@@ -24,6 +24,8 @@ export interface SimulationResult {
   readonly operations: number
   readonly choices: number
   readonly configs: number
+  /** Of these, those that began on a base. */
+  readonly onBase: number
   readonly counters: ClientCounters
   readonly violation: Violation | undefined
 }
@@ -135,7 +137,7 @@ export class Simulation implements HostHooks {
     }
     return {
       seed: this.#seed, steps: this.world.steps, simulatedMs: this.world.nowMs,
-      operations: this.history.operations, choices: this.#checks.choices, configs: this.#checks.newest.number,
+      operations: this.history.operations, choices: this.#checks.choices, configs: this.#checks.newest.number, onBase: this.#checks.began.onBase,
       counters: this.#counters, violation,
     }
   }
@@ -363,7 +365,7 @@ export class Simulation implements HostHooks {
     const nodes = [...this.#hosts].sort(() => world.random.float() - 0.5).slice(0, size).map((other) => other.id)
     host.inProcess(process, () => {
       process.node.at(host.readings)
-      process.node.reconfigure({ wanted: { nodes }, mayDrop: () => world.chance(0.5), copyMs: () => 0, ended: () => undefined })
+      process.node.reconfigure({ wanted: { nodes }, mayDrop: () => world.chance(0.5), rowsAtOnce: world.pick([0, 1, 1, 2]), ended: () => undefined })
     })
   }
 

@@ -62,6 +62,7 @@ export class Stage implements HostHooks {
   #checks: Checks | undefined
   #out: string[] = []
   #dropsFree = false
+  #rowsAtOnce = 1
 
   /** One command; what happened. */
   command(line: string): string[] {
@@ -132,6 +133,7 @@ export class Stage implements HostHooks {
       case 'sent': this.#sent(args); return
       case 'who': this.#who(args[0] ?? ''); return
       case 'register': this.#register(args[0] ?? ''); return
+      case 'no-base': this.#rowsAtOnce = 0; return
       case 'drop-free': this.#dropsFree = true; return
       default: this.#onHost(this.#find(args[0] ?? ''), word, args)
     }
@@ -223,7 +225,7 @@ export class Stage implements HostHooks {
     host.inProcess(process, () => {
       process.node.at(host.readings)
       process.node.reconfigure({
-        wanted: { nodes: list.split(',') as NodeId[] }, mayDrop: () => this.#dropsFree, copyMs: () => 0,
+        wanted: { nodes: list.split(',') as NodeId[] }, mayDrop: () => this.#dropsFree, rowsAtOnce: this.#rowsAtOnce,
         ended: (end) => { this.#say(`${this.#name(host)} reconfigures: ${end.kind === 'active' ? `configuration ${end.config} is active` : `gave up, ${end.why}${end.sealed ? ', sealed' : ''}`}`) },
       })
     })

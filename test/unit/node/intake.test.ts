@@ -23,8 +23,8 @@ class Room {
     return this.elsewhere
   }
 
-  async quota(): Promise<{ freeForOwnBytes: number; reclaimableBytes: number }> {
-    return { freeForOwnBytes: this.bytes - this.open - this.stored - this.garbage, reclaimableBytes: this.garbage }
+  async quota(): Promise<{ freeForOwnBytes: number; roomForOwnBytes: number }> {
+    return { freeForOwnBytes: this.bytes - this.open - this.stored - this.garbage, roomForOwnBytes: this.bytes - this.open - this.stored }
   }
 
   async reserve(bytes: number): Promise<{ release: () => Promise<void> }> {

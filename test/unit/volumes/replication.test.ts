@@ -200,6 +200,24 @@ describe('volumes: replication', () => {
     assert.deepEqual(await world.contentOf(b, 384), expected)
   })
 
+  it('a replica that lacks what is settled and gone is brought up by a copy, with no flush to wait for it', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    for (let i = 1; i <= 3; i++) {
+      await world.run(a.device!.write(i * blockBytes, filled(i, 1)))
+      await world.run(a.device!.flush())
+    }
+    // Its disk loses what it had synced, and says so when it is sent what comes next.
+    const [stream] = (await world.run(b.disk!.versions(id, { start: 1, blocks: 1 }))).map(({ version }) => version)
+    await world.run(b.disk!.discard(id, stream!.token, 0))
+    await world.run(a.device!.write(4 * blockBytes, filled(4, 1)))
+    await world.clock.advance(8_000)
+    assert.equal(a.engine!.figures().replicasJoined, 1)
+    assert.deepEqual((await world.contentOf(b, 5)).subarray(blockBytes), Buffer.concat([1, 2, 3, 4].map((byte) => filled(byte, 1))))
+    await world.run(a.device!.flush())
+    assert.equal(a.engine!.figures().replicasRemoved, 1)
+  })
+
   it('a flush waits and fails below the least number of copies, and goes on when they are there again', async () => {
     const world = new Pair()
     const [a, b] = await world.begin(2)
