@@ -488,24 +488,7 @@ export class ReplicationRoom implements Replication {
 
   async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
     this.#checkStays()
-    return withSignals([signal, this.#stop.signal], async (all) => {
-      let admission = await this.#space.reserve(bytes, true, all)
-      if (!admission.admitted && admission.shortBytes > 0 && (this.#space.last()?.reclaimableBytes ?? 0) >= admission.shortBytes) {
-        // Nothing need go for what garbage stands in the way of.
-        await this.#components.reclaim?.(all)
-        admission = await this.#space.reserve(bytes, true, all)
-      }
-      if (!admission.admitted && admission.shortBytes > 0) {
-        if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
-        else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
-        admission = await this.#space.reserve(bytes, true, all)
-      }
-      if (!admission.admitted) {
-        throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
-      }
-      const { id } = admission.reservation
-      return { release: () => this.#space.settle(id) }
-    })
+    return withSignals([signal, this.#stop.signal], async (all) => this.#shedding.reserveOwn(bytes, all, options))
   }
 
   async spread(file: Parameters<Replication['spread']>[0], outer?: AbortSignal): Promise<FileSpread> {
