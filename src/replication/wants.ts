@@ -51,6 +51,11 @@ export class Wants {
     this.#isHeld = init.isHeld
   }
 
+  /** Grows with all that may change what is answered. */
+  get version(): number {
+    return this.#generation
+  }
+
   async load(): Promise<void> {
     for await (const [key] of this.#meta.entries()) {
       const [part, root] = new TextDecoder().decode(key).split(' ')
@@ -90,10 +95,10 @@ export class Wants {
       if (this.#link(part, root)) fresh.push(part)
       else if (this.#rootsOf.get(part)?.has(root) !== true && !this.#crowded.has(part)) crowded.push(part)
     }
+    if (fresh.length + crowded.length === 0) return
     this.#generation++
     for (const part of fresh) this.#known.delete(part)
     for (const part of crowded) this.#crowded.add(part)
-    if (fresh.length + crowded.length === 0) return
     const rows = [...fresh.map((part) => keyOf(part, root)), ...crowded.map((part) => keyOf(part, more))]
     await this.#meta.write(rows.map((row) => this.#meta.put(row, new Uint8Array(0))), { durable: false })
   }
