@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { ChallengeResponse, InventoryRequest, InventoryResponse } from '../../../src/replication/wire/replication.js'
+import { CID } from 'multiformats/cid'
+import { ChallengeResponse, InventoryRequest, InventoryResponse, StoreRequest } from '../../../src/replication/wire/replication.js'
 import { saltOf } from '../../../src/replication/fingerprint.js'
 import { Inventory } from '../../../src/replication/inventory.js'
 import { Mesh } from './mesh.js'
 import type { Host } from './mesh.js'
 import { Stranger } from './stranger.js'
+import { cidOf } from './twins.js'
 
 const mib = 2 ** 20
 const second = 1000
@@ -63,13 +65,62 @@ describe('replication: what others say that they hold', function () {
     stranger.answers('challenge', () => ChallengeResponse.encode({ held: false, proof: new Uint8Array(0) }))
     await stranger.says({ freeForOthersBytes: 0 })
     const { cid, path } = mesh.put(a, { bytes: 1000, replicas: 1 })
-    const { StoreRequest } = await import('../../../src/replication/wire/replication.js')
-    const { CID } = await import('multiformats/cid')
     await mesh.clock.advance(10 * second)
     await mesh.clock.outcome(stranger.asks(a, 'store', StoreRequest.encode({ cid: CID.parse(cid).bytes, spine: false, bytes: 1000, holders: [], move: false })))
     mesh.change(a, path, { cid, size: 1000, priority: 'normal', replicas: 2 })
     await mesh.until(() => mesh.copies(cid).length === 2, minute, 'a second true copy')
     assert.ok(stranger.count('challenge') > 0)
+    await mesh.end()
+  })
+})
+
+describe('replication: lists of parts', function () {
+  this.timeout(60_000)
+
+  it('a blob in more files than are remembered stays when those are gone', async () => {
+    const mesh = new Mesh({ seed: 99, nodes: 2, maxBytes: 600 * mib })
+    await mesh.clock.advance(20 * second)
+    const a = mesh.hosts[0]!
+    const part = cidOf('in seventeen files')
+    a.blobs.put(part, mib)
+    const put = async (i: number): Promise<void> => {
+      const root = cidOf(`list ${String(i)}`)
+      mesh.world.parts.set(root.toString(), [part.toString()])
+      a.blobs.put(root, 500, 'spine')
+      mesh.change(a, `/list${String(i)}`, { cid: root.toString(), size: mib, priority: 'low', replicas: 1 })
+      a.replication.heldChanged()
+      await mesh.clock.advance(second)
+    }
+    for (let i = 0; i < 17; i++) await put(i)
+    for (let i = 0; i < 16; i++) mesh.change(a, `/list${String(i)}`, undefined)
+    await mesh.until(() => !a.disk.held.has(cidOf('list 3').toString()), minute, 'what is nobody\'s goes')
+    await mesh.clock.advance(minute)
+    assert.ok(a.disk.held.has(part.toString()))
+    await mesh.end()
+  })
+
+  it('of one member\'s files, endless ones are not taken, and blobs and others\' lists are', async () => {
+    const mesh = new Mesh({ seed: 100, nodes: 3, maxBytes: 600 * mib })
+    await mesh.clock.advance(20 * second)
+    const stranger = await Stranger.in(mesh)
+    const a = mesh.hosts[0]!
+    await stranger.says({ freeForOthersBytes: 0 })
+    const ask = async (name: string, bytes: number, kind: 'spine' | 'dag'): Promise<string> => {
+      const cid = cidOf(name)
+      stranger.host.blobs.put(cid, bytes, kind)
+      mesh.change(stranger.host, `/${name}`, { cid: cid.toString(), size: bytes, priority: 'normal', replicas: 2 })
+      await mesh.clock.advance(second)
+      const body = StoreRequest.encode({ cid: cid.bytes, spine: kind === 'spine', bytes, holders: [], move: false })
+      return mesh.clock.outcome(stranger.asks(a, 'store', body).then(() => 'stored', (error: unknown) => (error as { code: string }).code))
+    }
+    assert.equal(await ask('long', 3 * mib, 'spine'), 'OVERLOADED')
+    assert.equal(await ask('blob', 3 * mib, 'dag'), 'stored')
+    let stored = 0
+    while ((await ask(`list ${String(stored)}`, 300_000, 'spine')) === 'stored') stored++
+    assert.ok(stored >= 3 && stored <= 6, `${String(stored)} lists`)
+    const honest = mesh.put(mesh.hosts[2]!, { bytes: 1000, replicas: 2, parts: 3 })
+    mesh.hosts[2]!.replication.heldChanged()
+    await mesh.until(() => a.disk.held.has(honest.cid), minute, 'another\'s list')
     await mesh.end()
   })
 })
