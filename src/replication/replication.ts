@@ -161,6 +161,7 @@ export class ReplicationRoom implements Replication {
         closed: () => this.#closed(),
         leaving: () => this.#draining,
         wantOf: (cid, root) => this.#wants.ask(cid, root),
+        wantsVersion: () => this.#wants.version,
         partOf: (root, cid) => this.#wants.addParts(root, [cid]),
         vouched: async (cid, by, { wanted, priority }) => {
           await vouchers.take(cid, by, wanted, priority)

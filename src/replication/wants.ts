@@ -47,6 +47,11 @@ export class Wants {
     this.#isHeld = init.isHeld
   }
 
+  /** Grows with all that may change what is answered. */
+  get version(): number {
+    return this.#generation
+  }
+
   async load(): Promise<void> {
     for await (const [key] of this.#meta.entries()) {
       const [part, root] = new TextDecoder().decode(key).split(' ')
@@ -79,9 +84,9 @@ export class Wants {
 
   async addParts(root: string, parts: readonly string[]): Promise<void> {
     const fresh = parts.filter((part) => part !== root && this.#link(part, root))
+    if (fresh.length === 0) return
     this.#generation++
     for (const part of fresh) this.#known.delete(part)
-    if (fresh.length === 0) return
     await this.#meta.write(
       fresh.map((part) => this.#meta.put(keyOf(part, root), new Uint8Array(0))),
       { durable: false },
