@@ -49,6 +49,8 @@ export interface TargetInit {
   readonly settled: (cid: string, root: string, by: NodeId) => Promise<boolean>
   /** The blob is here, and a part of this file, which is in the catalog. */
   readonly partOf: (root: string, cid: string) => Promise<void>
+  /** Whether there is room for one more list of parts of this owner's, so long, while others of so many bytes are coming. */
+  readonly takesSpine: (bytes: number, comingBytes: number, want: Want) => boolean
   readonly takesMove: (bytes: number) => boolean
   /** Frees so many bytes for a blob of this want if it may; resolves to whether it is worth another try. */
   readonly makeRoom: (bytes: number, want: Want, signal: AbortSignal) => Promise<boolean>
@@ -89,6 +91,8 @@ export class Target {
   /** One for each who asks at this moment. */
   readonly #askers = new Map<NodeId, Limiter>()
   readonly #running = new Map<string, { done: Promise<Stored>; callers: number; stop: AbortController }>()
+
+  #spineBytesComing = 0
 
   constructor(components: TargetComponents, init: TargetInit) {
     this.#components = components
@@ -195,10 +199,16 @@ export class Target {
     if (request.move && !this.#init.takesMove(request.bytes)) {
       throw new ReplicationError('NO_SPACE', 'this node is as full as the others', { reason: 'BALANCE' })
     }
+    // Counted as at least what is let in: whoever says less may bring the slack.
+    const spineBytes = request.spine ? Math.max(request.bytes, slackBytes) : 0
+    if (request.spine && !this.#init.takesSpine(spineBytes, this.#spineBytesComing, want)) {
+      throw new ReplicationError('OVERLOADED', 'the lists of parts of its owner\'s large files take up their share here', { owner: want.owner })
+    }
     const admission = await this.#admit(request.bytes, want, signal)
     if (!admission.admitted) {
       throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
     }
+    this.#spineBytesComing += spineBytes
     const tooMuch = new AbortController()
     const fetchSignal = AbortSignal.any([signal, tooMuch.signal])
     const { challenge } = request
@@ -228,6 +238,7 @@ export class Target {
       this.#components.log.debug('a blob could not be stored', { cid: name, from, code: codeOf(error) ?? '', error: messageOf(error) })
       throw error
     } finally {
+      this.#spineBytesComing -= spineBytes
       await this.#components.space.settle(admission.reservation.id)
     }
   }
