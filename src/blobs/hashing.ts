@@ -1,5 +1,4 @@
 import { hash, webcrypto } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import type { CID } from 'multiformats/cid'
 
 /**
@@ -7,10 +6,10 @@ import type { CID } from 'multiformats/cid'
  * hash at once (measured here: 2145 MiB/s there against 1744 on the main thread, and no 0.6 ms pauses). Small ones are
  * hashed at once, because a trip to the pool costs more than 64 KiB of hashing.
  *
- * With two processors or one all are hashed on the main thread: the way to the pool copies the block, into memory that
- * the kernel has to clear, which takes two thirds as long as hashing it, and there is no idle processor to win it back.
+ * Road not taken: all on the main thread where there are two processors only. The way to the pool copies the block, two
+ * thirds of what hashing it takes; but an import is bound by the main thread there, too (58 % of LevelDB's rate for 67).
  */
-const poolFromBytes = availableParallelism() > 2 ? 64 * 1024 : Number.POSITIVE_INFINITY
+const poolFromBytes = 64 * 1024
 
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   if (bytes.length < poolFromBytes) return hash('sha256', bytes, 'buffer')
