@@ -191,7 +191,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a round goes on in the next configuration',
-    weather: { ...sturdy, reconfigures: true, thinkMs: 100 },
+    weather: changing,
     edits: [
       { file: 'tries.ts', find: "this.#context.ask(this.#config.members, body,", replace: "this.#context.ask(this.#context.config.members, body," },
       { file: 'tries.ts', find: "    }, this.#config.number)", replace: "    })" },
