@@ -198,7 +198,11 @@ export class Reconfiguration {
     this.#stop()
     this.#copy = new BaseCopy(this.#context, {
       config: this.#from.number, targets, hashOfChunk: this.#init.hashOfChunk, enough: (left) => left.length > 0,
-      source: { hash, holders: this.#from.members }, ended: () => { if (!this.#over) then() },
+      source: { hash, holders: this.#from.members },
+      ended: (copied) => {
+        if (copied !== undefined) this.#base = hash
+        if (!this.#over) then()
+      },
     })
     this.#copy.begin()
   }
