@@ -187,11 +187,11 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a sealed voter goes on accepting',
     weather: { ...sturdy, reconfigures: true },
-    edits: [{ file: 'voter/voter.ts', find: "    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', members: sealed.members }", replace: "    if (sealed !== undefined) return undefined" }],
+    edits: [{ file: 'voter/voter.ts', find: "    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', ...sealed }", replace: "    if (sealed !== undefined) return undefined" }],
   },
   {
     name: 'a round goes on in the next configuration',
-    weather: { ...sturdy, reconfigures: true, thinkMs: 100 },
+    weather: changing,
     edits: [
       { file: 'tries.ts', find: "this.#context.ask(this.#config.members, body,", replace: "this.#context.ask(this.#context.config.members, body," },
       { file: 'tries.ts', find: "    }, this.#config.number)", replace: "    })" },

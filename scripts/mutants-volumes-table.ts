@@ -113,6 +113,10 @@ export const volumeMutants: readonly VolumeMutant[] = [
     edits: [{ file: 'access.ts', find: 'return this.#replaying === 0 && this.#isChecked()', replace: 'return this.#isChecked()' }],
   },
   {
+    name: 'what comes while lost writes are sent again goes between them',
+    edits: [{ file: 'access.ts', find: 'while (this.#queue[0]?.parent === parent) await this.#dispatch()', replace: 'while (this.#queue.length > 0) await this.#dispatch()' }],
+  },
+  {
     name: 'lost writes are sent again under the numbers of new ones',
     weather: { ...deadly, replicas: 1, machines: 4, handOffs: true },
     edits: [{ file: 'access.ts', find: "const numbering = { client: Buffer.from(this.#context.components.random.bytes(16)).toString('hex'), last: 0 }", replace: 'const numbering = this.#numbering' }],

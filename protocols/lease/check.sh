@@ -20,6 +20,8 @@ fi
 run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
 run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
 for bug in NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DALONE -DBUG_$bug"; done
+run reconfigure-base-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1 -DBASE"
+run reconfigure-base-NOTAIL $R found "-DD=1 -DALONE -DBASE -DBUG_NOTAIL"
 for bug in NODECREE DECREEIGNORED; do run "reconfigure-$bug" $R found "-DD=1 -DSTILL -DBUG_$bug"; done
 run opening-read $O holds "-DN=2 -DONCE"
 run opening-again $O holds "-DN=2 -DNOREAD"

@@ -4,7 +4,8 @@
  * -DALONE: only one reconfigurer. -DSTILL: no clock and no renewals (what deciding needs). Both cut the states.
  * As in lease.pml: one scheduler, every option is one atomic step, the network is the set of messages ever sent.
  * hv0/hv1[v]: what is left at node 0 of D_h by voter v's word in configuration 0/1; vx0/vx1[v]: what is left at v of its
- * support for node 0. Node 1, the taker, counts as valid as soon as it holds: the worst case for I4, and fewer states. D_h = D_v = D ticks.   -DBUG_xxx = seeded faults.   Ballots 1 and 2 are of configuration 0, 3 is of 1.
+ * support for node 0. -DBASE: a reconfigurer copies what any voter has accepted, at any time before it seals; of a sealed
+ * voter it then hears only what is above that. Node 1, the taker, counts as valid as soon as it holds: the worst case for I4, and fewer states. D_h = D_v = D ticks.   -DBUG_xxx = seeded faults.   Ballots 1 and 2 are of configuration 0, 3 is of 1.
  */
 #ifndef D
 #define D 1
@@ -27,6 +28,19 @@ byte hold[2]; byte relq[2];
 byte ph[4]; byte op[4]; byte rm[4]; byte ra[4]; byte re[4]; byte ac[4]; byte vh[4]; byte vt[4];
 /* reconfigurers */
 byte rs[2]; byte snapM[2]; byte snapB[2]; bool snapE[2];
+#ifdef BASE
+byte base[2];
+#define COPY(v,r) :: d_step { rs[r]==0 && acc0[v]>base[r] -> base[r]=acc0[v] }
+#define FROM(r) base[r]
+#else
+#define COPY(v,r)
+#define FROM(r) 0
+#endif
+#ifdef BUG_NOTAIL
+#define TOLD(v,r) (FROM(r)==0)
+#else
+#define TOLD(v,r) (acc0[v]>FROM(r))
+#endif
 byte dprom[3]; byte dacc[3]; byte dpm[2]; byte dpa[2]; byte dam[2]; byte dv[2]; bool dsent[2];
 byte decided;   /* 1 + whose snapshot */
 hidden byte i; hidden byte j;
@@ -81,7 +95,7 @@ inline change(b) {
 #define ENOUGH 2
 #endif
 #define SNAP(v,r) :: d_step { rs[r]==1 && sealed[v] && !(snapM[r]&(1<<v)) && POP(snapM[r])<ENOUGH -> snapM[r]=snapM[r]|(1<<v); \
-    if :: acc0[v]>snapB[r] -> snapB[r]=acc0[v] :: else fi; if :: min0[v] -> snapE[r]=true :: else fi }
+    if :: TOLD(v,r) && acc0[v]>snapB[r] -> snapB[r]=acc0[v] :: else fi; if :: min0[v] -> snapE[r]=true :: else fi }
 #define DPREP(v,r) :: d_step { rs[r]==2 && dprom[v]<r+1 && sealed[v] -> dprom[v]=r+1; dpm[r]=dpm[r]|(1<<v); if :: dacc[v]>dpa[r] -> dpa[r]=dacc[v] :: else fi }
 #ifdef BUG_DECREEIGNORED
 #define PICK(r) dv[r]=r
@@ -91,7 +105,7 @@ inline change(b) {
 #define DACC(v,r) :: d_step { dsent[r] && dprom[v]<=r+1 && sealed[v] && !(dam[r]&(1<<v)) -> dprom[v]=r+1; dacc[v]=r+1; dam[r]=dam[r]|(1<<v); \
     if :: POP(dam[r])>=2 && decided==0 -> decided=dv[r]+1 :: else fi; check() }
 #define RECONF(r) :: d_step { rs[r]==0 -> rs[r]=1 } \
-  :: d_step { rs[r]==1 && POP(snapM[r])>=ENOUGH -> rs[r]=2 } \
+  :: d_step { rs[r]==1 && POP(snapM[r])>=ENOUGH -> rs[r]=2; if :: FROM(r)>snapB[r] -> snapB[r]=FROM(r) :: else fi } \
   :: d_step { rs[r]==2 && POP(dpm[r])>=2 && !dsent[r] -> PICK(r); dsent[r]=true; rs[r]=3 }
 #ifdef BUG_NODECREE
 #define MAYACT(r) (rs[r]>=2)
@@ -147,9 +161,11 @@ init {
   BEGIN(2) BEGIN(3) GO(2) GO(3)
   PREP0(0) PREP0(1) PREP0(2) ACC0(0,1) ACC0(1,1) ACC0(2,1) ACC0(0,2) ACC0(1,2) ACC0(2,2)
   SEAL(0) SEAL(1) SEAL(2) RECONF(0)
+  COPY(0,0) COPY(1,0) COPY(2,0)
   SNAP(0,0) SNAP(1,0) SNAP(2,0) DPREP(0,0) DPREP(1,0) DPREP(2,0) DACC(0,0) DACC(1,0) DACC(2,0)
   ACT(0,0) ACT(1,0) ACT(2,0) ACT(3,0)
 #ifndef ALONE
+  COPY(0,1) COPY(1,1) COPY(2,1)
   RECONF(1) SNAP(0,1) SNAP(1,1) SNAP(2,1) DPREP(0,1) DPREP(1,1) DPREP(2,1) DACC(0,1) DACC(1,1) DACC(2,1)
   ACT(0,1) ACT(1,1) ACT(2,1) ACT(3,1)
 #endif

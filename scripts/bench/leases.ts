@@ -1,5 +1,5 @@
 // Leases beside etcd, three members each, everything synced to disk, in the same run:
-//   npm run bench -- leases [--json] [--seconds 4] [--held 100000] [--scopes 100000,1000000] [--only latency,…]
+//   npm run bench -- leases [--json] [--seconds 4] [--held 100000] [--scopes 100000,1000000 [--busy 16]] [--only latency,…]
 // Two ways, each beside its like: within a node's process beside etcd over gRPC (what a program sees that links the
 // library), and over the HTTP API beside etcd's JSON gateway, the same client and persistent connections for both.
 // A node proposes from where it is, so "within" has no hop from the client to a member, and etcd's has one: that is how
@@ -27,6 +27,8 @@ const held = Number(option('held', '100000'))
 const rounds = Number(option('rounds', '1000'))
 const only = option('only', 'latency,distinct,contended,renewal,size,pause,death,api,replace').split(',')
 const replaceScopes = option('scopes', '100000').split(',').map(Number)
+/** Clients that take new scopes all the time while a voter is replaced. */
+const busy = Number(option('busy', '0'))
 const isMore = process.argv.includes('--more')
 const clients = 64
 
@@ -318,15 +320,17 @@ async function replaced(scopes: number): Promise<void> {
   const memory = async (): Promise<{ peakMiB: number; nowMiB: number; registers: number }[]> => Promise.all([1, 2, 3].map(async (i) => at(i).order('memory')))
   const before = await memory()
   const beats = [1, 2].map(async (i) => at(i).order<Quantiles>('beatOn'))
+  const others = busy === 0 ? undefined : at(2).order('distinctOn', { clients: busy })
   await sleep(2000)
   const { ms, pausedMs, copied, tries } = await at(1).order<{ ms: number; pausedMs: number; copied: number; tries: number }>('reconfigure', { nodes: [ids[1], ids[2], ids[3]] })
   await sleep(1000)
   await Promise.all([1, 2].map(async (i) => at(i).order('stopBeat')))
   const quantiles = await Promise.all(beats)
+  await others
   const after = await memory()
   await sleep(10_000)
   const rested = await memory()
-  const name = `voter replaced, ${scopes >= 1000 ? `10^${String(Math.round(Math.log10(scopes)))}` : String(scopes)} scopes`
+  const name = `voter replaced, ${Number.isInteger(Math.log10(scopes)) ? `10^${String(Math.log10(scopes))}` : String(scopes)} scopes${busy === 0 ? '' : `, ${String(busy)} clients take new ones`}`
   report(`${name}: pause`, pausedMs, 'ms', undefined, 'is worse')
   report(`${name}: longest acquire + release`, Math.max(...quantiles.map(({ max }) => max)), 'ms', undefined, 'is worse')
   report(`${name}: acquire + release meanwhile, p99`, Math.max(...quantiles.map(({ p99 }) => p99)), 'ms', undefined, 'is worse')

@@ -1,5 +1,6 @@
 // A volume over NBD, as programs use it: fio's own NBD engine against a running node, beside nbdkit's file plugin,
-// qemu-nbd and nbd-server on a file on the same disk, in the same run; and the same volume with two copies on loopback.
+// qemu-nbd and nbd-server on a file on the same disk, in the same run; and the same volume with two copies on loopback,
+// beside nbdkit on GlusterFS replica 2 where that can be started (see gluster.ts).
 //   npm run bench -- volumes [--json] [--seconds 5] [--mib 512] [--folder DIR] [--only qd1,qd16,flush,sequential] [--rounds 3]
 // A peer or fio itself that is not installed is said and left out. The medians of the rounds are told; within a round the
 // servers take turns, since disks of rented machines vary.
@@ -12,6 +13,8 @@ import { parseArgs, promisify } from 'node:util'
 import { Level } from 'level'
 import { World, eventually } from '../../test/e2e/harness.js'
 import type { TestNode } from '../../test/e2e/harness.js'
+import { startGluster } from './gluster.js'
+import type { Gluster } from './gluster.js'
 
 const { values: flags } = parseArgs({
   allowPositionals: true,
@@ -190,6 +193,7 @@ if (!has('fio') || !has('nbdinfo')) {
 }
 const world = new World()
 const children: ChildProcess[] = []
+let gluster: Gluster | undefined
 try {
   const options = { env: { MESH_NODE_VOLUMES_NBD_LISTEN: '127.0.0.1:0', MESH_NODE_STORAGE_MAX_STORAGE: '100GB' } }
   const alone = await world.start('alone', options)
@@ -202,7 +206,11 @@ try {
   const ours: Server = { name: 'mesh-node', uri: await exported(alone, '1') }
   const twoCopies: Server = { name: 'mesh-node, two copies', uri: await exported(first, '2') }
   const peers = await startPeers(world, children)
-  for (const server of [ours, twoCopies, ...peers]) await fill(server)
+  const started = await startGluster(world.path('gluster'), mib * 2 ** 20, await freePort(), eventually)
+  if (typeof started === 'string') say(`GlusterFS is left out: ${started}`)
+  else gluster = started
+  const replicated: Server[] = gluster === undefined ? [] : [{ name: 'nbdkit on GlusterFS replica 2', uri: gluster.uri }]
+  for (const server of [ours, twoCopies, ...replicated, ...peers]) await fill(server)
   for (const job of jobs) {
     if (!wanted.includes(job.group)) continue
     const results = new Map<string, Result[]>()
@@ -211,7 +219,7 @@ try {
     const writesInOrder = job.group === 'sequential' && job.direction === 'write'
     for (let round = 0; round < rounds; round++) {
       if (writesInOrder) limits.push(await levelMibPerSecond(world))
-      for (const server of [ours, twoCopies, ...peers]) {
+      for (const server of [ours, twoCopies, ...replicated, ...peers]) {
         const before = server === ours ? await buckets(alone, job.direction) : undefined
         const result = await fio(server, job, seconds)
         if (before !== undefined) inside.push(medianOf(before, await buckets(alone, job.direction)))
@@ -223,7 +231,8 @@ try {
     const value = (result: Result): number => result.value
     const p50 = (result: Result): number => result.p50Ms
     report(job.name, of(ours, value), job.figure, beside(value))
-    report(`${job.name}, two copies`, of(twoCopies, value), job.figure, beside(value))
+    const besideTwo = replicated.length === 0 ? peers : replicated
+    report(`${job.name}, two copies`, of(twoCopies, value), job.figure, Object.fromEntries(besideTwo.map((peer) => [peer.name, of(peer, value)])))
     if (writesInOrder) report(`${job.name}, beside LevelDB alone`, of(ours, value), job.figure, { LevelDB: median(limits) })
     if (job.group !== 'qd1') continue
     report(`${job.name}, p50 at the client`, of(ours, p50), 'ms', beside(p50), true)
@@ -231,6 +240,7 @@ try {
   }
 } finally {
   for (const child of children) child.kill()
+  await gluster?.stop()
   if (existsSync(world.path(pidFile))) process.kill(Number(readFileSync(world.path(pidFile), 'utf8')))
   await world.close()
 }

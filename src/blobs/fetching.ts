@@ -24,6 +24,8 @@ export interface BlobFetchInit {
   ref: BlobRef
   settings: BlobSettings
   onProgress: (progress: Progress) => void
+  /** The content of a blob that is one block. */
+  onContent: (bytes: Uint8Array) => void
 }
 
 /** Blocks asked for or taken over at once. The pool and the channels have their own, tighter bounds on bytes. */
@@ -117,6 +119,7 @@ export class BlobFetch {
     await pool.get(cid, expectedBytes, async (bytes) => {
       // Before it is kept: what is no node of a file is refused here.
       if (cid.code !== rawCode) this.#noteTotal(decodeNode(cid, bytes))
+      else if (cid === this.#init.ref.cid) this.#init.onContent(bytes)
       this.#count(cid, bytes.length)
       await draft.put(cid, bytes)
       this.fetched.blocks++

@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
 import { abortReason, codeOf, messageOf, withDeadline, type BulkProtocol, type ByteStream, type Clock, type Log } from '../base/index.js'
 import { ByteBudget } from './byte-budget.js'
+import { keyOf } from './cids.js'
 import { FramingError, readFrames } from './frames.js'
 import { decodeRequest, encodeAnswer, Status } from './messages.js'
 import { blockBytesMax } from './settings.js'
@@ -67,9 +68,22 @@ interface Batch {
 export class Responder {
   readonly #components: ResponderComponents
   readonly #budget = new ByteBudget(batchesBytesMax)
+  /** As many as this node makes copies at once. */
+  readonly #watched = new Map<string, Set<(bytes: Uint8Array) => void>>()
 
   constructor(components: ResponderComponents) {
     this.#components = components
+  }
+
+  /** Lends `listener` the block each time it is sent, until the returned function is called. */
+  watch(cid: CID, listener: (bytes: Uint8Array) => void): () => void {
+    const key = keyOf(cid)
+    const listeners = this.#watched.get(key) ?? new Set()
+    this.#watched.set(key, listeners.add(listener))
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0 && this.#watched.get(key) === listeners) this.#watched.delete(key)
+    }
   }
 
   protocol(): BulkProtocol {
@@ -176,10 +190,16 @@ export class Responder {
         parts.push(...encodeAnswer(want.id, Status.OK, block))
         bytes += block.length
         served++
+        this.#tell(want, block)
       }
     })
     queue.putBack(later)
     return { parts, bytes, served, readBytes }
+  }
+
+  #tell({ cid }: Want, block: Uint8Array): void {
+    if (this.#watched.size === 0 || cid === undefined) return
+    for (const listener of this.#watched.get(keyOf(cid)) ?? []) listener(block)
   }
 
   async #sendBatch(stream: ByteStream, { parts, bytes, served }: Batch, signal: AbortSignal): Promise<void> {

@@ -82,6 +82,7 @@ export class BlobRoom implements BlobService {
   readonly #records: BlobRecords
   readonly #holdings: Holdings
   readonly #exchange: Exchange
+  readonly #responder: Responder
   readonly #importBudget: ByteBudget
   readonly #imports = new Limiter({ concurrency: importsAtOnce })
   readonly #drafts: DraftBook
@@ -121,7 +122,8 @@ export class BlobRoom implements BlobService {
       this.#counters.servedBlocks += count
       this.#counters.servedBytes += bytes
     }
-    bulk.register(new Responder({ blocks, clock, log, withheld: this.#withheld, onServed, onUnreadable }).protocol())
+    this.#responder = new Responder({ blocks, clock, log, withheld: this.#withheld, onServed, onUnreadable })
+    bulk.register(this.#responder.protocol())
   }
 
   get scrub(): ScrubControl {
@@ -352,6 +354,10 @@ export class BlobRoom implements BlobService {
     }
   }
 
+  whenServed(cid: CID, listener: (content: Uint8Array) => void): () => void {
+    return cid.code === rawCode ? this.#responder.watch(cid, listener) : () => undefined
+  }
+
   async withhold(cid: CID): Promise<() => void> {
     assertAccepted(cid)
     const held = await this.#records.held(cid)
@@ -447,7 +453,7 @@ export class BlobRoom implements BlobService {
     const draft = await this.#drafts.openFetch(ref)
     const fetching = new BlobFetch(
       { blocks, draft, pool },
-      { ref, settings: this.#settings, onProgress: (progress) => shared.progress(progress) },
+      { ref, settings: this.#settings, onProgress: (progress) => shared.progress(progress), onContent: (bytes) => shared.content(bytes) },
       shared.arrivals,
     )
     try {

@@ -11,6 +11,7 @@ export class SharedFetch {
   readonly arrivals = new Arrivals()
   #abandoned = false
   readonly #listeners = new Set<(progress: Progress) => void>()
+  readonly #contentListeners = new Set<(bytes: Uint8Array) => void>()
   readonly #pool: HolderPool
   readonly #result: Promise<HeldBlob>
   #waiting = 0
@@ -47,15 +48,21 @@ export class SharedFetch {
     for (const listener of this.#listeners) listener(progress)
   }
 
+  content(bytes: Uint8Array): void {
+    for (const listener of this.#contentListeners) listener(bytes)
+  }
+
   async join(options: FetchOptions): Promise<HeldBlob> {
     this.#waiting++
     this.#pool.add(options.holders ?? [])
-    const { onProgress, signal } = options
+    const { onProgress, onContent, signal } = options
     if (onProgress !== undefined) this.#listeners.add(onProgress)
+    if (onContent !== undefined) this.#contentListeners.add(onContent)
     try {
       return await raceAbort(this.#result, signal)
     } finally {
       if (onProgress !== undefined) this.#listeners.delete(onProgress)
+      if (onContent !== undefined) this.#contentListeners.delete(onContent)
       if (--this.#waiting === 0 && !this.#over) {
         this.#abandoned = true
         this.#pool.close()

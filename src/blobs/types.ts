@@ -113,6 +113,11 @@ export interface FetchOptions {
   onProgress?: (progress: Progress) => void
   /** Holders known from elsewhere (gossip): asked before the DHT is. */
   holders?: readonly NodeId[]
+  /**
+   * The content of a blob that is one block, verified, as it comes in and before it is stored. Not called where nothing
+   * came in, or where somebody else has it fetched already. The bytes are only lent.
+   */
+  onContent?: (bytes: Uint8Array) => void
 }
 
 export interface DropOptions {
@@ -157,6 +162,11 @@ export interface Blobs {
    * they must not get it from here to do so.
    */
   withhold(cid: CID): Promise<() => void>
+  /**
+   * Until the returned function is called, `listener` is lent the content of this blob whenever it is sent to somebody,
+   * as it was read from the disk: unverified. Only where the blob is one block of content; else nothing is ever called.
+   */
+  whenServed(cid: CID, listener: (content: Uint8Array) => void): () => void
   /** Re-hashes every block of what is held under `root` (or everything); heals from other holders where it can. */
   verify(root: CID | undefined, options?: FetchOptions): AsyncIterable<{ cid: CID; ok: boolean; healed: boolean; error?: string }>
   /** A CAR (v1) stream of the DAG under `root`. */

@@ -37,6 +37,15 @@ export class Progress {
     }
   }
 
+  /** Words in place of the bar. */
+  say(text: string): void {
+    this.#write([this.#label, text])
+  }
+
+  get isShown(): boolean {
+    return this.#shown
+  }
+
   clear(): void {
     if (this.#shown) this.#stream.write('\r\x1b[K')
   }
@@ -53,6 +62,11 @@ export class Progress {
     } else {
       parts.push(formatSize(this.#bytes), `${formatSize(rate)}/s`)
     }
+    this.#write(parts)
+  }
+
+  #write(parts: readonly string[]): void {
+    if (!this.#shown) return
     const line = parts.join('  ')
     this.#stream.write(`\r\x1b[K${line.slice(0, Math.max(20, this.#stream.columns - 1))}`)
   }

@@ -33,7 +33,8 @@ export function readApiFile(home: string): ApiFile | undefined {
     if (typeof value !== 'object' || value === null) return undefined
     const { pid, url, token } = value as Record<string, unknown>
     if (typeof pid !== 'number' || typeof url !== 'string' || typeof token !== 'string') return undefined
-    return { pid, url, token }
+    // What is no address of a node would only fail later, in the words of a library.
+    return new URL(url).protocol === 'http:' && /^[\x21-\x7e]+$/.test(token) ? { pid, url, token } : undefined
   } catch {
     return undefined
   }

@@ -14,15 +14,17 @@ export async function* parseEvents(bytes: AsyncIterable<Uint8Array>): AsyncItera
   let rest = ''
   let name = 'message'
   let data: string[] = []
+  let dataLength = 0
   for await (const chunk of bytes) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r?\n/)
     rest = lines.pop() ?? ''
-    if (rest.length > eventBytesMax || data.length > eventBytesMax) throw new ClientError('BAD_ANSWER', 'the node sent an event without an end')
+    if (rest.length > eventBytesMax || dataLength > eventBytesMax) throw new ClientError('BAD_ANSWER', 'the node sent an event without an end')
     for (const line of lines) {
       if (line === '') {
         if (data.length > 0) yield { name, data: data.join('\n') }
         name = 'message'
         data = []
+        dataLength = 0
         continue
       }
       const colon = line.indexOf(':')
@@ -30,7 +32,11 @@ export async function* parseEvents(bytes: AsyncIterable<Uint8Array>): AsyncItera
       const field = colon === -1 ? line : line.slice(0, colon)
       const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '')
       if (field === 'event') name = value
-      else if (field === 'data') data.push(value)
+      else if (field === 'data') {
+        data.push(value)
+        // An empty line counts, too: it takes a place.
+        dataLength += value.length + 1
+      }
     }
   }
 }

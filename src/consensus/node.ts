@@ -310,7 +310,7 @@ export class Node implements Context {
     else if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
   }
 
-  reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'rowsAtOnce' | 'ended'>): void {
+  reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'rowsAtOnce' | 'behindEnough' | 'ended'>): void {
     if (this.#reconfiguration !== undefined) {
       init.ended({ kind: 'given-up', why: 'cancelled', sealed: false })
       return

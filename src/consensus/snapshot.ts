@@ -64,14 +64,11 @@ export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree, ba
     registers.delete(scope)
     floor = Math.max(floor, value.token)
   }
-  for (const [key, { revocation, acknowledged }] of revocations) {
-    const { target } = revocation
-    const session = sessions.get(storeKey(target)) ?? sessionRecordEmpty
-    const gone = Math.max(session.minimum, session.supported) > target.epoch
-    // Of what is in the base it is not known here.
-    const moved = (registers.get(revocation.scope)?.value.token ?? (base === undefined ? floor : 0)) > revocation.token
-    // What can block no renewal any more and clears no take: the only place where revocations are forgotten for good.
-    if (moved && (gone || acknowledged)) revocations.delete(key)
+  for (const [key, record] of revocations) {
+    const { scope, target } = record.revocation
+    // Of what is in the base it is not known here, but where a configuration begins from it.
+    const token = registers.get(scope)?.value.token ?? (base === undefined ? floor : 0)
+    if (isPast(record, sessions.get(storeKey(target)), token)) revocations.delete(key)
   }
   return {
     registers: [...registers].sort(byKey),
@@ -80,6 +77,12 @@ export function mergeSnapshots(parts: readonly Snapshot[], mayDrop: LongFree, ba
     floor,
     ...(base === undefined ? {} : { base }),
   }
+}
+
+/** What can block no renewal any more and clears no take: only with a change of voters revocations are forgotten for good. */
+export function isPast({ revocation, acknowledged }: RevocationRecord, session: SessionRecord | undefined, token: number): boolean {
+  const { minimum, supported } = session ?? sessionRecordEmpty
+  return token > revocation.token && (acknowledged || Math.max(minimum, supported) > revocation.target.epoch)
 }
 
 function mergeSession(a: SessionRecord | undefined, b: SessionRecord): SessionRecord {

@@ -126,7 +126,7 @@ export class Book {
   /** Throws NOT_FOUND. */
   find(leaseId: string): Lease {
     const lease = this.active.get(leaseId) ?? this.#ended.get(leaseId)
-    if (lease === undefined) throw new LeaseError('NOT_FOUND', 'no such lease on this node', { leaseId })
+    if (lease === undefined) throw new LeaseError('NOT_FOUND', `there is no lease ${leaseId} of this node`, { leaseId })
     return lease
   }
 

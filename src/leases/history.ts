@@ -55,8 +55,10 @@ export class History {
     const found: LeaseTransition[] = []
     const range = { reverse: true, ...(query.sinceMs === undefined ? {} : { gte: keyAt(query.sinceMs) }), ...(query.untilMs === undefined ? {} : { lt: keyAt(query.untilMs) }) }
     for await (const [key, bytes] of this.#store.entries(range)) {
-      const hlc = BigInt(`0x${Buffer.from(key).toString()}`)
-      const entry = JSON.parse(Buffer.from(bytes).toString()) as Omit<LeaseTransition, 'at' | 'hlc' | 'error'> & { error?: string }
+      const read = entryOf(key, bytes)
+      // Damaged, or of another version: the others are still worth telling.
+      if (read === undefined) continue
+      const { hlc, entry } = read
       if (query.scope !== undefined && entry.scope !== query.scope) continue
       if (query.agent !== undefined && entry.agent !== query.agent) continue
       if (query.leaseId !== undefined && entry.leaseId !== query.leaseId) continue
@@ -76,6 +78,18 @@ export class History {
       await this.#store.write(operations, { durable: false })
       count += operations.length
     }
+  }
+}
+
+function entryOf(key: Uint8Array, bytes: Uint8Array): { hlc: bigint; entry: Omit<LeaseTransition, 'at' | 'hlc' | 'error'> & { error?: string } } | undefined {
+  const time = Buffer.from(key).toString()
+  if (!/^[0-9a-f]{16}$/.test(time)) return undefined
+  try {
+    const entry = JSON.parse(Buffer.from(bytes).toString()) as Partial<LeaseTransition> | null
+    if (typeof entry?.leaseId !== 'string' || typeof entry.scope !== 'string' || typeof entry.agent !== 'string') return undefined
+    return { hlc: BigInt(`0x${time}`), entry: entry as Omit<LeaseTransition, 'at' | 'hlc' | 'error'> & { error?: string } }
+  } catch {
+    return undefined
   }
 }
 

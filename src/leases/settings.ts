@@ -62,7 +62,7 @@ function check(changes: Readonly<Record<string, unknown>>): Partial<LeaseSetting
       if (typeof value !== 'number' || !Number.isInteger(value) || value < range[0] || value > range[1]) {
         throw new LeaseError('BAD_INPUT', `${key} is a whole number from ${String(range[0])} to ${String(range[1])}`, { key })
       }
-    } else if (!(key in leaseSettingsDefaults)) throw new LeaseError('BAD_INPUT', `there is no lease setting ${key}`, { key, known: Object.keys(leaseSettingsDefaults) })
+    } else if (!(key in leaseSettingsDefaults)) throw new LeaseError('BAD_INPUT', `there is no lease setting ${key}; there are ${Object.keys(leaseSettingsDefaults).join(', ')}`, { key, known: Object.keys(leaseSettingsDefaults) })
     else if (typeof value !== 'boolean') throw new LeaseError('BAD_INPUT', `${key} is true or false`, { key })
   }
   return changes

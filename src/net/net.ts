@@ -98,6 +98,7 @@ class Libp2pNet implements Net {
   #hostStarting: Promise<unknown> = Promise.resolve()
   #running: Promise<unknown> = Promise.resolve()
   #admissionsRefused = 0
+  #lastRefusal: ReturnType<Net['lastRefusal']>
   #refusalMinute = { startMs: 0, lines: 0 }
 
   constructor(components: NetComponents & { host: Host; records: ProviderRecords }, init: NetInit & { self: NodeId }, limits: NetLimits) {
@@ -138,6 +139,7 @@ class Libp2pNet implements Net {
     this.#links.on('connected', (peer) => {
       this.#redialler.peerConnected(peer)
       this.#pulse.add(peer)
+      this.#lastRefusal = undefined
     })
     this.#links.on('disconnected', (peer) => {
       this.#pulse.remove(peer)
@@ -299,6 +301,7 @@ class Libp2pNet implements Net {
 
   refused(peer: NodeId, refusal: Refusal): void {
     this.#admissionsRefused++
+    if (refusal.by === 'them') this.#lastRefusal = { peer, code: refusal.code, reason: refusal.reason }
     // Whoever knocks can make us write: a few lines a minute are news, the rest is a number.
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#refusalMinute.startMs > 60_000) this.#refusalMinute = { startMs: nowMs, lines: 0 }
@@ -306,6 +309,10 @@ class Libp2pNet implements Net {
     const facts = { peer, code: refusal.code, reason: refusal.reason }
     if (refusal.by === 'us') this.#log.warn('a node was not let in', facts)
     else this.#log.warn('another node did not let us in', facts)
+  }
+
+  lastRefusal(): ReturnType<Net['lastRefusal']> {
+    return this.#lastRefusal
   }
 
   provideLagMs(): number {

@@ -36,6 +36,8 @@ export interface Net extends Connections {
   addresses(): string[]
   /** Dials; resolves to who answered. NOT_ADMITTED with the reason when admission failed on either side. */
   dial(address: string, signal?: AbortSignal): Promise<NodeId>
+  /** Why another node did not let this one in, and its code; until somebody does. */
+  lastRefusal(): { readonly peer: NodeId; readonly code: string; readonly reason: string } | undefined
   /** Closes all connections to a peer and stops redialling it. */
   cut(peer: NodeId): Promise<void>
   /** Peers to be kept connected: dialled, and redialled with jittered backoff, at once after a wake-up. */

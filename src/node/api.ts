@@ -280,7 +280,11 @@ export class NodeService implements NodeApi {
       problems.push({ text: 'the node listens nowhere: others cannot reach it; see [network] listen', grave: true })
     }
     if (others.length > 0 && net.connected().length === 0) {
-      problems.push({ text: `none of the ${String(others.length)} other members can be reached; new files stay on this node until they can`, grave: true })
+      const refusal = net.lastRefusal()
+      const text = refusal === undefined
+        ? `none of the ${String(others.length)} other members can be reached; new files stay on this node until they can`
+        : `none of the ${String(others.length)} other members lets this node in; one says: ${refusal.reason}`
+      problems.push({ text, grave: true })
     }
     if (disk.freeBytes() < minFreeDiskBytes) {
       problems.push({ text: `the disk has only ${formatSize(disk.freeBytes())} free: nothing more is stored here (storage.min_free_space)`, grave: true })

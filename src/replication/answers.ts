@@ -100,7 +100,7 @@ export class Answers {
       return { root: cid, wanted: Math.max(1, replicas), priority, owner: record.owner }
     }
     const cid = parseCid(target)?.toString()
-    if (cid === undefined) throw new ReplicationError('NOT_FOUND', 'neither a path nor a CID', { target })
+    if (cid === undefined) throw new ReplicationError('NOT_FOUND', `"${target}" is no CID; a path begins with a slash`, { target })
     const want = await wants.ask(cid)
     if (want !== undefined) return { root: cid, wanted: want.wanted, priority: want.priority, owner: want.owner }
     if (holders.of(cid).length === 0) throw new ReplicationError('NOT_FOUND', 'no file is known to have it, and no node to hold it', { cid })

@@ -2,10 +2,11 @@
  * Carries actions out, a bounded number at once. Each stands alone: one that fails is reported, its target left in peace
  * for a while, and the blob looked at again; the others do not notice.
  */
+import { CID } from 'multiformats/cid'
 import type { Clock, Log, NodeId, Random, Rpc } from '../base/index.js'
 import { codeOf, Limiter, messageOf } from '../base/index.js'
 import type { Action } from '../storage-policy/index.js'
-import { check, drawChallenge } from './challenge.js'
+import { check, drawChallenge, isProof, proofOf } from './challenge.js'
 import type { DropOutcome } from './dropper.js'
 import type { Holders } from './holders.js'
 import type { Inventory } from './inventory.js'
@@ -153,13 +154,20 @@ export class Carrier {
     })
     const deadlineMs = deadlineBaseMs + (1000 * entry.bytes) / bytesPerSecondMin
     let response: StoreResponse
+    // What it must answer is known as soon as it has got the bytes from here; reading them once more is for when it did not.
+    let expected: Uint8Array | undefined
+    const unwatch = challenge === undefined ? undefined : blobs.whenServed?.(CID.parse(action.cid), (content) => {
+      expected = proofOf(content, challenge, to)
+    })
     try {
       response = decode(StoreResponse, await this.#components.rpc.request(to, 'replication.store', request, { deadlineMs, signal }))
     } catch (error) {
       if (!signal.aborted) this.#leaveInPeace(to, codeOf(error), entry.bytes, balance)
       throw error
+    } finally {
+      unwatch?.()
     }
-    if ((await check(blobs, action.cid, challenge, 'spot', to, response.proof, signal)) === false) {
+    if (!isProof(expected, response.proof) && (await check(blobs, action.cid, challenge, 'spot', to, response.proof, signal)) === false) {
       this.#init.lied(to)
       holders.show(action.cid, to, false)
       news.avoid(to, 60_000, 3600_000)

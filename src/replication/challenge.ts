@@ -27,6 +27,8 @@ export const rangeBytesMax = 64 * 1024
 export const rangesMax = 16
 /** Up to one block all of it is asked for: it has to be read whole for any part of it. */
 const wholeBytesMax = rangesMax * rangeBytesMax
+/** The list of a file of 5 TiB; reading one that somebody made longer would take whoever is asked too long for a spot check. */
+const spotSpineBytesMax = 256 * 1024
 
 export type BlobReader = Pick<ReplicationComponents['blobs'], 'read' | 'held' | 'describe' | 'blobsOf'>
 export type Purpose = 'spot' | 'giving up'
@@ -35,7 +37,7 @@ export type Purpose = 'spot' | 'giving up'
 export async function drawChallenge(blobs: BlobReader, entry: HeldEntry, purpose: Purpose, random: Random, signal: AbortSignal): Promise<Challenge | undefined> {
   const cid = CID.parse(entry.cid)
   const nonce = random.bytes(nonceBytes)
-  if (entry.kind === 'spine') return (await mayBeAsked(blobs, cid, purpose, signal)) ? { nonce, length: 0, offsets: [] } : undefined
+  if (entry.kind === 'spine') return (await mayBeAsked(blobs, cid, entry.bytes, purpose, signal)) ? { nonce, length: 0, offsets: [] } : undefined
   const contentBytes = cid.code === raw.code ? entry.bytes : (await blobs.describe(cid, { signal, holders: [] })).size
   if (contentBytes === 0) return purpose === 'spot' ? undefined : { nonce, length: 0, offsets: [] }
   if (purpose === 'giving up' && contentBytes <= wholeBytesMax) return { nonce, length: contentBytes, offsets: [0] }
@@ -54,7 +56,7 @@ export async function prove(blobs: BlobReader, cid: string, challenge: Challenge
     const held = await blobs.held(parsed)
     if (held === undefined) return undefined
     if (held.kind === 'spine') {
-      if (length !== 0 || offsets.length > 0 || !(await mayBeAsked(blobs, parsed, purpose, signal))) return undefined
+      if (length !== 0 || offsets.length > 0 || !(await mayBeAsked(blobs, parsed, held.bytes, purpose, signal))) return undefined
       for (const part of await blobs.blobsOf(parsed, { signal, holders: [] })) hash.update(part.cid.bytes)
       return hash.digest()
     }
@@ -74,6 +76,18 @@ export async function prove(blobs: BlobReader, cid: string, challenge: Challenge
   return hash.digest()
 }
 
+/** The same from the content of a blob that is one block, for who has it in hand: without reading it back from the disk. */
+export function proofOf(content: Uint8Array, { nonce, length, offsets }: Challenge, prover: NodeId): Uint8Array | undefined {
+  if (nonce.length !== nonceBytes || offsets.length > rangesMax || offsets.length * length > wholeBytesMax) return undefined
+  if (offsets.length > 0 && length === 0) return undefined
+  const hash = createHash('sha256').update(nonce).update(prover)
+  for (const offset of offsets) {
+    if (offset + length > content.length) return undefined
+    hash.update(content.subarray(offset, offset + length))
+  }
+  return hash.digest()
+}
+
 /** True, false, or undefined when this node cannot tell: then it has learned nothing, and must not act as if it had. */
 export async function check(
   blobs: BlobReader,
@@ -87,10 +101,14 @@ export async function check(
   if (challenge === undefined) return undefined
   const expected = await prove(blobs, cid, challenge, purpose, prover, signal)
   if (expected === undefined) return undefined
-  return expected.length === proof.length && expected.every((byte, i) => byte === proof[i])
+  return isProof(expected, proof)
+}
+
+export function isProof(expected: Uint8Array | undefined, proof: Uint8Array): boolean {
+  return expected !== undefined && Buffer.compare(expected, proof) === 0
 }
 
 /** What is below a folder may be at other nodes, so an honest one may not be able to tell: asked for only where its word is not enough. */
-async function mayBeAsked(blobs: BlobReader, spine: CID, purpose: Purpose, signal: AbortSignal): Promise<boolean> {
-  return purpose === 'giving up' || (await blobs.describe(spine, { signal, holders: [] })).type === 'file'
+async function mayBeAsked(blobs: BlobReader, spine: CID, bytes: number, purpose: Purpose, signal: AbortSignal): Promise<boolean> {
+  return purpose === 'giving up' || (bytes <= spotSpineBytesMax && (await blobs.describe(spine, { signal, holders: [] })).type === 'file')
 }

@@ -16,6 +16,7 @@ import { cidBytes, decode, decodeCid } from './messages.js'
 import type { ReplicationComponents } from './types.js'
 import { ReplicationError } from './types.js'
 import { Rate } from './rate.js'
+import type { Challenge } from './wire/replication.js'
 import { KeepRequest, KeepResponse, ProofRequest, ProofResponse, ReleaseRequest } from './wire/replication.js'
 
 export interface DropperComponents {
@@ -55,6 +56,8 @@ const releaseTriesMax = 8
 const releaseBackoff = { minMs: 1000, maxMs: 30_000 }
 /** Releases that wait for another try; beyond that a promise is left to lapse by itself. */
 const releasesMax = 1024
+/** Some 350 links take about as long as a block. */
+const spineBytesPerRead = 16 * 1024
 /** Reads of the disk that one asker's proofs may take: 256 large blobs in one go, and as much a second as it could fetch. */
 const proofReads = { burst: 4096, perSecond: 256 }
 /** At once: each keeps the names of up to a thousand blocks in memory, and readers waiting. */
@@ -168,11 +171,18 @@ export class Dropper {
     if (!this.#core.isPromised(cid, from, attempt, this.#components.clock.wallMs())) {
       throw new ReplicationError('NOT_FOUND', 'no promise of this name stands', { cid })
     }
-    if (!this.#proofReads.allow(from, Math.max(1, challenge.offsets.length))) {
+    if (!this.#proofReads.allow(from, this.#readsOf(cid, challenge))) {
       throw new ReplicationError('OVERLOADED', 'more proofs than this node makes for one peer in so short a time')
     }
     const proof = await prove(this.#components.blobs, cid, challenge, 'giving up', this.#init.self, signal)
     return ProofResponse.encode({ proof: proof ?? new Uint8Array(0) })
+  }
+
+  /** A spine is read as a whole, and what takes the time is taking it apart. */
+  #readsOf(cid: string, challenge: Challenge): number {
+    const entry = this.#components.inventory.get(cid)
+    if (entry?.kind !== 'spine') return Math.max(1, challenge.offsets.length)
+    return Math.min(proofReads.burst, Math.ceil(entry.bytes / spineBytesPerRead))
   }
 
   /** `replication.release` */

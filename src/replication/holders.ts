@@ -8,6 +8,7 @@
 import type { Clock, NodeId } from '../base/index.js'
 import type { MeshView } from '../storage-policy/index.js'
 import { hashName } from '../storage-policy/index.js'
+import type { Claims } from './claims.js'
 import type { Inventory } from './inventory.js'
 import type { PeerBook } from './peer-book.js'
 
@@ -35,17 +36,19 @@ export class Holders {
   readonly #inventory: Inventory
   readonly #book: () => PeerBook
   readonly #clock: Clock
+  readonly #claims: Claims
   /** Who says so of each blob that is held here. Most small files are one node's only: those share `nobody`. */
   readonly #claimed = new Map<string, ReadonlySet<NodeId>>()
   /** cid → node → whether it has it, and until when that is believed. */
   readonly #shown = new Map<string, Map<NodeId, Shown>>()
   #shownCount = 0
 
-  constructor(components: { inventory: Inventory; book: () => PeerBook; clock: Clock }, self: NodeId) {
+  constructor(components: { inventory: Inventory; book: () => PeerBook; clock: Clock; claims: Claims }, self: NodeId) {
     this.#self = self
     this.#inventory = components.inventory
     this.#book = components.book
     this.#clock = components.clock
+    this.#claims = components.claims
   }
 
   /** Everybody believed to hold it, this node included. */
@@ -81,6 +84,22 @@ export class Holders {
 
   /** An exchange has shown it. Without `asOf`, any change of the inventory after the one known now knows better. */
   show(cid: string, node: NodeId, has: boolean, asOf?: AsOf): void {
+    this.#claims.settled(cid, node)
+    this.#note(cid, node, has, asOf)
+  }
+
+  /** It says so itself, with nothing to show for it. */
+  say(cid: string, node: NodeId): void {
+    if (this.#shown.get(cid)?.get(node)?.has !== true) this.#claims.note(cid, node)
+    this.#note(cid, node, true, undefined)
+  }
+
+  /** It was asked twice to prove it, and did not answer: whatever it says of other blobs. */
+  doubt(cid: string, node: NodeId): void {
+    this.#note(cid, node, false, { salt: this.#book().inventoryOf(node)?.saltValue ?? 0n, version: Number.MAX_SAFE_INTEGER })
+  }
+
+  #note(cid: string, node: NodeId, has: boolean, asOf: AsOf | undefined): void {
     let facts = this.#shown.get(cid)
     if (facts === undefined) {
       if (this.#shownCount >= shownMax) this.#expire()
@@ -105,9 +124,11 @@ export class Holders {
   held(cid: string): void {
     const claimants = this.#book().claimants(hashName(cid))
     this.#claimed.set(cid, claimants.length === 0 ? nobody : new Set(claimants))
+    for (const peer of claimants) this.#claimedBy(cid, peer)
   }
 
   dropped(cid: string): void {
+    for (const peer of this.#claimed.get(cid) ?? nobody) this.#claims.settled(cid, peer)
     this.#claimed.delete(cid)
   }
 
@@ -145,13 +166,22 @@ export class Holders {
   /** The node is out of the mesh, or was caught. */
   gone(peer: NodeId): void {
     for (const [cid, claimed] of this.#claimed) this.#claim(cid, claimed, peer, false)
-    for (const facts of this.#shown.values()) facts.delete(peer)
+    for (const facts of this.#shown.values()) if (facts.delete(peer)) this.#shownCount--
+    this.#claims.forget(peer)
+  }
+
+  /** Asked for later, unless it has just been proven. */
+  #claimedBy(cid: string, peer: NodeId): void {
+    if (this.#shown.get(cid)?.get(peer)?.has !== true) this.#claims.note(cid, peer)
   }
 
   #claim(cid: string, claimed: ReadonlySet<NodeId>, peer: NodeId, has: boolean): void {
     if (claimed.has(peer) === has) return
     const others = [...claimed].filter((node) => node !== peer)
-    if (has) others.push(peer)
+    if (has) {
+      others.push(peer)
+      this.#claimedBy(cid, peer)
+    } else this.#claims.settled(cid, peer)
     this.#claimed.set(cid, others.length === 0 ? nobody : new Set(others))
   }
 

@@ -28,6 +28,8 @@ export class Inventory {
   readonly salt: Salt
   #version = 0
   readonly #held = new Map<string, HeldEntry>()
+  /** Of those, the spines: few, and looked through by themselves. */
+  readonly #spines = new Set<HeldEntry>()
   /** The change that made version `#version − length + 1 + i`. */
   readonly #changes: { fingerprint: number; added: boolean }[] = []
   /** Of the version that it was made for. */
@@ -53,12 +55,18 @@ export class Inventory {
     return this.#held.values()
   }
 
+  spines(): IterableIterator<HeldEntry> {
+    return this.#spines.values()
+  }
+
   /** False if it was there. */
   add({ cid, kind, bytes, blocks, heldSinceMs }: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): boolean {
     if (this.#held.has(cid)) return false
     const hash = hashName(cid)
     // Field by field: V8 gives each object that is made by spreading and adding a layout of its own, 300 bytes more a blob.
-    this.#held.set(cid, { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash })
+    const entry: HeldEntry = { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash }
+    this.#held.set(cid, entry)
+    if (kind === 'spine') this.#spines.add(entry)
     this.#changed(hash, true)
     return true
   }
@@ -67,6 +75,7 @@ export class Inventory {
     const entry = this.#held.get(cid)
     if (entry === undefined) return false
     this.#held.delete(cid)
+    this.#spines.delete(entry)
     this.#changed(entry.hash, false)
     return true
   }

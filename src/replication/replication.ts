@@ -5,6 +5,7 @@ import type { Action, MeshView, PlacementExplanation, Plan, Priority, QuotaRepor
 import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
 import { Carrier } from './carrier.js'
+import { Claims } from './claims.js'
 import { Conduct } from './conduct.js'
 import { drainAway } from './draining.js'
 import { Dropper } from './dropper.js'
@@ -24,6 +25,7 @@ import { checkSettings } from './settings.js'
 import { Space } from './space.js'
 import { Shedding } from './shedding.js'
 import { beginSpread } from './spreading.js'
+import { takesSpine } from './spine-shares.js'
 import { SpotCheck } from './spot-check.js'
 import { SteppingBack } from './stepping-back.js'
 import { Stock } from './stock.js'
@@ -89,13 +91,14 @@ export class ReplicationRoom implements Replication {
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
     this.#trust = new Trust(meta.slice('trust/'))
     const conduct = (this.#conduct = new Conduct({ clock }))
-    const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock }, this.#self))
+    const claims = new Claims({ onNote: () => this.#spotCheck.wake() })
+    const holders = (this.#holders = new Holders({ inventory, book: () => this.#book, clock, claims }, this.#self))
     const book = (this.#book = new PeerBook(
       { rpc, connections, clock, random, log },
       {
         onInventory: (peer) => this.#changed(holders.inventoryOf(peer)),
         onDelta: (peer, delta) => this.#changed(holders.delta(peer, delta)),
-        onVitals: (peer) => this.#heard(peer),
+        onVitals: (peer) => void this.#forgotten.remove(peer),
         onOffence: (peer, what) => {
           conduct.offended(peer, 'inventory')
           log.warn('a peer sent what is no inventory', { peer, what })
@@ -161,6 +164,7 @@ export class ReplicationRoom implements Replication {
         closed: () => this.#closed(),
         leaving: () => this.#draining,
         wantOf: (cid, root) => this.#wants.ask(cid, root),
+        wantsVersion: () => this.#wants.version,
         partOf: (root, cid) => this.#wants.addParts(root, [cid]),
         vouched: async (cid, by, { wanted, priority }) => {
           await vouchers.take(cid, by, wanted, priority)
@@ -171,11 +175,12 @@ export class ReplicationRoom implements Replication {
           this.#wants.changed(cid)
         },
         settled: (cid, root, by) => vouching.settle(cid, root, by),
+        takesSpine: (bytes, comingBytes, want) => takesSpine({ inventory, wants: this.#wants }, bytes, comingBytes, want),
         takesMove: (bytes) => takesMove(this.#self, bytes, this.#news.mesh()),
         makeRoom: (bytes, want, signal) => this.#shedding.makeRoom(bytes, want, signal),
         stored: async (entry, from) => {
           // Whoever asked for it has it, and is making the other copies too: not a second coordinator's business yet.
-          holders.show(entry.cid, from, true)
+          holders.say(entry.cid, from)
           this.#rounds.leave(entry.cid)
           await this.#stock.held(entry)
         },
@@ -255,14 +260,12 @@ export class ReplicationRoom implements Replication {
       },
     )
     this.#spotCheck = new SpotCheck(
-      { blobs, rpc, connections, clock, random, inventory, holders, book, log },
+      { blobs, rpc, connections, clock, random, inventory, holders, book, log, claims },
       {
+        changed: (cid) => this.#changed([cid]),
         intervalMs: () => this.#settings.spotCheckIntervalMs,
         mayAsk: () => this.#mayRepair(),
-        lied: (cid, peer) => {
-          this.#lied(peer)
-          this.#changed([cid])
-        },
+        lied: (peer) => this.#lied(peer),
       },
     )
     this.#herald = new Herald(
@@ -486,24 +489,7 @@ export class ReplicationRoom implements Replication {
 
   async reserve(bytes: number, signal?: AbortSignal, options: { orNothing?: boolean } = {}): Promise<{ release: () => Promise<void> }> {
     this.#checkStays()
-    return withSignals([signal, this.#stop.signal], async (all) => {
-      let admission = await this.#space.reserve(bytes, true, all)
-      if (!admission.admitted && admission.shortBytes > 0 && (this.#space.last()?.reclaimableBytes ?? 0) >= admission.shortBytes) {
-        // Nothing need go for what garbage stands in the way of.
-        await this.#components.reclaim?.(all)
-        admission = await this.#space.reserve(bytes, true, all)
-      }
-      if (!admission.admitted && admission.shortBytes > 0) {
-        if (options.orNothing !== true) await this.#shedding.makeOwnRoom(admission.shortBytes, all)
-        else if (!(await this.#shedding.makeRoomExactly(admission.shortBytes, all))) await this.#components.reclaim?.(all)
-        admission = await this.#space.reserve(bytes, true, all)
-      }
-      if (!admission.admitted) {
-        throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
-      }
-      const { id } = admission.reservation
-      return { release: () => this.#space.settle(id) }
-    })
+    return withSignals([signal, this.#stop.signal], async (all) => this.#shedding.reserveOwn(bytes, all, options))
   }
 
   async spread(file: Parameters<Replication['spread']>[0], outer?: AbortSignal): Promise<FileSpread> {
@@ -591,10 +577,6 @@ export class ReplicationRoom implements Replication {
     this.#trust.strike(peer, clock.wallMs()).catch((error: unknown) => log.error('a strike could not be kept', { peer, error: messageOf(error) }))
     if (!this.#trust.trusts(peer, clock.wallMs())) this.#book.distrust(peer)
     this.#rounds.rescan()
-  }
-
-  #heard(peer: NodeId): void {
-    void this.#forgotten.remove(peer)
   }
 
   #changed(cids: readonly string[]): void {

@@ -12,6 +12,7 @@ import type { MeshNews } from './mesh-news.js'
 import type { Space } from './space.js'
 import type { Target } from './target.js'
 import type { ReplicationComponents, ReplicationSettings } from './types.js'
+import { ReplicationError } from './types.js'
 import type { Vouchers } from './vouchers.js'
 import type { Want, Wants } from './wants.js'
 
@@ -115,6 +116,25 @@ export class Shedding {
     }
     await Promise.all(Array.from({ length: dropsMax }, work))
     return freed
+  }
+
+  /** Room for the owner's own file: garbage goes first, and then what may. Throws NO_SPACE. */
+  async reserveOwn(bytes: number, signal: AbortSignal, options: { orNothing?: boolean }): Promise<{ release: () => Promise<void> }> {
+    const { space, reclaim } = this.#components
+    let admission = await space.reserve(bytes, true, signal)
+    if (!admission.admitted && admission.shortBytes > 0 && (space.last()?.reclaimableBytes ?? 0) >= admission.shortBytes) {
+      // Nothing need go for what garbage stands in the way of.
+      await reclaim?.(signal)
+      admission = await space.reserve(bytes, true, signal)
+    }
+    if (!admission.admitted && admission.shortBytes > 0) {
+      if (options.orNothing !== true) await this.makeOwnRoom(admission.shortBytes, signal)
+      else if (!(await this.makeRoomExactly(admission.shortBytes, signal))) await reclaim?.(signal)
+      admission = await space.reserve(bytes, true, signal)
+    }
+    if (!admission.admitted) throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
+    const { id } = admission.reservation
+    return { release: () => space.settle(id) }
   }
 
   /** For the owner's own file: whatever may go. */

@@ -199,7 +199,7 @@ export class Stock {
     // Asked anew, past what is remembered: somebody may have put it again.
     const stillUnwanted = async (): Promise<boolean> => {
       try {
-        return !this.#init.isBusy(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.mayBeWanted(cid, signal))
+        return !this.#init.isBusy(cid) && !wants.isCrowded(cid) && (await wants.ask(cid)) === undefined && !(await this.#init.mayBeWanted(cid, signal))
       } catch {
         // What cannot be told now is kept, and asked again at the next look.
         return false

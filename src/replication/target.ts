@@ -10,7 +10,7 @@ import type { CID } from 'multiformats/cid'
 import type { Clock, Log, NodeId } from '../base/index.js'
 import { codeOf, Limiter, messageOf } from '../base/index.js'
 import type { Admission } from '../storage-policy/index.js'
-import { prove } from './challenge.js'
+import { proofOf, prove } from './challenge.js'
 import { saltValue } from './fingerprint.js'
 import type { HeldEntry, Inventory } from './inventory.js'
 import { decode, decodeCid } from './messages.js'
@@ -19,6 +19,7 @@ import type { SteppingBack } from './stepping-back.js'
 import type { ReplicationComponents } from './types.js'
 import { ReplicationError } from './types.js'
 import type { Want } from './wants.js'
+import type { Challenge } from './wire/replication.js'
 import { StoreRequest, StoreResponse } from './wire/replication.js'
 
 export interface TargetComponents {
@@ -39,6 +40,8 @@ export interface TargetInit {
   readonly closed: () => string | undefined
   /** `root`: the file that it is said to be a part of. */
   readonly wantOf: (cid: string, root?: string) => Promise<Want | undefined>
+  /** Grows whenever `wantOf` may have come to say something else. */
+  readonly wantsVersion: () => number
   /** The asker's word, taken before the blob is; throws OVERLOADED. And given back, when it did not come. */
   readonly vouched: (cid: string, by: NodeId, voucher: { wanted: number; priority: number }) => Promise<void>
   readonly unvouched: (cid: string, by: NodeId) => Promise<void>
@@ -46,6 +49,8 @@ export interface TargetInit {
   readonly settled: (cid: string, root: string, by: NodeId) => Promise<boolean>
   /** The blob is here, and a part of this file, which is in the catalog. */
   readonly partOf: (root: string, cid: string) => Promise<void>
+  /** Whether there is room for one more list of parts of this owner's, so long, while others of so many bytes are coming. */
+  readonly takesSpine: (bytes: number, comingBytes: number, want: Want) => boolean
   readonly takesMove: (bytes: number) => boolean
   /** Frees so many bytes for a blob of this want if it may; resolves to whether it is worth another try. */
   readonly makeRoom: (bytes: number, want: Want, signal: AbortSignal) => Promise<boolean>
@@ -66,13 +71,28 @@ const askerShare = 3 / 4
 const recordWaitMs = 3000
 const holdersMax = 64
 
+/** What a fetch for somebody came to. */
+interface Stored {
+  readonly bytes: number
+  /** The answer to the challenge of whoever asked first, made from the bytes as they came. */
+  readonly answer?: { readonly challenge: Challenge; readonly proof: Uint8Array | undefined } | undefined
+}
+
+/** What `wantOf` said, and as of when. */
+interface Asked {
+  readonly want: Want
+  readonly version: number
+}
+
 export class Target {
   readonly #components: TargetComponents
   readonly #init: TargetInit
   readonly #line: Limiter
   /** One for each who asks at this moment. */
   readonly #askers = new Map<NodeId, Limiter>()
-  readonly #running = new Map<string, { done: Promise<{ bytes: number }>; callers: number; stop: AbortController }>()
+  readonly #running = new Map<string, { done: Promise<Stored>; callers: number; stop: AbortController }>()
+
+  #spineBytesComing = 0
 
   constructor(components: TargetComponents, init: TargetInit) {
     this.#components = components
@@ -96,10 +116,10 @@ export class Target {
     if (request.bytes > blobBytesMax) throw new ReplicationError('BAD_INPUT', 'larger than a blob may be', { bytes: request.bytes, blobBytesMax })
     const root = request.root === undefined ? undefined : decodeCid(request.root).toString()
     const held = await this.#components.blobs.held(cid)
-    let bytes: number
+    let stored: Stored
     if (request.voucher !== undefined && !this.#init.leaving()) await this.#init.vouched(name, from, request.voucher)
     if (held !== undefined) {
-      bytes = held.bytes
+      stored = { bytes: held.bytes }
       if (root !== undefined && (await this.#wantOf(root, undefined, signal)) !== undefined) {
         await this.#init.partOf(root, name)
         if (request.voucher === undefined) await this.#init.settled(name, root, from)
@@ -107,13 +127,15 @@ export class Target {
       await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
     } else {
       try {
-        bytes = (await this.#join(cid, root, request, from, signal)).bytes
+        stored = await this.#join(cid, root, request, from, signal)
       } catch (error) {
         if (request.voucher !== undefined) await this.#init.unvouched(name, from)
         throw error
       }
     }
-    const proof = request.challenge === undefined ? undefined : await prove(this.#components.blobs, name, request.challenge, 'spot', this.#init.self, signal)
+    const { bytes, answer } = stored
+    let proof = answer?.challenge === request.challenge ? answer?.proof : undefined
+    if (proof === undefined && request.challenge !== undefined) proof = await prove(this.#components.blobs, name, request.challenge, 'spot', this.#init.self, signal)
     const { inventory } = this.#components
     return StoreResponse.encode({
       bytes,
@@ -125,7 +147,7 @@ export class Target {
   }
 
   /** The fetch stops only when the last of those who wait for it is gone. */
-  async #join(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, signal: AbortSignal): Promise<{ bytes: number }> {
+  async #join(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, signal: AbortSignal): Promise<Stored> {
     const name = cid.toString()
     let job = this.#running.get(name)
     if (job === undefined) {
@@ -151,11 +173,12 @@ export class Target {
     }
   }
 
-  async #storeInTurn(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
+  async #storeInTurn(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<Stored> {
     // Outside of the line: else whoever asks for what no file has would keep a place for the whole wait.
-    if ((await this.#wantOf(cid.toString(), root, signal)) === undefined) throw unwanted(cid)
-    const store = async (): Promise<{ bytes: number }> => {
-      return this.#components.steppingBack.run(request.bytes, () => this.#store(cid, root, request, from, closed, signal), signal)
+    const asked = await this.#wantOf(cid.toString(), root, signal)
+    if (asked === undefined) throw unwanted(cid)
+    const store = async (): Promise<Stored> => {
+      return this.#components.steppingBack.run(request.bytes, () => this.#store(cid, root, asked, request, from, closed, signal), signal)
     }
     let asker = this.#askers.get(from)
     if (asker === undefined) this.#askers.set(from, (asker = new Limiter({ concurrency: Math.ceil(this.#init.storesMax * askerShare), queueMax })))
@@ -167,21 +190,29 @@ export class Target {
     }
   }
 
-  async #store(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<{ bytes: number }> {
+  async #store(cid: CID, root: string | undefined, asked: Asked, request: StoreRequest, from: NodeId, closed: string | undefined, signal: AbortSignal): Promise<Stored> {
     const name = cid.toString()
-    // Asked anew: its file may have been removed while it waited for its turn.
-    const want = await this.#init.wantOf(name, root)
+    // Asked anew where it may have changed: its file may have been removed while it waited for its turn.
+    const want = asked.version === this.#init.wantsVersion() ? asked.want : await this.#init.wantOf(name, root)
     if (want === undefined) throw unwanted(cid)
     if (this.#init.leaving() || (closed !== undefined && !want.own)) throw new ReplicationError('NOT_ACCEPTING', closed ?? 'this node is leaving')
     if (request.move && !this.#init.takesMove(request.bytes)) {
       throw new ReplicationError('NO_SPACE', 'this node is as full as the others', { reason: 'BALANCE' })
     }
+    // Counted as at least what is let in: whoever says less may bring the slack.
+    const spineBytes = request.spine ? Math.max(request.bytes, slackBytes) : 0
+    if (request.spine && !this.#init.takesSpine(spineBytes, this.#spineBytesComing, want)) {
+      throw new ReplicationError('OVERLOADED', 'the lists of parts of its owner\'s large files take up their share here', { owner: want.owner })
+    }
     const admission = await this.#admit(request.bytes, want, signal)
     if (!admission.admitted) {
       throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
     }
+    this.#spineBytesComing += spineBytes
     const tooMuch = new AbortController()
     const fetchSignal = AbortSignal.any([signal, tooMuch.signal])
+    const { challenge } = request
+    let proof: Uint8Array | undefined
     try {
       const held = await this.#components.blobs.fetch(
         { cid, kind: request.spine ? 'spine' : 'dag' },
@@ -194,15 +225,20 @@ export class Target {
               tooMuch.abort(new ReplicationError('BAD_INPUT', 'the blob is larger than was announced', { bytes: request.bytes }))
             }
           },
+          // It is acknowledged only once it is on the disk; but it need not be read back from there to be hashed.
+          onContent: (content) => {
+            if (challenge !== undefined) proof = proofOf(content, challenge, this.#init.self)
+          },
         },
       )
       if (root !== undefined) await this.#init.partOf(root, name)
       await this.#init.stored({ cid: name, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs }, from)
-      return { bytes: held.bytes }
+      return { bytes: held.bytes, answer: challenge === undefined ? undefined : { challenge, proof } }
     } catch (error) {
       this.#components.log.debug('a blob could not be stored', { cid: name, from, code: codeOf(error) ?? '', error: messageOf(error) })
       throw error
     } finally {
+      this.#spineBytesComing -= spineBytes
       await this.#components.space.settle(admission.reservation.id)
     }
   }
@@ -214,14 +250,16 @@ export class Target {
     return this.#components.space.reserve(bytes, want.own, signal)
   }
 
-  async #wantOf(cid: string, root: string | undefined, signal: AbortSignal): Promise<Want | undefined> {
+  async #wantOf(cid: string, root: string | undefined, signal: AbortSignal): Promise<Asked | undefined> {
     const untilMs = this.#components.clock.monotonicMs() + recordWaitMs
     for (;;) {
       // Whoever asked may be gone: then no wait below takes any time, and this would spin until the time is up.
       signal.throwIfAborted()
+      const version = this.#init.wantsVersion()
       const want = await this.#init.wantOf(cid, root)
       const leftMs = untilMs - this.#components.clock.monotonicMs()
-      if (want !== undefined || leftMs <= 0) return want
+      if (want !== undefined) return { want, version }
+      if (leftMs <= 0) return undefined
       await this.#init.catalogChange(leftMs, signal)
     }
   }

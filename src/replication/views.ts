@@ -1,6 +1,6 @@
 /** The blobs that are held here, as a plan sees them; and what has to be remembered of them from one plan to the next. */
 import type { Clock } from '../base/index.js'
-import type { BlobView, MeshView, RebalancePolicy } from '../storage-policy/index.js'
+import type { BlobView, MeshView, RebalancePolicy, Standing } from '../storage-policy/index.js'
 import { standingOf } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
 import type { Holders } from './holders.js'
@@ -10,11 +10,11 @@ import type { Wants } from './wants.js'
 
 export interface ViewsComponents {
   readonly clock: Clock
-  readonly inventory: Inventory
-  readonly holders: Holders
-  readonly wants: Wants
-  readonly stock: Stock
-  readonly carrier: Carrier
+  readonly inventory: Pick<Inventory, 'get' | 'entries'>
+  readonly holders: Pick<Holders, 'of' | 'counted'>
+  readonly wants: Pick<Wants, 'of' | 'last'>
+  readonly stock: Pick<Stock, 'wanted'>
+  readonly carrier: Pick<Carrier, 'targetsOf'>
 }
 
 export interface ViewsInit {
@@ -33,6 +33,8 @@ export class Views {
   readonly #init: ViewsInit
   /** Since when a blob has had live copies beyond the wanted ones, wall clock. */
   readonly #surplusSince = new Map<string, number>()
+  /** Since when fewer of those copies are up, though they count: a holder that is only late ends no surplus. Wall clock. */
+  readonly #brokenSince = new Map<string, number>()
   /** The count of copies that was told last. */
   readonly #told = new Map<string, number>()
 
@@ -85,14 +87,13 @@ export class Views {
     let underReplicated = 0
     let belowMinimum = 0
     if (all) {
-      for (const table of [this.#surplusSince, this.#told]) {
+      for (const table of [this.#surplusSince, this.#brokenSince, this.#told]) {
         for (const cid of table.keys()) if (inventory.get(cid) === undefined) table.delete(cid)
       }
     }
     for (const view of views) {
       const standing = standingOf(view, mesh, policy)
-      if (standing.surplus === 0) this.#surplusSince.delete(view.cid)
-      else if (!this.#surplusSince.has(view.cid)) this.#surplusSince.set(view.cid, nowMs)
+      this.#watchSurplus(view, standing, policy, nowMs)
       // A copy on its way keeps a second one from being planned, and is none yet.
       const have = holders.counted(view.cid, mesh, policy.rebalance.graceMs).length
       if (have < view.wanted) underReplicated++
@@ -101,5 +102,25 @@ export class Views {
       this.#told.set(view.cid, have)
     }
     return { underReplicated, belowMinimum }
+  }
+
+  /**
+   * A surplus must last without a break, so that a laptop which sleeps at night keeps its copies. But a busy machine's
+   * heartbeats are late now and then, and a node is restarted: where that began the time anew, a mesh that is never quiet
+   * would never get rid of anything. So a break is what lasts as long as makes a repair urgent.
+   */
+  #watchSurplus({ cid, wanted }: BlobView, { surplus, counted }: Standing, policy: RebalancePolicy, nowMs: number): void {
+    const { urgentAfterMs, graceMs } = policy.rebalance
+    if (surplus > 0) {
+      if (!this.#surplusSince.has(cid)) this.#surplusSince.set(cid, nowMs)
+      this.#brokenSince.delete(cid)
+      return
+    }
+    if (!this.#surplusSince.has(cid)) return
+    const since = this.#brokenSince.get(cid) ?? nowMs
+    this.#brokenSince.set(cid, since)
+    if (counted > wanted && nowMs - since < Math.min(urgentAfterMs, graceMs)) return
+    this.#surplusSince.delete(cid)
+    this.#brokenSince.delete(cid)
   }
 }

@@ -24,8 +24,10 @@ export interface Want {
   readonly vouchedBy?: NodeId | undefined
 }
 
-/** Parts are remembered with this many roots at most: content that is in more files is wanted enough. */
+/** Parts are remembered with this many roots at most: content that is in more files is wanted enough… */
 const rootsMax = 16
+/** …and that it is in more is remembered as a row of its own: no root has this name. */
+const more = '*'
 
 export class Wants {
   readonly #catalog: ReplicationComponents['catalog']
@@ -34,6 +36,8 @@ export class Wants {
   readonly #vouchers: Vouchers
   readonly #rootsOf = new Map<string, Set<string>>()
   readonly #partsOf = new Map<string, Set<string>>()
+  /** In more files than are remembered: when all of those are gone, one may still want it. */
+  readonly #crowded = new Set<string>()
   readonly #isHeld: (cid: string) => boolean
   /** Answers of the catalog about blobs that are held here, until it changes. */
   readonly #known = new Map<string, Want | undefined>()
@@ -47,10 +51,16 @@ export class Wants {
     this.#isHeld = init.isHeld
   }
 
+  /** Grows with all that may change what is answered. */
+  get version(): number {
+    return this.#generation
+  }
+
   async load(): Promise<void> {
     for await (const [key] of this.#meta.entries()) {
       const [part, root] = new TextDecoder().decode(key).split(' ')
-      if (part !== undefined && root !== undefined) this.#link(part, root)
+      if (part !== undefined && root === more) this.#crowded.add(part)
+      else if (part !== undefined && root !== undefined) this.#link(part, root)
     }
   }
 
@@ -78,14 +88,24 @@ export class Wants {
   }
 
   async addParts(root: string, parts: readonly string[]): Promise<void> {
-    const fresh = parts.filter((part) => part !== root && this.#link(part, root))
+    const fresh: string[] = []
+    const crowded: string[] = []
+    for (const part of parts) {
+      if (part === root) continue
+      if (this.#link(part, root)) fresh.push(part)
+      else if (this.#rootsOf.get(part)?.has(root) !== true && !this.#crowded.has(part)) crowded.push(part)
+    }
+    if (fresh.length + crowded.length === 0) return
     this.#generation++
     for (const part of fresh) this.#known.delete(part)
-    if (fresh.length === 0) return
-    await this.#meta.write(
-      fresh.map((part) => this.#meta.put(keyOf(part, root), new Uint8Array(0))),
-      { durable: false },
-    )
+    for (const part of crowded) this.#crowded.add(part)
+    const rows = [...fresh.map((part) => keyOf(part, root)), ...crowded.map((part) => keyOf(part, more))]
+    await this.#meta.write(rows.map((row) => this.#meta.put(row, new Uint8Array(0))), { durable: false })
+  }
+
+  /** Not all files that it is a part of are known: that none of these is left does not mean that nobody wants it. */
+  isCrowded(part: string): boolean {
+    return this.#crowded.has(part)
   }
 
   rootsOf(cid: string): readonly string[] {
@@ -111,6 +131,7 @@ export class Wants {
     this.#generation++
     this.#known.delete(cid)
     const roots = this.#rootsOf.get(cid)
+    const wasCrowded = this.#crowded.delete(cid)
     if (roots === undefined) return
     this.#rootsOf.delete(cid)
     for (const root of roots) {
@@ -118,10 +139,8 @@ export class Wants {
       parts?.delete(cid)
       if (parts?.size === 0) this.#partsOf.delete(root)
     }
-    await this.#meta.write(
-      [...roots].map((root) => this.#meta.del(keyOf(cid, root))),
-      { durable: false },
-    )
+    const rows = wasCrowded ? [...roots, more] : [...roots]
+    await this.#meta.write(rows.map((root) => this.#meta.del(keyOf(cid, root))), { durable: false })
   }
 
   #vouched(cid: string): Want | undefined {

@@ -195,6 +195,7 @@ describe('three nodes', function () {
     await eventually(async () => (await b.client().peers()).every((peer) => peer.peerId !== peerId), 'b to hear of it')
     await eventually(() => /this node was removed from the mesh/.test(c.log), 'c to read why')
     assert.equal((await c.client().peers()).some((peer) => peer.connected), false)
+    await eventually(async () => (await c.status()).problems.some((problem) => problem.includes('this node was removed from the mesh')), 'the status of c to say why')
     const members = await a.json<{ peerId: string; revoked: boolean }[]>('members', 'ls')
     assert.equal(members.find((member) => member.peerId === peerId)?.revoked, true)
   })

@@ -309,6 +309,10 @@ export class SimulatedNode implements Net {
     return 0
   }
 
+  lastRefusal(): undefined {
+    return undefined
+  }
+
   counters(): NetCounters {
     return { framesBroken: 0, admissionsRefused: 0, recordsAnnounced: 0, recordsHeld: this.#records.size, gossip: {} }
   }

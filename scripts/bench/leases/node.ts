@@ -238,6 +238,13 @@ const orders = {
     }
     return quantiles(times)
   },
+  /** New scopes, by so many clients, until `stopBeat`. */
+  async distinctOn({ clients }: { clients: number }): Promise<object> {
+    await Promise.all(Array.from({ length: clients }, async (_, worker) => {
+      for (let turn = 0; beating; turn++) await orders.once({ scope: `busy/${String(worker)}/${String(turn)}` })
+    }))
+    return {}
+  },
   async stopBeat(): Promise<object> {
     beating = false
     return {}

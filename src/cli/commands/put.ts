@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { codeOf, formatSize, messageOf } from '../../base/index.js'
 import type { FolderSource, Priority, PutOptions } from '../../client/index.js'
@@ -52,6 +53,8 @@ function withPutOptions(command: Command): void {
 const chunkBytes = 1 << 20
 /** A file at most this large goes into the stream in one piece. */
 const smallBytesMax = 1 << 20
+/** How often `--wait` looks how many copies there are. */
+const lookAgainMs = 500
 /** Files opened ahead of the one that is being sent. Reading small files is waiting for the disk, mostly. */
 const readAhead = 32
 
@@ -101,15 +104,40 @@ async function lookAt(file: string): Promise<Stats> {
 
 async function putFile(context: Context, path: string, content: AsyncIterable<Uint8Array>, size: number | undefined, options: PutOptions): Promise<void> {
   const progress = new Progress(path, size, { quiet: context.json })
+  const ended = new AbortController()
+  const sent = async function* (): AsyncIterable<Uint8Array> {
+    yield* progress.through(readable(content))
+    if (options.wait === true && progress.isShown) void tellCopies(context, path, progress, AbortSignal.any([context.signal, ended.signal]))
+  }
   try {
-    const result = await context.client().put(path, progress.through(readable(content)), { ...options, signal: context.signal })
+    const result = await context.client().put(path, sent(), { ...options, signal: context.signal })
+    ended.abort()
     progress.clear()
     context.print(result, () => result.cid ?? '')
     if (result.replicas.have < result.replicas.wanted) {
       context.say(`${result.path}: ${formatSize(result.size)}, on ${String(result.replicas.have)} of ${String(result.replicas.wanted)} nodes so far`)
     }
   } finally {
+    ended.abort()
     progress.clear()
+  }
+}
+
+/** All is sent, and others are to have it, too: how many do, until `signal` aborts. */
+async function tellCopies(context: Context, path: string, progress: Progress, signal: AbortSignal): Promise<void> {
+  progress.say('stored here; waiting for copies')
+  for (;;) {
+    try {
+      await setTimeout(lookAgainMs, undefined, { signal })
+    } catch {
+      return
+    }
+    try {
+      const { replicas } = await context.client().stat(path, { signal })
+      progress.say(`on ${String(replicas.have)} of ${String(replicas.wanted)} nodes`)
+    } catch {
+      // Its record may not be written yet; and whether the put succeeds is told by its answer alone.
+    }
   }
 }
 

@@ -25,6 +25,8 @@ export interface BaseCopyInit {
   readonly targets: readonly VoterId[]
   readonly source: { readonly voters: readonly VoterId[]; readonly mayDrop: LongFree; readonly rowsAtOnce?: number } | { readonly hash: string; readonly holders: readonly VoterId[] }
   readonly hashOfChunk: HashOfChunk
+  /** With so few registers above the base there is no further pass. */
+  readonly behindEnough?: number
   /** Whether it is worth going on with those that are left of the targets. */
   readonly enough: (left: readonly VoterId[]) => boolean
   readonly ended: (copied: Copied | undefined) => void
@@ -43,7 +45,7 @@ export interface Copied {
 /** Per request; each waits twice as long as the one before. Together half a minute, if it cannot go on without. */
 const triesMax = 6
 /** So few registers are copied in one message after the seal. */
-const behindEnough = 200
+const behindEnoughUsual = 200
 /** Live-lock of one who copies slower than others write: what is left then is judged by whoever seals. */
 const passesMax = 5
 /** A chunk takes a voter some 10 ms, in which it does nothing else. */
@@ -131,7 +133,7 @@ export class BaseCopy {
     for (const row of [...highest].sort(([a], [b]) => compareScopes(a, b))) {
       const [scope, accepted] = row
       const { value } = accepted
-      // Not in a later pass: what is above the base somewhere must be above it in what comes of it, too.
+      // Not in a later pass: what the base keeps of it would stay.
       const isDropped = this.#pass === 0 && value.holder === null && value.payload.length === 0 && mayDrop(scope, accepted)
       if (isDropped) dropped.push(row)
       else registers.push(row)
@@ -184,7 +186,7 @@ export class BaseCopy {
     if ('hash' in source) {
       const { hash } = source
       this.#end(this.#hash === hash ? this.#copiedBy(behind) : undefined)
-    } else if (behind > behindEnough && behind < this.#lastBehind && this.#pass < passesMax) {
+    } else if (behind > (this.#init.behindEnough ?? behindEnoughUsual) && behind < this.#lastBehind && this.#pass < passesMax) {
       this.#lastBehind = behind
       this.#pass++
       this.#after = ''

@@ -35,6 +35,8 @@ export interface ReconfigureInit {
   readonly mayDrop: LongFree
   /** Registers in a message of the base. 0: nothing is copied before the seal, as in the first version. */
   readonly rowsAtOnce?: number
+  /** With so few registers left it is sealed. */
+  readonly behindEnough?: number
   readonly chain: () => readonly ConfigRecord[]
   /** The next configuration is decided. */
   readonly decided: (record: ConfigRecord) => void
@@ -180,10 +182,11 @@ export class Reconfiguration {
 
   #copyBase(members: readonly VoterId[], enough: (left: readonly VoterId[]) => boolean, then: (copied: Copied | undefined) => void): void {
     this.#stop()
-    const { hashOfChunk, mayDrop, rowsAtOnce } = this.#init
+    const { hashOfChunk, mayDrop, rowsAtOnce, behindEnough } = this.#init
     const voters = this.#from.members
     this.#copy = new BaseCopy(this.#context, {
       config: this.#from.number, targets: distinct([...voters, ...members]), hashOfChunk, enough,
+      ...(behindEnough === undefined ? {} : { behindEnough }),
       source: { voters, mayDrop, ...(rowsAtOnce === undefined || rowsAtOnce === 0 ? {} : { rowsAtOnce }) },
       ended: (copied) => { if (!this.#over) then(copied) },
     })
@@ -195,7 +198,11 @@ export class Reconfiguration {
     this.#stop()
     this.#copy = new BaseCopy(this.#context, {
       config: this.#from.number, targets, hashOfChunk: this.#init.hashOfChunk, enough: (left) => left.length > 0,
-      source: { hash, holders: this.#from.members }, ended: () => { if (!this.#over) then() },
+      source: { hash, holders: this.#from.members },
+      ended: (copied) => {
+        if (copied !== undefined) this.#base = hash
+        if (!this.#over) then()
+      },
     })
     this.#copy.begin()
   }

@@ -10,7 +10,8 @@ import type { HandOffWish, Refusal, Reply, ReplyBody, Request } from '../message
 import type { RevocationRecord } from '../revocation.js'
 import { revocationKey } from '../revocation.js'
 import type { SessionRecord, Snapshot } from '../snapshot.js'
-import { sameVoter } from '../types.js'
+import { isPast } from '../snapshot.js'
+import { sameVoter, storeKey } from '../types.js'
 import type { Register } from '../value.js'
 import { VoterBases } from './bases.js'
 import { VoterRegisters } from './registers.js'
@@ -255,10 +256,11 @@ export class Voter {
     return decree === undefined ? undefined : this.#staged.get(decree.hash)?.base
   }
 
-  #dropBase(base: Base): void {
+  /** `kept`: hash of one that stays, under whatever name: the same may have been copied twice. */
+  #dropBase(base: Base, kept = this.#record.base?.hash): void {
     this.#changes.push({ kind: 'orphaned', name: base.name })
     // What cannot be started from any more must not be accepted as a decree.
-    for (const [hash, snapshot] of this.#staged) if (snapshot.base === base.hash && base.hash !== this.#record.base?.hash) this.#unstage(hash)
+    for (const [hash, snapshot] of this.#staged) if (snapshot.base === base.hash && base.hash !== kept) this.#unstage(hash)
   }
 
   /** Of rows. Numbers of batches never come again in a store, so neither do these. */
@@ -391,7 +393,7 @@ export class Voter {
   #leave(hash: string | undefined, number: number): void {
     const { base: before, generation, floor } = this.#record
     const found = hash === undefined ? undefined : this.#bases.find(hash, number - 1)
-    this.#bases.leave(number, found, (base) => { this.#dropBase(base) })
+    this.#bases.leave(number, found, (base) => { this.#dropBase(base, hash) })
     const kept = found === undefined ? (before?.hash === hash ? before : undefined) : keptOf(found)
     if (before !== undefined && before !== kept) this.#changes.push({ kind: 'orphaned', name: before.name })
     if (generation !== undefined) this.#changes.push({ kind: 'orphaned', name: generation })
@@ -412,10 +414,15 @@ export class Voter {
     this.#sessions.records.clear()
     for (const [store, record] of snapshot.sessions) this.#sessions.records.set(store, record)
     this.#revocations.records.clear()
-    for (const record of snapshot.revocations) this.#revocations.records.set(revocationKey(record.revocation), record)
+    // Who made the snapshot did not know the tokens that the base has, so revocations that these are above end here.
+    const revocations = base === undefined ? snapshot.revocations : snapshot.revocations.filter((record) => {
+      const { scope, target } = record.revocation
+      return !isPast(record, this.#sessions.records.get(storeKey(target)), table.get(scope)?.accepted?.value.token ?? this.#registers.floor)
+    })
+    for (const record of revocations) this.#revocations.records.set(revocationKey(record.revocation), record)
     this.#wishes.clear()
     const kept = { ...(base === undefined ? {} : { base: keptOf(base) }), ...(generation === undefined ? {} : { generation }) }
-    this.#changes.push({ kind: 'replace', snapshot, ...kept })
+    this.#changes.push({ kind: 'replace', snapshot: { ...snapshot, revocations }, ...kept })
     this.#bases.leave(number, base, (other) => { this.#dropBase(other) })
     this.#bases.compareAll(number, table)
     if (before !== undefined) this.#changes.push({ kind: 'orphaned', name: before.name })

@@ -118,11 +118,13 @@ function settleFactors(values: Map<SettingName, unknown>, origins: ReadonlyMap<S
   const factor = values.get('storage.replication.default_factor') as number
   const least = values.get('storage.replication.min_factor') as number
   const most = values.get('storage.replication.high_priority_factor') as number
-  if (origins.get('storage.replication.min_factor') === 'default') values.set('storage.replication.min_factor', Math.min(least, factor))
-  if (origins.get('storage.replication.high_priority_factor') === 'default') values.set('storage.replication.high_priority_factor', Math.max(most, factor))
-  if (origins.get('storage.replication.default_factor') === 'default') {
-    values.set('storage.replication.default_factor', Math.max(Math.min(factor, most), least))
-  }
+  const isDefault = (name: SettingName): boolean => origins.get(name) === 'default'
+  const [leastFree, mostFree] = [isDefault('storage.replication.min_factor'), isDefault('storage.replication.high_priority_factor')]
+  // The one in the middle first, between those that are set; then the outer ones give way to it.
+  const settled = isDefault('storage.replication.default_factor') ? Math.max(mostFree ? factor : Math.min(factor, most), leastFree ? 1 : least) : factor
+  values.set('storage.replication.default_factor', settled)
+  if (leastFree) values.set('storage.replication.min_factor', Math.min(least, settled))
+  if (mostFree) values.set('storage.replication.high_priority_factor', Math.max(most, settled))
 }
 
 function where(name: SettingName, origins: ReadonlyMap<SettingName, Origin>, file: ReturnType<typeof parseConfigFile>, path: string): string {
@@ -145,6 +147,9 @@ function checkTogether(config: Config, at: (name: SettingName) => string): void 
   }
   if (config['storage.reserved'] > config['storage.max_storage']) {
     refuse('storage.reserved', 'storage.max_storage', 'more is reserved than the node may use in all')
+  }
+  if (config['storage.replication.min_factor'] > config['storage.replication.high_priority_factor']) {
+    refuse('storage.replication.min_factor', 'storage.replication.high_priority_factor', 'the minimum of any file is above what critical ones get')
   }
   if (config['storage.replication.min_factor'] > config['storage.replication.default_factor']) {
     refuse('storage.replication.min_factor', 'storage.replication.default_factor', 'the minimum is above what is wanted')

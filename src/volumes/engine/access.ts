@@ -217,7 +217,8 @@ export class SegmentAccess {
           this.#done(pending)
           return
         }
-        this.#queue.unshift(pending)
+        // Not before the first, which a step may be about.
+        this.#queue.push(pending)
         this.#kick()
       },
       (error: unknown) => { pending.parent.reject(deviceError(error)) },
@@ -348,9 +349,11 @@ export class SegmentAccess {
     try {
       this.#replayed++
       for (const [i, { write, number }] of lost.entries()) {
-        const done = new Promise<void>((resolve, reject) => { this.#queue.push({ write, numbering, number, sequence: 0, deadline, parent: { left: 1, resolve, reject } }) })
-        const outcome = done.then(() => undefined, (error: unknown) => error)
-        while (this.#queue.length > 0) await this.#dispatch()
+        const { parent, outcome } = replayed()
+        // What came meanwhile is newer than all of them.
+        waiting.push(...this.#queue.splice(0))
+        this.#queue.push({ write, numbering, number, sequence: 0, deadline, parent })
+        while (this.#queue[0]?.parent === parent) await this.#dispatch()
         const error = await outcome
         if (error === undefined) continue
         // Not sent again yet: it is still kept, and still lost.
@@ -360,7 +363,7 @@ export class SegmentAccess {
       }
     } finally {
       this.#replaying--
-      this.#queue.push(...waiting)
+      this.#queue.unshift(...waiting)
     }
   }
 
@@ -573,6 +576,18 @@ export class SegmentAccess {
     if (region === undefined) return
     components.heat.record({ volume: this.#id.volume, segment: this.#id.segment, ...range, kind, place: { node, region }, latencyMs: components.clock.monotonicMs() - startedMs, remote })
   }
+}
+
+/** A write of nobody who waits for an answer: `outcome` is why it failed, or undefined. */
+function replayed(): { parent: Pending['parent']; outcome: Promise<Error | undefined> } {
+  const { resolve, promise: outcome } = withResolver<Error | undefined>()
+  return { parent: { left: 1, resolve: () => { resolve(undefined) }, reject: resolve }, outcome }
+}
+
+function withResolver<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined
+  const promise = new Promise<T>((done) => { resolve = done })
+  return { promise, resolve }
 }
 
 function operationOf(write: SegmentWrite): Pick<wire.Operation, 'verb' | 'offset' | 'length' | 'bytes'> {

@@ -365,7 +365,7 @@ export class Simulation implements HostHooks {
     const nodes = [...this.#hosts].sort(() => world.random.float() - 0.5).slice(0, size).map((other) => other.id)
     host.inProcess(process, () => {
       process.node.at(host.readings)
-      process.node.reconfigure({ wanted: { nodes }, mayDrop: () => world.chance(0.5), rowsAtOnce: world.pick([0, 1, 1, 2]), ended: () => undefined })
+      process.node.reconfigure({ wanted: { nodes }, mayDrop: () => world.chance(0.5), rowsAtOnce: world.pick([0, 1, 1, 2]), behindEnough: world.pick([0, 0, 200]), ended: () => undefined })
     })
   }
 

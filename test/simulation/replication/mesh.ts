@@ -52,7 +52,7 @@ export class Mesh {
     this.init = init
     this.random = seededRandom(init.seed)
     this.network = new SimulatedNetwork({ clock: this.clock, random: seededRandom(init.seed + 1) }, init.network)
-    this.world = { clock: this.clock, network: this.network, disks: new Map(), sizes: new Map(), parts: new Map(), bytesPerSecond: 50e6, liars: new Set(), withheld: new Map() }
+    this.world = { clock: this.clock, network: this.network, disks: new Map(), sizes: new Map(), parts: new Map(), bytesPerSecond: 50e6, liars: new Set(), withheld: new Map(), served: new Map() }
     for (let i = 0; i < init.nodes; i++) this.add()
     this.#watch()
   }

@@ -106,9 +106,13 @@ export interface BlobWorld {
   readonly liars: Set<NodeId>
   /** node and blob → how many withhold it there: nobody gets it from there then. */
   readonly withheld: Map<string, number>
+  /** node and blob → who is told when it is sent from there. */
+  readonly served: Map<string, Set<(content: Uint8Array) => void>>
 }
 
-export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'describe' | 'blobsOf' | 'withhold'> {
+const smallBytes = 256 * 1024
+
+export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'describe' | 'blobsOf' | 'withhold' | 'whenServed'> {
   readonly #world: BlobWorld
   readonly #self: NodeId
   readonly #disk: Disk
@@ -149,7 +153,26 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
     this.#disk.draftBytes -= drafted
     const held: HeldBlob = { ...blob, bytes, blocks: Math.ceil(bytes / 2 ** 20), heldSinceMs: this.#world.clock.wallMs() }
     this.#disk.held.set(key, held)
+    const from = (options.holders ?? []).find((id) => this.servesFrom(id, key))
+    const listeners = this.#world.served.get(`${from ?? ''} ${key}`)
+    // Small ones only: what a simulated blob consists of is made up byte by byte.
+    if (blob.kind === 'dag' && bytes <= smallBytes && (listeners !== undefined || options.onContent !== undefined)) {
+      const content = contentOf(blob.cid, 0, bytes)
+      for (const listener of listeners ?? []) listener(content)
+      options.onContent?.(content)
+    }
     return held
+  }
+
+  whenServed(cid: CID, listener: (content: Uint8Array) => void): () => void {
+    const key = `${this.#self} ${cid.toString()}`
+    const { served } = this.#world
+    const listeners = served.get(key) ?? new Set()
+    served.set(key, listeners.add(listener))
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0) served.delete(key)
+    }
   }
 
   async held(cid: CID): Promise<HeldBlob | undefined> {

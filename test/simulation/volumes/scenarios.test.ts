@@ -115,6 +115,27 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('E', 1), 3)
   })
 
+  it('a write that comes while lost ones are being sent again is done behind all of them', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'B', 'append')
+    await stage.write('D', 0, 2)
+    await stage.write('D', 1, 3)
+    await stage.cutOff('A')
+    assert.equal(await stage.read('C', 0), 1)
+    stage.gate('D', 'C', 'access')
+    const flushed = stage.flushing('D').catch(() => undefined)
+    await stage.clock.advance(500)
+    // The first of the lost ones is on its way.
+    const newer = stage.writing('D', 1, 4)
+    await stage.clock.advance(500)
+    stage.gate('D', 'C', 'access', 'pass')
+    await stage.clock.outcome(Promise.all([flushed, newer]))
+    assert.equal(await stage.read('E', 1), 4, 'what was sent again came behind it')
+    assert.equal(await stage.read('E', 0), 2)
+  })
+
   it('a write that was on its way when lost ones had to be sent again is not taken for one that was done', async () => {
     const stage = await Stage.begin({ replicas: 1, places: ['B'] })
     await stage.write('D', 3, 9)

@@ -38,6 +38,28 @@ describe('blobs: fetch', () => {
     assert.equal(b.blobs.stats().inFlightBytesNow, 0)
   })
 
+  it('lends the content of a blob of one block to who fetches it, and to who watches it being sent', async () => {
+    const network = new MemoryNetwork()
+    const [a, b] = [makeNode(network, 1), makeNode(network, 2)]
+    const bytes = bytesOf(900)
+    const small = await put(a, bytes)
+    const large = await put(a, bytesOf(3000))
+    const came: Buffer[] = []
+    const went: Buffer[] = []
+    const stops = [small, large].map(({ cid }) => a.blobs.whenServed(cid, (content) => { went.push(Buffer.from(content)) }))
+    const fetched = async (ref: { cid: CID; kind: 'dag' | 'spine' }): Promise<void> => {
+      await b.blobs.fetch(ref, { holders: [a.id], onContent: (content) => { came.push(Buffer.from(content)) } })
+    }
+    for (const { blobs } of [small, large]) for (const ref of blobs) await fetched(ref)
+    assert.deepEqual([came, went], [[bytes], [bytes]].map((all) => all.map((one) => Buffer.from(one))))
+    // What is here does not come in again, and nobody is told any more.
+    await fetched({ cid: small.cid, kind: 'dag' })
+    for (const stop of stops) stop()
+    await b.blobs.drop(small.cid)
+    await fetched({ cid: small.cid, kind: 'dag' })
+    assert.deepEqual([came.length, went.length], [2, 1])
+  })
+
   it('finds holders in the DHT when it is given none', async () => {
     const network = new MemoryNetwork()
     const [a, b] = [makeNode(network, 1), makeNode(network, 2)]

@@ -87,6 +87,13 @@ describe('config', () => {
     assert.match(refusal('[storage.placement]\ncapacity_weight = 0\ndiversity_weight = 0\nreliability_weight = 0').message, /weights/)
     assert.equal(load('[storage.replication]\ndefault_factor = 1').config['storage.replication.min_factor'], 1)
     assert.equal(load('[storage.replication]\nmin_factor = 4').config['storage.replication.default_factor'], 4)
+    const raised = load('[storage.replication]\nmin_factor = 9').config
+    assert.deepEqual([raised['storage.replication.min_factor'], raised['storage.replication.default_factor'], raised['storage.replication.high_priority_factor']], [9, 9, 9])
+    const lowered = load('[storage.replication]\nhigh_priority_factor = 1').config
+    assert.deepEqual([lowered['storage.replication.min_factor'], lowered['storage.replication.default_factor'], lowered['storage.replication.high_priority_factor']], [1, 1, 1])
+    const both = refusal('[storage.replication]\nmin_factor = 3\nhigh_priority_factor = 2').message
+    assert.match(both, /min_factor and .*high_priority_factor contradict/)
+    assert.doesNotMatch(both, /default/)
     assert.equal(load('[storage.eviction]\nstrategy = "lru"').config['storage.eviction_strategy'], 'lru')
   })
 

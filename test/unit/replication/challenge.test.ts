@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { CID } from 'multiformats/cid'
+import { CID } from 'multiformats/cid'
 import { seededRandom } from '../../../src/base/index.js'
-import { check, drawChallenge, prove, rangeBytesMax, rangesMax } from '../../../src/replication/challenge.js'
+import { check, drawChallenge, proofOf, prove, rangeBytesMax, rangesMax } from '../../../src/replication/challenge.js'
 import type { Challenge } from '../../../src/replication/wire/replication.js'
 import type { HeldEntry } from '../../../src/replication/inventory.js'
 import { hashName } from '../../../src/storage-policy/index.js'
@@ -59,6 +59,27 @@ describe('replication: proofs', () => {
     const second = mesh.put(a, { bytes: mib, parts: 3, replicas: 1 }).cid
     const challenge = await draw(spine)
     assert.notDeepEqual(await prove(a.blobs, second, challenge, 'giving up', other, never), await prove(a.blobs, spine, challenge, 'giving up', other, never))
+    await mesh.end()
+  })
+
+  it('from the content in hand: the same as read from the disk, and none to a question that is none', async () => {
+    const { mesh, a, entryOf } = meshOf()
+    const random = seededRandom(3)
+    for (const bytes of [1, 1000, rangeBytesMax, 200_000, mib]) {
+      const { cid } = mesh.put(a, { bytes, replicas: 1 })
+      const chunks: Uint8Array[] = []
+      for await (const chunk of a.blobs.read(CID.parse(cid), { offset: 0, length: bytes })) chunks.push(chunk)
+      const content = Buffer.concat(chunks)
+      for (const purpose of ['spot', 'giving up'] as const) {
+        const challenge = (await drawChallenge(a.blobs, entryOf(cid), purpose, random, never))!
+        assert.deepEqual(proofOf(content, challenge, other), await prove(a.blobs, cid, challenge, purpose, other, never))
+        assert.notDeepEqual(proofOf(content, challenge, other), proofOf(content, challenge, a.id))
+        assert.equal(proofOf(content, { ...challenge, offsets: [bytes - challenge.length + 1] }, other), undefined)
+        assert.equal(proofOf(content, { ...challenge, nonce: new Uint8Array(3) }, other), undefined)
+        assert.equal(proofOf(content, { ...challenge, length: 0 }, other), undefined)
+        assert.equal(proofOf(content, { ...challenge, offsets: Array.from({ length: rangesMax + 1 }, () => 0) }, other), undefined)
+      }
+    }
     await mesh.end()
   })
 

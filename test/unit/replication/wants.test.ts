@@ -83,4 +83,25 @@ describe('replication: which files want a blob', () => {
     assert.equal((await asked)?.wanted, 2)
     assert.equal(wants.last(part), undefined)
   })
+
+  it('in more files than are remembered: when those are gone it is not taken for nobody\'s, after a restart neither', async () => {
+    const catalog = new TwinCatalog(new Map())
+    const disk = new Map<string, Uint8Array>()
+    const make = (): Wants => new Wants({ catalog, meta: new MemoryKeyValue(disk), vouchers: new Vouchers({ meta: new MemoryKeyValue(), clock: new VirtualClock() }) }, { self, isHeld: () => true })
+    const wants = make()
+    for (let i = 0; i < 16; i++) await wants.addParts(`root${String(i)}`, [part, 'another'])
+    // Said again: none of them is a new one.
+    await wants.addParts('root3', [part])
+    assert.equal(wants.isCrowded(part), false)
+    await wants.addParts('root16', [part])
+    const again = make()
+    await again.load()
+    for (const one of [wants, again]) {
+      assert.deepEqual([one.isCrowded(part), one.isCrowded('another'), one.rootsOf(part).length], [true, false, 16])
+    }
+    await again.forget(part)
+    const third = make()
+    await third.load()
+    assert.deepEqual([again.isCrowded(part), third.isCrowded(part), third.rootsOf(part).length, third.rootsOf('another').length], [false, false, 0, 16])
+  })
 })
