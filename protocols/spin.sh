@@ -18,11 +18,12 @@ run() {
   errors=$(grep -oE 'errors: [0-9]+' out.log | tail -1 | grep -oE '[0-9]+')
   states=$(grep -E 'states, stored' out.log | tail -1 | awk '{print $1}')
   local cut=''
-  if [ "$code" -ne 0 ] || grep -qE 'max search depth too small|memory limit|out of memory|interrupted' out.log; then cut=' (cut: not a proof)'; fi
+  if [ "$code" -ne 0 ] || grep -qE 'Search not completed|MEMLIM|max search depth too small|out of memory|interrupted' out.log; then cut=' (cut: not a proof)'; fi
   if [ "$3" = found ]; then
     if grep -q 'assertion violated' out.log; then verdict='ok, found'; else verdict='NOT FOUND'; failed=1; fi; cut=''
   else
-    if [ "${errors:-1}" -eq 0 ]; then verdict="ok, holds$cut"; else verdict="VIOLATED or broken off$cut"; failed=1; fi
+    if [ "${errors:-1}" -eq 0 ] && [ -n "$cut" ]; then verdict="no fault so far$cut"; failed=1
+    elif [ "${errors:-1}" -eq 0 ]; then verdict='ok, holds'; else verdict="VIOLATED or broken off$cut"; failed=1; fi
   fi
   printf '%-34s | %-11s states | %4ss | %s | %s\n' "$1" "${states:-?}" "$(($(date +%s)-start))" "$verdict" "$4"
   cd "$work" && rm -rf "$dir"

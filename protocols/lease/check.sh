@@ -51,7 +51,7 @@ if [ "${1:-quick}" = full ]; then
   run lease-twostep $L holds "-DNB=2 -DD=1 -DTWOSTEP -DVRST=0 -DNRST=0 -DNOREVOKE -DNOHAND=1 -DNOREL=1"
   run lease-voter-restart $L holds "-DNB=3 -DD=1 -DVRST=1 -DNRST=0 -DNOREVOKE"
   run lease-replica $L holds "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE"
-  run reconfigure-race $R holds "-DD=1 -DSTILL" "-DHC4" "-m6000 -w26"
+  run reconfigure-race $R holds "-DD=1 -DSTILL" "-DHC4" "-m6000 -w28"
   run reconfigure-d2 $R holds "-DD=2 -DALONE"
   run reconfigure-both $R holds "-DD=1" "-DBITSTATE" "-m6000 -w30"
 fi
