@@ -8,6 +8,7 @@ import { SubGossip } from './gossip.js'
 import type { Refusal } from './handshake/refusal.js'
 import { createHost } from './host.js'
 import type { Host } from './host.js'
+import { Introductions } from './introductions.js'
 import { Links } from './links.js'
 import { Pulse } from './pulse.js'
 import { Redialler } from './redial.js'
@@ -125,12 +126,26 @@ class Libp2pNet implements Net {
       { clock, random, log, isConnected: (peer) => this.#links.isConnected(peer), dial: (addresses, signal) => this.#dial(addresses, signal) },
       { backoffMsMin: limits.redialBackoffMsMin, backoffMsMax: limits.redialBackoffMsMax, dialDeadlineMs: limits.dialDeadlineMs, dialsMax: limits.dialsMax },
     )
+    const introductions = new Introductions({
+      identify: async (peer) => {
+        const connection = this.#links.connectionTo(peer)
+        if (connection !== undefined) await host.services.identify.identify(connection)
+      },
+      log,
+    })
+    host.addEventListener('peer:identify', ({ detail }) => {
+      const peer = asNodeId(detail.peerId.toString())
+      if (peer !== undefined) introductions.identified(peer)
+    })
     this.#pulse = new Pulse(
       {
         rpc: this.#rpc,
         clock,
         random,
-        measured: (peer, rttMs) => this.#links.measured(peer, rttMs),
+        measured: (peer, rttMs) => {
+          this.#links.measured(peer, rttMs)
+          introductions.answered(peer)
+        },
         giveUp: (peer) => this.#links.abort(peer, new NetError('UNAVAILABLE', 'the peer does not answer', { peer })),
       },
       { pingMs: limits.pingMs, deadlineMs: limits.pingDeadlineMs },
@@ -143,6 +158,7 @@ class Libp2pNet implements Net {
     })
     this.#links.on('disconnected', (peer) => {
       this.#pulse.remove(peer)
+      introductions.disconnected(peer)
       this.#redialler.peerDisconnected(peer)
     })
     for (const address of init.bootstrap) {

@@ -66,6 +66,27 @@ describe('replication: giving a copy up', function () {
     })
   }
 
+  it('an answer that proves nothing, and one that cannot be checked here, are no confirmation', async () => {
+    const mesh = new Mesh({ seed: 90, nodes: 2, maxBytes: 600 * mib, settings: { spotCheckIntervalMs: 1e9 } })
+    await mesh.clock.advance(20 * second)
+    const stranger = await Stranger.in(mesh)
+    const a = mesh.hosts[0]!
+    const [first, second2] = [mesh.put(a, { bytes: 5 * mib, priority: 'low', replicas: 1 }), mesh.put(a, { bytes: 5 * mib, priority: 'low', replicas: 1 })]
+    stranger.lists([first.cid, second2.cid])
+    stranger.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '' }))
+    stranger.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(0) }))
+    await mesh.clock.advance(minute)
+    await mesh.clock.outcome(a.replication.evict({ bytes: mib, dryRun: false }))
+    assert.ok(stranger.count('proveKept') > 0 && a.disk.held.has(first.cid) && a.disk.held.has(second2.cid))
+    // Its own copy is damaged: whatever the other answers, this may be the better one.
+    stranger.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(32) }))
+    a.blobs.read = () => { throw new Error('damaged') }
+    const asked = stranger.count('proveKept')
+    await mesh.clock.outcome(a.replication.evict({ bytes: 1e12, dryRun: false }))
+    assert.ok(stranger.count('proveKept') > asked && a.disk.held.has(first.cid) && a.disk.held.has(second2.cid))
+    await mesh.end()
+  })
+
   it('lets go of surplus copies of a spine, since the others prove that they have theirs', async () => {
     const mesh = new Mesh({ seed: 92, nodes: 3, maxBytes: 600 * mib })
     await mesh.clock.advance(20 * second)
