@@ -93,8 +93,11 @@ export function registerMethods(rpc: Rpc, handlers: MethodHandlers): void {
   row('challenge', { requestBytesMax: smallBytesMax, responseBytesMax: smallBytesMax, inFlightMax: 2 }, async (body, { signal }) => {
     const request = decode(ChallengeRequest, body)
     const cid = decodeCid(request.cid)
-    const held = (await blobs.held(cid)) !== undefined
-    const proof = held && request.challenge !== undefined ? await prove(blobs, cid.toString(), request.challenge, 'spot', self, signal) : undefined
+    const { challenge } = request
+    const isHere = (await blobs.held(cid)) !== undefined
+    const proof = isHere && challenge !== undefined ? await prove(blobs, cid.toString(), challenge, 'spot', self, signal) : undefined
+    // What rotted on the disk is no copy; who says so is no liar.
+    const held = isHere && (challenge === undefined || proof !== undefined)
     return ChallengeResponse.encode({ held, proof: proof ?? new Uint8Array(0) })
   })
   row('have', { requestBytesMax: haveMax * 52, responseBytesMax: haveMax + 64, inFlightMax: 4 }, async (body) => {

@@ -155,9 +155,9 @@ export class ReplicationRoom implements Replication {
       },
       { self: this.#self, settings: () => this.#settings, draining: () => this.#draining },
     )
-    const steppingBack = new SteppingBack({ isBusy: () => components.isBusy?.() === true })
+    const isBusy = (): boolean => components.isBusy?.() === true
     this.#target = new Target(
-      { blobs, clock, log, inventory, space: this.#space, steppingBack },
+      { blobs, clock, log, inventory, space: this.#space, steppingBack: new SteppingBack({ isBusy }) },
       {
         self: this.#self,
         storesMax: settings.storesMax,
@@ -204,7 +204,7 @@ export class ReplicationRoom implements Replication {
       },
     )
     this.#carrier = new Carrier(
-      { blobs, rpc, clock, random, log, inventory, holders, news: this.#news, steppingBack },
+      { blobs, rpc, clock, random, log, inventory, holders, news: this.#news, steppingBack: new SteppingBack({ isBusy }) },
       {
         self: this.#self,
         copiesMax: settings.copiesMax,

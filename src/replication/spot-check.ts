@@ -152,7 +152,8 @@ export class SpotCheck {
 
   async #ask(entry: HeldEntry, peer: NodeId, again: boolean, signal: AbortSignal): Promise<Outcome> {
     const { blobs, rpc, random, clock, holders, claims } = this.#components
-    const challenge = await drawChallenge(blobs, entry, 'spot', random, signal)
+    // What cannot be read here is no question to others; the scrub finds it and heals it.
+    const challenge = await drawChallenge(blobs, entry, 'spot', random, signal).catch(() => undefined)
     if (challenge === undefined) return 'not asked'
     let response: ChallengeResponse
     try {

@@ -4,6 +4,10 @@
  *
  * It goes on, only narrower; so a node that is busy all day falls behind and never stops. Road not taken: to pause it
  * altogether until it is quiet. A film that is read for two hours would leave what was put before on one node for as long.
+ *
+ * Copies that this node asks others to make, and those that it makes for others, have places of their own. Whoever asks keeps
+ * its place until the other has stored the copy; with places for both, nodes that are busy at once and ask each other would
+ * wait for each other until their requests run out. Storing waits for no place at another node, so it always goes on.
  */
 import { Limiter } from '../base/index.js'
 

@@ -135,7 +135,11 @@ export class Target {
     }
     const { bytes, answer } = stored
     let proof = answer?.challenge === request.challenge ? answer?.proof : undefined
-    if (proof === undefined && request.challenge !== undefined) proof = await prove(this.#components.blobs, name, request.challenge, 'spot', this.#init.self, signal)
+    if (proof === undefined && request.challenge !== undefined) {
+      proof = await prove(this.#components.blobs, name, request.challenge, 'spot', this.#init.self, signal)
+      // It says that it has it, and cannot read it: no acknowledgement, and no false one either, which would cost it its good name.
+      if (proof === undefined) throw new ReplicationError('NOT_FOUND', 'it is here and cannot be read', { cid: name })
+    }
     const { inventory } = this.#components
     return StoreResponse.encode({
       bytes,

@@ -165,6 +165,22 @@ describe('replication: what it does', function () {
     await mesh.end()
   })
 
+  it('who cannot read what it holds is no liar, whoever finds out and in whatever way', async () => {
+    const mesh = await meshOf(3, 300 * mib, { settings: { spotCheckIntervalMs: 30_000 } })
+    const [owner] = mesh.hosts
+    const files = Array.from({ length: 6 }, () => mesh.put(owner!, { bytes: mib, replicas: 2 }))
+    const whole = (): boolean => files.every((file) => mesh.copies(file.cid).length >= 2)
+    await mesh.until(whole, 60_000, 'two copies')
+    // Rots at the holders, which are asked by lot; and at the owner, which then has nothing to compare with.
+    for (const host of mesh.hosts) {
+      for (const cid of host.disk.held.keys()) host.disk.rotten.add(cid)
+      await mesh.until(() => host.disk.rotten.size === 0, 3600_000, 'all of it to be found')
+      for (const other of mesh.hosts) assert.deepEqual([...other.disk.meta.keys()].filter((key) => key.includes('trust/')), [])
+    }
+    await mesh.until(whole, 600_000, 'two copies again')
+    await mesh.end()
+  })
+
   it('hundreds of arrivals at once never pass the limit by one byte', async () => {
     const mesh = await meshOf(3, 60 * mib, { settings: { autoEvict: false, storesMax: 64, copiesMax: 64 } })
     const tight = mesh.add(40 * mib)

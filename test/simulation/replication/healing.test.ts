@@ -50,6 +50,15 @@ describe('replication: a mesh over twins', function () {
     await mesh.end()
   })
 
+  it('copies between nodes that are all busy and ask each other, without waiting for each other', async () => {
+    const mesh = new Mesh({ seed: 4, nodes: 3, maxBytes: 1000 * mib, busy: true })
+    await mesh.clock.advance(20_000)
+    // More than have places at a node that steps back, of each size, from everybody to everybody.
+    const files = mesh.hosts.flatMap((host) => Array.from({ length: 60 }, (_, i) => mesh.put(host, { bytes: i % 4 === 0 ? mib : 10_000, replicas: 3 })))
+    await mesh.until(() => files.every(({ cid }) => mesh.copies(cid).length === 3), 30_000, 'three copies of each')
+    await mesh.end()
+  })
+
   for (const seed of [11, 12, 13]) {
     it(`heals after kills, a partition and restarts, with lost and doubled messages (seed ${String(seed)})`, async () => {
       const mesh = new Mesh({ seed, nodes: 8, maxBytes: 400 * mib, network: { lossRatio: 0.02, duplicateRatio: 0.02 } })

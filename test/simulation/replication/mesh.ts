@@ -34,6 +34,8 @@ export interface MeshInit {
   readonly network?: Partial<SimulatedNetworkInit>
   readonly graceMs?: number
   readonly settings?: Partial<ReplicationSettings>
+  /** Somebody works at every node all the time. */
+  readonly busy?: boolean
 }
 
 /** Many nodes, each with the real replication room over twins of all the others, on one virtual clock. */
@@ -97,6 +99,7 @@ export class Mesh {
         log: silentLog,
         usage: async () => usageOf(host.disk),
         freeDisk: async () => 1e15,
+        isBusy: () => this.init.busy === true,
         isKept: async (cid) => host.kept.has(cid),
         reclaim: async () => {
           host.disk.garbageBytes = 0

@@ -82,9 +82,11 @@ export interface Disk {
   garbageBytes: number
   readonly meta: Map<string, Uint8Array>
   readonly records: Map<string, FileRecord>
+  /** Held, and not to be read; seconds after somebody tried it is mended, as the scrub does. */
+  readonly rotten: Set<string>
 }
 
-export const newDisk = (): Disk => ({ held: new Map(), draftBytes: 0, garbageBytes: 0, meta: new Map(), records: new Map() })
+export const newDisk = (): Disk => ({ held: new Map(), rotten: new Set(), draftBytes: 0, garbageBytes: 0, meta: new Map(), records: new Map() })
 
 const recordBytes = 300
 
@@ -203,6 +205,11 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
         return
       }
       throw new BlobError('NO_HOLDERS', 'not here')
+    }
+    const name = root.toString()
+    if (this.#disk.rotten.has(name)) {
+      this.#world.clock.setTimer(5_000, () => this.#disk.rotten.delete(name))
+      throw new BlobError('CORRUPT', 'rotten')
     }
     yield contentOf(root, options.offset ?? 0, options.length ?? 1)
   }
