@@ -92,16 +92,18 @@ function build() {
   fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true })
   step('Building', process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'src')])
   copyAssets(path.join(root, 'src'), path.join(root, 'dist'))
-  compileTrim()
+  compileNative()
   fs.writeFileSync(stamp, wanted)
 }
 
-/** A few lines of C that give freed memory back (src/node/trim.c). Without a compiler the node works, and rests larger. */
-function compileTrim() {
+/** A few lines of C that give memory back (src/node/*.c). Without a compiler the node works, and rests larger. */
+function compileNative() {
   if (process.platform !== 'linux') return
   var folder = path.join(root, 'dist', 'node')
-  // Undefined names are an error: another C library than glibc has no malloc_trim, and gets no file.
-  spawnSync('cc', ['-O2', '-shared', '-fPIC', '-Wl,-z,defs', '-o', path.join(folder, 'trim.node'), path.join(folder, 'trim.c')], { stdio: 'ignore' })
+  ;['trim', 'program-pages'].forEach(function (name) {
+    // Undefined names are an error: another C library than glibc has no malloc_trim, and gets no file.
+    spawnSync('cc', ['-O2', '-shared', '-fPIC', '-Wl,-z,defs', '-o', path.join(folder, name + '.node'), path.join(folder, name + '.c')], { stdio: 'ignore' })
+  })
 }
 
 /** The dashboard's page and the like: whatever in src/ is no TypeScript and no text about it. */
