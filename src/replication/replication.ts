@@ -241,7 +241,7 @@ export class ReplicationRoom implements Replication {
     )
     this.#rounds = new Rounds(
       {
-        clock, log, membership,
+        clock, log, membership, inventory,
         news: this.#news,
         stock: this.#stock,
         space: this.#space,
