@@ -85,6 +85,27 @@ describe('replication: what it does', function () {
     await mesh.end()
   })
 
+  it('a node full of what others need makes room for its owner\'s file: their copies move to who has room, or stay', async () => {
+    const mesh = await meshOf(3, 100 * mib)
+    const [a, b] = mesh.hosts as [Host, Host, Host]
+    const files = Array.from({ length: 9 }, () => mesh.put(a, { bytes: 10 * mib, replicas: 3 }))
+    const whole = (): boolean => files.every((file) => mesh.copies(file.cid).length === 3)
+    await mesh.until(whole, 60_000, 'three copies')
+    // Nobody has room, and nothing has been here for the hour after which it may be evicted: then nothing goes.
+    await assert.rejects(mesh.clock.outcome(b.replication.reserve(30 * mib)), { code: 'NO_SPACE' })
+    assert.ok(whole())
+    const newcomer = mesh.add(60 * mib)
+    await mesh.clock.advance(20_000)
+    await assert.rejects(mesh.clock.outcome(b.replication.reserve(90 * mib)), { code: 'NO_SPACE' })
+    const came = (): number => newcomer.disk.held.size
+    assert.equal(came(), 0, 'nor if it would not be enough')
+    const room = await mesh.clock.outcome(b.replication.reserve(30 * mib), 60_000)
+    assert.ok(came() >= 3)
+    assert.ok(whole())
+    await mesh.clock.outcome(room.release())
+    await mesh.end()
+  })
+
   it('evict: a dry run tells, the real one asks first; two holders at the same instant never drop the last two', async () => {
     const mesh = await meshOf(4, 300 * mib)
     const file = mesh.put(mesh.hosts[0]!, { bytes: 4 * mib, priority: 'low', replicas: 2 })
