@@ -208,12 +208,8 @@ export class Rounds {
     if (sweep) this.#lastSweepMs = nowMs
     if (sweep || nowMs - this.#lastDropMs >= settings.sweepIntervalMs) {
       this.#lastDropMs = nowMs
-<<<<<<< HEAD
       void this.#dropOrphans(signal)
-=======
-      if (await stock.dropOrphans(signal)) this.#rescan = true
       if (!sweep) await this.#lookAtSpace(signal)
->>>>>>> main
     }
     if (this.#init.isResting()) return
     const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
