@@ -85,8 +85,6 @@ export class Rounds {
   /** When orphans were last looked at; elapsed time. */
   #lastDropMs = 0
   #dropping = false
-  /** Elapsed time of the last sweep, its plan left out. */
-  #sweepCostMs = 0
   /** What was over the limit at the last look. */
   #overBytes = 0
   #counts = { underReplicated: 0, belowMinimum: 0 }
