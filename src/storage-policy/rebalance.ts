@@ -339,10 +339,10 @@ export function planDrain(self: NodeId, blobs: Iterable<BlobView>, mesh: MeshVie
 
 /**
  * The limit was lowered below what is used (or somebody else filled the disk): what may be evicted has been planned by
- * then, and this many bytes are still too many. They move, least wanted first; what cannot move stays, since a quota is
- * never worth a last copy.
+ * then, and this many bytes are still too many; or so many are needed. They move, least wanted first; what cannot move
+ * stays, since a quota is never worth a last copy.
  */
-export function planRelief(self: NodeId, blobs: Iterable<BlobView>, bytes: number, mesh: MeshView, policy: RebalancePolicy): Plan {
+export function planRelief(self: NodeId, blobs: Iterable<BlobView>, bytes: number, mesh: MeshView, policy: RebalancePolicy, reason = 'this node is over its limit'): Plan {
   const ordered = [...blobs].sort(
     (a, b) => priorities[a.priority].value - priorities[b.priority].value || b.bytes - a.bytes || (a.cid < b.cid ? -1 : 1),
   )
@@ -360,7 +360,7 @@ export function planRelief(self: NodeId, blobs: Iterable<BlobView>, bytes: numbe
     if (to === undefined) continue
     mesh.assign(to, storageCost(blob.bytes))
     moved += blob.bytes
-    actions.push({ kind: 'move', cid: blob.cid, from: self, to, bytes: blob.bytes, reason: 'this node is over its limit' })
+    actions.push({ kind: 'move', cid: blob.cid, from: self, to, bytes: blob.bytes, reason })
   }
   return planOf(actions)
 }
