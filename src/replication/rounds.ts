@@ -84,14 +84,9 @@ export class Rounds {
   #lastSweepMs: number | undefined
   /** When orphans were last looked at; elapsed time. */
   #lastDropMs = 0
-<<<<<<< HEAD
   #dropping = false
-  /** Elapsed time of the last sweep, its plan left out. */
-  #sweepCostMs = 0
-=======
   /** What was over the limit at the last look. */
   #overBytes = 0
->>>>>>> main
   #counts = { underReplicated: 0, belowMinimum: 0 }
   /** When moves towards balance are due; elapsed time. */
   #balanceAtMs = 0
