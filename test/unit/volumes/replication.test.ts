@@ -206,10 +206,10 @@ describe('volumes: replication', () => {
     const [a, b] = await world.begin(1)
     await world.run(a.device!.write(0, filled(1, 1)))
     await world.run(a.device!.flush())
-    const { open } = a.node.bulk
+    const open = a.node.bulk.open.bind(a.node.bulk)
     const sent: { readonly part: Uint8Array; readonly asItWas: Buffer }[] = []
     a.node.bulk.open = async (...parts) => {
-      const stream = await open.apply(a.node.bulk, parts)
+      const stream = await open(...parts)
       return { ...stream, received: stream.received, abort: (error) => { stream.abort(error) }, closeSend: async () => stream.closeSend(), send: async (bytes) => {
         for (const part of bytes instanceof Uint8Array ? [bytes] : bytes) if (part.length > blockBytes) sent.push({ part, asItWas: Buffer.from(part) })
         return stream.send(bytes)
