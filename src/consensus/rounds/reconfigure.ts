@@ -157,8 +157,11 @@ export class Reconfiguration {
     const pick = (reply: ReplyBody): Sealed | undefined => (reply.kind === 'done' || reply.kind === 'sealed' ? reply : undefined)
     this.#gather({ kind: 'seal', members, ...this.#onBase(), ...(ballot === undefined ? {} : { ballot }) }, pick, (replies) => {
       const told = replies.flatMap((reply) => (reply.kind === 'sealed' ? reply : []))
-      if (ballot === undefined || told.length < replies.length) this.#read(members)
-      else {
+      if (ballot === undefined || told.length < replies.length) {
+        // Voters of before are among them.
+        this.#stepByStep ||= ballot !== undefined
+        this.#read(members)
+      } else {
         const snapshot = this.#merge(told.map((one) => one.snapshot), beganMs)
         this.#propose(ballot, { members, hash: this.#init.hashOf(snapshot) }, snapshot, told)
       }

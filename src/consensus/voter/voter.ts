@@ -277,7 +277,7 @@ export class Voter {
     const { body } = request
     const { kind } = body
     // A ballot of another configuration read its value from other voters.
-    if ('ballot' in body && body.ballot !== undefined && body.ballot.config !== config) return { code: 'config', chain: [] }
+    if ('ballot' in body && body.ballot.config !== config) return { code: 'config', chain: [] }
     if (body.kind === 'open' && body.next.config !== config) return { code: 'config', chain: [] }
     // Both before and after: whoever finishes may have to copy.
     if (kind === 'rows') return undefined
