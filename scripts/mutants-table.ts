@@ -186,7 +186,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'told with the seal, but not what was accepted',
-    weather: { ...changing, faultMs: 300 },
+    weather: { ...sturdy, reconfigures: true, faultMs: 300 },
     edits: [{ file: 'voter/voter.ts', find: "promise : { ...promise, kind: 'sealed', snapshot: shown.snapshot }", replace: "promise : { kind: 'sealed', snapshot: shown.snapshot }" }],
   },
   {
