@@ -161,7 +161,16 @@ async function sha256Rate(): Promise<number> {
   return 256 / seconds
 }
 
+/** LevelDB as it comes, in a process of its own: in ours it has been given another function for its checksums. */
 async function levelRate(bytes: number): Promise<number> {
+  const child = fork(import.meta.filename, ['--level', String(bytes), ...(process.argv.includes('--cpu') ? ['--cpu'] : [])], { execArgv: ['--import', 'tsx'] })
+  return new Promise<number>((resolve, reject) => {
+    child.once('message', (rate) => resolve(Number(rate)))
+    child.once('exit', (code) => reject(new Error(`the process with LevelDB ended with ${String(code)}`)))
+  })
+}
+
+async function levelRateHere(bytes: number): Promise<number> {
   await warmPageCache(2 * bytes)
   const folder = await mkdtemp(join(tmpdir(), 'mesh-bench-level-'))
   const level = new ClassicLevel<Buffer, Uint8Array>(folder, { keyEncoding: 'buffer', valueEncoding: 'view', compression: false, writeBufferSize: 64 * mebibyte })
@@ -307,7 +316,9 @@ async function benchFetch(peers: Record<string, number>): Promise<void> {
 }
 
 const holderNumber = option('holder', '')
-if (holderNumber !== '') await hold(Number(holderNumber))
+const levelBytes = option('level', '')
+if (levelBytes !== '') process.send?.(await levelRateHere(Number(levelBytes)))
+else if (holderNumber !== '') await hold(Number(holderNumber))
 else {
   // `--alone`: without the peers, whose memory would be counted with ours.
   const alone = process.argv.includes('--alone')

@@ -10,8 +10,12 @@ const blobBytesMax = 2 ** 30
 const rootsPerPass = 1000
 /** How long content waits for the record that it was moved to: as long as deletions are remembered, and then nobody brings it. */
 const movedMsMax = 180 * 24 * 3600_000
-/** To find the blobs of a large file whose upper nodes are not here. It is asked again in the next pass. */
+/** To find the blobs of a large file whose upper nodes are not here. */
 const listDeadlineMs = 15_000
+/** A list that could not be had is not looked for again at once, for each of the thousand blobs that may be in it. */
+const listAgainMs = 30_000
+/** Lists that are remembered as not to be had; the first that is met ends a look, so there are few. */
+const unlistedMax = 256
 
 export interface GarbageInit {
   readonly garbageDelayMs: number
@@ -51,6 +55,10 @@ export class Garbage {
   /** Parts of catalogued large files, and of those that are not let go of yet as well: as they were at the last look. */
   #catalogued: Parts | undefined
   #unsettled: Parts | undefined
+  /** Large roots whose list is being looked for, for all who need it. */
+  readonly #listing = new Map<string, Promise<string[]>>()
+  /** Those whose list could not be had, and when that was; elapsed time. */
+  readonly #unlisted = new Map<string, { error: unknown; atMs: number }>()
 
   constructor(components: FilesComponents, init: GarbageInit) {
     this.#components = components
@@ -214,10 +222,35 @@ export class Garbage {
     if (size <= blobBytesMax) return [root.toString()]
     const known = await this.#large.get(root.bytes)
     if (known !== undefined) return decodeBlobs(known)
+    const name = root.toString()
+    let listing = this.#listing.get(name)
+    if (listing === undefined) {
+      const failed = this.#unlisted.get(name)
+      if (failed !== undefined && this.#components.clock.monotonicMs() - failed.atMs < listAgainMs) throw failed.error
+      listing = this.#list(root, signal).finally(() => {
+        this.#listing.delete(name)
+      })
+      this.#listing.set(name, listing)
+    }
+    return listing
+  }
+
+  async #list(root: CID, signal: AbortSignal): Promise<string[]> {
     const { blobs, clock, meta } = this.#components
-    const list = await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
-    await meta.write([this.#large.put(root.bytes, encodeBlobs(list))], { durable: false })
-    return list.map(({ cid }) => cid.toString())
+    const name = root.toString()
+    this.#unlisted.delete(name)
+    try {
+      const list = await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
+      await meta.write([this.#large.put(root.bytes, encodeBlobs(list))], { durable: false })
+      return list.map(({ cid }) => cid.toString())
+    } catch (error) {
+      if (!signal.aborted) this.#unlisted.set(name, { error, atMs: clock.monotonicMs() })
+      for (const oldest of this.#unlisted.keys()) {
+        if (this.#unlisted.size <= unlistedMax) break
+        this.#unlisted.delete(oldest)
+      }
+      throw error
+    }
   }
 }
 

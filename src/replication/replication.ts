@@ -149,7 +149,7 @@ export class ReplicationRoom implements Replication {
         vouchers,
         news: this.#news,
         space: this.#space,
-        late: () => ({ carrier: this.#carrier, dropper: this.#dropper, target: this.#target }),
+        late: () => ({ carrier: this.#carrier, dropper: this.#dropper, target: this.#target, views: this.#views }),
         reclaim: components.reclaim?.bind(components),
         isKept: async (cid) => (await components.isKept?.(cid)) === true,
       },
@@ -241,7 +241,7 @@ export class ReplicationRoom implements Replication {
     )
     this.#rounds = new Rounds(
       {
-        clock, log, membership,
+        clock, log, membership, inventory,
         news: this.#news,
         stock: this.#stock,
         space: this.#space,

@@ -13,6 +13,7 @@ import type { BlobView, MeshView, RebalancePolicy } from '../storage-policy/inde
 import { planRebalance } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
 import type { Dropper } from './dropper.js'
+import type { Inventory } from './inventory.js'
 import type { MeshNews } from './mesh-news.js'
 import { isOver, Pauses } from './pausing.js'
 import type { Problems } from './problems.js'
@@ -28,6 +29,7 @@ export interface RoundsComponents {
   readonly membership: ReplicationComponents['membership']
   readonly news: MeshNews
   readonly stock: Stock
+  readonly inventory: Pick<Inventory, 'size'>
   readonly space: Space
   readonly dropper: Dropper
   readonly shedding: Shedding
@@ -57,10 +59,6 @@ const gatherMs = 20
 const settleMs = 15_000
 /** From when on a node may be calm: several times what it takes to hear of the others. */
 const calmAfterMs = 60_000
-/** A sweep of 10,000 blobs takes 250 ms; this many times what it takes is rest: half a percent of a core. */
-const restPerSweep = 200
-/** Sweeps this short take no rest beyond their interval. */
-const smallSweepMs = 40
 /** What a sweep finds and nobody said is never later than this. */
 const sweepPauseMaxMs = 5 * 60_000
 /** Ten times what vitals take to go round after a change. */
@@ -86,8 +84,9 @@ export class Rounds {
   #lastSweepMs: number | undefined
   /** When orphans were last looked at; elapsed time. */
   #lastDropMs = 0
-  /** Elapsed time of the last sweep, its plan left out. */
-  #sweepCostMs = 0
+  #dropping = false
+  /** What was over the limit at the last look. */
+  #overBytes = 0
   #counts = { underReplicated: 0, belowMinimum: 0 }
   /** When moves towards balance are due; elapsed time. */
   #balanceAtMs = 0
@@ -188,7 +187,7 @@ export class Rounds {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { clock, news, stock, views: all, carrier } = this.#components
+    const { clock, news, views: all, carrier } = this.#components
     const settings = this.#init.settings()
     const nowMs = clock.monotonicMs()
     const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= this.#sweepPauseMs()
@@ -201,13 +200,11 @@ export class Rounds {
     const views = everything ? await all.all() : await all.of(looked)
     const mesh = news.mesh()
     this.#watch(views, mesh, everything)
-    if (sweep) {
-      this.#lastSweepMs = nowMs
-      this.#sweepCostMs = clock.monotonicMs() - nowMs
-    }
+    if (sweep) this.#lastSweepMs = nowMs
     if (sweep || nowMs - this.#lastDropMs >= settings.sweepIntervalMs) {
       this.#lastDropMs = nowMs
-      if (await stock.dropOrphans(signal)) this.#rescan = true
+      void this.#dropOrphans(signal)
+      if (!sweep) await this.#lookAtSpace(signal)
     }
     if (this.#init.isResting()) return
     const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
@@ -233,18 +230,29 @@ export class Rounds {
 
   /**
    * A sweep reads all that is held: ten seconds apart that took a fortieth of a core for 10,000 blobs, on a laptop on
-   * which nothing happened. Where all members are up and nothing is short, a sweep has next to nothing to find that was
-   * not said before, and takes a small share of the time only.
+   * which nothing happened, and 14 MiB that V8 kept until it was told to collect. Where all members are up and nothing is
+   * short, a sweep has next to nothing to find that was not said before, and takes a small share of the time only. By the
+   * number of blobs, and not by what the last one took: a machine that is busy for a moment changes nothing.
    */
   #sweepPauseMs(): number {
-    const { sweepIntervalMs } = this.#init.settings()
+    const { sweepIntervalMs, sweepRestPerBlobMs } = this.#init.settings()
     const members = this.#components.membership.members()
     const nowMs = this.#components.clock.monotonicMs()
     // Right after the start nobody has judged anybody yet, and moves towards balance go on from sweep to sweep.
     if (nowMs - this.#startedAtMs < calmAfterMs || nowMs >= this.#balanceAtMs) return sweepIntervalMs
     const isCalm = members.every(({ state }) => state === 'up') && (members.length <= 1 || this.#counts.underReplicated === 0)
     if (!isCalm) return sweepIntervalMs
-    return Math.max(sweepIntervalMs, Math.min(sweepPauseMaxMs, restPerSweep * (this.#sweepCostMs - smallSweepMs)))
+    return Math.max(sweepIntervalMs, Math.min(sweepPauseMaxMs, sweepRestPerBlobMs * this.#components.inventory.size))
+  }
+
+  /** Between two sweeps, what costs next to nothing: promises that have lapsed, and whether another program fills the disk. */
+  async #lookAtSpace(signal: AbortSignal): Promise<void> {
+    const { space, dropper } = this.#components
+    await dropper.tick(signal)
+    const overBytes = await space.overBytes()
+    // Not for what a sweep was made for already, and could not help: it tries again in its own time.
+    if (overBytes > this.#overBytes) this.#rescan = true
+    this.#overBytes = overBytes
   }
 
   /** There is more to plan, and room to carry it. */
@@ -274,6 +282,22 @@ export class Rounds {
       else problems.solved('under')
     }
     this.#init.counted()
+  }
+
+  /**
+   * Beside the rounds: whether somebody wants a blob after all may have to be found out from nodes that do not answer, and no
+   * copy that is missing should wait for that.
+   */
+  async #dropOrphans(signal: AbortSignal): Promise<void> {
+    if (this.#dropping) return
+    this.#dropping = true
+    try {
+      if (await this.#components.stock.dropOrphans(signal)) this.rescan()
+    } catch (error) {
+      if (!isOver(signal)) this.#components.log.warn('what no file refers to could not be looked at', { error: messageOf(error) })
+    } finally {
+      this.#dropping = false
+    }
   }
 
   async #relieve(views: readonly BlobView[], signal: AbortSignal): Promise<void> {

@@ -13,6 +13,7 @@ import type { Space } from './space.js'
 import type { Target } from './target.js'
 import type { ReplicationComponents, ReplicationSettings } from './types.js'
 import { ReplicationError } from './types.js'
+import type { Views } from './views.js'
 import type { Vouchers } from './vouchers.js'
 import type { Want, Wants } from './wants.js'
 
@@ -27,7 +28,7 @@ export interface SheddingComponents {
   readonly news: MeshNews
   readonly space: Space
   /** Made after this, since they call it. */
-  readonly late: () => { carrier: Carrier; dropper: Dropper; target: Target }
+  readonly late: () => { carrier: Carrier; dropper: Dropper; target: Target; views: Views }
   readonly reclaim: ReplicationComponents['reclaim']
   readonly isKept: (cid: string) => Promise<boolean>
 }
@@ -137,10 +138,21 @@ export class Shedding {
     return { release: () => space.settle(id) }
   }
 
-  /** For the owner's own file: whatever may go. */
+  /**
+   * For the owner's own file: whatever may go, and where that is not enough others' copies move to who has room for them.
+   * Nothing moves if even that would not be enough.
+   */
   async makeOwnRoom(bytes: number, signal: AbortSignal): Promise<void> {
-    if (this.#init.settings().autoEvict) await this.carryOut(this.plan(await this.candidates(), bytes), signal)
-    await this.#components.reclaim?.(signal)
+    const { inventory, wants, news, late, reclaim } = this.#components
+    const { autoEvict, placement, rebalance, factors } = this.#init.settings()
+    const freed = autoEvict ? await this.carryOut(this.plan(await this.candidates(), bytes), signal) : 0
+    if (autoEvict && freed < bytes) {
+      const others = (await late().views.all()).filter(({ cid, owner }) => owner !== this.#init.self && inventory.get(cid) !== undefined && wants.last(cid)?.pinned !== true)
+      const policy = { placement, factors, rebalance: { ...rebalance, actionsMax: Number.POSITIVE_INFINITY } }
+      const plan = planRelief(this.#init.self, others, bytes - freed, news.mesh(), policy, 'room for a file of this node\'s own')
+      if (plan.bytes >= bytes - freed) await this.carryOut(plan, signal)
+    }
+    await reclaim?.(signal)
   }
 
   /** Evicts what may go if that is enough, and nothing if it is not. Resolves to whether anything went. */

@@ -60,6 +60,8 @@ export interface ReplicationSettings {
   readonly autoEvict: boolean
   /** How often all blobs are looked at; what changes is looked at when it does. */
   readonly sweepIntervalMs: number
+  /** While all is well that rests this long for each blob held here, where that is longer; five minutes at most. */
+  readonly sweepRestPerBlobMs: number
   /** How often copies are moved from full nodes to empty ones; once it has begun, it goes on until it is even. */
   readonly balanceIntervalMs: number
   /** Background copies, bytes a second, averaged. Copies below the minimum and of new files are not held back. */

@@ -237,7 +237,7 @@ export function victimOf(blob: BlobView, mesh: MeshView, settings: PlacementSett
 
 /**
  * From full to empty. Only who is fuller than the mean gives, and only to a node that is emptier by `imbalanceStart`,
- * and stops when the difference is down to `imbalanceStop`: so a blob that has moved has no reason to move back. Each
+ * and stops when their difference is down to `imbalanceStop`: so a blob that has moved has no reason to move back. Each
  * blob is offered to its own pool of nodes, and an empty newcomer is in the pools of its fair share of them: a thousand
  * full nodes do not all push at it at once.
  */
@@ -249,6 +249,8 @@ function movesOf(self: NodeId, blobs: readonly BlobView[], mesh: MeshView, polic
   const myFree = (): number => Math.min(1, freeShareOf(me) + freed / me.view.maxBytes)
   if (myFree() >= mean) return []
   const actions: Action[] = []
+  // Of each target by itself: else one newcomer would have all who are a little fuller than the mean move on to others, too.
+  const begun = new Set<NodeId>()
   for (const blob of byLot(self, blobs)) {
     if (budget.bytes <= 0 || actions.length >= policy.rebalance.actionsMax || myFree() >= mean) break
     if (blob.owner === self) continue
@@ -261,7 +263,8 @@ function movesOf(self: NodeId, blobs: readonly BlobView[], mesh: MeshView, polic
     const target = to === undefined ? undefined : mesh.get(to)
     if (to === undefined || target === undefined) continue
     const gap = freeShareOf(target) - myFree()
-    if (gap < (actions.length === 0 ? policy.rebalance.imbalanceStart : policy.rebalance.imbalanceStop)) continue
+    if (gap < (begun.has(to) ? policy.rebalance.imbalanceStop : policy.rebalance.imbalanceStart)) continue
+    begun.add(to)
     mesh.assign(to, storageCost(blob.bytes))
     freed += blob.bytes
     budget.bytes -= blob.bytes
@@ -336,10 +339,10 @@ export function planDrain(self: NodeId, blobs: Iterable<BlobView>, mesh: MeshVie
 
 /**
  * The limit was lowered below what is used (or somebody else filled the disk): what may be evicted has been planned by
- * then, and this many bytes are still too many. They move, least wanted first; what cannot move stays, since a quota is
- * never worth a last copy.
+ * then, and this many bytes are still too many; or so many are needed. They move, least wanted first; what cannot move
+ * stays, since a quota is never worth a last copy.
  */
-export function planRelief(self: NodeId, blobs: Iterable<BlobView>, bytes: number, mesh: MeshView, policy: RebalancePolicy): Plan {
+export function planRelief(self: NodeId, blobs: Iterable<BlobView>, bytes: number, mesh: MeshView, policy: RebalancePolicy, reason = 'this node is over its limit'): Plan {
   const ordered = [...blobs].sort(
     (a, b) => priorities[a.priority].value - priorities[b.priority].value || b.bytes - a.bytes || (a.cid < b.cid ? -1 : 1),
   )
@@ -357,7 +360,7 @@ export function planRelief(self: NodeId, blobs: Iterable<BlobView>, bytes: numbe
     if (to === undefined) continue
     mesh.assign(to, storageCost(blob.bytes))
     moved += blob.bytes
-    actions.push({ kind: 'move', cid: blob.cid, from: self, to, bytes: blob.bytes, reason: 'this node is over its limit' })
+    actions.push({ kind: 'move', cid: blob.cid, from: self, to, bytes: blob.bytes, reason })
   }
   return planOf(actions)
 }

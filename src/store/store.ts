@@ -6,6 +6,7 @@ import { AppendDatabase } from './append-log.js'
 import { BlockLog } from './block-log.js'
 import { Blocks } from './block-store.js'
 import { textBytes } from './bytes.js'
+import { accelerateChecksums } from './checksums.js'
 import { Database } from './database.js'
 import { Footprint } from './footprint.js'
 import { HeldBlocks } from './held.js'
@@ -49,6 +50,7 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
   const limits = storeLimits(withoutUndefined(init))
   const log = components.log.child('store')
   await mkdir(init.home, { recursive: true })
+  accelerateChecksums()
   // `meta` first: its lock is the home's.
   const meta = new Database(
     { clock: components.clock, log },

@@ -124,6 +124,8 @@ function explained(info: PlacementInfo): string {
 }
 
 function quotaInWords(quota: QuotaInfo): string {
+  const rest = quota.maxBytes - quota.usedBytes - quota.inFlightBytes - quota.freeForOwnBytes
+  const isDiskTighter = quota.freeDiskBytes - quota.minFreeDiskBytes - quota.inFlightBytes <= quota.freeForOwnBytes
   const rows: [string, string][] = [
     ['given', `${formatSize(quota.maxBytes)}, bookkeeping included${quota.shareExcess ? '' : '; not shared with others'}`],
     ['used', formatSize(quota.usedBytes)],
@@ -135,6 +137,7 @@ function quotaInWords(quota: QuotaInfo): string {
     ['reserved', `${formatSize(quota.reservedBytes)} for files of this node`],
     ['on its way', formatSize(quota.inFlightBytes)],
     ['free', `${formatSize(quota.freeForOwnBytes)} for files of this node, ${formatSize(quota.freeForOthersBytes)} for others`],
+    ...(rest > 0 && !isDiskTighter ? [['kept free', `${formatSize(rest)} for the store to move things in`] as [string, string]] : []),
     ['disk', `${formatSize(quota.freeDiskBytes)} free, of which ${formatSize(quota.minFreeDiskBytes)} stay free`],
     ['eviction', quota.autoEvict ? `by itself, ${quota.evictionStrategy}` : `when asked, ${quota.evictionStrategy}`],
     ['copying', quota.replication],

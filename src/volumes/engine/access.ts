@@ -174,8 +174,10 @@ export class SegmentAccess {
   #kick(): void {
     if (this.#dispatching) return
     this.#dispatching = true
+    // A step at a time: a client that keeps on writing never lets the queue become empty, and a flush or a read that has to
+    // look at what became of earlier writes would wait in the lane until it ran out of time.
     void this.#inLane(async () => {
-      while (this.#queue.length > 0) await this.#dispatch()
+      if (this.#queue.length > 0) await this.#dispatch()
     }).finally(() => {
       this.#dispatching = false
       if (this.#queue.length > 0) this.#kick()

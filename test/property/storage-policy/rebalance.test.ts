@@ -130,20 +130,18 @@ describe('storage-policy: rebalancing', () => {
   })
 })
 
-describe('storage-policy: a node joins or leaves a mesh of 100', () => {
+for (const [count, filled] of [[100, 0.6], [1000, 0.2]] as const) describe(`storage-policy: a node joins or leaves a mesh of ${String(count)}`, () => {
   const bytes = 512 * mib
   function world(): { views: NodeView[]; blobs: Map<string, Set<NodeId>>; used: Map<NodeId, number> } {
     const random = seededRandom(11)
-    const views = ids.slice(0, 100).map((id, i) => nodeView(id, { region: ['a', 'b', 'c'][i % 3] ?? '', segment: `s${String(i)}`, maxBytes: (20 + random.below(60)) * gib }))
+    const views = ids.slice(0, count).map((id, i) => nodeView(id, { region: ['a', 'b', 'c'][i % 3] ?? '', segment: `s${String(i)}`, maxBytes: (20 + random.below(60)) * gib }))
     const blobs = new Map<string, Set<NodeId>>()
     const used = new Map<NodeId, number>(views.map((view) => [view.node, 0]))
     const mesh = new MeshView(views)
     const total = views.reduce((sum, view) => sum + view.maxBytes, 0)
-    for (let i = 0; i < Math.floor((0.6 * total) / (3 * bytes)); i++) {
+    for (let i = 0; i < Math.floor((filled * total) / (3 * bytes)); i++) {
       const cid = `j${String(i)}`
-      const plan = planRebalance(views[0]!.node, [], mesh, policy, 0)
-      assert.equal(plan.actions.length, 0)
-      const holder = ids[random.below(100)]!
+      const holder = ids[random.below(count)]!
       const blobHolders = new Set<NodeId>([holder])
       const { actions } = planRebalance(holder, [blob({ cid, bytes, holders: [holder] })], mesh, policy, 0)
       mesh.assign(holder, storageCost(bytes))
@@ -161,9 +159,11 @@ describe('storage-policy: a node joins or leaves a mesh of 100', () => {
     for (let round = 1; round < 60; round++) {
       const news = viewsOf(views, used)
       let did = 0
+      const held = new Map<NodeId, string[]>(views.map((view) => [view.node, []]))
+      for (const [cid, who] of blobs) for (const id of who) held.get(id)?.push(cid)
       for (const view of news) {
         if (view.state !== 'up') continue
-        const mine = [...blobs].filter(([, who]) => who.has(view.node)).map(([cid, who]) => blob({ cid, bytes, holders: [...who] }))
+        const mine = (held.get(view.node) ?? []).filter((cid) => blobs.get(cid)!.has(view.node)).map((cid) => blob({ cid, bytes, holders: [...blobs.get(cid)!] }))
         for (const action of planRebalance(view.node, mine, new MeshView(news), policy, 0).actions) {
           const to = action.to!
           const target = views.find((one) => one.node === to)!
@@ -189,7 +189,7 @@ describe('storage-policy: a node joins or leaves a mesh of 100', () => {
     this.timeout(60_000)
     const { views, blobs, used } = world()
     const before = settleDown(views, blobs, used)
-    const newcomer = nodeView(ids[100]!, { region: 'a', segment: 'new', maxBytes: 50 * gib })
+    const newcomer = nodeView(ids[count]!, { region: 'a', segment: 'new', maxBytes: 50 * gib })
     const joined = [...views, newcomer]
     used.set(newcomer.node, 0)
     const mean = [...used.values()].reduce((sum, one) => sum + one, 0) / joined.reduce((sum, view) => sum + view.maxBytes, 0)
@@ -206,7 +206,7 @@ describe('storage-policy: a node joins or leaves a mesh of 100', () => {
     console.log(
       `      at rest ${String(before.moved / bytes)} moves; join: ${String(join.moved / bytes)} blobs moved, fair share ${(fairShare / bytes).toFixed(0)}, ratio ${(join.moved / fairShare).toFixed(2)}, newcomer ${(100 * fill).toFixed(0)} % full, mesh ${(100 * mean).toFixed(0)} %; leave: ratio ${(leave.moved / lost).toFixed(2)}`,
     )
-    assert.ok(join.moved / fairShare < 1.15 && fill > mean - 0.12)
+    assert.ok(join.moved / fairShare < 1.1 && fill > mean - 0.12)
     assert.ok(leave.moved >= lost && leave.moved / lost < 1.15)
     for (const who of blobs.values()) assert.ok(who.size >= 3)
   })

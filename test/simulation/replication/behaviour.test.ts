@@ -33,6 +33,27 @@ describe('replication: what it does', function () {
     await mesh.end()
   })
 
+  it('makes copies while it cannot be found out whether what nobody names is wanted after all', async () => {
+    let asked = 0
+    const mesh = await meshOf(3, 300 * mib, { mayBeWanted: async (_cid, signal) => {
+      asked++
+      // The list of some large file is at a node that does not answer.
+      await mesh.clock.sleep(15_000, signal)
+      throw new Error('nobody has it')
+    } })
+    const host = mesh.hosts[0]!
+    const removed = Array.from({ length: 40 }, () => mesh.put(host, { bytes: 10_000, replicas: 2 }))
+    await mesh.until(() => removed.every(({ cid }) => mesh.copies(cid).length === 2), 20_000, 'two copies')
+    for (const { path } of removed) mesh.change(host, path, undefined)
+    await mesh.until(() => asked > 8, 60_000, 'somebody to look at them')
+    for (let i = 0; i < 5; i++) {
+      const { cid } = mesh.put(host, { bytes: mib, replicas: 3 })
+      await mesh.until(holds(mesh, cid, 3), 5_000, 'three copies')
+      await mesh.clock.advance(7_000)
+    }
+    await mesh.end()
+  })
+
   it('a file larger than any one quota is spread, blob by blob', async () => {
     const mesh = await meshOf(6, 130 * mib)
     // The owner's node has room for all of it, and gives nothing to others.
@@ -61,6 +82,27 @@ describe('replication: what it does', function () {
     await mesh.until(holds(mesh, high.cid, 3), 5 * 60_000, 'three copies of high')
     for (const file of lows) assert.ok(mesh.copies(file.cid).length >= 2, 'no less than the minimum')
     assert.equal(mesh.copies(single.cid).length, 1)
+    await mesh.end()
+  })
+
+  it('a node full of what others need makes room for its owner\'s file: their copies move to who has room, or stay', async () => {
+    const mesh = await meshOf(3, 100 * mib)
+    const [a, b] = mesh.hosts as [Host, Host, Host]
+    const files = Array.from({ length: 9 }, () => mesh.put(a, { bytes: 10 * mib, replicas: 3 }))
+    const whole = (): boolean => files.every((file) => mesh.copies(file.cid).length === 3)
+    await mesh.until(whole, 60_000, 'three copies')
+    // Nobody has room, and nothing has been here for the hour after which it may be evicted: then nothing goes.
+    await assert.rejects(mesh.clock.outcome(b.replication.reserve(30 * mib)), { code: 'NO_SPACE' })
+    assert.ok(whole())
+    const newcomer = mesh.add(60 * mib)
+    await mesh.clock.advance(20_000)
+    await assert.rejects(mesh.clock.outcome(b.replication.reserve(90 * mib)), { code: 'NO_SPACE' })
+    const came = (): number => newcomer.disk.held.size
+    assert.equal(came(), 0, 'nor if it would not be enough')
+    const room = await mesh.clock.outcome(b.replication.reserve(30 * mib), 60_000)
+    assert.ok(came() >= 3)
+    assert.ok(whole())
+    await mesh.clock.outcome(room.release())
     await mesh.end()
   })
 

@@ -25,6 +25,8 @@ export interface Host {
   settings: Partial<ReplicationSettings>
   /** Pinned by CID, or being imported. */
   readonly kept: Set<string>
+  /** What other programs leave free on its disk. */
+  freeBytes: number
 }
 
 export interface MeshInit {
@@ -36,6 +38,8 @@ export interface MeshInit {
   readonly settings?: Partial<ReplicationSettings>
   /** Somebody works at every node all the time. */
   readonly busy?: boolean
+  /** What else may want a blob that no file names. */
+  readonly mayBeWanted?: (cid: string, signal: AbortSignal) => Promise<boolean>
 }
 
 /** Many nodes, each with the real replication room over twins of all the others, on one virtual clock. */
@@ -75,7 +79,7 @@ export class Mesh {
       rebalance: { ...replicationDefaults.rebalance, graceMs, urgentAfterMs: 5_000, trimAfterMs: 5 * 60_000 },
       ...this.init.settings,
     }
-    const host = { id, net, rpc: new RestartableRpc(net.rpc), disk, membership, dead: false, settings, index, kept: new Set<string>() } as unknown as Host
+    const host = { id, net, rpc: new RestartableRpc(net.rpc), disk, membership, dead: false, settings, index, kept: new Set<string>(), freeBytes: 1e15 } as unknown as Host
     this.hosts.push(host)
     this.start(host)
     return host
@@ -98,9 +102,10 @@ export class Mesh {
         random: seededRandom(this.random.below(2 ** 31)),
         log: silentLog,
         usage: async () => usageOf(host.disk),
-        freeDisk: async () => 1e15,
+        freeDisk: async () => host.freeBytes,
         isBusy: () => this.init.busy === true,
         isKept: async (cid) => host.kept.has(cid),
+        ...(this.init.mayBeWanted === undefined ? {} : { mayBeWanted: this.init.mayBeWanted }),
         reclaim: async () => {
           host.disk.garbageBytes = 0
         },

@@ -15,8 +15,8 @@ describe('replication: when a sweep rests', function () {
   this.timeout(60_000)
   /** What reading the disk takes. */
   const sweepMs = 540
-  /** As often as 200 times what it takes beyond the 40 ms that are free. */
-  const restMs = 200 * (sweepMs - 40)
+  /** For each blob; the host of these tests holds one. */
+  const restMs = 100 * second
 
   /** When each sweep of `host` began, from now on. */
   function sweepsOf(mesh: Mesh, host: Host): number[] {
@@ -31,7 +31,7 @@ describe('replication: when a sweep rests', function () {
   const gapsOf = (times: number[]): number[] => times.slice(1).map((time, i) => time - (times[i] ?? 0))
 
   async function calmMesh(nodes: number): Promise<{ mesh: Mesh; host: Host; began: number[] }> {
-    const mesh = new Mesh({ seed: 81, nodes, maxBytes: 300 * mib, graceMs: minute, settings: { balanceIntervalMs: 3600 * second, vitalsMinMs: 5 * minute } })
+    const mesh = new Mesh({ seed: 81, nodes, maxBytes: 300 * mib, graceMs: minute, settings: { balanceIntervalMs: 3600 * second, vitalsMinMs: 5 * minute, sweepRestPerBlobMs: restMs } })
     const [host] = mesh.hosts as [Host]
     const file = mesh.put(host, { bytes: mib, replicas: Math.min(2, nodes) })
     await mesh.until(() => mesh.copies(file.cid).length === Math.min(2, nodes), minute, 'the copies')
@@ -41,7 +41,7 @@ describe('replication: when a sweep rests', function () {
     return { mesh, host, began }
   }
 
-  it('two hundred times what it took, while all are up and nothing is short', async () => {
+  it('for as long as its blobs are many, while all are up and nothing is short', async () => {
     const { mesh, began } = await calmMesh(3)
     began.length = 0
     await mesh.clock.advance(20 * minute)
@@ -84,6 +84,18 @@ describe('replication: when a sweep rests', function () {
     began.length = 0
     await mesh.clock.advance(5 * minute)
     assert.ok(began.length >= 20, `${String(began.length)} sweeps`)
+    await mesh.end()
+  })
+
+  it('what another program takes of the disk is noticed between two sweeps', async () => {
+    const { mesh, host, began } = await calmMesh(4)
+    host.replication.configure({ quota: { maxBytes: 300 * mib, reservedBytes: 0, shareExcess: true, minFreeDiskBytes: 10 * mib } })
+    await mesh.clock.advance(2 * restMs)
+    const [file] = [...host.disk.held.keys()] as [string]
+    while (mesh.clock.monotonicMs() - (began.at(-1) ?? 0) > restMs / 4) await mesh.clock.advance(5 * second)
+    host.freeBytes = 9 * mib
+    await mesh.until(() => !host.disk.held.has(file), restMs / 2, 'the copy to go elsewhere')
+    assert.equal(mesh.copies(file).length, 2)
     await mesh.end()
   })
 

@@ -92,6 +92,38 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('A', 0), 1)
   })
 
+  it('a flush and a read need not wait for a pause in the writes of others', async () => {
+    const stage = await Stage.begin({ replicas: 2, places: ['B', 'D'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    // More than fit a message: while some are answered others wait, and there is never a moment without any.
+    const writing = { on: true }
+    const device = stage.machine('D').device
+    assert.ok(device !== undefined)
+    const writers = Array.from({ length: 300 }, async (_, i) => {
+      while (writing.on) await device.trim((1_000 + i) * blockBytes, blockBytes)
+    })
+    try {
+      await stage.clock.advance(20)
+      assert.equal(stage.holder(1_000), 'A')
+      // D is told of that, since it keeps a copy, and has to look whether what it wrote stands. At one of these moments it
+      // knows, and has not looked yet.
+      const version = (): number => stage.segment().version
+      const before = version()
+      void stage.handingOver('A', 'C', 200, 8)
+      await stage.until(() => version() > before, 'the hand-off')
+      const others: Promise<unknown>[] = []
+      for (let ms = 0; ms < 8; ms++) {
+        await stage.clock.advance(1)
+        others.push(device.read(0, blockBytes), device.flush())
+      }
+      await stage.clock.outcome(Promise.all(others), 100)
+    } finally {
+      writing.on = false
+      await stage.clock.outcome(Promise.all(writers), 60_000)
+    }
+  })
+
   it('nothing is flushed while lost writes are being sent again', async () => {
     const stage = await Stage.begin({ replicas: 1, places: ['B'] })
     await stage.write('A', 0, 1)
