@@ -55,6 +55,8 @@ interface Want {
   readonly reject: (error: unknown) => void
   readonly handles: Map<Holder, WantHandle>
   readonly refusedBy: Set<Holder>
+  /** Holders that sent other bytes. */
+  corrupt: number
   arrived: boolean
   done: boolean
 }
@@ -68,6 +70,7 @@ class Holder {
   readonly owes = new Map<Want, number>()
   owedBytes = 0
   lacked = 0
+  corrupt = 0
   tries = 0
   lastFailure: unknown
   /** For its speed: what came while it owed something, and in how long. */
@@ -89,6 +92,11 @@ const guessedBytes = 64 * 1024
 const owedMax = 256
 /** Refusals of a holder that has sent nothing yet before it is not asked any more. */
 const lackedMax = 16
+/**
+ * Blocks of a holder that were not what they should be before it is not asked any more. One or two may have rotted on its disk,
+ * where nobody has read them since; the rest of what it has may be all that is left.
+ */
+const corruptMax = 3
 /** Speed is what came in the last seconds: older bytes count half. */
 const speedWindowMs = 4_000
 /** Stealing must pay: half as long again, and this much. */
@@ -154,6 +162,7 @@ export class HolderPool {
         reject,
         handles: new Map(),
         refusedBy: new Set(),
+        corrupt: 0,
         arrived: false,
         done: false,
       })
@@ -337,7 +346,8 @@ export class HolderPool {
       this.#components.exchange.corrupt(holder.peer)
       this.#components.log.warn('a holder sent a corrupt block', { peer: holder.peer, cid: want.cid.toString() })
       want.refusedBy.add(holder)
-      this.#drop(holder, 'corrupt')
+      want.corrupt++
+      if (++holder.corrupt >= corruptMax) this.#drop(holder, 'corrupt')
     } else if (refusal !== 'cancelled' && holder.lastFailure !== error) {
       // A stream that breaks fails all of its wants with one and the same error: that is one failure.
       holder.lastFailure = error
@@ -503,7 +513,7 @@ export class HolderPool {
   #whyNot(want: Want): BlobError {
     const count = (ending: Ending): number => this.#holders.filter((holder) => holder.ending === ending).length
     const facts = { cid: this.#init.blob.toString(), block: want.cid.toString(), asked: this.#holders.length }
-    const corrupt = count('corrupt')
+    const corrupt = Math.max(want.corrupt, count('corrupt'))
     const unreachable = count('unreachable')
     if (corrupt > 0) {
       return new BlobError('CORRUPT', `no good copy of ${facts.cid}: ${corrupt} of ${facts.asked} holders sent other bytes`, { ...facts, corrupt })
