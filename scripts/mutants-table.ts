@@ -182,7 +182,22 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'activation without the decree',
     weather: { ...sturdy, reconfigures: true, faultMs: 300 },
-    edits: [{ file: 'rounds/reconfigure.ts', find: "      const decree = highest?.decree ?? own", replace: "      const decree = highest === undefined || highest.decree.hash !== '' ? own : highest.decree" }],
+    edits: [{ file: 'rounds/reconfigure.ts', find: "    const decree = highest?.decree ?? own", replace: "    const decree = highest === undefined || highest.decree.hash !== '' ? own : highest.decree" }],
+  },
+  {
+    name: 'told with the seal, but not what was accepted',
+    weather: { ...sturdy, reconfigures: true, faultMs: 300 },
+    edits: [{ file: 'voter/voter.ts', find: "promise : { ...promise, kind: 'sealed', snapshot: shown.snapshot }", replace: "promise : { kind: 'sealed', snapshot: shown.snapshot }" }],
+  },
+  {
+    name: 'asked for all at once, it tells and does not seal',
+    weather: changing,
+    edits: [{ file: 'voter/voter.ts', find: "        if (record.sealed === undefined) this.#putRecord(", replace: "        if (record.sealed === undefined && ballot === undefined) this.#putRecord(" }],
+  },
+  {
+    name: 'a try that the seal refused waits out its time',
+    weather: changing,
+    edits: [{ file: 'tries.ts', find: "    if (why === 'sealed' || why === 'config') this.#mover", replace: "    if (this.#over) this.#mover" }],
   },
   {
     name: 'a sealed voter goes on accepting',
@@ -300,7 +315,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'decided on a base that hardly anybody has',
     weather: { ...changing, restarts: true, faultMs: 250 },
-    edits: [{ file: 'voter/voter.ts', find: "        if (body.snapshot.base !== undefined && this.#bases.find(body.snapshot.base, record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }\n", replace: '' }, { file: 'rounds/reconfigure.ts', find: "(left) => isMajority(this.#from.members, left) && isMajority(members, left)", replace: "(left) => left.length > 0 && isMajority(members, members)" }, { file: 'voter/voter.ts', find: "        return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }", replace: "        return { kind: 'snapshot', snapshot: { ...this.#snapshot(base), base: body.base } }" }],
+    edits: [{ file: 'voter/voter.ts', find: "    if (snapshot.base !== undefined && this.#bases.find(snapshot.base, this.#record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }\n", replace: '' }, { file: 'rounds/reconfigure.ts', find: "(left) => isMajority(this.#from.members, left) && isMajority(members, left)", replace: "(left) => left.length > 0 && isMajority(members, members)" }, { file: 'voter/voter.ts', find: "    return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }", replace: "    return { kind: 'snapshot', snapshot: { ...this.#snapshot(base), base: hash } }" }],
   },
   {
     name: 'the base of an accepted decree is given away',

@@ -21,6 +21,8 @@ run reconfigure-steal $R holds "-DD=1 -DALONE -DNOHAND=1"
 run reconfigure-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1"
 for bug in NOGRACE MERGEDEVICTS SEALEDACC NOSNAPSHOT MINORITY; do run "reconfigure-$bug" $R found "-DD=1 -DALONE -DBUG_$bug"; done
 run reconfigure-base-hand-off $R holds "-DD=1 -DALONE -DNOSTEAL=1 -DBASE"
+run reconfigure-early $R holds "-DD=1 -DALONE -DNOSTEAL=1 -DBASE -DEARLY"
+run reconfigure-early-DECREEIGNORED $R found "-DD=1 -DSTILL -DEARLY -DBUG_DECREEIGNORED"
 run reconfigure-base-NOTAIL $R found "-DD=1 -DALONE -DBASE -DBUG_NOTAIL"
 for bug in NODECREE DECREEIGNORED; do run "reconfigure-$bug" $R found "-DD=1 -DSTILL -DBUG_$bug"; done
 run opening-read $O holds "-DN=2 -DONCE"
@@ -52,6 +54,7 @@ if [ "${1:-quick}" = full ]; then
   run lease-voter-restart $L holds "-DNB=3 -DD=1 -DVRST=1 -DNRST=0 -DNOREVOKE"
   run lease-replica $L holds "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE"
   run reconfigure-race $R holds "-DD=1 -DSTILL" "-DHC4" "-m6000 -w28"
+  run reconfigure-early-race $R holds "-DD=1 -DSTILL -DEARLY" "-DBITSTATE" "-m6000 -w30"
   run reconfigure-d2 $R holds "-DD=2 -DALONE"
   run reconfigure-both $R holds "-DD=1" "-DBITSTATE" "-m6000 -w30"
 fi

@@ -96,7 +96,13 @@ inline change(b) {
 #endif
 #define SNAP(v,r) :: d_step { rs[r]==1 && sealed[v] && !(snapM[r]&(1<<v)) && POP(snapM[r])<ENOUGH -> snapM[r]=snapM[r]|(1<<v); \
     if :: TOLD(v,r) && acc0[v]>snapB[r] -> snapB[r]=acc0[v] :: else fi; if :: min0[v] -> snapE[r]=true :: else fi }
-#define DPREP(v,r) :: d_step { rs[r]==2 && dprom[v]<r+1 && sealed[v] -> dprom[v]=r+1; dpm[r]=dpm[r]|(1<<v); if :: dacc[v]>dpa[r] -> dpa[r]=dacc[v] :: else fi }
+/* -DEARLY: asked for along with the seal, so promised before the snapshot is whole */
+#ifdef EARLY
+#define MAYPREP(r) (rs[r]==1 || rs[r]==2)
+#else
+#define MAYPREP(r) (rs[r]==2)
+#endif
+#define DPREP(v,r) :: d_step { MAYPREP(r) && dprom[v]<r+1 && sealed[v] -> dprom[v]=r+1; dpm[r]=dpm[r]|(1<<v); if :: dacc[v]>dpa[r] -> dpa[r]=dacc[v] :: else fi }
 #ifdef BUG_DECREEIGNORED
 #define PICK(r) dv[r]=r
 #else

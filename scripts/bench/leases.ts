@@ -289,7 +289,7 @@ async function renewalAndSize(): Promise<void> {
 async function pause(): Promise<void> {
   const beats = [1, 2].map(async (i) => at(i).order<Quantiles>('beat', { seconds: 5 }))
   await sleep(1500)
-  const { ms } = await at(1).order<{ ms: number }>('reconfigure', { nodes: [ids[1], ids[2], ids[3]] })
+  const { ms, pausedMs } = await at(1).order<{ ms: number; pausedMs: number }>('reconfigure', { nodes: [ids[1], ids[2], ids[3]] })
   const worst = Math.max(...(await Promise.all(beats)).map(({ max }) => max))
   const sizes = await at(1).order<{ registers: number }>('sizes')
   let theirs: number | undefined
@@ -307,6 +307,7 @@ async function pause(): Promise<void> {
     theirs = Math.max(...(await beat).times)
   }
   report(`a voter replaced, ${String(sizes.registers)} registers: longest acquire + release`, worst, 'ms', theirs, 'is worse')
+  report('a voter replaced, from the seal until a majority has begun', pausedMs, 'ms', undefined, 'is worse')
   report('a voter replaced, from the order to its end', ms, 'ms', undefined, 'is worse')
 }
 

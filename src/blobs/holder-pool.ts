@@ -55,6 +55,8 @@ interface Want {
   readonly reject: (error: unknown) => void
   readonly handles: Map<Holder, WantHandle>
   readonly refusedBy: Set<Holder>
+  /** Holders that sent other bytes. */
+  corrupt: number
   arrived: boolean
   done: boolean
 }
@@ -68,6 +70,7 @@ class Holder {
   readonly owes = new Map<Want, number>()
   owedBytes = 0
   lacked = 0
+  corrupt = 0
   tries = 0
   lastFailure: unknown
   /** For its speed: what came while it owed something, and in how long. */
@@ -89,6 +92,11 @@ const guessedBytes = 64 * 1024
 const owedMax = 256
 /** Refusals of a holder that has sent nothing yet before it is not asked any more. */
 const lackedMax = 16
+/**
+ * Blocks of a holder that were not what they should be before it is not asked any more. One or two may have rotted on its disk,
+ * where nobody has read them since; the rest of what it has may be all that is left.
+ */
+const corruptMax = 3
 /** Speed is what came in the last seconds: older bytes count half. */
 const speedWindowMs = 4_000
 /** Stealing must pay: half as long again, and this much. */
@@ -121,6 +129,8 @@ export class HolderPool {
   #pumping = false
   #again = false
   #open = 0
+  /** Somebody has refused a want: until then nobody needs to be asked who did. A line may be a thousand wants long. */
+  #anyRefused = false
 
   constructor(components: HolderPoolComponents, init: HolderPoolInit) {
     this.#components = components
@@ -154,6 +164,7 @@ export class HolderPool {
         reject,
         handles: new Map(),
         refusedBy: new Set(),
+        corrupt: 0,
         arrived: false,
         done: false,
       })
@@ -331,19 +342,25 @@ export class HolderPool {
   #refused(holder: Holder, want: Want, error: unknown): void {
     const refusal = error instanceof RefusedError ? error.refusal : 'unreachable'
     if (refusal === 'lacking') {
-      want.refusedBy.add(holder)
+      this.#refuse(want, holder)
       if (++holder.lacked >= lackedMax && holder.busyBytes === 0) this.#drop(holder, 'lacking')
     } else if (refusal === 'corrupt') {
       this.#components.exchange.corrupt(holder.peer)
       this.#components.log.warn('a holder sent a corrupt block', { peer: holder.peer, cid: want.cid.toString() })
-      want.refusedBy.add(holder)
-      this.#drop(holder, 'corrupt')
+      this.#refuse(want, holder)
+      want.corrupt++
+      if (++holder.corrupt >= corruptMax) this.#drop(holder, 'corrupt')
     } else if (refusal !== 'cancelled' && holder.lastFailure !== error) {
       // A stream that breaks fails all of its wants with one and the same error: that is one failure.
       holder.lastFailure = error
       this.#failed(holder, refusal === 'broken', messageOf(error))
     }
     if (!want.done && !want.arrived && want.handles.size === 0) this.#line.unshift(want)
+  }
+
+  #refuse(want: Want, holder: Holder): void {
+    want.refusedBy.add(holder)
+    this.#anyRefused = true
   }
 
   #failed(holder: Holder, broken: boolean, reason: string): void {
@@ -382,7 +399,7 @@ export class HolderPool {
   /** Something waits in the line: one more holder, if there is one and it would help. Whether there is one now. */
   #widen(): boolean {
     const live = this.#holders.filter((holder) => holder.state !== 'out')
-    const stuck = this.#line.filter((want) => live.every((holder) => want.refusedBy.has(holder)))
+    const stuck = live.length > 0 && !this.#anyRefused ? [] : this.#line.filter((want) => live.every((holder) => want.refusedBy.has(holder)))
     if (stuck.length === 0) {
       // Those there are could take it in time: another helps only if all are at work and none is about to come back.
       if (live.length >= this.#init.settings.holdersAtOnceMax || live.some((holder) => holder.state !== 'ready')) return false
@@ -503,7 +520,7 @@ export class HolderPool {
   #whyNot(want: Want): BlobError {
     const count = (ending: Ending): number => this.#holders.filter((holder) => holder.ending === ending).length
     const facts = { cid: this.#init.blob.toString(), block: want.cid.toString(), asked: this.#holders.length }
-    const corrupt = count('corrupt')
+    const corrupt = Math.max(want.corrupt, count('corrupt'))
     const unreachable = count('unreachable')
     if (corrupt > 0) {
       return new BlobError('CORRUPT', `no good copy of ${facts.cid}: ${corrupt} of ${facts.asked} holders sent other bytes`, { ...facts, corrupt })

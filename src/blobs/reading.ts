@@ -20,6 +20,8 @@ export interface ReadInit {
   readAheadBytes: number
   /** Content bytes of a blob at most: tells blobs from the spine. */
   blobContentBytesMax: number
+  /** What is yielded is used again when the next is asked for. */
+  isLent: boolean
   /** `blob` is the one that the block belongs to. */
   get: (cid: CID, expectedBytes: number, blob: CID) => Promise<Uint8Array>
 }
@@ -50,9 +52,14 @@ export async function* readFile(cid: CID, root: FileNode, init: ReadInit): Async
     for (;;) {
       const slice = await ahead.next()
       if (slice === undefined) return
-      // Bytes that are used again are not ours to give away: the consumer may hold what we yield for as long as it likes.
-      const bytes = blockBuffers.copied(await slice.bytes)
-      if (slice.to > slice.from) yield slice.from === 0 && slice.to === bytes.length ? bytes : bytes.subarray(slice.from, slice.to)
+      const received = await slice.bytes
+      // Bytes that are used again are not ours to give away, except on loan.
+      const bytes = init.isLent ? received : blockBuffers.copied(received)
+      try {
+        if (slice.to > slice.from) yield slice.from === 0 && slice.to === bytes.length ? bytes : bytes.subarray(slice.from, slice.to)
+      } finally {
+        if (init.isLent) blockBuffers.release(received)
+      }
     }
   } finally {
     ahead.stop()

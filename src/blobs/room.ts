@@ -285,8 +285,8 @@ export class BlobRoom implements BlobService {
     }
   }
 
-  async *read(root: CID, options: FetchOptions & { offset?: number; length?: number } = {}): AsyncGenerator<Uint8Array> {
-    const { offset = 0, length = Number.MAX_SAFE_INTEGER, signal } = options
+  async *read(root: CID, options: FetchOptions & { offset?: number; length?: number; isLent?: boolean } = {}): AsyncGenerator<Uint8Array> {
+    const { offset = 0, length = Number.MAX_SAFE_INTEGER, isLent = false, signal } = options
     assertAccepted(root)
     const badRange = (size?: number): BlobError =>
       new BlobError('BAD_RANGE', `no range of ${length} bytes at ${offset}${size === undefined ? '' : ` in ${size}`}`, { offset, length, size: size ?? null })
@@ -311,6 +311,7 @@ export class BlobRoom implements BlobService {
         length: wanted,
         readAheadBytes: this.#settings.readAheadBytes,
         blobContentBytesMax: blobContentBytesMax(this.#settings.profile),
+        isLent,
         get,
       })
       await whole?.finished()

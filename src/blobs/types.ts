@@ -150,8 +150,11 @@ export interface Blobs {
   /**
    * The content under a file's root, from the local store where it is there, else from holders as it is read, block by
    * block verified. What is fetched for a whole read is kept as a held blob; a range read keeps nothing.
+   *
+   * `isLent`: what is yielded is the reader's until it asks for the next, when its memory is used again. A reader that
+   * passes bytes on and knows when they have left saves a copy of each, and a gigabyte of garbage for each gigabyte.
    */
-  read(root: CID, options?: FetchOptions & { offset?: number; length?: number }): AsyncIterable<Uint8Array>
+  read(root: CID, options?: FetchOptions & { offset?: number; length?: number; isLent?: boolean }): AsyncIterable<Uint8Array>
   held(cid: CID): Promise<HeldBlob | undefined>
   list(): AsyncIterable<HeldBlob>
   /** Lets go of a blob: space comes back for blocks no other blob shares. */

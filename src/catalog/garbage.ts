@@ -12,10 +12,14 @@ const blobBytesMax = 2 ** 30
 const rootsPerPass = 1000
 /** How long content waits for the record that it was moved to: as long as deletions are remembered, and then nobody brings it. */
 const movedMsMax = 180 * 24 * 3600_000
-/** To find the blobs of a large file whose upper nodes are not here. It is asked again in the next pass. */
+/** To find the blobs of a large file whose upper nodes are not here. */
 const listDeadlineMs = 15_000
 /** More than chance ever gets right. */
 const checkDigits = 16
+/** A list that could not be had is not looked for again at once, for each of the thousand blobs that may be in it. */
+const listAgainMs = 30_000
+/** Lists that are remembered as not to be had; the first that is met ends a look, so there are few. */
+const unlistedMax = 256
 
 export interface GarbageInit {
   readonly garbageDelayMs: number
@@ -59,6 +63,10 @@ export class Garbage {
   /** Parts of catalogued large files, and of those that are not let go of yet as well: as they were at the last look. */
   #catalogued: Parts | undefined
   #unsettled: Parts | undefined
+  /** Large roots whose list is being looked for, for all who need it. */
+  readonly #listing = new Map<string, Promise<readonly BlobRef[]>>()
+  /** Those whose list could not be had, and when that was; elapsed time. */
+  readonly #unlisted = new Map<string, { error: unknown; atMs: number }>()
 
   constructor(components: FilesComponents, init: GarbageInit) {
     this.#components = components
@@ -112,18 +120,18 @@ export class Garbage {
     for await (const [key, value] of this.#pinned.entries()) {
       const root = readable(() => CID.decode(key))
       if (root?.toString() === blob) return true
-      const blobs = decodeBlobs(key, value) ?? (root === undefined ? [] : await this.#listAnew(this.#pinned, root))
+      const blobs = decodeBlobs(key, value) ?? (root === undefined ? [] : await this.#pinAnew(root))
       if (blobs.includes(blob)) return true
     }
     return false
   }
 
-  async #listAnew(table: KeyValue, root: CID, signal?: AbortSignal): Promise<string[]> {
-    const { blobs, clock, meta } = this.#components
-    const list = await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
-    // A pin that was let go of meanwhile stays let go of.
-    if (table === this.#large || (await table.get(root.bytes)) !== undefined) await meta.write([table.put(root.bytes, encodeBlobs(root, list))], { durable: false })
-    return list.map(({ cid }) => cid.toString())
+  /** A list of a pin that is damaged is made anew. */
+  async #pinAnew(root: CID): Promise<string[]> {
+    const blobs = await this.#listed(root, new AbortController().signal)
+    // What was let go of meanwhile stays let go of.
+    if ((await this.#pinned.get(root.bytes)) !== undefined) await this.#components.meta.write([this.#pinned.put(root.bytes, encodeBlobs(root, blobs))], { durable: false })
+    return blobs.map(({ cid }) => cid.toString())
   }
 
   /** Whether a pin, or an import that is under way, needs it. */
@@ -235,7 +243,42 @@ export class Garbage {
   async #blobsOf(root: CID, size: number, signal: AbortSignal): Promise<string[]> {
     if (size <= blobBytesMax) return [root.toString()]
     const known = await this.#large.get(root.bytes)
-    return (known === undefined ? undefined : decodeBlobs(root.bytes, known)) ?? this.#listAnew(this.#large, root, signal)
+    const list = known === undefined ? undefined : decodeBlobs(root.bytes, known)
+    if (list !== undefined) return list
+    const blobs = await this.#listed(root, signal)
+    await this.#components.meta.write([this.#large.put(root.bytes, encodeBlobs(root, blobs))], { durable: false })
+    return blobs.map(({ cid }) => cid.toString())
+  }
+
+  /** From the upper nodes; whoever asks meanwhile gets the same answer. */
+  async #listed(root: CID, signal: AbortSignal): Promise<readonly BlobRef[]> {
+    const name = root.toString()
+    let listing = this.#listing.get(name)
+    if (listing === undefined) {
+      const failed = this.#unlisted.get(name)
+      if (failed !== undefined && this.#components.clock.monotonicMs() - failed.atMs < listAgainMs) throw failed.error
+      listing = this.#list(root, signal).finally(() => {
+        this.#listing.delete(name)
+      })
+      this.#listing.set(name, listing)
+    }
+    return listing
+  }
+
+  async #list(root: CID, signal: AbortSignal): Promise<readonly BlobRef[]> {
+    const { blobs, clock } = this.#components
+    const name = root.toString()
+    this.#unlisted.delete(name)
+    try {
+      return await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
+    } catch (error) {
+      if (!signal.aborted) this.#unlisted.set(name, { error, atMs: clock.monotonicMs() })
+      for (const oldest of this.#unlisted.keys()) {
+        if (this.#unlisted.size <= unlistedMax) break
+        this.#unlisted.delete(oldest)
+      }
+      throw error
+    }
   }
 }
 

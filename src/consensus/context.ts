@@ -26,6 +26,8 @@ export interface Context {
   ask(voters: readonly VoterId[], body: RequestBody | ((voter: VoterId) => RequestBody), heard: (voter: VoterId, reply: ReplyBody) => void, config?: number): Asked
   /** On this node's monotonic clock. */
   after(delayMs: number, run: () => void): Appointment
+  /** Once, soon after this node has learnt of the configuration after the newest that it knows now. */
+  onceReconfigured(run: () => void): Appointment
   /** A ballot above all that this node has used or seen. Never twice the same. */
   nextBallot(): Ballot
   /** Rounds must start above what others were promised. */

@@ -4,7 +4,7 @@ import {
   scopeFromWire, sessionFromWire, sessionToWire, snapshotFromWire, snapshotToWire, there, valueFromWire, valueToWire, voterFromWire,
   voterToWire, whole, wishFromWire, wishToWire,
 } from './codec.js'
-import type { PeerMessage, Refusal, Reply, ReplyBody, Request, RequestBody } from './messages.js'
+import type { AcceptedDecree, PeerMessage, Refusal, Reply, ReplyBody, Request, RequestBody } from './messages.js'
 import * as wire from './wire/lease.js'
 
 /** What one node has for another within a tick. */
@@ -89,10 +89,15 @@ function requestFields(body: RequestBody): Fields<wire.Request> {
     case 'revoke': case 'cleared': return { revocation: revocationToWire(body.revocation) }
     case 'acknowledge': return { revocations: body.revocations.map(revocationToWire) }
     case 'relay': return { wish: wishToWire(body.wish) }
-    case 'seal': return { members: body.members.map(voterToWire), ...(body.base === undefined ? {} : { base: body.base }) }
+    case 'seal':
+      return {
+        members: body.members.map(voterToWire), ...(body.base === undefined ? {} : { base: body.base }),
+        ...(body.ballot === undefined ? {} : { ballot: ballotToWire(body.ballot) }),
+      }
     case 'stage': return { hash: body.hash, snapshot: snapshotToWire(body.snapshot) }
     case 'decree-prepare': return { ballot: ballotToWire(body.ballot) }
-    case 'decree-accept': return { ballot: ballotToWire(body.ballot), decree: decreeToWire(body.decree) }
+    case 'decree-accept':
+      return { ballot: ballotToWire(body.ballot), decree: decreeToWire(body.decree), ...(body.snapshot === undefined ? {} : { snapshot: snapshotToWire(body.snapshot) }) }
     case 'fetch': return { hash: body.hash }
     case 'activate': return { chain: body.chain.map(recordToWire), ...(body.snapshot === undefined ? {} : { snapshot: snapshotToWire(body.snapshot) }) }
   }
@@ -136,10 +141,11 @@ function requestBody(from: wire.Request): RequestBody {
     case 'revoke': case 'cleared': return { kind, revocation: revocationFromWire(from.revocation) }
     case 'acknowledge': return { kind, revocations: from.revocations.map(revocationFromWire) }
     case 'relay': return { kind, wish: wishFromWire(from.wish) }
-    case 'seal': return { kind, members: membersFromWire(from.members), ...base }
+    case 'seal': return { kind, members: membersFromWire(from.members), ...base, ...(from.ballot === undefined ? {} : { ballot: ballotFromWire(from.ballot) }) }
     case 'stage': return { kind, hash: there(from.hash, 'hash'), snapshot: snapshotFromWire(from.snapshot) }
     case 'decree-prepare': return { kind, ballot: ballotFromWire(from.ballot) }
-    case 'decree-accept': return { kind, ballot: ballotFromWire(from.ballot), decree: decreeFromWire(from.decree) }
+    case 'decree-accept':
+      return { kind, ballot: ballotFromWire(from.ballot), decree: decreeFromWire(from.decree), ...(from.snapshot === undefined ? {} : { snapshot: snapshotFromWire(from.snapshot) }) }
     case 'fetch': return { kind, hash: there(from.hash, 'hash') }
     case 'activate': return { kind, chain: chainFromWire(from.chain), ...(from.snapshot === undefined ? {} : { snapshot: snapshotFromWire(from.snapshot) }) }
     default: return bad('unknown kind of request')
@@ -170,10 +176,15 @@ function replyFields(body: ReplyBody): Fields<wire.Reply> {
     case 'based': return { number: body.behind }
     case 'base-chunk': return { chunk: chunkToWire(body.chunk), yes: body.more }
     case 'snapshot': case 'fetched': return { snapshot: snapshotToWire(body.snapshot) }
-    case 'decree-promise': return body.accepted === undefined ? {} : { ballot: ballotToWire(body.accepted.ballot), decree: decreeToWire(body.accepted.decree) }
+    case 'decree-promise': return acceptedDecreeFields(body.accepted)
+    case 'sealed': return { snapshot: snapshotToWire(body.snapshot), ...acceptedDecreeFields(body.accepted) }
     case 'decree-accepted': return { signature: body.signature }
     case 'activated': return { number: body.config + 1 }
   }
+}
+
+function acceptedDecreeFields(accepted: AcceptedDecree | undefined): Fields<wire.Reply> {
+  return accepted === undefined ? {} : { ballot: ballotToWire(accepted.ballot), decree: decreeToWire(accepted.decree) }
 }
 
 function refusalFields(why: Refusal): Fields<wire.Reply> {
@@ -213,12 +224,16 @@ function replyBody(from: wire.Reply): ReplyBody {
     case 'based': return { kind, behind: whole(from.number, 'count') }
     case 'base-chunk': return { kind, chunk: chunkFromWire(from.chunk), more: from.yes }
     case 'snapshot': case 'fetched': return { kind, snapshot: snapshotFromWire(from.snapshot) }
-    case 'decree-promise':
-      return from.decree === undefined ? { kind } : { kind, accepted: { ballot: ballotFromWire(from.ballot), decree: decreeFromWire(from.decree) } }
+    case 'decree-promise': return { kind, ...acceptedDecree(from) }
+    case 'sealed': return { kind, snapshot: snapshotFromWire(from.snapshot), ...acceptedDecree(from) }
     case 'decree-accepted': return { kind, signature: there(from.signature, 'signature') }
     case 'activated': return { kind, config: whole(from.number, 'configuration') - 1 }
     default: return bad('unknown kind of reply')
   }
+}
+
+function acceptedDecree(from: wire.Reply): { accepted?: AcceptedDecree } {
+  return from.decree === undefined ? {} : { accepted: { ballot: ballotFromWire(from.ballot), decree: decreeFromWire(from.decree) } }
 }
 
 function refusal(from: wire.Reply): Refusal {

@@ -52,13 +52,17 @@ export type RequestBody =
   | { readonly kind: 'base-end'; readonly ballot: Ballot }
   /** A chunk of a whole base. */
   | { readonly kind: 'base-chunk'; readonly hash: string; readonly index: number }
-  /** `base`: what was copied for it. */
-  | { readonly kind: 'seal'; readonly members: readonly VoterId[]; readonly base?: string }
+  /**
+   * `base`: what was copied for it. `ballot`: this is `snapshot` and `decree-prepare`, too, one after the other in this order;
+   * answered with `sealed`. Voters of before do not know it, and answer as if it were not there.
+   */
+  | { readonly kind: 'seal'; readonly members: readonly VoterId[]; readonly base?: string; readonly ballot?: Ballot }
   /** `base`: only what is above it, from who has it. */
   | { readonly kind: 'snapshot'; readonly base?: string }
   | { readonly kind: 'stage'; readonly hash: string; readonly snapshot: Snapshot }
   | { readonly kind: 'decree-prepare'; readonly ballot: Ballot }
-  | { readonly kind: 'decree-accept'; readonly ballot: Ballot; readonly decree: Decree }
+  /** `snapshot`: the decree's own, to be staged first. Voters of before do not know it, and refuse what is not staged. */
+  | { readonly kind: 'decree-accept'; readonly ballot: Ballot; readonly decree: Decree; readonly snapshot?: Snapshot }
   | { readonly kind: 'fetch'; readonly hash: string }
   | { readonly kind: 'activate'; readonly chain: readonly ConfigRecord[]; readonly snapshot?: Snapshot }
 
@@ -143,10 +147,17 @@ export type ReplyBody =
   | { readonly kind: 'based'; readonly behind: number }
   | { readonly kind: 'base-chunk'; readonly chunk: BaseChunk; readonly more: boolean }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
-  | { readonly kind: 'decree-promise'; readonly accepted?: { readonly ballot: Ballot; readonly decree: Decree } }
+  | { readonly kind: 'decree-promise'; readonly accepted?: AcceptedDecree }
+  /** Both of these at once. */
+  | { readonly kind: 'sealed'; readonly snapshot: Snapshot; readonly accepted?: AcceptedDecree }
   | { readonly kind: 'decree-accepted'; readonly signature: Uint8Array }
   | { readonly kind: 'fetched'; readonly snapshot: Snapshot }
   | { readonly kind: 'activated'; readonly config: number }
+
+export interface AcceptedDecree {
+  readonly ballot: Ballot
+  readonly decree: Decree
+}
 
 export interface PromiseBody {
   readonly kind: 'promise'

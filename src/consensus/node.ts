@@ -114,6 +114,8 @@ export class Node implements Context {
   #startRound: StartRound | undefined
   #renewTimer: Appointment | undefined
   #finishTimer: Appointment | undefined
+  /** Wait for the next configuration. */
+  readonly #movers = new Set<() => void>()
   readonly #helping = new Map<string, Appointment>()
   #reconfiguration: Reconfiguration | undefined
   /** Told of every chosen value that a round or a read came to see, and of the end of an epoch or configuration. */
@@ -255,6 +257,12 @@ export class Node implements Context {
     return this.#agenda.at(this.#now.hrtimeMs + delayMs, run)
   }
 
+  onceReconfigured(run: () => void): Appointment {
+    const mover = (): void => { run() }
+    this.#movers.add(mover)
+    return { cancel: () => { this.#movers.delete(mover) } }
+  }
+
   nextBallot(): Ballot {
     invariant(this.#phase !== 'persisting', 'a ballot under an epoch that is not on disk')
     this.#round++
@@ -308,6 +316,13 @@ export class Node implements Context {
     // The authority's word that a majority is lost: what was held by that one's word is over, for everybody.
     if (added.some(({ proof }) => proof.kind === 'authority') && this.#phase !== 'starting') this.#restart()
     else if (this.#phase === 'joining' || this.#phase === 'ready') this.#renew()
+    // Not at once: who decided on it tells the voters first, in the same turn. Each can be cancelled until it runs.
+    if (this.#movers.size > 0) {
+      this.after(0, () => {
+        const movers = [...this.#movers]
+        for (const mover of movers) if (this.#movers.delete(mover)) mover()
+      })
+    }
   }
 
   reconfigure(init: Pick<ReconfigureInit, 'wanted' | 'mayDrop' | 'rowsAtOnce' | 'behindEnough' | 'ended'>): void {

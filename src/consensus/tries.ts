@@ -52,7 +52,11 @@ export class Tries<Answer> {
   #config: ConfigRecord
   #asked: Asked | undefined
   #timer: Appointment | undefined
+  /** Runs the next try as soon as the voters have changed, if this one was refused for that. */
+  #mover: Appointment | undefined
   #count = 0
+  /** In this configuration: those before say nothing about who else is at work now. */
+  #countHere = 0
   #begunMs = 0
   #unknown = false
   #over = false
@@ -76,7 +80,9 @@ export class Tries<Answer> {
   #try(): void {
     const context = this.#context
     const { scope, change, evict, clear, wantsNext } = this.#init
+    this.#stop()
     this.#count++
+    this.#countHere = this.#config === context.config ? this.#countHere + 1 : 1
     this.#config = context.config
     const plain = evict === undefined && clear === undefined
     const promised = plain && this.#count === 1 ? context.takeNextPromise(scope) : undefined
@@ -150,10 +156,14 @@ export class Tries<Answer> {
       return
     }
     const { random, timing } = this.#context
-    const waitMs = random.float() * Math.min(waitMsMax, timing.backoffMs * 2 ** Math.min(this.#count, doublingsMax))
+    // Nobody is in the way where the voters have changed meanwhile.
+    const isOld = this.#context.config !== this.#config
+    const waitMs = isOld ? 0 : random.float() * Math.min(waitMsMax, timing.backoffMs * 2 ** Math.min(this.#countHere, doublingsMax))
     this.#timer = this.#context.after(waitMs, () => {
       this.#try()
     })
+    // A pause of the voters is over when there are new ones, and not some doublings later.
+    if (why === 'sealed' || why === 'config') this.#mover = this.#context.onceReconfigured(() => { this.#try() })
   }
 
   #fail(why: Refusal['code'] | 'timeout' | 'cancelled'): void {
@@ -168,6 +178,8 @@ export class Tries<Answer> {
     this.#asked = undefined
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#mover?.cancel()
+    this.#mover = undefined
     this.#round = undefined
   }
 }

@@ -93,7 +93,8 @@ export class Book {
     this.#components = components
     this.#init = init
     this.#atStart = init.readings()
-    this.history = new History({ store: components.store, hlc: components.hlc })
+    const { store, hlc, clock, log } = components
+    this.history = new History({ store, hlc, clock, failed: (error, count) => { log.warn('lease transitions are not in the history', { count, error: messageOf(error) }) } })
   }
 
   /**
@@ -192,9 +193,7 @@ export class Book {
     const entry = { leaseId, scope, agent, from, to, token: lease.token, reason }
     this.events.emit('transition', { ...entry, error: error ?? null })
     if (!this.#components.keepsHistory()) return
-    this.history.add(error === undefined ? entry : { ...entry, error }).catch((failure: unknown) => {
-      this.#components.log.warn('a lease transition is not in the history', { leaseId, error: messageOf(failure) })
-    })
+    this.history.add(error === undefined ? entry : { ...entry, error })
   }
 
   /** Late is safe here: the agent counts on the same machine, from before it was told. */

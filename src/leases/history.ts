@@ -1,4 +1,4 @@
-import type { HlcClock, KeyValue, WriteOperation } from '../base/index.js'
+import type { Clock, HlcClock, KeyValue, WriteOperation } from '../base/index.js'
 import { hlcToMs } from '../base/index.js'
 import type { LeaseState, LeaseTransition } from './types.js'
 
@@ -14,6 +14,14 @@ export interface HistoryQuery {
 }
 
 const limitDefault = 1000
+/**
+ * What comes within this goes in one write: of a lease that is acquired and released all three transitions, where each had a
+ * turn in a thread that a voter's sync waits for. Short, since it is what a crash may lose.
+ */
+const gatherMs = 100
+/** So many are written at once. */
+const gatherMax = 1000
+
 /** Deleted at a time when the retention is over. */
 const pruneBatch = 1000
 
@@ -24,34 +32,59 @@ const pruneBatch = 1000
 export class History {
   readonly #store: KeyValue
   readonly #hlc: HlcClock
-  #waiting: WriteOperation[] = []
+  readonly #clock: Clock
+  readonly #failed: (error: unknown, count: number) => void
+  #waiting: { key: Uint8Array; entry: object }[] = []
   #writing: Promise<void> | undefined
+  #cancelWrite: (() => void) | undefined
+  #isClosed = false
 
-  constructor(components: { store: KeyValue; hlc: HlcClock }) {
+  /** `failed`: so many transitions are not in the history. */
+  constructor(components: { store: KeyValue; hlc: HlcClock; clock: Clock; failed: (error: unknown, count: number) => void }) {
     this.#store = components.store
     this.#hlc = components.hlc
+    this.#clock = components.clock
+    this.#failed = components.failed
   }
 
-  async add(entry: { leaseId: string; scope: string; agent: string; from: LeaseState | null; to: LeaseState; token: number; reason: string; error?: string }): Promise<void> {
+  add(entry: { leaseId: string; scope: string; agent: string; from: LeaseState | null; to: LeaseState; token: number; reason: string; error?: string }): void {
     const key = Buffer.from(this.#hlc.now().toString(16).padStart(16, '0'))
-    this.#waiting.push(this.#store.put(key, Buffer.from(JSON.stringify(entry))))
-    this.#writing ??= this.#write()
-    await this.#writing
+    this.#waiting.push({ key, entry })
+    if (this.#isClosed || this.#waiting.length >= gatherMax) void this.flush()
+    else this.#cancelWrite ??= this.#clock.setTimer(gatherMs, () => { void this.flush() })
   }
 
-  /** One write at a time, of all that came meanwhile: each would hold a thread that a voter's sync waits for. */
+  /** Resolves when all that was told is in the store, or has failed. */
+  async flush(): Promise<void> {
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
+    while (this.#waiting.length > 0 || this.#writing !== undefined) {
+      this.#writing ??= this.#write()
+      await this.#writing
+    }
+  }
+
+  /** What is told from now on is written at once: nobody is there who would do it later. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.flush()
+  }
+
+  /** One write at a time, of all that came meanwhile. */
   async #write(): Promise<void> {
+    const entries = this.#waiting
+    this.#waiting = []
     try {
-      // What the same turn still tells goes along.
-      await Promise.resolve()
-      while (this.#waiting.length > 0) await this.#store.write(this.#waiting.splice(0), { durable: false })
+      await this.#store.write(entries.map(({ key, entry }) => this.#store.put(key, Buffer.from(JSON.stringify(entry)))), { durable: false })
+    } catch (error) {
+      this.#failed(error, entries.length)
     } finally {
       this.#writing = undefined
     }
   }
 
   async query(query: HistoryQuery = {}): Promise<LeaseTransition[]> {
-    await this.#writing?.catch(() => undefined)
+    await this.flush()
     const found: LeaseTransition[] = []
     const range = { reverse: true, ...(query.sinceMs === undefined ? {} : { gte: keyAt(query.sinceMs) }), ...(query.untilMs === undefined ? {} : { lt: keyAt(query.untilMs) }) }
     for await (const [key, bytes] of this.#store.entries(range)) {

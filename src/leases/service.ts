@@ -143,6 +143,7 @@ export class LeaseService {
     await borrowing
     await this.giveAllBack()
     this.#cancelExpiry?.()
+    await this.#book.history.close()
   }
 
   get counters(): Readonly<LeaseCounters> {

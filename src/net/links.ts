@@ -37,9 +37,12 @@ export class Links implements Connections {
   readonly #rttMs = new Map<NodeId, number>()
   /** Peers that were cut: a connection that they make anew is closed, whatever their certificate says. */
   readonly #cut = new Set<NodeId>()
+  /** A peer that is connected has connected once more. */
+  readonly #another: (peer: NodeId) => void
   #framesBroken = 0
 
-  constructor(components: { libp2p: Libp2p; log: Log }, init: { self: NodeId }) {
+  constructor(components: { libp2p: Libp2p; log: Log; another?: (peer: NodeId) => void }, init: { self: NodeId }) {
+    this.#another = components.another ?? ((): void => undefined)
     this.#libp2p = components.libp2p
     this.#log = components.log
     this.self = init.self
@@ -113,6 +116,15 @@ export class Links implements Connections {
     for (const connection of [...(this.#connections.get(peer) ?? [])]) connection.abort(error)
   }
 
+  /**
+   * The connection in use is dead. Of several the youngest is kept: the peer would not have made it had the others been
+   * alive at its end (a laptop that changed its network).
+   */
+  abortSilent(peer: NodeId, error: Error): void {
+    const connections = [...(this.#connections.get(peer) ?? [])]
+    for (const connection of connections.length > 1 ? connections.slice(0, -1) : connections) connection.abort(error)
+  }
+
   async cut(peer: NodeId): Promise<void> {
     this.#cut.add(peer)
     this.abort(peer, new NetError('NOT_ADMITTED', 'the peer was cut off', { peer }))
@@ -140,6 +152,7 @@ export class Links implements Connections {
       // The oldest: of a machine that lost its power and came back it is the one that is dead.
       const [oldest] = set
       if (set.size > connectionsPerPeerMax) oldest?.abort(new NetError('UNAVAILABLE', 'the peer has too many connections', { peer }))
+      this.#another(peer)
       return
     }
     this.#connections.set(peer, new Set([connection]))

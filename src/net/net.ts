@@ -111,7 +111,7 @@ class Libp2pNet implements Net {
     this.#init = init
     this.#limits = limits
     this.#records = records
-    this.#links = new Links({ libp2p: host, log }, { self: init.self })
+    this.#links = new Links({ libp2p: host, log, another: (peer) => { this.#pulse.suspect(peer) } }, { self: init.self })
     this.rpc = this.#rpc = new StreamRpc(
       { links: this.#links, clock, log },
       { bodyBytesMax: limits.rpcBodyBytesMax, requestsPerPeerMax: limits.rpcRequestsPerPeerMax, answersHighWaterBytes: limits.rpcAnswersHighWaterBytes },
@@ -146,7 +146,8 @@ class Libp2pNet implements Net {
           this.#links.measured(peer, rttMs)
           introductions.answered(peer)
         },
-        giveUp: (peer) => this.#links.abort(peer, new NetError('UNAVAILABLE', 'the peer does not answer', { peer })),
+        giveUp: (peer) => this.#links.abortSilent(peer, new NetError('UNAVAILABLE', 'the peer does not answer', { peer })),
+        heardMs: (peer) => this.#rpc.heardMs(peer),
       },
       { pingMs: limits.pingMs, deadlineMs: limits.pingDeadlineMs },
     )

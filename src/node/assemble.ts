@@ -178,7 +178,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
     { home, name: config['node.name'], clockStepMs: await clockStepMs(clock), config },
   )
   leases.start(lifecycle)
-  const volumes = await VolumePart.open({ store, membership, net, consensus: leases.consensus, noteRange: async (entry) => leases.noteRange(entry), replication, clock, random, log }, { config })
+  const volumes = await VolumePart.open({ store, membership, net, consensus: leases.consensus, noteRange: (entry) => { leases.noteRange(entry) }, replication, clock, random, log }, { config })
   volumes.start(lifecycle)
 
   const nodesUp = (): number => 1 + membership.members().filter((member) => member.peerId !== net.self && !member.revoked && member.state === 'up').length

@@ -133,15 +133,11 @@ export class LeasePart {
     return this.#consensus
   }
 
-  /** Ranges of volumes are leases too: what becomes of them stands in the same history. Never rejects. */
-  async noteRange(entry: { scope: string; reason: string; error?: string }): Promise<void> {
+  /** Ranges of volumes are leases too: what becomes of them stands in the same history. */
+  noteRange(entry: { scope: string; reason: string; error?: string }): void {
     if (!this.#service.settings.current.keep_history) return
     const { scope, error } = entry
-    try {
-      await this.#service.history.add({ ...entry, leaseId: scope, agent: this.#name, from: 'active', to: error === undefined ? 'released' : 'active', token: 0 })
-    } catch (failure) {
-      this.#components.log.debug('a move of a range is not in the history', { scope, error: messageOf(failure) })
-    }
+    this.#service.history.add({ ...entry, leaseId: scope, agent: this.#name, from: 'active', to: error === undefined ? 'released' : 'active', token: 0 })
   }
 
   voters(): string[] {

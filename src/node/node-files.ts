@@ -137,8 +137,8 @@ export class ApiFiles implements NodeFiles {
     return {
       size,
       cid: cid.toString(),
-      read: (range, signal) => activity.while(
-        this.#told({ cid, size, isWhole: range === undefined }, blobs.read(cid, { signal, holders, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }), signal)),
+      read: (range, signal, { isLent = false } = {}) => activity.while(
+        this.#told({ cid, size, isWhole: range === undefined }, blobs.read(cid, { signal, holders, isLent, ...(range === undefined ? {} : { offset: range.from, length: range.to - range.from + 1 }) }), signal)),
     }
   }
 

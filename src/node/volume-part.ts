@@ -26,7 +26,7 @@ export interface VolumePartComponents {
   readonly net: Net
   readonly consensus: Consensus
   /** For the history of leases. Never rejects. */
-  readonly noteRange: (entry: { scope: string; reason: string; error?: string }) => Promise<void>
+  readonly noteRange: (entry: { scope: string; reason: string; error?: string }) => void
   readonly replication: Replication
   readonly clock: Clock
   readonly random: Random
@@ -74,7 +74,7 @@ export class VolumePart {
     const governor = createGovernor(
       {
         heat: this.#heat, clock, log,
-        told: ({ volume, segment, start, blocks, decision }, outcome) => void components.noteRange({
+        told: ({ volume, segment, start, blocks, decision }, outcome) => components.noteRange({
           scope: `segment:${volume}/${String(segment)}`,
           reason: `blocks ${String(start)} to ${String(start + blocks - 1)}: ${decision.explanation}`,
           ...(outcome === 'failed' ? { error: 'the hand-off failed' } : {}),

@@ -84,6 +84,7 @@ export class Rounds {
   #lastSweepMs: number | undefined
   /** When orphans were last looked at; elapsed time. */
   #lastDropMs = 0
+  #dropping = false
   /** What was over the limit at the last look. */
   #overBytes = 0
   #counts = { underReplicated: 0, belowMinimum: 0 }
@@ -186,7 +187,7 @@ export class Rounds {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { clock, news, stock, views: all, carrier } = this.#components
+    const { clock, news, views: all, carrier } = this.#components
     const settings = this.#init.settings()
     const nowMs = clock.monotonicMs()
     const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= this.#sweepPauseMs()
@@ -202,7 +203,7 @@ export class Rounds {
     if (sweep) this.#lastSweepMs = nowMs
     if (sweep || nowMs - this.#lastDropMs >= settings.sweepIntervalMs) {
       this.#lastDropMs = nowMs
-      if (await stock.dropOrphans(signal)) this.#rescan = true
+      void this.#dropOrphans(signal)
       if (!sweep) await this.#lookAtSpace(signal)
     }
     if (this.#init.isResting()) return
@@ -281,6 +282,22 @@ export class Rounds {
       else problems.solved('under')
     }
     this.#init.counted()
+  }
+
+  /**
+   * Beside the rounds: whether somebody wants a blob after all may have to be found out from nodes that do not answer, and no
+   * copy that is missing should wait for that.
+   */
+  async #dropOrphans(signal: AbortSignal): Promise<void> {
+    if (this.#dropping) return
+    this.#dropping = true
+    try {
+      if (await this.#components.stock.dropOrphans(signal)) this.rescan()
+    } catch (error) {
+      if (!isOver(signal)) this.#components.log.warn('what no file refers to could not be looked at', { error: messageOf(error) })
+    } finally {
+      this.#dropping = false
+    }
   }
 
   async #relieve(views: readonly BlobView[], signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 /** Making room: which blobs may go, and letting go of them by the exchange. */
 import type { Log, NodeId, Random, Clock } from '../base/index.js'
-import { formatSize, messageOf } from '../base/index.js'
+import { messageOf } from '../base/index.js'
 import type { Action, BlobView, EvictionCandidate, EvictionPlan, Plan, Priority } from '../storage-policy/index.js'
 import { keepReason, minimumReplicas, planEviction, planRelief, priorities } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
@@ -133,11 +133,7 @@ export class Shedding {
       else if (!(await this.makeRoomExactly(admission.shortBytes, signal))) await reclaim?.(signal)
       admission = await space.reserve(bytes, true, signal)
     }
-    if (!admission.admitted) {
-      const { message, reason, shortBytes } = admission
-      const short = shortBytes > 0 ? `, by ${formatSize(shortBytes)}` : ''
-      throw new ReplicationError('NO_SPACE', `${message}${short}`, { reason, shortBytes })
-    }
+    if (!admission.admitted) throw new ReplicationError('NO_SPACE', admission.message, { reason: admission.reason, shortBytes: admission.shortBytes })
     const { id } = admission.reservation
     return { release: () => space.settle(id) }
   }

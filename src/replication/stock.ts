@@ -37,7 +37,7 @@ export interface StockInit {
   readonly orphanDropped: (cid: string, bytes: number) => void
 }
 
-/** Deletions wait for the disk, so several at once; and planning waits for them, so not all in one go. */
+/** Deletions wait for the disk, so several at once; and the disk is looked at anew in between, so not all in one go. */
 const dropsAtOnce = 8
 const dropsPerRound = 512
 

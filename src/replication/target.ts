@@ -154,6 +154,14 @@ export class Target {
   async #join(cid: CID, root: string | undefined, request: StoreRequest, from: NodeId, signal: AbortSignal): Promise<Stored> {
     const name = cid.toString()
     let job = this.#running.get(name)
+    // Nobody waits for that one any more, and it is about to end: whoever asks now (its connection was made anew) is told of
+    // no failure that is another's, but begins after it.
+    while (job?.stop.signal.aborted === true) {
+      await job.done.catch(() => undefined)
+      job = this.#running.get(name)
+    }
+    // It may have gone while this was found out: then nobody would ever be told that it has.
+    signal.throwIfAborted()
     if (job === undefined) {
       const closed = this.#init.closed()
       const stop = new AbortController()

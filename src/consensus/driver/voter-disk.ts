@@ -131,8 +131,8 @@ export class VoterDisk {
   }
 
   /**
-   * Takes the batch in for the next `flush`. What it says, for the second file; undefined: too large for it. With snapshots in
-   * it nothing else may wait for a flush: what they delete is looked up in the database.
+   * Takes the batch in for the next `flush`. What it says, for the second file; undefined: too large for it. Where it begins a
+   * configuration or drops a snapshot nothing else may wait for a flush: what is to be deleted is looked up in the database.
    */
   async prepare(batch: Batch, incarnation: string): Promise<Uint8Array | undefined> {
     // By key: a later change of the batch overwrites an earlier one, and of many promises of a scope only the last is written.

@@ -96,8 +96,8 @@ export class VoterWriter {
       await Promise.resolve()
       for (let batch = voter.takeBatch(); batch !== undefined; batch = voter.takeBatch()) {
         const startedMs = clock.monotonicMs()
-        // The slot that is written over next belongs to a batch that the database has.
-        const needsAll = batch.changes.some(({ kind }) => kind === 'replace' || kind === 'staged')
+        // The slot that is written over next belongs to a batch that the database has. And what deletes looks there for what to delete.
+        const needsAll = batch.changes.some((change) => change.kind === 'replace' || (change.kind === 'staged' && change.snapshot === undefined))
         while (this.#stored < this.#prepared && (needsAll || batch.sequence - this.#stored >= slotCount)) await this.#flush()
         const bytes = await disk.prepare(batch, voter.incarnation)
         this.#prepared = batch.sequence

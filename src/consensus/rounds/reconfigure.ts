@@ -6,7 +6,7 @@ import type { HashOfChunk } from '../base.js'
 import { safeHolderMs } from '../clocks.js'
 import type { ConfigRecord, Decree, VoterSignature } from '../config.js'
 import type { Asked, Context } from '../context.js'
-import type { ReplyBody, RequestBody } from '../messages.js'
+import type { AcceptedDecree, ReplyBody, RequestBody } from '../messages.js'
 import { majorityOf } from '../quorum.js'
 import type { LongFree, Snapshot } from '../snapshot.js'
 import { mergeSnapshots } from '../snapshot.js'
@@ -23,6 +23,10 @@ import type { Copied } from './copy-base.js'
  * majorities and so different snapshots, each right in itself; were both started, both would live. So which members with
  * which snapshot come next is itself decided, by one Paxos instance on c's voters. Whoever finds a sealed voter can
  * finish: a voter accepts a decree only if it has that snapshot, so what is decided cannot be lost with its proposer.
+ *
+ * While nobody can write, every round trip counts. So a voter is asked to seal, to tell what it has and to promise the decree's
+ * ballot in one message, and to stage the snapshot and accept the decree in another: it does what it would have done for each
+ * of them in turn. What does not come off at once is done step by step afterwards.
  *
  * Before sealing everything is checked that can be, because after it there is no way back: are both majorities there,
  * do they have the base, and will it be over before holders' sessions run out (half of D_h)?
@@ -48,6 +52,9 @@ export type ReconfigureEnd =
   | { readonly kind: 'active'; readonly config: number; readonly copied: number; readonly pausedMs: number }
   | { readonly kind: 'given-up'; readonly why: 'unreachable' | 'too-slow' | 'sealed' | 'cancelled' | 'timeout'; readonly sealed: boolean }
 
+/** A snapshot of more than this goes on its own, not with the decree: it might need more time than a round trip. */
+const stagedAtOnceMax = 200
+
 /** Tries of the phases after sealing. Others finish what is left, so this need not be for ever. */
 const phaseTriesMax = 24
 
@@ -70,6 +77,8 @@ export class Reconfiguration {
   /** Who has the snapshot already. */
   readonly #staged = new Set<string>()
   #sealed = false
+  /** Something went wrong in a message that was several: one by one from now on. */
+  #stepByStep = false
   #activating = false
   #over = false
 
@@ -141,13 +150,34 @@ export class Reconfiguration {
   #seal(members: readonly VoterId[]): void {
     this.#sealed = true
     this.#sealedAtMs ??= this.#context.now.hrtimeMs
-    this.#gather({ kind: 'seal', members, ...this.#onBase() }, (reply) => (reply.kind === 'done' ? true : undefined), () => {
-      this.#read(members)
+    const beganMs = this.#context.now.hrtimeMs
+    // Without a base it would be all that there is.
+    const ballot = this.#stepByStep || this.#base === undefined ? undefined : this.#context.nextBallot()
+    type Sealed = Extract<ReplyBody, { kind: 'done' | 'sealed' }>
+    const pick = (reply: ReplyBody): Sealed | undefined => (reply.kind === 'done' || reply.kind === 'sealed' ? reply : undefined)
+    this.#gather({ kind: 'seal', members, ...this.#onBase(), ...(ballot === undefined ? {} : { ballot }) }, pick, (replies) => {
+      const told = replies.flatMap((reply) => (reply.kind === 'sealed' ? reply : []))
+      if (ballot === undefined || told.length < replies.length) {
+        // Voters of before are among them.
+        this.#stepByStep ||= ballot !== undefined
+        this.#read(members)
+      } else {
+        const snapshot = this.#merge(told.map((one) => one.snapshot), beganMs)
+        this.#propose(ballot, { members, hash: this.#init.hashOf(snapshot) }, snapshot, told)
+      }
     }, () => {
+      this.#stepByStep = true
       this.#later(() => {
         this.#seal(members)
       })
     })
+  }
+
+  #merge(parts: readonly Snapshot[], beganMs: number): Snapshot {
+    const snapshot = mergeSnapshots(parts, this.#init.mayDrop, this.#base)
+    this.#copied = snapshot.registers.length
+    this.#copyMs = Math.max(this.#copyMs, this.#context.now.hrtimeMs - beganMs)
+    return snapshot
   }
 
   #onBase(): { base?: string } {
@@ -158,9 +188,7 @@ export class Reconfiguration {
     this.#lackingBase.clear()
     const beganMs = this.#context.now.hrtimeMs
     this.#gather({ kind: 'snapshot', ...this.#onBase() }, (reply) => (reply.kind === 'snapshot' ? reply.snapshot : undefined), (parts) => {
-      const snapshot = mergeSnapshots(parts, this.#init.mayDrop, this.#base)
-      this.#copied = snapshot.registers.length
-      this.#copyMs = Math.max(this.#copyMs, this.#context.now.hrtimeMs - beganMs)
+      const snapshot = this.#merge(parts, beganMs)
       this.#prepare({ members, hash: this.#init.hashOf(snapshot) }, snapshot)
     }, () => {
       this.#later(() => {
@@ -211,13 +239,7 @@ export class Reconfiguration {
     const ballot = this.#context.nextBallot()
     type Promised = Extract<ReplyBody, { kind: 'decree-promise' }>
     this.#gather({ kind: 'decree-prepare', ballot }, (reply): Promised | undefined => (reply.kind === 'decree-promise' ? reply : undefined), (promises) => {
-      let highest: Promised['accepted']
-      for (const { accepted } of promises) {
-        if (accepted !== undefined && (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0)) highest = accepted
-      }
-      const decree = highest?.decree ?? own
-      if (decree.hash === own.hash) this.#stage(ballot, decree, snapshot)
-      else this.#fetch(ballot, decree)
+      this.#propose(ballot, own, snapshot, promises)
     }, () => {
       // Refused: somebody else is at it with a higher ballot. From the start, after the usual wait: who was sealed may
       // be gone by now, and another voter has to be.
@@ -225,6 +247,16 @@ export class Reconfiguration {
         this.#seal(own.members)
       })
     })
+  }
+
+  #propose(ballot: Ballot, own: Decree, snapshot: Snapshot, promises: readonly { readonly accepted?: AcceptedDecree }[]): void {
+    let highest: AcceptedDecree | undefined
+    for (const { accepted } of promises) {
+      if (accepted !== undefined && (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0)) highest = accepted
+    }
+    const decree = highest?.decree ?? own
+    if (decree.hash === own.hash) this.#stage(ballot, decree, snapshot)
+    else this.#fetch(ballot, decree)
   }
 
   /** Another's decree was accepted somewhere: its snapshot is with those who accepted it. */
@@ -240,6 +272,10 @@ export class Reconfiguration {
 
   #stage(ballot: Ballot, decree: Decree, snapshot: Snapshot): void {
     this.#staged.clear()
+    if (!this.#stepByStep && snapshot.registers.length <= stagedAtOnceMax) {
+      this.#accept(ballot, decree, snapshot, true)
+      return
+    }
     const staged = (reply: ReplyBody, voter: VoterId): true | undefined => {
       if (reply.kind !== 'done') return undefined
       this.#staged.add(storeKey(voter))
@@ -247,7 +283,7 @@ export class Reconfiguration {
     }
     this.#lackingBase.clear()
     this.#gather({ kind: 'stage', hash: decree.hash, snapshot }, staged, () => {
-      this.#accept(ballot, decree, snapshot)
+      this.#accept(ballot, decree, snapshot, false)
     }, () => {
       const lacking = [...this.#lackingBase.values()]
       this.#later(() => {
@@ -257,13 +293,17 @@ export class Reconfiguration {
     })
   }
 
-  #accept(ballot: Ballot, decree: Decree, snapshot: Snapshot): void {
-    const signed = (reply: ReplyBody, voter: VoterId): VoterSignature | undefined =>
-      reply.kind === 'decree-accepted' ? { node: voter.node, signature: reply.signature } : undefined
-    this.#gather({ kind: 'decree-accept', ballot, decree }, signed, (signatures) => {
+  #accept(ballot: Ballot, decree: Decree, snapshot: Snapshot, stages: boolean): void {
+    const signed = (reply: ReplyBody, voter: VoterId): VoterSignature | undefined => {
+      if (reply.kind !== 'decree-accepted') return undefined
+      if (stages) this.#staged.add(storeKey(voter))
+      return { node: voter.node, signature: reply.signature }
+    }
+    this.#gather({ kind: 'decree-accept', ballot, decree, ...(stages ? { snapshot } : {}) }, signed, (signatures) => {
       const record: ConfigRecord = { number: this.#from.number + 1, ...decree, proof: { kind: 'voters', ballot, signatures } }
       this.#activate(record, snapshot)
     }, () => {
+      this.#stepByStep = true
       this.#later(() => {
         this.#seal(decree.members)
       })

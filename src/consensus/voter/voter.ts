@@ -1,4 +1,5 @@
 import type { NodeId } from '../../base/index.js'
+import type { Ballot } from '../ballot.js'
 import { ballotAbove } from '../ballot.js'
 import type { Base, BaseChunk, HashOfChunk } from '../base.js'
 import type { ClockKind, Readings, Timing } from '../clocks.js'
@@ -11,6 +12,7 @@ import type { RevocationRecord } from '../revocation.js'
 import { revocationKey } from '../revocation.js'
 import type { SessionRecord, Snapshot } from '../snapshot.js'
 import { isPast } from '../snapshot.js'
+import type { SessionId } from '../types.js'
 import { sameVoter, storeKey } from '../types.js'
 import type { Register } from '../value.js'
 import { VoterBases } from './bases.js'
@@ -322,39 +324,29 @@ export class Voter {
   #reconfiguring({ body, sender, nonce }: Request): ReplyBody | undefined {
     const record = this.#record
     switch (body.kind) {
-      case 'seal':
-        if (record.sealed === undefined) {
-          const { members, base } = body
-          this.#putRecord({ ...record, sealed: { members, ...(base === undefined ? {} : { base }) } })
-        }
-        return { kind: 'done' }
+      case 'seal': {
+        const { members, base, ballot } = body
+        if (record.sealed === undefined) this.#putRecord({ ...record, sealed: { members, ...(base === undefined ? {} : { base }) } })
+        if (ballot === undefined) return { kind: 'done' }
+        const shown = this.#show(base)
+        const promise = shown.kind === 'refused' ? shown : this.#promiseDecree(ballot, sender, nonce.start)
+        return promise.kind === 'refused' || shown.kind === 'refused' ? promise : { ...promise, kind: 'sealed', snapshot: shown.snapshot }
+      }
       case 'rows': {
         if (body.base === undefined) return { kind: 'page', ...this.#bases.rows(this.#registers.table, body.after, body.limit) }
         const base = this.#bases.find(body.base, record.config)
         return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'page', ...this.#bases.above(base, this.#registers.table, body.after, body.limit) }
       }
-      case 'snapshot': {
-        if (body.base === undefined) return { kind: 'snapshot', snapshot: this.#snapshot() }
-        const base = this.#bases.find(body.base, record.config)
-        return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }
-      }
-      case 'stage':
-        if (this.#hashOf(body.snapshot) !== body.hash) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
-        if (body.snapshot.base !== undefined && this.#bases.find(body.snapshot.base, record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }
-        if (!this.#staged.has(body.hash)) this.#stage(body.hash, body.snapshot)
-        return { kind: 'done' }
-      case 'decree-prepare': {
-        const refusal = this.#sessions.admit(sender, nonce.start, this.#changes)
-        if (refusal !== undefined) return { kind: 'refused', why: refusal }
-        if (record.decreePromised !== undefined && !ballotAbove(body.ballot, record.decreePromised)) {
-          return { kind: 'refused', why: { code: 'promised', ballot: record.decreePromised } }
-        }
-        this.#putRecord({ ...this.#record, decreePromised: body.ballot })
-        return record.decreeAccepted === undefined ? { kind: 'decree-promise' } : { kind: 'decree-promise', accepted: record.decreeAccepted }
-      }
+      case 'snapshot': return this.#show(body.base)
+      case 'stage': return this.#stageChecked(body.hash, body.snapshot)
+      case 'decree-prepare': return this.#promiseDecree(body.ballot, sender, nonce.start)
       case 'decree-accept': {
         if (record.decreePromised !== undefined && ballotAbove(record.decreePromised, body.ballot)) {
           return { kind: 'refused', why: { code: 'promised', ballot: record.decreePromised } }
+        }
+        if (body.snapshot !== undefined) {
+          const staged = this.#stageChecked(body.decree.hash, body.snapshot)
+          if (staged.kind === 'refused') return staged
         }
         // Whoever accepts a decree has its snapshot: so a decided one survives any minority, its proposer included.
         if (!this.#staged.has(body.decree.hash)) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
@@ -363,6 +355,29 @@ export class Voter {
       }
       default: return undefined
     }
+  }
+
+  /** All that it has, or what is above a base. Sealed, so that this is the last word. */
+  #show(hash: string | undefined): Extract<ReplyBody, { kind: 'snapshot' | 'refused' }> {
+    if (hash === undefined) return { kind: 'snapshot', snapshot: this.#snapshot() }
+    const base = this.#bases.find(hash, this.#record.config)
+    return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }
+  }
+
+  #stageChecked(hash: string, snapshot: Snapshot): Extract<ReplyBody, { kind: 'done' | 'refused' }> {
+    if (this.#hashOf(snapshot) !== hash) return { kind: 'refused', why: { code: 'unknown-snapshot' } }
+    if (snapshot.base !== undefined && this.#bases.find(snapshot.base, this.#record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }
+    if (!this.#staged.has(hash)) this.#stage(hash, snapshot)
+    return { kind: 'done' }
+  }
+
+  #promiseDecree(ballot: Ballot, sender: SessionId, start: string): Extract<ReplyBody, { kind: 'decree-promise' | 'refused' }> {
+    const refusal = this.#sessions.admit(sender, start, this.#changes)
+    if (refusal !== undefined) return { kind: 'refused', why: refusal }
+    const { decreePromised, decreeAccepted } = this.#record
+    if (decreePromised !== undefined && !ballotAbove(ballot, decreePromised)) return { kind: 'refused', why: { code: 'promised', ballot: decreePromised } }
+    this.#putRecord({ ...this.#record, decreePromised: ballot })
+    return decreeAccepted === undefined ? { kind: 'decree-promise' } : { kind: 'decree-promise', accepted: decreeAccepted }
   }
 
   /**

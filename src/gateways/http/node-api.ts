@@ -13,8 +13,11 @@ export interface OpenContent {
   /** Of the whole content, whatever part of it is read. */
   size: number
   cid: string
-  /** Bytes `from` to `to` (both included) as they are read and verified. Nothing happens before it is iterated. */
-  read: (range: { from: number; to: number } | undefined, signal: AbortSignal) => AsyncIterable<Uint8Array>
+  /**
+   * Bytes `from` to `to` (both included) as they are read and verified. Nothing happens before it is iterated. `isLent`:
+   * what is yielded may be overwritten as soon as the next is asked for.
+   */
+  read: (range: { from: number; to: number } | undefined, signal: AbortSignal, options?: { isLent?: boolean }) => AsyncIterable<Uint8Array>
 }
 
 export interface NodeFiles {

@@ -50,6 +50,7 @@ export class PeerCaller {
   #opening: { readonly frames: Map<number, Uint8ArrayList>; readonly controller: AbortController } | undefined
   #nextId = 1
   #closed = false
+  #heardMs: number | undefined
 
   constructor(
     components: { peer: NodeId; clock: Clock; openStream: (signal: AbortSignal) => Promise<RpcStream>; onBadFrame: (error: unknown) => void },
@@ -64,6 +65,11 @@ export class PeerCaller {
 
   get inFlight(): number {
     return this.#pending.size
+  }
+
+  /** When the last answer came; elapsed time. */
+  get heardMs(): number | undefined {
+    return this.#heardMs
   }
 
   async request(method: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array> {
@@ -183,6 +189,7 @@ export class PeerCaller {
   #receive(bytes: Uint8ArrayList): void {
     const frame = decodeFrame(bytes)
     if (frame.kind !== 'response' && frame.kind !== 'error') throw new NetError('BAD_FRAME', `a ${frame.kind} on a stream for answers`)
+    this.#heardMs = this.#clock.monotonicMs()
     // No such id: the answer to a request that was given up on crossed our cancel.
     const pending = this.#pending.get(frame.id)
     if (pending === undefined) return

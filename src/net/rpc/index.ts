@@ -58,6 +58,11 @@ export class StreamRpc implements Rpc {
     return caller.request(method, body, options)
   }
 
+  /** When the peer last answered anything, elapsed time; undefined if it has not on this connection. */
+  heardMs(peer: NodeId): number | undefined {
+    return this.#callers.get(peer)?.heardMs
+  }
+
   /** libp2p's handler of `rpcProtocol`. */
   async accept(from: NodeId, stream: Stream): Promise<void> {
     const count = this.#inbound.get(from) ?? 0

@@ -29,7 +29,9 @@ function samples(): { requests: Request[]; replies: Reply[] } {
     const replied = simulation.replied.bind(simulation)
     simulation.replied = (host, request, reply) => {
       const code = reply.body.kind === 'refused' ? reply.body.why.code : ''
-      if (!requests.has(request.body.kind)) requests.set(request.body.kind, wide(request))
+      // Some kinds come with more or with less.
+      const asked = Object.keys(request.body).join() + request.body.kind
+      if (!requests.has(asked)) requests.set(asked, wide(request))
       if (!replies.has(reply.body.kind + code)) replies.set(reply.body.kind + code, wide(reply))
       replied(host, request, reply)
     }
@@ -53,7 +55,9 @@ describe('lease frames', () => {
 
   it('carry every message there and back', () => {
     const kinds = new Set([...requests, ...replies].map(({ body }) => body.kind))
-    for (const kind of ['rows', 'base', 'base-end', 'base-chunk', 'based', 'page']) assert.ok(kinds.has(kind as Request['body']['kind']), `no ${kind} was seen`)
+    for (const kind of ['rows', 'base', 'base-end', 'base-chunk', 'based', 'page', 'sealed']) assert.ok(kinds.has(kind as Request['body']['kind']), `no ${kind} was seen`)
+    assert.ok(requests.some(({ body }) => body.kind === 'seal' && body.ballot !== undefined), 'no seal with all that follows was seen')
+    assert.ok(requests.some(({ body }) => body.kind === 'decree-accept' && body.snapshot !== undefined), 'no decree with its snapshot was seen')
     assert.ok(requests.length >= 22, `only ${requests.length} kinds of requests were seen`)
     assert.ok(replies.length >= 24, `only ${replies.length} kinds of replies were seen`)
     const plain = (one: Frame): unknown => JSON.parse(JSON.stringify(one, (_key, part: unknown) => (part instanceof Uint8Array ? [...part] : typeof part === 'object' && part !== null && 'data' in part ? part.data : part)))
@@ -85,8 +89,8 @@ describe('a chunk of a base', () => {
 
   it('in a frame: whatever is wrong with it is BAD_MESSAGE', () => {
     const bytes = encodeFrame({
-      requests: requests.filter(({ body }) => ['rows', 'base', 'base-end', 'base-chunk', 'seal', 'snapshot'].includes(body.kind)),
-      replies: replies.filter(({ body }) => ['based', 'base-chunk', 'page', 'refused'].includes(body.kind)), peers: [],
+      requests: requests.filter(({ body }) => ['rows', 'base', 'base-end', 'base-chunk', 'seal', 'snapshot', 'decree-accept'].includes(body.kind)),
+      replies: replies.filter(({ body }) => ['based', 'base-chunk', 'page', 'refused', 'sealed'].includes(body.kind)), peers: [],
     })
     fc.assert(fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 0, max: 255 }), fc.nat(bytes.length), (at, byte, end) => {
       const changed = Uint8Array.from(bytes)

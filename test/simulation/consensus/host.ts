@@ -49,6 +49,8 @@ export class Host {
   readonly clocks: MachineClocks
   disk: Disk
   process: Process | undefined
+  /** Its voter is of a version that knows each step of a change of voters as a message of its own, and nothing else. */
+  stepByStep = false
   /** While suspended nothing runs; what arrives waits. */
   suspended = false
   readonly #waiting: (() => void)[] = []
@@ -202,7 +204,7 @@ export class Host {
     if (process === undefined) return
     this.inProcess(process, () => {
       const row = process.voter.rowOf(request)
-      const reply = process.voter.handle(request, this.readings, row === undefined ? undefined : this.disk.chunk(row))
+      const reply = process.voter.handle(this.stepByStep ? withoutSteps(request) : request, this.readings, row === undefined ? undefined : this.disk.chunk(row))
       const { chain } = process.voter
       if ((chain[chain.length - 1]?.number ?? 0) > process.node.config.number) {
         process.node.at(this.readings)
@@ -279,4 +281,12 @@ export class Host {
 
 export function randomHex(world: World): string {
   return Buffer.from(world.random.bytes(8)).toString('hex')
+}
+
+/** As a version reads it that does not know these fields. */
+function withoutSteps(request: Request): Request {
+  const { body } = request
+  if (body.kind === 'seal') return { ...request, body: { kind: 'seal', members: body.members, ...(body.base === undefined ? {} : { base: body.base }) } }
+  if (body.kind === 'decree-accept') return { ...request, body: { kind: 'decree-accept', ballot: body.ballot, decree: body.decree } }
+  return request
 }

@@ -134,6 +134,7 @@ export class Stage implements HostHooks {
       case 'who': this.#who(args[0] ?? ''); return
       case 'register': this.#register(args[0] ?? ''); return
       case 'no-base': this.#rowsAtOnce = 0; return
+      case 'step-by-step': this.#find(args[0] ?? '').stepByStep = true; return
       case 'drop-free': this.#dropsFree = true; return
       default: this.#onHost(this.#find(args[0] ?? ''), word, args)
     }

@@ -33,6 +33,27 @@ describe('replication: what it does', function () {
     await mesh.end()
   })
 
+  it('makes copies while it cannot be found out whether what nobody names is wanted after all', async () => {
+    let asked = 0
+    const mesh = await meshOf(3, 300 * mib, { mayBeWanted: async (_cid, signal) => {
+      asked++
+      // The list of some large file is at a node that does not answer.
+      await mesh.clock.sleep(15_000, signal)
+      throw new Error('nobody has it')
+    } })
+    const host = mesh.hosts[0]!
+    const removed = Array.from({ length: 40 }, () => mesh.put(host, { bytes: 10_000, replicas: 2 }))
+    await mesh.until(() => removed.every(({ cid }) => mesh.copies(cid).length === 2), 20_000, 'two copies')
+    for (const { path } of removed) mesh.change(host, path, undefined)
+    await mesh.until(() => asked > 8, 60_000, 'somebody to look at them')
+    for (let i = 0; i < 5; i++) {
+      const { cid } = mesh.put(host, { bytes: mib, replicas: 3 })
+      await mesh.until(holds(mesh, cid, 3), 5_000, 'three copies')
+      await mesh.clock.advance(7_000)
+    }
+    await mesh.end()
+  })
+
   it('a file larger than any one quota is spread, blob by blob', async () => {
     const mesh = await meshOf(6, 130 * mib)
     // The owner's node has room for all of it, and gives nothing to others.

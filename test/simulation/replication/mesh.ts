@@ -38,6 +38,8 @@ export interface MeshInit {
   readonly settings?: Partial<ReplicationSettings>
   /** Somebody works at every node all the time. */
   readonly busy?: boolean
+  /** What else may want a blob that no file names. */
+  readonly mayBeWanted?: (cid: string, signal: AbortSignal) => Promise<boolean>
 }
 
 /** Many nodes, each with the real replication room over twins of all the others, on one virtual clock. */
@@ -103,6 +105,7 @@ export class Mesh {
         freeDisk: async () => host.freeBytes,
         isBusy: () => this.init.busy === true,
         isKept: async (cid) => host.kept.has(cid),
+        ...(this.init.mayBeWanted === undefined ? {} : { mayBeWanted: this.init.mayBeWanted }),
         reclaim: async () => {
           host.disk.garbageBytes = 0
         },

@@ -95,6 +95,25 @@ describe('blobs: fetch', () => {
     }
   })
 
+  it('what has rotted at one holder comes from another, though each of them has something that has', async () => {
+    const network = new MemoryNetwork()
+    const [a, b, me, other] = [makeNode(network, 1), makeNode(network, 2), makeNode(network, 3), makeNode(network, 4)]
+    const bytes = bytesOf(3500)
+    const imported = await put(a, bytes)
+    await put(b, bytes)
+    assert.equal(imported.blobs.length, 1)
+    const leaves = [...a.blocks.bytes.keys()].map((key) => CID.parse(key)).filter((cid) => cid.code === raw.code)
+    const [first, second] = [leaves[0]!, leaves.at(-1)!]
+    a.blocks.flip(first)
+    b.blocks.flip(second)
+    await fetchAll(me, imported, [a, b])
+    assert.ok((await collect(me.blobs.read(imported.cid))).equals(bytes))
+    // What is rotten everywhere is told as such.
+    me.blocks.flip(first)
+    b.blocks.flip(first)
+    await assert.rejects(fetchAll(other, imported, [a, b, me]), { code: 'CORRUPT' })
+  })
+
   it('never writes a corrupt block, says CORRUPT, and asks that holder last from then on', async () => {
     const network = new MemoryNetwork()
     const [a, b, c] = [makeNode(network, 1), makeNode(network, 2), makeNode(network, 3)]

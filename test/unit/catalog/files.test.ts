@@ -225,7 +225,15 @@ describe('files', () => {
     await world.time.advance(120_000)
     blobs.blobsOfFails = true
     assert.equal(await files.collectGarbage(never), 0)
+    // Many blobs may be in that list: it is looked for once, for all of them, and not again at once.
+    const before = blobs.listed
+    await Promise.all(Array.from({ length: 20 }, () => assert.rejects(files.mayBeWanted(r.toString(), never), { code: 'NO_HOLDERS' })))
+    assert.equal(blobs.listed, before)
+    await world.time.advance(30_000)
+    await Promise.all(Array.from({ length: 20 }, () => assert.rejects(files.mayBeWanted(r.toString(), never), { code: 'NO_HOLDERS' })))
+    assert.equal(blobs.listed, before + 1)
     blobs.blobsOfFails = false
+    await world.time.advance(30_000)
     const dropped = await files.collectGarbage(never)
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
     assert.equal(dropped, 2)

@@ -14,6 +14,8 @@ export class MemoryBlobs implements FileBlobs {
   readonly content = new Map<string, Uint8Array>()
   readonly several = new Map<string, { size: number; blobs: CID[] }>()
   blobsOfFails = false
+  /** Calls of `blobsOf`. */
+  listed = 0
   dropped: string[] = []
   beforeCommit: () => Promise<void> = async () => undefined
   readonly #meta: MemoryKeyValue
@@ -44,6 +46,7 @@ export class MemoryBlobs implements FileBlobs {
   }
 
   async blobsOf(root: CID): ReturnType<FileBlobs['blobsOf']> {
+    this.listed++
     if (this.blobsOfFails) throw Object.assign(new Error('nobody has it'), { code: 'NO_HOLDERS' })
     const several = this.several.get(root.toString())
     return several === undefined ? [{ cid: root, kind: 'dag' }] : [...several.blobs.map((cid) => ({ cid, kind: 'dag' as const })), { cid: root, kind: 'spine' as const }]

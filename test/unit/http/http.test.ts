@@ -22,6 +22,8 @@ class FakeNode {
   paused = false
   begun = 0
   failRead: Error | undefined
+  /** Read instead of what was put: bytes in one and the same memory. */
+  lent: { size: number; pieces: () => AsyncIterable<Uint8Array> } | undefined
 
   api(): NodeApi {
     const missing = (path: string): CodedError => new CodedError('NOT_FOUND', `there is nothing at ${path}`, { path })
@@ -97,6 +99,17 @@ class FakeNode {
           const bytes = this.store.get(target)
           if (bytes === undefined) throw missing(target)
           const failure = this.failRead
+          const { lent } = this
+          if (lent !== undefined) {
+            return {
+              size: lent.size,
+              cid: 'bafytag',
+              read: (_range, _signal, options) => {
+                assert.equal(options?.isLent, true)
+                return lent.pieces()
+              },
+            }
+          }
           return {
             size: bytes.length,
             cid: 'bafytag',
@@ -352,6 +365,43 @@ describe('HTTP door', () => {
       for await (const part of (await client.get('/rotten')).bytes) assert.ok(part.length > 0)
     }, (error) => error instanceof ClientError && error.code === 'CONNECTION')
     node.failRead = undefined
+  })
+
+  it('asks for the next piece of a file when the last has left, and tells the reader when the client has gone', async () => {
+    const pieceBytes = 2 ** 20
+    const over = { first: false, second: false }
+    const pieces = async function* (count: number, which: 'first' | 'second'): AsyncGenerator<Uint8Array> {
+      const memory = Buffer.alloc(pieceBytes)
+      try {
+        for (let i = 0; i < count; i++) yield memory.fill(i + 1)
+      } finally {
+        memory.fill(255)
+        over[which] = true
+      }
+    }
+    node.store.set('/lent', Buffer.alloc(1))
+    // More than the system's buffers between two processes take: the reader, who looks at every byte, is behind.
+    node.lent = { size: 24 * pieceBytes, pieces: () => pieces(24, 'first') }
+    try {
+      let bytes = 0
+      const { bytes: body } = await client.get('/lent')
+      for await (const part of body) {
+        for (const byte of part) if (byte !== Math.floor(bytes++ / pieceBytes) + 1) assert.fail(`byte ${String(bytes)} is ${String(byte)}`)
+      }
+      assert.deepEqual([bytes, over.first], [24 * pieceBytes, true])
+
+      node.lent = { size: 2 ** 40, pieces: () => pieces(Number.POSITIVE_INFINITY, 'second') }
+      const { hostname, port } = new URL(gateway.url)
+      const socket = connect(Number(port), hostname)
+      socket.write(`GET /api/v1/files/lent HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${token}\r\n\r\n`)
+      await new Promise((resolve) => socket.once('data', resolve))
+      socket.destroy()
+      const deadline = performance.now() + 10_000
+      while (!over.second && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5))
+      assert.ok(over.second, 'nobody reads, and more is asked for')
+    } finally {
+      node.lent = undefined
+    }
   })
 
   it('keeps nothing of an upload that breaks off', async () => {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { PutOptions, Priority } from '../../../client/index.js'
 import type { Clock } from '../../../base/index.js'
 import { uploadOf } from '../body.js'
-import { attachment, jsonArray, primed, signalOf } from '../exchange.js'
+import { attachment, jsonArray, primed, sendLent, signalOf } from '../exchange.js'
 import type { RequestCounts } from '../metrics.js'
 import type { NodeApi, OpenContent } from '../node-api.js'
 import { parseRange } from '../range.js'
@@ -146,9 +146,8 @@ export async function sendContent(request: FastifyRequest, reply: FastifyReply, 
     void reply.header('content-length', length)
     return reply.send()
   }
-  const body = await primed(content.read(range, signalOf(reply)))
   void reply.header('content-length', length)
-  return reply.send(body)
+  return sendLent(reply, content.read(range, signalOf(reply), { isLent: true }))
 }
 
 function listed(header: string | undefined, etag: string): boolean {
