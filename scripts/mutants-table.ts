@@ -200,6 +200,11 @@ export const mutants: readonly Mutant[] = [
     edits: [{ file: 'tries.ts', find: "    if (why === 'sealed' || why === 'config') this.#mover", replace: "    if (this.#over) this.#mover" }],
   },
   {
+    name: 'a wish that comes late is not answered',
+    weather: sturdy,
+    edits: [{ file: 'operations.ts', find: "      if (wish.asker.node !== this.#node.session.node) this.tellMoved(scope, holding.value, [wish.asker.node])\n", replace: '' }],
+  },
+  {
     name: 'a sealed voter goes on accepting',
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/voter.ts', find: "    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', ...sealed }", replace: "    if (sealed !== undefined) return undefined" }],
