@@ -140,6 +140,31 @@ export const volumeMutants: readonly VolumeMutant[] = [
     weather: { ...deadly, leaves: true, replicas: 2, machines: 4, delayMaxMs: 150 },
     edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }, { file: 'replica.ts', find: 'if (!(await this.#components.isJoining(id, configuration, signal))) throw', replace: 'if (configuration < 0) throw' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
   },
+  {
+    name: 'bytes of a message under way may be used again',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'stream.ts', find: '      spareMemory.share(entry.bytes)\n', replace: '' }],
+  },
+  {
+    name: 'bytes of a message that failed may be used again',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'sender.ts', find: '    } catch (error) {\n      this.#failed(messageOf(error))', replace: '    } catch (error) {\n      released(message.entries)\n      this.#failed(messageOf(error))' }],
+  },
+  {
+    name: 'a tail keeps bytes that are the caller\'s again',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'stream.ts', find: 'bytes: this.#tailMemory.copyOf(entry.bytes) }', replace: 'bytes: entry.bytes }' }],
+  },
+  {
+    name: 'a tail without anybody to send to keeps what comes',
+    weather: { ...deadly, replicas: 2, leaves: true },
+    edits: [{ file: 'stream.ts', find: '    if (this.#senders.size === 0) {\n      this.#tailBase = entry.sequence\n      return entry\n    }\n', replace: '    if (this.#senders.size === 0) {\n      this.#tail.push(entry)\n      return entry\n    }\n' }],
+  },
+  {
+    name: 'what another holder was told is kept as the caller\'s bytes',
+    weather: { ...deadly, replicas: 2 },
+    edits: [{ file: 'access.ts', find: '{ ...write, bytes: Uint8Array.from(write.bytes) }', replace: 'write' }],
+  },
 ]
 
 /** Changes that take a check away and change nothing that anybody is promised, with the argument. */

@@ -35,7 +35,7 @@ async function attempt(mutant: VolumeMutant): Promise<Caught> {
       const path = join(folder, 'src/volumes/engine', file)
       writeFileSync(path, readFileSync(path, 'utf8').replace(find, () => replace))
     }
-    const told = await outputOf(folder, [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'json', 'test/simulation/volumes/scenarios.test.ts', 'test/unit/volumes/disk.test.ts'])
+    const told = await outputOf(folder, [join(root, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'json', 'test/simulation/volumes/scenarios.test.ts', 'test/unit/volumes/disk.test.ts', 'test/unit/volumes/replication.test.ts'])
     const report = JSON.parse(told.slice(Math.max(0, told.indexOf('{\n')))) as { failures: { title: string; err: { message: string } }[] }
     const failures = report.failures.map(({ title, err }) => ({ title, message: err.message.split('\n')[0]?.slice(0, 90) ?? '' }))
     const isSlow = ({ message }: { message: string }): boolean => /not done in time|did not come true|Timeout of/.test(message)

@@ -41,7 +41,7 @@ export interface BlockDevice {
   /** What requests should be multiples of, to be fast. */
   readonly blockBytes: number
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
-  /** `bytes` must not be changed after. */
+  /** `bytes` are the device's until this resolves, and the caller's again then; after a rejection they must not be changed ever. */
   write(offset: number, bytes: Uint8Array, flags?: WriteFlags): Promise<void>
   flush(): Promise<void>
   /** The content of the range becomes zeroes; its space may come back. */

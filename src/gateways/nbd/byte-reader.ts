@@ -1,4 +1,16 @@
 import type { Socket } from 'node:net'
+import { spareMemory } from '../../base/index.js'
+
+interface Wanted {
+  readonly length: number
+  readonly resolve: (bytes: Buffer | undefined) => void
+  /** Where many bytes are put as they come: the socket's own pieces then die young. */
+  readonly into: Buffer | undefined
+  filled: number
+}
+
+/** More than a socket reads at once. */
+const intoBytesMin = 64 * 1024 + 1
 
 /**
  * Exact numbers of bytes out of a socket. It pauses the socket while nobody asks, so that a client cannot make this side
@@ -8,7 +20,7 @@ export class ByteReader {
   readonly #socket: Socket
   #chunks: Buffer[] = []
   #length = 0
-  #wanted: { length: number; resolve: (bytes: Buffer | undefined) => void } | undefined
+  #wanted: Wanted | undefined
   /** No more bytes will come; those that are here can still be read. */
   #ended = false
   /** Nothing is to be read any more, whatever is here. */
@@ -17,8 +29,9 @@ export class ByteReader {
   constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', (bytes: Buffer) => {
-      this.#chunks.push(bytes)
-      this.#length += bytes.length
+      const rest = this.#fill(bytes)
+      if (rest.length > 0) this.#chunks.push(rest)
+      this.#length += rest.length
       this.#serve()
       // What has come already stays bounded by one socket read beyond what is wanted.
       if (this.#wanted === undefined) socket.pause()
@@ -43,21 +56,42 @@ export class ByteReader {
     return this.#stopped || this.#length < length ? undefined : this.#take(length)
   }
 
-  /** The next `length` bytes, or undefined if the stream ends before. One caller at a time. */
+  /**
+   * The next `length` bytes, or undefined if the stream ends before. One caller at a time. Many bytes come in spare memory,
+   * which the caller may release.
+   */
   async read(length: number): Promise<Buffer | undefined> {
     if (this.#stopped) return undefined
     if (this.#length >= length) return this.#take(length)
     if (this.#ended) return undefined
     return new Promise((resolve) => {
-      this.#wanted = { length, resolve }
+      const wanted: Wanted = { length, resolve, into: length < intoBytesMin ? undefined : spareMemory.take(length), filled: 0 }
+      this.#wanted = wanted
+      if (wanted.into !== undefined) {
+        for (const chunk of this.#chunks.splice(0)) this.#fill(chunk)
+        this.#length = 0
+      }
       this.#socket.resume()
     })
+  }
+
+  /** Puts bytes where they are waited for, and returns the rest. */
+  #fill(bytes: Buffer): Buffer {
+    const wanted = this.#wanted
+    if (wanted?.into === undefined) return bytes
+    const part = Math.min(bytes.length, wanted.length - wanted.filled)
+    bytes.copy(wanted.into, wanted.filled, 0, part)
+    wanted.filled += part
+    return bytes.subarray(part)
   }
 
   #serve(): void {
     const wanted = this.#wanted
     if (wanted === undefined) return
-    if (!this.#stopped && this.#length >= wanted.length) {
+    if (wanted.into !== undefined && !this.#stopped && wanted.filled === wanted.length) {
+      this.#wanted = undefined
+      wanted.resolve(wanted.into)
+    } else if (wanted.into === undefined && !this.#stopped && this.#length >= wanted.length) {
       this.#wanted = undefined
       wanted.resolve(this.#take(wanted.length))
     } else if (this.#ended || this.#stopped) {
@@ -78,7 +112,7 @@ export class ByteReader {
       this.#chunks.shift()
       return first
     }
-    const bytes = Buffer.allocUnsafe(length)
+    const bytes = length < intoBytesMin ? Buffer.allocUnsafe(length) : spareMemory.take(length)
     let filled = 0
     let used = 0
     while (filled < length) {

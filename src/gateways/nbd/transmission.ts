@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../../base/index.js'
+import { codeOf, messageOf, spareMemory } from '../../base/index.js'
 import type { Clock, Log } from '../../base/index.js'
 import type { ByteReader } from './byte-reader.js'
 import type { Latencies, TimedKind } from './latencies.js'
@@ -127,7 +127,11 @@ export class Transmission {
       case command.read:
         return this.#read(request, offset)
       case command.write:
-        if (payload !== undefined && payload.length > 0) await device.write(offset, payload, { fua })
+        if (payload !== undefined && payload.length > 0) {
+          await device.write(offset, payload, { fua })
+          // Only of what was done: a write that failed may still be on its way somewhere.
+          spareMemory.release(payload)
+        }
         return this.#success(request)
       case command.flush:
         await device.flush()

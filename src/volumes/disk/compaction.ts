@@ -5,7 +5,7 @@ import { pageBlocks } from './page.js'
 import type { Checkpoint } from './checkpoint.js'
 import { unitOperations } from './checkpoint.js'
 import type { Row, StoredRow } from './rows.js'
-import { decodeRow, decodeRowKey, emptyRow, positionKey, rowBytes, rowsPerUnitMax, unitOf } from './rows.js'
+import { decodeRow, decodeRowKey, decodeSegmentKey, emptyRow, positionKey, rowBytes, rowsPerUnitMax, unitOf } from './rows.js'
 import type { Segment, Segments } from './segments.js'
 import { pagesOf } from './segments.js'
 import type { Units } from './units.js'
@@ -31,6 +31,13 @@ export interface CompactionInit {
 
 /** A unit that could not be given back is looked at again after this: what held it is settled by then, or damaged for good. */
 const lookAgainMs = 60_000
+/**
+ * Units of which nothing is needed are given back this often, all that there are together: each time LevelDB writes its
+ * buffer out twice, and writers wait for that.
+ */
+const deadEveryMs = 1_000
+/** Given back in one step: their keys are in memory meanwhile. */
+const deadAtOnce = 8
 /** What is needed of a unit is written again in pieces of this, and writers come in between. */
 const pieceBytes = 256 * 1024
 
@@ -40,7 +47,8 @@ const pieceBytes = 256 * 1024
  * files and rewrites nothing.
  *
  * Needed is: a row that a page names, be it only as what a cut might bring back; and an entry that is not settled, which a
- * replica may ask for as it was. A unit with one of the latter waits. The counts of units.ts say whether all was found:
+ * replica may ask for as it was. A unit with one of the latter waits. Where the counts say that nothing is, as behind who
+ * writes in order over what was there, the unit goes unread: reading it cost as much as a third of writing it. The counts of units.ts say whether all was found:
  * a unit is not erased while a page needs anything of it, whatever the reason.
  */
 export class Compaction {
@@ -48,18 +56,27 @@ export class Compaction {
   readonly #init: CompactionInit
   /** Unit → when to look again. */
   readonly #waiting = new Map<number, number>()
+  #deadAtMs = Number.NEGATIVE_INFINITY
 
   constructor(components: CompactionComponents, init: CompactionInit) {
     this.#components = components
     this.#init = init
   }
 
-  /** Gives back one unit. False if there is none that is worth it. */
+  /** Gives back one unit, or all that are dead. False if there is none that is worth it. */
   async step(signal?: AbortSignal): Promise<boolean> {
     const { units, checkpoint, clock, journal } = this.#components
     const nowMs = clock.monotonicMs()
     for (const [unit, atMs] of this.#waiting) if (atMs <= nowMs) this.#waiting.delete(unit)
-    const unit = units.worst(unitOf(checkpoint.mark), this.#init.garbageShareMin, (number) => this.#waiting.has(number))
+    const before = unitOf(checkpoint.mark)
+    const dead = await this.#unneeded(before)
+    if (dead.length > 0 && (signal === undefined || nowMs - this.#deadAtMs >= deadEveryMs)) {
+      await this.#giveBackDead(dead)
+      this.#deadAtMs = clock.monotonicMs()
+      return true
+    }
+    const isLeft = new Set(dead)
+    const unit = units.worst(before, this.#init.garbageShareMin, (number) => this.#waiting.has(number) || isLeft.has(number))
     if (unit === undefined) return false
     const isDone = await this.#giveBack(unit, signal)
     if (!isDone) {
@@ -67,6 +84,45 @@ export class Compaction {
       journal.debug('a unit of the log of volumes is still needed', { unit })
     }
     return true
+  }
+
+  /** Dead units without an entry that a replica may ask for. Of the others, and of those from before a start, a look at their rows tells. */
+  async #unneeded(before: number): Promise<number[]> {
+    const { segments, units } = this.#components
+    const unneeded: number[] = []
+    for (const { number, segments: keys } of units.dead(before)) {
+      let isAsked = false
+      for (const key of keys) {
+        const segment = segments.get(decodeSegmentKey(key).id)
+        segment.pins++
+        try {
+          await segments.load(segment, [])
+          isAsked ||= segment.loaded.oldestPosition() < (number + 1) * rowsPerUnitMax
+        } finally {
+          segment.pins--
+        }
+      }
+      // A page may have taken up something of it meanwhile.
+      if (!isAsked && units.live(number) === 0) unneeded.push(number)
+    }
+    return unneeded
+  }
+
+  /** In runs of neighbours. */
+  async #giveBackDead(numbers: readonly number[]): Promise<void> {
+    const { log, meta, units } = this.#components
+    // What took the place of their rows is in the log, and is replayed if the pages on disk do not have it yet.
+    await log.sync()
+    for (let i = 0; i < numbers.length; ) {
+      const first = numbers[i] ?? 0
+      let count = 1
+      while (count < deadAtOnce && numbers[i + count] === first + count) count++
+      const run = numbers.slice(i, i + count)
+      i += count
+      await log.erase(positionKey(first * rowsPerUnitMax), positionKey((first + count) * rowsPerUnitMax))
+      for (const number of run) units.delete(number)
+      await meta.write(unitOperations(meta, units, run), { durable: true })
+    }
   }
 
   async #giveBack(unit: number, signal: AbortSignal | undefined): Promise<boolean> {

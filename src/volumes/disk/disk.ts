@@ -434,7 +434,7 @@ class LogDisk implements ClosableReplicaDisk {
       apply: (first) => {
         let position = first
         for (const row of rows) {
-          units.written(position, rowBytes(row))
+          units.written(position, rowBytes(row), segment.key)
           applyRow(segment, row, position++)
         }
         at.position = position - 1

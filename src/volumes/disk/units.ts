@@ -9,7 +9,12 @@ interface Unit {
   /** Bytes of blocks that pages need, and the same as the pages on disk say. */
   live: number
   liveSaved: number
+  /** Keys of the segments whose rows are in it, where all of it was written by this process and they are few. */
+  segments: Set<Uint8Array> | undefined
 }
+
+/** A unit of rows of more segments than this is looked through to know them. */
+const segmentsKnownMax = 256
 
 /**
  * How much of each unit of the log (a run of positions, given back as a whole) is still needed. Exact, crashes included:
@@ -35,9 +40,20 @@ export class Units {
     return last
   }
 
-  written(position: number, bytes: number): void {
-    this.#open(unitOf(position)).bytes += bytes
+  /** `segment`: its key; left out where rows of others may stand in the unit of which nobody told. */
+  written(position: number, bytes: number, segment?: Uint8Array): void {
+    const unit = this.#open(unitOf(position))
+    unit.bytes += bytes
     this.#bytes += bytes
+    if (segment === undefined || (unit.segments?.size ?? 0) >= segmentsKnownMax) unit.segments = undefined
+    else unit.segments?.add(segment)
+  }
+
+  /** The units below `before` of which no page needs anything, in order, each with the keys of its segments: of which these are known. */
+  dead(before: number): { readonly number: number; readonly segments: ReadonlySet<Uint8Array> }[] {
+    const dead: { number: number; segments: ReadonlySet<Uint8Array> }[] = []
+    for (const [number, { live, segments }] of this.#units) if (number < before && live === 0 && segments !== undefined) dead.push({ number, segments })
+    return dead.sort((a, b) => a.number - b.number)
   }
 
   /** A unit that was given back has no count any more, though pages on disk may still name it. */
@@ -128,7 +144,7 @@ export class Units {
   decode(number: number, reader: RecordReader): void {
     const bytes = reader.number()
     const live = reader.number()
-    this.#units.set(number, { bytes, bytesSaved: bytes, live, liveSaved: live })
+    this.#units.set(number, { bytes, bytesSaved: bytes, live, liveSaved: live, segments: undefined })
     this.#bytes += bytes
     this.#live += live
   }
@@ -136,7 +152,7 @@ export class Units {
   #open(number: number): Unit {
     let unit = this.#units.get(number)
     if (unit === undefined) {
-      unit = { bytes: 0, bytesSaved: 0, live: 0, liveSaved: 0 }
+      unit = { bytes: 0, bytesSaved: 0, live: 0, liveSaved: 0, segments: new Set() }
       this.#units.set(number, unit)
     }
     return unit

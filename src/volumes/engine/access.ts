@@ -273,7 +273,9 @@ export class SegmentAccess {
       progress = true
       if (result.outcome === Outcome.DONE) {
         const version = codec.decodePosition(result.version)
-        this.#kept.push({ write: pending.write, version, number: pending.number ?? ++this.#acknowledged })
+        // The bytes are the caller's again once it is told.
+        const { write } = pending
+        this.#kept.push({ write: write.bytes.length === 0 ? write : { ...write, bytes: Uint8Array.from(write.bytes) }, version, number: pending.number ?? ++this.#acknowledged })
         this.#keptBytes += pending.write.bytes.length
         // What is kept was told by a holder, and stands as long as the register says what it said.
         this.#context.counters.writesProxied++

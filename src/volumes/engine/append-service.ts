@@ -1,5 +1,5 @@
 import type { Bulk, ByteStream } from '../../base/index.js'
-import { readFrames } from '../../base/index.js'
+import { readFrames, spareMemory } from '../../base/index.js'
 import type * as wire from '../wire/volume.js'
 import { appendLimits, appendProtocol, decodeAppend, encodeAnswer, joined } from './append-frames.js'
 import type { NumberedAppend } from './append-frames.js'
@@ -22,7 +22,12 @@ async function serveStream(stream: ByteStream, replica: Replica): Promise<void> 
   let held = 0
   let wake: (() => void) | undefined
   const answers = new Answers(stream)
-  for await (const frame of readFrames(stream.received, appendLimits)) {
+  /** Of the frame that is being read; undefined where its payload came in one piece. */
+  let memory: Uint8Array | undefined
+  const reading = { ...appendLimits, allocate: (size: number) => (memory = spareMemory.take(size)), release: (piece: Uint8Array) => stream.release?.(piece) }
+  for await (const frame of readFrames(stream.received, reading)) {
+    const own = memory
+    memory = undefined
     const append = decodeAppend(frame)
     const bytes = frame.payload.length
     held++
@@ -31,6 +36,8 @@ async function serveStream(stream: ByteStream, replica: Replica): Promise<void> 
     void taken(replica, append).then((answer) => {
       held--
       heldBytes -= bytes
+      // What failed may still be on its way to the disk.
+      if (answer !== undefined && own !== undefined) spareMemory.release(own)
       answers.push(encodeAnswer(append.number, answer))
       wake?.()
     })

@@ -1,5 +1,6 @@
-import { backoffMs, codeOf, messageOf } from '../../base/index.js'
+import { backoffMs, codeOf, messageOf, spareMemory } from '../../base/index.js'
 import type { NodeId } from '../../base/index.js'
+import type { LogEntry } from '../replica-types.js'
 import type { Segment } from '../segment.js'
 import type { Append } from './append-frames.js'
 import * as codec from './codec.js'
@@ -190,6 +191,7 @@ export class Sender {
     this.#isRipe = false
     if (this.#isOver() || this.#failure !== undefined || (entries.length === 0 && !sync)) {
       link.release(bytes)
+      released(entries)
       return
     }
     this.#sent = through
@@ -207,6 +209,8 @@ export class Sender {
   async #send(message: Append, { from, through, set }: { from: number; through: number; set: number }): Promise<void> {
     try {
       const { end, refusal } = await this.#components.links.to(this.#init.node).append(message)
+      // It has arrived. Where there is no answer it may still stand in a socket: its memory is not used again.
+      released(message.entries)
       const why = refusal === undefined ? undefined : decodeRefusal(refusal)
       if (why === 'GAP' || (why === undefined && end < through)) {
         this.position = Math.min(end, this.#init.stream.end)
@@ -253,4 +257,8 @@ export class Sender {
     this.#fenced = true
     return undefined
   }
+}
+
+function released(entries: readonly LogEntry[]): void {
+  for (const { bytes } of entries) spareMemory.release(bytes)
 }

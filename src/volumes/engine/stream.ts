@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock, Connections, Log, NodeId, Random, Rpc } from '../../base/index.js'
-import { invariant } from '../../base/index.js'
+import { invariant, spareMemory } from '../../base/index.js'
 import type { BlockRange } from '../geometry.js'
 import type { Content, LogEntry, Origin, ReplicaDisk, SegmentId } from '../replica-types.js'
 import type { Segment } from '../segment.js'
@@ -9,6 +9,7 @@ import type { Replica } from './replica.js'
 import type { ReplicaLinks } from './replica-links.js'
 import { Room } from './room.js'
 import { Sender } from './sender.js'
+import { TailMemory } from './tail-memory.js'
 import { messageContentBytes } from './verbs.js'
 
 /** What a stream's entry is made of; its place in the stream is the stream's business. */
@@ -66,6 +67,7 @@ export class Stream {
   #tail: LogEntry[] = []
   #tailBase: number
   #tailBytes = 0
+  readonly #tailMemory = new TailMemory()
   /** Up to here it is on this node's disk, and may be sent. */
   #end: number
   #next: number
@@ -132,10 +134,9 @@ export class Stream {
     // Another may number under this token by now.
     if (this.stopped) return 'fenced'
     const configuration = this.#init.view()?.configuration ?? 0
-    const entries = pieces.map((piece): LogEntry => ({ ...piece, token: this.token, sequence: this.#next++, configuration }))
+    const entries = pieces.map((piece): LogEntry => this.#keep({ ...piece, token: this.token, sequence: this.#next++, configuration }))
     const last = this.#next - 1
     this.#inFlight++
-    for (const entry of entries) this.#keep(entry)
     try {
       const refusal = await this.#components.replica.appendOwn(this.#init.id, entries)
       if (refusal === undefined) {
@@ -180,6 +181,7 @@ export class Stream {
       sender.stop()
       this.#senders.delete(node)
     }
+    if (wanted.size === 0) this.#forget()
     for (const node of wanted) {
       if (this.#senders.has(node)) continue
       const sender = new Sender(this.#components, { ...this.#init, node, stream: this, signal: this.#stop.signal })
@@ -230,7 +232,7 @@ export class Stream {
     return this.#tailBytes <= lagBytes.min ? undefined : this.#room.wait()
   }
 
-  /** About a message's worth of entries after `after`, of those that are on the disk. */
+  /** About a message's worth of entries after `after`, of those that are on the disk. For the caller to release. */
   async batch(after: number): Promise<LogEntry[]> {
     if (after >= this.#end) return []
     if (after < this.#tailBase) return this.#components.disk.entries(this.#init.id, this.token, after, messageContentBytes)
@@ -241,6 +243,7 @@ export class Stream {
       bytes += entry.bytes.length
       if (entry.sequence > this.#end || (batch.length > 0 && bytes > messageContentBytes) || batch.length >= entriesPerFrameMax) break
       batch.push(entry)
+      spareMemory.share(entry.bytes)
     }
     return batch
   }
@@ -266,11 +269,14 @@ export class Stream {
       const entry = this.#tail[drop] as LogEntry
       if (entry.sequence > this.#end || (entry.sequence > needed && this.#tailBytes <= tailBytesMax)) break
       this.#tailBytes -= entry.bytes.length
+      spareMemory.release(entry.bytes)
       drop++
     }
     // In large steps: taking from the front of a long list moves the rest of it.
-    if (drop === this.#tail.length) this.#tail = []
-    else if (drop > 0) this.#tail.splice(0, drop)
+    if (drop === this.#tail.length) {
+      this.#tail = []
+      this.#tailMemory.letGo()
+    } else if (drop > 0) this.#tail.splice(0, drop)
     this.#tailBase += drop
     // What is missing in memory makes the tail look short.
     this.#room.look(needed >= this.#tailBase && this.#tailBytes <= lagBytes.min)
@@ -282,11 +288,28 @@ export class Stream {
     return Math.min(lagBytes.max, Math.max(lagBytes.min, most * lagBytes.perMs))
   }
 
-  #keep(entry: LogEntry): void {
-    this.#tail.push(entry)
-    this.#tailBytes += entry.bytes.length
+  /** With nobody to send to it is not kept: its bytes are the caller's again when it is on the disk. */
+  #keep(entry: LogEntry): LogEntry {
     this.#unflushedBytes += entry.bytes.length + entryOverheadBytes
-    if (this.#senders.size === 0 || this.#tailBytes > tailBytesMax) this.trim()
+    if (this.#senders.size === 0) {
+      this.#tailBase = entry.sequence
+      return entry
+    }
+    const kept = { ...entry, bytes: this.#tailMemory.copyOf(entry.bytes) }
+    this.#tail.push(kept)
+    this.#tailBytes += kept.bytes.length
+    if (this.#tailBytes > tailBytesMax) this.trim()
+    return kept
+  }
+
+  /** Lets go of all of the tail: whoever comes is served from the disk. */
+  #forget(): void {
+    for (const entry of this.#tail) if (entry.sequence <= this.#end) spareMemory.release(entry.bytes)
+    this.#tail = []
+    this.#tailBytes = 0
+    this.#tailBase = this.#next - 1
+    this.#tailMemory.letGo()
+    this.#room.look(true)
   }
 
   #isBroken(): boolean {

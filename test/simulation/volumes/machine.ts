@@ -11,6 +11,7 @@ import type { SimulatedNetwork, SimulatedNode } from '../net-twin.js'
 import { ConsensusTwin } from './register-twin.js'
 import type { RegisterTwin } from './register-twin.js'
 import type { RealConsensus, RealVoters } from './real-voters.js'
+import './spoiled-memory.js'
 
 export const volumeId = '000102030405060708090a0b0c0d0e0f'
 export const settings = { durability: 'flush', replicas: 2, policy: 'basic' } as const

@@ -11,6 +11,7 @@ import type { CellWrite } from './history.js'
 import { Machine, volumeId } from './machine.js'
 import { RealConsensus, RealVoters } from './real-voters.js'
 import { RegisterTwin } from './register-twin.js'
+import { spoil } from './spoiled-memory.js'
 
 /** What one seed is made of; each part may be forced. */
 export interface Weather {
@@ -334,6 +335,7 @@ class Storm {
     }
     try {
       await device.write(this.#base + first * half, bytes)
+      spoil(bytes)
       if (machine.device !== device || device.failed !== undefined) return
       for (const write of writes) this.history.acked(write, this.clock.monotonicMs())
       this.#tell(machine, `wrote ${value * 16} to cells ${first}+${count}`)

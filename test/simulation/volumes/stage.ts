@@ -10,6 +10,7 @@ import { History, Violation } from './history.js'
 import { Machine, volumeId } from './machine.js'
 import type { Fate } from './machine.js'
 import { RegisterTwin } from './register-twin.js'
+import { spoil } from './spoiled-memory.js'
 
 export type Name = 'A' | 'B' | 'C' | 'D' | 'E'
 const names: readonly Name[] = ['A', 'B', 'C', 'D', 'E']
@@ -144,7 +145,9 @@ export class Stage {
 
   async writing(name: Name, block: number, value: number): Promise<void> {
     const write = this.history.invoke(block, value, this.#client(name), this.clock.monotonicMs())
-    await this.#device(name).write(block * blockBytes, bytesOf(value))
+    const bytes = bytesOf(value)
+    await this.#device(name).write(block * blockBytes, bytes)
+    spoil(bytes)
     this.history.acked(write, this.clock.monotonicMs())
   }
 

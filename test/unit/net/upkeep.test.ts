@@ -171,7 +171,7 @@ describe('net: provider records', () => {
   const self = idOf(0)
   const hourMs = 3_600_000
 
-  const make = (peers: NodeId[], failing = new Set<NodeId>()) => {
+  const make = (peers: NodeId[], failing = new Set<NodeId>(), silent = new Set<NodeId>()) => {
     const clock = new VirtualClock()
     const meta = new MemoryMeta()
     const records = new ProviderRecords({ meta, clock }, { validityMs: 30 * hourMs, recordsMax: 100_000, memoryEntriesMax: 10 })
@@ -182,6 +182,10 @@ describe('net: provider records', () => {
         schedule, clock, random: seededRandom(1), log: silentLog, servers: () => peers,
         send: async (peer, multihashes) => {
           if (failing.has(peer)) throw new Error('away')
+          if (silent.has(peer)) {
+            await clock.sleep(30_000)
+            throw new Error('no answer')
+          }
           await clock.sleep(10)
           sent.push({ peer, count: multihashes.length, atMs: clock.monotonicMs() })
         },
@@ -208,6 +212,23 @@ describe('net: provider records', () => {
     await clock.advance(3 * hourMs)
     assert.equal(total(), 150)
     controller.abort()
+    await clock.outcome(running)
+  })
+
+  it('does not rest from waiting for a node that is silent', async () => {
+    const [good, silent] = [idOf(1), idOf(2)]
+    const { clock, schedule, announcer, sent } = make([good, silent], new Set(), new Set([silent]))
+    const controller = new AbortController()
+    const running = announcer.run(controller.signal)
+    await schedule.add([cidOf(1)])
+    announcer.notify()
+    await clock.advance(1_000)
+    await schedule.add([cidOf(2)])
+    announcer.notify()
+    await clock.advance(31_000)
+    assert.deepEqual(sent.map(({ peer, count }) => [peer, count]), [[good, 1], [good, 1]])
+    controller.abort()
+    await clock.advance(60_000)
     await clock.outcome(running)
   })
 

@@ -13,6 +13,8 @@ export class MemoryDatabase {
   /** Asked before each write: what it throws is thrown, `kept` says whether the rows are there all the same. */
   onWrite: (options: { freesSpace: boolean; bytes: number }) => { error: Error; kept: boolean } | undefined = () => undefined
   writes = 0
+  /** Values read while looking through keys. */
+  reads = 0
   /** How often its process died: what an older one still does has no effect. */
   life = 0
 
@@ -86,7 +88,10 @@ export class MemorySlice implements AppendLog {
     const view = new Map(this.#database.rows)
     let keys = [...view.keys()].filter((key) => key.startsWith(prefix) && this.#isIn(key, range)).sort()
     if (range.reverse === true) keys = keys.reverse()
-    for (const key of keys.slice(0, range.limit)) yield [Buffer.from(key.slice(prefix.length), 'hex'), (view.get(key) as Uint8Array).slice()] as const
+    for (const key of keys.slice(0, range.limit)) {
+      this.#database.reads++
+      yield [Buffer.from(key.slice(prefix.length), 'hex'), (view.get(key) as Uint8Array).slice()] as const
+    }
   }
 
   put(key: Uint8Array, value: Uint8Array): WriteOperation {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
-import { codeOf, silentLog, systemClock } from '../../../src/base/index.js'
+import { codeOf, seededRandom, silentLog, systemClock } from '../../../src/base/index.js'
 import type { BlockData, ClosableReplicaDisk, LogEntry, SegmentId } from '../../../src/volumes/index.js'
 import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
 import { RecordReader } from '../../../src/volumes/disk/bytes.js'
@@ -343,6 +343,35 @@ describe('the disk of a replica', () => {
     assert.equal(after.contentBytes, 5 * blockBytes)
     assert.equal((await first(500)).bytes[0], 101)
     await assert.rejects(disk.entries(id, 1, 0, 1), (error) => codeOf(error) === 'COMPACTED')
+  })
+
+  it('gives back unread what nobody needs, all at once, and nothing that a replica may ask for', async () => {
+    for (let n = 1; n <= 100; n++) await disk.append(id, [entry(n, n % 4)])
+    await disk.settled(id, 1, 80)
+    await disk.checkpoint()
+    const before = await disk.usage()
+    log.reads = 0
+    assert.equal(await disk.compact(), true)
+    assert.equal(log.reads, 0)
+    const { diskBytes } = await disk.usage()
+    assert.ok(before.diskBytes - diskBytes > 60 * blockBytes, `${String(before.diskBytes - diskBytes)} bytes given back`)
+    // What is not settled is there as it was, overwritten or not.
+    for (let n = 0; n < 60 && (await disk.compact()); n++);
+    assert.deepEqual((await disk.entries(id, 1, 80, 1e9)).map(({ sequence }) => sequence), Array.from({ length: 20 }, (_, i) => i + 81))
+    await disk.settled(id, 1, 100)
+    for (let n = 101; n <= 110; n++) await disk.append(id, [entry(n, n % 4)])
+    await disk.settled(id, 1, 110)
+    // The process dies: the pages on disk still name what was given back.
+    await disk.checkpoint()
+    for (let n = 111; n <= 118; n++) await disk.append(id, [entry(n, n % 4)])
+    await disk.settled(id, 1, 118)
+    assert.equal(await disk.compact(), true)
+    log.life++
+    meta.life++
+    log.losePower(seededRandom(1))
+    meta.losePower(seededRandom(2))
+    await open()
+    for (let block = 0; block < 4; block++) assert.ok(((await first(block)).bytes[0] ?? 0) > 114)
   })
 
   it('a segment that nothing was written to costs nothing', async () => {

@@ -7,6 +7,7 @@ import { VirtualClock } from '../../simulation/net-clock.js'
 import { SimulatedNetwork } from '../../simulation/net-twin.js'
 import { Machine, volumeId } from '../../simulation/volumes/machine.js'
 import { RegisterTwin } from '../../simulation/volumes/register-twin.js'
+import { spoil } from '../../simulation/volumes/spoiled-memory.js'
 
 const id = { volume: volumeId, segment: 0 }
 const oneWayMs = 20
@@ -198,6 +199,61 @@ describe('volumes: replication', () => {
     await world.run(a.device!.flush())
     const expected = Buffer.concat([2, 3, 4, 5, 6, 7].map((byte) => filled(byte, 64)))
     assert.deepEqual(await world.contentOf(b, 384), expected)
+  })
+
+  it('what a message that failed was made of stays as it was, however often it is sent again', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    const open = a.node.bulk.open.bind(a.node.bulk)
+    const sent: { readonly part: Uint8Array; readonly asItWas: Buffer }[] = []
+    a.node.bulk.open = async (...parts) => {
+      const stream = await open(...parts)
+      return { ...stream, received: stream.received, abort: (error) => { stream.abort(error) }, closeSend: async () => stream.closeSend(), send: async (bytes) => {
+        for (const part of bytes instanceof Uint8Array ? [bytes] : bytes) if (part.length > blockBytes) sent.push({ part, asItWas: Buffer.from(part) })
+        return stream.send(bytes)
+      } }
+    }
+    // Its stream breaks, and the next one is the recorded one.
+    world.network.partition([[a.id], [b.id]])
+    await world.clock.advance(300)
+    world.network.heal()
+    await world.clock.advance(100)
+    await world.run(a.device!.write(0, filled(2, 64)))
+    for (let i = 0; i < 50 && sent.length === 0; i++) await world.clock.advance(oneWayMs / 4)
+    const failed = [...sent]
+    assert.ok(failed.length > 0, 'it is on its way')
+    world.network.partition([[a.id], [b.id]])
+    await world.clock.advance(300)
+    world.network.heal()
+    await world.run(a.device!.flush())
+    assert.ok(sent.length > failed.length, 'it was sent again')
+    await world.run(a.device!.write(0, filled(3, 64)))
+    await world.run(a.device!.flush())
+    for (const { part, asItWas } of failed) assert.ok(asItWas.equals(part))
+    assert.deepEqual(await world.contentOf(b, 64), Buffer.from(filled(3, 64)))
+  })
+
+  it('a replica that comes is sent what was written while there was nobody to send to, as it was written', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    b.crash(false)
+    await world.run(a.device!.write(0, filled(2, 1)))
+    await world.run(a.device!.flush())
+    assert.equal(a.engine!.figures().replicasRemoved, 1)
+    await world.run(b.start())
+    for (let i = 0; i < 40; i++) {
+      const bytes = filled(i + 3, 1)
+      await world.run(a.device!.write(i * blockBytes, bytes))
+      spoil(bytes)
+      await world.clock.advance(100)
+    }
+    assert.equal(a.engine!.figures().replicasJoined, 1)
+    await world.run(a.device!.flush())
+    assert.deepEqual(await world.contentOf(b, 40), Buffer.concat(Array.from({ length: 40 }, (_, i) => filled(i + 3, 1))))
   })
 
   it('a replica that lacks what is settled and gone is brought up by a copy, with no flush to wait for it', async () => {
