@@ -78,6 +78,44 @@ describe('net: redialler', () => {
     assert.equal(dials.length, before + 1)
   })
 
+  it('gets to who is there, however many are away and tried again and again; after a wake-up to those first', async () => {
+    const clock = new VirtualClock()
+    const connected = new Set<NodeId>()
+    const away = Array.from({ length: 12 }, (_, i) => idOf(100 + i))
+    const there = Array.from({ length: 3 }, (_, i) => idOf(200 + i))
+    const redialler = new Redialler(
+      {
+        clock, random: seededRandom(3), log: silentLog,
+        isConnected: (id) => connected.has(id),
+        dial: async ([address], signal) => {
+          const id = [...away, ...there].find((one) => address?.endsWith(one) === true) ?? assert.fail('nobody')
+          // A packet to a machine that is off gets no answer of any kind.
+          await clock.sleep(there.includes(id) ? 10 : 60_000, signal)
+          connected.add(id)
+          redialler.peerConnected(id)
+          return id
+        },
+      },
+      { backoffMsMin: 1000, backoffMsMax: 60_000, dialDeadlineMs: 5000, dialsMax: 4 },
+    )
+    for (const id of [...away, ...there]) redialler.add(id, id, () => [`/a/${id}`])
+    redialler.start()
+    // Each of those before them has its one try.
+    await clock.advance(20_000)
+    assert.deepEqual([...connected].sort(), [...there].sort())
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(10_000 + 700 * i)
+      for (const id of there) {
+        connected.delete(id)
+        redialler.peerDisconnected(id)
+      }
+      redialler.redialAll()
+      await clock.advance(100)
+      assert.deepEqual([...connected].sort(), [...there].sort())
+    }
+    redialler.stop()
+  })
+
   it('dials a few at a time, and gets to all', async () => {
     const ids = Array.from({ length: 20 }, (_, i) => idOf(i))
     const { clock, connected, redialler } = make({ up: new Set(ids) })
