@@ -200,6 +200,16 @@ export const mutants: readonly Mutant[] = [
     edits: [{ file: 'tries.ts', find: "    if (why === 'sealed' || why === 'config') this.#mover", replace: "    if (this.#over) this.#mover" }],
   },
   {
+    name: 'the wait for a dead voter counts as copying',
+    weather: changing,
+    edits: [{ file: 'rounds/copy-base.ts', find: " - this.#beganMs - this.#silentMs\n", replace: " - this.#beganMs\n" }],
+  },
+  {
+    name: 'a wish that comes late is not answered',
+    weather: sturdy,
+    edits: [{ file: 'operations.ts', find: "      if (wish.asker.node !== this.#node.session.node) this.tellMoved(scope, holding.value, [wish.asker.node])\n", replace: '' }],
+  },
+  {
     name: 'a sealed voter goes on accepting',
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/voter.ts', find: "    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', ...sealed }", replace: "    if (sealed !== undefined) return undefined" }],

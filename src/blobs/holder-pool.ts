@@ -129,6 +129,8 @@ export class HolderPool {
   #pumping = false
   #again = false
   #open = 0
+  /** Somebody has refused a want: until then nobody needs to be asked who did. A line may be a thousand wants long. */
+  #anyRefused = false
 
   constructor(components: HolderPoolComponents, init: HolderPoolInit) {
     this.#components = components
@@ -340,12 +342,12 @@ export class HolderPool {
   #refused(holder: Holder, want: Want, error: unknown): void {
     const refusal = error instanceof RefusedError ? error.refusal : 'unreachable'
     if (refusal === 'lacking') {
-      want.refusedBy.add(holder)
+      this.#refuse(want, holder)
       if (++holder.lacked >= lackedMax && holder.busyBytes === 0) this.#drop(holder, 'lacking')
     } else if (refusal === 'corrupt') {
       this.#components.exchange.corrupt(holder.peer)
       this.#components.log.warn('a holder sent a corrupt block', { peer: holder.peer, cid: want.cid.toString() })
-      want.refusedBy.add(holder)
+      this.#refuse(want, holder)
       want.corrupt++
       if (++holder.corrupt >= corruptMax) this.#drop(holder, 'corrupt')
     } else if (refusal !== 'cancelled' && holder.lastFailure !== error) {
@@ -354,6 +356,11 @@ export class HolderPool {
       this.#failed(holder, refusal === 'broken', messageOf(error))
     }
     if (!want.done && !want.arrived && want.handles.size === 0) this.#line.unshift(want)
+  }
+
+  #refuse(want: Want, holder: Holder): void {
+    want.refusedBy.add(holder)
+    this.#anyRefused = true
   }
 
   #failed(holder: Holder, broken: boolean, reason: string): void {
@@ -392,7 +399,7 @@ export class HolderPool {
   /** Something waits in the line: one more holder, if there is one and it would help. Whether there is one now. */
   #widen(): boolean {
     const live = this.#holders.filter((holder) => holder.state !== 'out')
-    const stuck = this.#line.filter((want) => live.every((holder) => want.refusedBy.has(holder)))
+    const stuck = live.length > 0 && !this.#anyRefused ? [] : this.#line.filter((want) => live.every((holder) => want.refusedBy.has(holder)))
     if (stuck.length === 0) {
       // Those there are could take it in time: another helps only if all are at work and none is about to come back.
       if (live.length >= this.#init.settings.holdersAtOnceMax || live.some((holder) => holder.state !== 'ready')) return false

@@ -8,8 +8,13 @@ import type { Records } from './records.js'
 import type { RecordsWanted } from './wire/catalog.js'
 import { BucketRequest, BucketResponse, DigestRequest, DigestResponse, RecordsRequest, RecordsResponse } from './wire/catalog.js'
 
-/** A peer that does not answer so small a question for so long is tried again later. */
+/** A peer that does not answer for so long is tried again later. */
 const deadlineMs = 20_000
+/**
+ * The first question is answered from memory. Who does not answer that soon (a machine that fell asleep just now) must not
+ * keep a place of the few pulls for as long as one that has much to send.
+ */
+const digestDeadlineMs = 5_000
 /** Requests under way while the last answer is being verified and written. */
 const pipelined = 3
 /** Left free in a request for what is not hashes. */
@@ -48,11 +53,11 @@ export async function pull(
   options: { signal: AbortSignal; forgetUntilMs: number | undefined },
 ): Promise<Pulled> {
   const { records } = components
-  const ask = async (method: string, body: Uint8Array): Promise<Uint8Array> =>
-    components.rpc.request(peer, method, body, { deadlineMs, signal: options.signal })
+  const ask = async (method: string, body: Uint8Array, forMs = deadlineMs): Promise<Uint8Array> =>
+    components.rpc.request(peer, method, body, { deadlineMs: forMs, signal: options.signal })
   const digest = decode(
     DigestResponse.decode,
-    await ask('catalog.digest', DigestRequest.encode({ root: records.digests.root(), returning: options.forgetUntilMs !== undefined, wallMs: Math.floor(components.clock.wallMs()) })),
+    await ask('catalog.digest', DigestRequest.encode({ root: records.digests.root(), returning: options.forgetUntilMs !== undefined, wallMs: Math.floor(components.clock.wallMs()) }), digestDeadlineMs),
   )
   if (digest.wallMs > 0) components.clocks.heard(peer, digest.wallMs)
   // One that is back from a long absence asks us first; what it has is not to be trusted before.

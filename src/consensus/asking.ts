@@ -130,7 +130,8 @@ export class Asking implements Running {
       this.#read = undefined
       before?.cancel()
       this.#askFirst()
-    }
+      // It has had the scope anew, maybe: a wish of before does not count then.
+    } else this.#ask()
     return true
   }
 }

@@ -423,8 +423,12 @@ export class Operations {
       return
     }
     // Where agents of this node take turns, tokens are over before a message is here. But who may have had it since it asked,
-    // and given it back, does not ask any more: voters pass wishes on late.
-    if (wish.token < holding.firstToken) return
+    // and given it back, does not ask any more: voters pass wishes on late. Whoever still does asks again, for what it is told;
+    // without a word it would not where a scope goes to and fro, and each of its wishes comes when the next token is there.
+    if (wish.token < holding.firstToken) {
+      if (wish.asker.node !== this.#node.session.node) this.tellMoved(scope, holding.value, [wish.asker.node])
+      return
+    }
     this.#node.effect({ kind: 'wish', wish: { ...wish, token: holding.value.token } })
   }
 

@@ -25,8 +25,8 @@ type TargetState =
   | { readonly name: 'connected' }
   | { readonly name: 'waiting'; readonly cancel: Cancel }
   | { readonly name: 'dialling'; readonly controller: AbortController }
-  /** Due, but as many dials as are allowed are under way. */
-  | { readonly name: 'queued' }
+  /** Due, but as many dials as are allowed are under way; the lowest number is next. */
+  | { readonly name: 'queued'; readonly turn: number }
 
 interface Target {
   readonly key: string
@@ -34,6 +34,8 @@ interface Target {
   peer: NodeId | undefined
   readonly addresses: () => readonly string[]
   attempt: number
+  /** When it was last seen to be connected; elapsed time. */
+  connectedMs: number
   state: TargetState
   /** The last reason that was logged: the same one again is not news. */
   lastFailure: string | undefined
@@ -50,6 +52,7 @@ export class Redialler {
   readonly #targets = new Map<string, Target>()
   #dialling = 0
   #running = false
+  #turns = 0
 
   constructor(components: RedialComponents, init: RedialInit) {
     this.#components = components
@@ -61,7 +64,7 @@ export class Redialler {
     const known = this.#targets.get(key)
     if (known !== undefined && known.addresses === addresses) return
     if (known !== undefined) this.remove(key)
-    const target: Target = { key, peer, addresses, attempt: 0, state: { name: 'queued' }, lastFailure: undefined }
+    const target: Target = { key, peer, addresses, attempt: 0, connectedMs: Number.NEGATIVE_INFINITY, state: this.#queued(), lastFailure: undefined }
     this.#targets.set(key, target)
     if (this.#running) this.#consider(target)
   }
@@ -87,15 +90,22 @@ export class Redialler {
     for (const target of this.#targets.values()) this.#leave(target, 'stopped')
   }
 
-  /** After a wake-up, or a change of network: all waits end, all backoff is forgotten. */
+  /**
+   * After a wake-up, or a change of network: all waits end, all backoff is forgotten, and dials of before, which may have gone
+   * out by a way that is gone, keep no place. Who was connected last comes first: members that have been off for months let
+   * a dial run out each, and who is there need not wait for that.
+   */
   redialAll(): void {
     if (!this.#running) return
-    for (const target of this.#targets.values()) {
+    const targets = [...this.#targets.values()].sort((a, b) => (a.connectedMs === b.connectedMs ? 0 : b.connectedMs - a.connectedMs))
+    const ended = targets.filter(({ state }) => state.name === 'dialling')
+    for (const target of targets) {
       target.attempt = 0
       if (target.state.name === 'dialling') continue
       this.#leave(target, 'redial')
       this.#consider(target)
     }
+    for (const { state } of ended) if (state.name === 'dialling') state.controller.abort(new Error('redial'))
   }
 
   peerConnected(peer: NodeId): void {
@@ -109,6 +119,7 @@ export class Redialler {
   peerDisconnected(peer: NodeId): void {
     for (const target of this.#targets.values()) {
       if (target.peer !== peer || target.state.name !== 'connected') continue
+      target.connectedMs = this.#components.clock.monotonicMs()
       // Both sides see the connection go at the same moment: not both should dial in that moment.
       this.#wait(target)
     }
@@ -122,7 +133,7 @@ export class Redialler {
       return
     }
     if (this.#dialling >= this.#init.dialsMax) {
-      target.state = { name: 'queued' }
+      target.state = this.#queued()
       return
     }
     void this.#dial(target)
@@ -159,15 +170,25 @@ export class Redialler {
 
   /** A place among the running dials is free. */
   #next(): void {
+    // Whoever has waited longest: in the order of the list, those at its end would never have their turn while enough of those
+    // before them are away and come back for another try.
+    let next: Target | undefined
+    let least = Number.POSITIVE_INFINITY
     for (const target of this.#targets.values()) {
-      if (target.state.name !== 'queued') continue
-      this.#consider(target)
-      return
+      if (target.state.name !== 'queued' || target.state.turn >= least) continue
+      next = target
+      least = target.state.turn
     }
+    if (next !== undefined) this.#consider(next)
+  }
+
+  #queued(): TargetState {
+    return { name: 'queued', turn: this.#turns++ }
   }
 
   #connected(target: Target): void {
     target.state = { name: 'connected' }
+    target.connectedMs = this.#components.clock.monotonicMs()
     target.attempt = 0
     target.lastFailure = undefined
   }
@@ -183,7 +204,7 @@ export class Redialler {
   #leave(target: Target, why: string): void {
     if (target.state.name === 'waiting') target.state.cancel()
     if (target.state.name === 'dialling') target.state.controller.abort(new Error(why))
-    target.state = { name: 'queued' }
+    target.state = this.#queued()
   }
 
   #logFailure(target: Target, failure: unknown): void {

@@ -119,7 +119,8 @@ export class Herald {
     try {
       const body = await rpc.request(peer, 'replication.vitals', Vitals.encode(this.vitals()), { deadlineMs: swapDeadlineMs, signal })
       book.hear(peer, decodeVitals(body))
-      await book.catchUp(signal)
+      // Not waited for: others may be behind, too, and not answer.
+      void book.catchUp(signal)
     } catch (error) {
       if (!signal.aborted) log.debug('vitals could not be swapped', { peer, error: messageOf(error) })
     }

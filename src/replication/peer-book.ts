@@ -146,7 +146,8 @@ export class PeerBook {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.catchUp(signal)
+        // Not waited for: one that does not answer would keep the others from being looked at for as long as its pull may take.
+        void this.catchUp(signal)
         await this.#components.clock.sleep(catchUpMs, signal)
       } catch {
         if (isOver(signal)) return

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Clock, NodeId, Random, Rpc } from '../../base/index.js'
+import { CommonError, withDeadline } from '../../base/index.js'
 import type { Parcel } from '../frames.js'
 import { ConsensusError } from '../types.js'
 
@@ -7,6 +8,11 @@ import { ConsensusError } from '../types.js'
 const pieceBytes = 1024 * 1024
 /** A snapshot of 10⁶ registers of usual size. Larger ones would not fit a voter's memory several times over. */
 const parcelBytesMax = 256 * 1024 * 1024
+/**
+ * Fetched at the same time: of one peer what one parcel may be, of all together two. More is refused before memory is taken
+ * for it, whatever is announced.
+ */
+const fetchedBytesMax = 2 * parcelBytesMax
 /** Kept for fetching, all together. Beyond it the oldest go: whoever wanted one asks again. */
 const keptBytesMax = 512 * 1024 * 1024
 /** Fetching is begun at once, and takes seconds at most where voters can be changed in time at all. */
@@ -38,6 +44,8 @@ export class Parcels {
   readonly #random: Random
   readonly #kept = new Map<string, Kept>()
   #keptBytes = 0
+  /** Announced by each peer, of what is being fetched. */
+  readonly #fetching = new Map<NodeId, number>()
 
   constructor(components: { rpc: Rpc; clock: Clock; random: Random }) {
     this.#rpc = components.rpc
@@ -62,16 +70,34 @@ export class Parcels {
     return { id, bytes: bytes.length, hash: createHash('sha256').update(bytes).digest('hex') }
   }
 
-  /** Throws BAD_MESSAGE if it is not what it was said to be, else what the rpc throws. */
+  /** Throws BAD_MESSAGE if it is not what it was said to be, OVERLOADED, DEADLINE, else what the rpc throws. */
   async fetch(peer: NodeId, parcel: Parcel, signal: AbortSignal): Promise<Uint8Array> {
     if (parcel.bytes > parcelBytesMax) throw new ConsensusError('BAD_MESSAGE', 'a parcel is too large', { bytes: parcel.bytes, bytesMax: parcelBytesMax })
-    const whole = new Uint8Array(parcel.bytes)
-    for (let at = 0; at < whole.length;) {
+    const before = this.#fetching.get(peer) ?? 0
+    let all = 0
+    for (const bytes of this.#fetching.values()) all += bytes
+    if (before + parcel.bytes > parcelBytesMax || all + parcel.bytes > fetchedBytesMax) throw new CommonError('OVERLOADED', 'too many bytes of parcels are being fetched', { fetchedBytesMax })
+    this.#fetching.set(peer, before + parcel.bytes)
+    try {
+      // Its sender keeps it no longer.
+      return await withDeadline(this.#clock, keptMs, signal, async (ends) => this.#fetch(peer, parcel, ends))
+    } finally {
+      const left = (this.#fetching.get(peer) ?? 0) - parcel.bytes
+      if (left > 0) this.#fetching.set(peer, left)
+      else this.#fetching.delete(peer)
+    }
+  }
+
+  async #fetch(peer: NodeId, parcel: Parcel, signal: AbortSignal): Promise<Uint8Array> {
+    // Memory for all of it when the first piece is there: to announce costs nothing.
+    let whole = new Uint8Array(0)
+    for (let at = 0; at < parcel.bytes;) {
       const request = Buffer.alloc(idBytes + 4)
       request.write(parcel.id, 'hex')
       request.writeUInt32BE(at, idBytes)
       const piece = await this.#rpc.request(peer, 'lease.parcel', request, { deadlineMs: pieceDeadlineMs, signal })
-      if (piece.length === 0 || piece.length > whole.length - at) throw new ConsensusError('BAD_MESSAGE', 'a piece of a parcel is empty or too long', { at, bytes: piece.length })
+      if (piece.length === 0 || piece.length > parcel.bytes - at) throw new ConsensusError('BAD_MESSAGE', 'a piece of a parcel is empty or too long', { at, bytes: piece.length })
+      if (at === 0) whole = new Uint8Array(parcel.bytes)
       whole.set(piece, at)
       at += piece.length
     }

@@ -326,6 +326,13 @@ export class Consensus {
     const common = { node: connections.self, incarnation, start, timing, clockKind: this.#init.clockKind, now: this.#init.readings() }
     const table = new CompactTable()
     const state = await this.#disk.load(table)
+    if (state === undefined) {
+      log.error('a part of this node\'s lease store is gone: it starts as a new one and will be configured in again', {})
+      await this.#disk.reset(Buffer.from(random.bytes(16)).toString('hex'), chain)
+      await memoryFile.put(0)
+      await this.#boot()
+      return
+    }
     const components = { random, seals, hashOf: hashOfSnapshot, hashOfChunk, newTable: () => new CompactTable() }
     this.#voter = new Voter({ ...components, table }, { ...common, state })
     this.#writer.begin(this.#voter, state.sequence)

@@ -155,6 +155,8 @@ export class Transport {
         if (this.#signal === undefined) throw new CommonError('UNAVAILABLE', 'this node is starting')
         // Nobody speaks under another's name; replies come only where they were asked for.
         if (frame.requests.some(({ sender }) => sender.node !== from)) throw new CommonError('FORBIDDEN', 'a request under another node\'s name')
+        // Whoever asks for hundreds of chunks at once has this node hold all of them at once.
+        if (frame.requests.length > 1 && frame.requests.some(isOfBase)) throw new ConsensusError('BAD_MESSAGE', 'what is of a base has a frame of its own')
         for (const message of frame.peers) this.#handlers.peer(from, message)
         const replies = frame.requests.length === 0 ? [] : await this.#handlers.requests(frame.requests)
         return this.#packed(from, { requests: [], replies, peers: [] })
@@ -163,7 +165,12 @@ export class Transport {
   }
 }
 
-function hasSnapshot({ body }: Request): boolean {
-  if (body.kind === 'rows' || body.kind === 'base' || body.kind === 'base-chunk') return true
-  return body.kind === 'stage' || body.kind === 'snapshot' || body.kind === 'fetch' || (body.kind === 'activate' && body.snapshot !== undefined)
+/** A page or a chunk: half a megabyte, asked for or brought. */
+function isOfBase({ body }: Request): boolean {
+  return body.kind === 'rows' || body.kind === 'base' || body.kind === 'base-chunk'
+}
+
+function hasSnapshot(request: Request): boolean {
+  const { body } = request
+  return isOfBase(request) || body.kind === 'stage' || body.kind === 'snapshot' || body.kind === 'fetch' || (body.kind === 'activate' && body.snapshot !== undefined)
 }

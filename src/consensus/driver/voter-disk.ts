@@ -4,7 +4,7 @@ import {
   membersFromWire, recordToWire, revocationFromWire, revocationToWire, snapshotFromWire, snapshotToWire, voterToWire, whole,
 } from '../codec.js'
 import type { ConfigRecord } from '../config.js'
-import type { Batch, Change, VoterRecord } from '../durable.js'
+import type { Batch, Change, KeptBase, VoterRecord } from '../durable.js'
 import { voterRecordEmpty } from '../durable.js'
 import { revocationKey } from '../revocation.js'
 import type { RevocationRecord } from '../revocation.js'
@@ -97,15 +97,18 @@ export class VoterDisk {
     await this.#store.write(operations, { durable: true })
   }
 
-  /** Registers go into the table as they are read, in its order: there may be a million of them. */
-  async load(table: RegisterTable): Promise<VoterState> {
+  /**
+   * Registers go into the table as they are read, in its order: there may be a million of them. Undefined: chunks of the base
+   * that it votes on are gone, and with them what it has accepted. Such a store has lost memory.
+   */
+  async load(table: RegisterTable): Promise<VoterState | undefined> {
     const found = (await this.#store.get(key('w'))) ?? (await this.#store.get(key('v')))
     const record = found === undefined ? voterRecordEmpty : decoding(() => recordFromDisk(wire.VoterRecord.decode(found)))
     const staged = [...(await this.#staged('g:')), ...(await this.#staged('k:'))]
     this.#generation = record.generation
     // Nobody is answered from what a store had that votes no more.
     if (record.config !== -1) {
-      if (record.base !== undefined) await this.#bases.each(record.base.name, (chunk) => { for (const [scope, accepted] of chunk.registers) table.set(scope, { promised: accepted.ballot, accepted }) })
+      if (record.base !== undefined && !(await this.#loadBase(record.base, table))) return undefined
       await this.#each(this.#registers(), (name, bytes) => { table.set(name, registerFromDisk(bytes)) })
     }
     if (record.generation !== undefined) this.#bases.orphaned('')
@@ -119,6 +122,15 @@ export class VoterDisk {
       staged,
       bases: await this.#bases.load(neededBases(record, staged), inUse),
     }
+  }
+
+  async #loadBase({ name, chunks }: KeptBase, table: RegisterTable): Promise<boolean> {
+    let count = 0
+    await this.#bases.each(name, (chunk) => {
+      if (++count > chunks) return
+      for (const [scope, accepted] of chunk.registers) table.set(scope, { promised: accepted.ballot, accepted })
+    })
+    return count >= chunks
   }
 
   async chunk({ name, index }: { name: string; index: number }): Promise<BaseChunk | undefined> {

@@ -38,7 +38,7 @@ export interface Copied {
   readonly by: readonly VoterId[]
   /** At most so many registers of a voter are above it by now. */
   readonly behind: number
-  /** What copying one took, as measured: reading, hashing, sending, syncing. */
+  /** What copying one took, as measured: reading, hashing, sending, syncing. Not the wait for a voter that never answered. */
   readonly msPerRegister: number
 }
 
@@ -67,6 +67,8 @@ export class BaseCopy {
   #pass = 0
   #copied = 0
   #firstPassMs = 0
+  /** Spent waiting for voters that did not answer. */
+  #silentMs = 0
   readonly #behind = new Map<string, number>()
   #lastBehind = Infinity
   /** Of what is being asked: answers to what was asked before count no more. */
@@ -181,7 +183,7 @@ export class BaseCopy {
   /** All was copied, or all that had changed. */
   #passed(): void {
     const { source } = this.#init
-    if (this.#pass === 0) this.#firstPassMs = this.#context.now.hrtimeMs - this.#beganMs
+    if (this.#pass === 0) this.#firstPassMs = this.#context.now.hrtimeMs - this.#beganMs - this.#silentMs
     const behind = Math.max(0, ...this.#left.map((voter) => this.#behind.get(storeKey(voter)) ?? 0))
     if ('hash' in source) {
       const { hash } = source
@@ -205,16 +207,20 @@ export class BaseCopy {
   #ask(voters: readonly VoterId[], body: RequestBody, heard: (voter: VoterId, reply: ReplyBody) => void, over = (): void => { this.#end(undefined) }, suffices = (): boolean => false): void {
     const left = new Set(voters)
     const turn = ++this.#turn
+    let heardAtMs = this.#context.now.hrtimeMs
     const attempt = (tries: number): void => {
       this.#stop()
       this.#asked = this.#context.ask([...left], body, (from, reply) => {
         const voter = [...left].find((one) => one.node === from.node)
         if (this.#over || turn !== this.#turn || voter === undefined) return
         left.delete(voter)
+        heardAtMs = this.#context.now.hrtimeMs
         heard(voter, reply)
         if (left.size === 0 && turn === this.#turn) over()
       }, this.#init.config)
       this.#timer = this.#context.after(this.#context.timing.tryMs * 2 ** Math.min(tries, 4), () => {
+        this.#silentMs += this.#context.now.hrtimeMs - heardAtMs
+        heardAtMs = this.#context.now.hrtimeMs
         if (tries + 1 >= triesMax || suffices()) over()
         else attempt(tries + 1)
       })

@@ -84,10 +84,8 @@ export class Announcer {
           await this.#idle(signal)
           continue
         }
-        const startMs = clock.monotonicMs()
-        await this.#announce(batch, signal)
+        const busyMs = await this.#announce(batch, signal)
         failures = 0
-        const busyMs = clock.monotonicMs() - startMs
         await clock.sleep(busyMs / this.#init.dutyRatio - busyMs, signal)
       } catch (error) {
         if (isAborted(signal)) return
@@ -110,7 +108,8 @@ export class Announcer {
     return [...takeFresh, ...again.slice(0, this.#init.batchRecords - takeFresh.length)]
   }
 
-  async #announce(batch: readonly Due[], signal: AbortSignal): Promise<void> {
+  /** Resolves to how long it was at work: waiting for a node that does not answer is no work, and earns no rest. */
+  async #announce(batch: readonly Due[], signal: AbortSignal): Promise<number> {
     const { schedule, clock, random, servers, send, log } = this.#components
     const known = servers()
     const perPeer = new Map<NodeId, Due[]>()
@@ -124,23 +123,28 @@ export class Announcer {
     const taken = new Set<Due>()
     const queue = [...perPeer]
     const workers = Array.from({ length: Math.min(this.#init.peersAtOnce, queue.length) }, async () => {
+      let busyMs = 0
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
         const [peer, entries] = next
         if (signal.aborted) throw abortReason(signal)
+        const startMs = clock.monotonicMs()
         try {
           await send(peer, entries.map((entry) => entry.cid.multihash.bytes), signal)
           for (const entry of entries) taken.add(entry)
+          busyMs += clock.monotonicMs() - startMs
         } catch (error) {
           if (isAborted(signal)) throw abortReason(signal)
           log.debug('a node did not take provider records', { peer, error: messageOf(error) })
         }
       }
+      return busyMs
     })
-    await Promise.all(workers)
+    const busyMs = Math.max(...(await Promise.all(workers)))
     if (taken.size === 0) throw new Error('no node took any record')
     this.#announced += taken.size
     // A tenth of jitter, so that what was announced in one burst does not come due in one.
     await schedule.announced([...taken], () => clock.wallMs() + this.#init.againMs * (0.9 + 0.1 * random.float()))
+    return busyMs
   }
 
   /** Until notified, or the next record is due. */

@@ -275,6 +275,31 @@ describe('replication: peers that mean no good', function () {
     await mesh.end()
   })
 
+  it('does not answer for its list: those of others are read all the same', async () => {
+    const clock = new VirtualClock()
+    const network = new SimulatedNetwork({ clock, random: seededRandom(1) })
+    const self = network.node(idOf(1))
+    const read: NodeId[] = []
+    const book = new PeerBook(
+      { rpc: self.rpc, connections: self, clock, random: seededRandom(2), log: silentLog },
+      { onInventory: (peer) => read.push(peer), onDelta: () => undefined, onVitals: () => undefined, onOffence: () => undefined, isTrusted: () => true },
+    )
+    const [silent, other] = [network.node(idOf(2)), network.node(idOf(3))]
+    const row = { name: 'replication.inventory', requestBytesMax: 100, responseBytesMax: 2 ** 18, inFlightMax: 1 }
+    silent.rpc.register({ ...row, handle: async () => new Promise<never>(() => undefined) })
+    other.rpc.register({ ...row, handle: async () => InventoryResponse.encode({ salt: 3n, version: 1, page: pageOf(10, true) }) })
+    const controller = new AbortController()
+    const running = book.run(controller.signal)
+    await clock.advance(10 * second)
+    book.hear(silent.self, vitalsOf(1, { inventorySalt: 2n }))
+    await clock.advance(3 * second)
+    book.hear(other.self, vitalsOf(1, { inventorySalt: 3n }))
+    await clock.advance(4 * second)
+    assert.deepEqual(read, [other.self])
+    controller.abort(new Error('over'))
+    await clock.outcome(running)
+  })
+
   it('announces a million made-up entries: so many are kept, of one and of all together, and honest lists have their place', async () => {
     const clock = new VirtualClock()
     const network = new SimulatedNetwork({ clock, random: seededRandom(1) })

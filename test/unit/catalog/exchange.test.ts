@@ -26,6 +26,27 @@ describe('catalog: exchange', () => {
     await b.stop()
   })
 
+  it('hears from who is awake within seconds, whoever else is connected and asleep', async () => {
+    const world = new World()
+    world.lossOfGossip = 1
+    const awake = await new TestNode(world, 'awake').start()
+    await awake.put('/news', 'x')
+    const asleep = [await new TestNode(world, 'b').start(), await new TestNode(world, 'c').start()]
+    for (const { id } of asleep) {
+      world.silent.add(id)
+      world.link(awake.id, id, false)
+    }
+    const newcomer = new TestNode(world, 'newcomer')
+    world.link(newcomer.id, awake.id, false)
+    await newcomer.start()
+    await world.time.advance(1_000)
+    // Both of those that are asked at once are asleep.
+    world.link(newcomer.id, awake.id, true)
+    await world.time.advance(6_000)
+    assert.deepEqual((await newcomer.listing()).map((line) => line.split(' ')[0]), ['/news'])
+    for (const node of [newcomer, awake, ...asleep]) await node.stop()
+  })
+
   it('announces a burst instead of flooding, and everybody has it within seconds', async () => {
     const { world, a, b } = await pair()
     await world.time.advance(1000)

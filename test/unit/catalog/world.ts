@@ -119,6 +119,8 @@ export class World {
   readonly #hosts = new Map<NodeId, Host>()
   readonly #cut = new Set<string>()
   lossOfGossip = 0
+  /** Connected, and asleep: whoever asks them waits for as long as it has patience. */
+  readonly silent = new Set<NodeId>()
   requests: { method: string; request: number; response: number }[] = []
   gossipMessages = 0
   verdicts: GossipVerdict[] = []
@@ -183,8 +185,12 @@ export class World {
       },
       rpc: {
         register: (method) => void host.methods.set(method.name, method),
-        request: async (peer, name, body, options) =>
-          tracked(async () => {
+        request: async (peer, name, body, options) => {
+          if (this.silent.has(peer)) {
+            await this.time.clock().sleep(options.deadlineMs, options.signal)
+            throw new CommonError('DEADLINE', 'no answer')
+          }
+          return tracked(async () => {
             options.signal?.throwIfAborted()
             const method = this.#host(peer).methods.get(name)
             if (!this.isLinked(id, peer) || method === undefined) throw new CommonError('UNAVAILABLE', 'not connected')
@@ -194,7 +200,8 @@ export class World {
             if (response.length > method.responseBytesMax) throw new CommonError('INTERNAL', `${name}: response of ${response.length} bytes`)
             this.requests.push({ method: name, request: body.length, response: response.length })
             return response
-          }),
+          })
+        },
       },
     }
   }

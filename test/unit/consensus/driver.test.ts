@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { codeOf } from '../../../src/base/index.js'
 import { VoterKeeper } from '../../../src/consensus/driver/voter-keeper.js'
 import type { VoterCandidate } from '../../../src/consensus/driver/voter-plan.js'
-import { systemClock, systemRandom, silentLog } from '../../../src/base/index.js'
+import { createSigner, systemClock, systemRandom, silentLog } from '../../../src/base/index.js'
 import type { Rpc } from '../../../src/base/index.js'
 import { Parcels } from '../../../src/consensus/driver/parcels.js'
+import { decodeFrame, encodeFrame } from '../../../src/consensus/frames.js'
+import type { Request } from '../../../src/consensus/messages.js'
+import { ManualClock } from '../membership/fixtures.js'
 import { TestMesh, until } from './mesh.js'
 import type { TestNode } from './mesh.js'
 
@@ -300,6 +303,60 @@ describe('consensus driver', () => {
     for (const body of [new Uint8Array(0), new Uint8Array(19)]) assert.equal(await code(made.send(b!.id, a!.id, 'lease.parcel', body, { deadlineMs: 1000 })), 'BAD_MESSAGE')
     parcels.stop()
     assert.equal(await code(other.fetch(a!.id, offered, signal)), 'BAD_MESSAGE')
+  })
+
+  it('parcels are announced and not believed: so many bytes of a peer, so many of all, and one that does not come in time is given up', async () => {
+    let isOver = false
+    const rpc: Rpc = {
+      register: () => undefined,
+      request: async (_peer, _method, _body, { signal }) => new Promise((_resolve, reject) => { signal?.addEventListener('abort', () => { isOver = true; reject(new Error('aborted')) }, { once: true }) }),
+    }
+    const clock = new ManualClock()
+    const parcels = new Parcels({ rpc, clock, random: systemRandom })
+    const { signal } = new AbortController()
+    const parcel = { id: '11'.repeat(16), bytes: 256 * 2 ** 20, hash: '00'.repeat(32) }
+    const peers = [1, 2, 3].map((number) => createSigner(new Uint8Array(32).fill(number)).nodeId)
+    const before = process.memoryUsage().arrayBuffers
+    const under = [parcels.fetch(peers[0]!, parcel, signal), parcels.fetch(peers[1]!, parcel, signal)].map(code)
+    assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 20)
+    assert.equal(await code(parcels.fetch(peers[0]!, { ...parcel, bytes: 1 }, signal)), 'OVERLOADED')
+    assert.equal(await code(parcels.fetch(peers[2]!, { ...parcel, bytes: 1 }, signal)), 'OVERLOADED')
+    await clock.advance(60_000)
+    assert.deepEqual(await Promise.all(under), ['DEADLINE', 'DEADLINE'])
+    assert.ok(isOver)
+    const later = code(parcels.fetch(peers[2]!, parcel, signal))
+    await clock.advance(60_000)
+    assert.equal(await later, 'DEADLINE')
+  })
+
+  it('of a base one chunk is asked for at a time', async () => {
+    const [made, [a, b]] = await meshOf(2)
+    mesh = made
+    const session = b!.consensus.session!
+    const request = (counter: number): Request => ({ config: 0, incarnation: session.incarnation, nonce: { start: '11'.repeat(16), counter }, sender: session, seen: { start: '', sequence: 0 }, body: { kind: 'base-chunk', hash: 'ab'.repeat(32), index: counter } })
+    const ask = async (requests: Request[]): Promise<Uint8Array> => made.send(b!.id, a!.id, 'lease.frame', encodeFrame({ requests, replies: [], peers: [] }), { deadlineMs: 1000 })
+    assert.equal(decodeFrame(await ask([request(1)])).replies.length, 1)
+    assert.equal(await code(ask([request(1), request(2)])), 'BAD_MESSAGE')
+  })
+
+  it('a voter whose base has lost a chunk is a new store, and is configured in again', async () => {
+    const [made, [a, b, c]] = await meshOf(3)
+    mesh = made
+    for (const scope of ['s', 't']) await a!.consensus.acquire(scope)
+    await a!.consensus.reconfigure([a!.id, b!.id, c!.id])
+    await until(() => [a, b, c].every((node) => node!.consensus.votesIn === 1))
+    const { incarnation } = b!.consensus.session!
+    await b!.stop()
+    const rows = []
+    for await (const [key] of b!.store.entries({ gte: Buffer.from('b:'), lt: Buffer.from('b;') })) rows.push(b!.store.del(key))
+    assert.ok(rows.length > 0)
+    await b!.store.write(rows)
+    made.start(b!)
+    await until(() => b!.consensus.session !== undefined)
+    assert.notEqual(b!.consensus.session!.incarnation, incarnation)
+    assert.equal(b!.consensus.votesIn, -1)
+    await until(async () => (await a!.consensus.reconfigure([a!.id, b!.id, c!.id]).catch(() => 0)) === 2, 10_000)
+    await until(() => b!.consensus.votesIn === 2)
   })
 
   it('a clock that is set back a day, then forward two, takes nobody\'s lease and gives none away', async () => {

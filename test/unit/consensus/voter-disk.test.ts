@@ -34,6 +34,7 @@ class Restarted {
     const disk = (this.#disk = new VoterDisk({ store: this.store }))
     const table = new CompactTable()
     const state = await disk.load(table)
+    assert.ok(state !== undefined)
     while (await disk.sweep());
     // Each start a minute later: a base that a crash left behind is not one whose copying goes on.
     this.#nowMs += 60_000

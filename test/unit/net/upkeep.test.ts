@@ -78,6 +78,44 @@ describe('net: redialler', () => {
     assert.equal(dials.length, before + 1)
   })
 
+  it('gets to who is there, however many are away and tried again and again; after a wake-up to those first', async () => {
+    const clock = new VirtualClock()
+    const connected = new Set<NodeId>()
+    const away = Array.from({ length: 12 }, (_, i) => idOf(100 + i))
+    const there = Array.from({ length: 3 }, (_, i) => idOf(200 + i))
+    const redialler = new Redialler(
+      {
+        clock, random: seededRandom(3), log: silentLog,
+        isConnected: (id) => connected.has(id),
+        dial: async ([address], signal) => {
+          const id = [...away, ...there].find((one) => address?.endsWith(one) === true) ?? assert.fail('nobody')
+          // A packet to a machine that is off gets no answer of any kind.
+          await clock.sleep(there.includes(id) ? 10 : 60_000, signal)
+          connected.add(id)
+          redialler.peerConnected(id)
+          return id
+        },
+      },
+      { backoffMsMin: 1000, backoffMsMax: 60_000, dialDeadlineMs: 5000, dialsMax: 4 },
+    )
+    for (const id of [...away, ...there]) redialler.add(id, id, () => [`/a/${id}`])
+    redialler.start()
+    // Each of those before them has its one try.
+    await clock.advance(20_000)
+    assert.deepEqual([...connected].sort(), [...there].sort())
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(10_000 + 700 * i)
+      for (const id of there) {
+        connected.delete(id)
+        redialler.peerDisconnected(id)
+      }
+      redialler.redialAll()
+      await clock.advance(100)
+      assert.deepEqual([...connected].sort(), [...there].sort())
+    }
+    redialler.stop()
+  })
+
   it('dials a few at a time, and gets to all', async () => {
     const ids = Array.from({ length: 20 }, (_, i) => idOf(i))
     const { clock, connected, redialler } = make({ up: new Set(ids) })
@@ -171,7 +209,7 @@ describe('net: provider records', () => {
   const self = idOf(0)
   const hourMs = 3_600_000
 
-  const make = (peers: NodeId[], failing = new Set<NodeId>()) => {
+  const make = (peers: NodeId[], failing = new Set<NodeId>(), silent = new Set<NodeId>()) => {
     const clock = new VirtualClock()
     const meta = new MemoryMeta()
     const records = new ProviderRecords({ meta, clock }, { validityMs: 30 * hourMs, recordsMax: 100_000, memoryEntriesMax: 10 })
@@ -182,6 +220,10 @@ describe('net: provider records', () => {
         schedule, clock, random: seededRandom(1), log: silentLog, servers: () => peers,
         send: async (peer, multihashes) => {
           if (failing.has(peer)) throw new Error('away')
+          if (silent.has(peer)) {
+            await clock.sleep(30_000)
+            throw new Error('no answer')
+          }
           await clock.sleep(10)
           sent.push({ peer, count: multihashes.length, atMs: clock.monotonicMs() })
         },
@@ -208,6 +250,23 @@ describe('net: provider records', () => {
     await clock.advance(3 * hourMs)
     assert.equal(total(), 150)
     controller.abort()
+    await clock.outcome(running)
+  })
+
+  it('does not rest from waiting for a node that is silent', async () => {
+    const [good, silent] = [idOf(1), idOf(2)]
+    const { clock, schedule, announcer, sent } = make([good, silent], new Set(), new Set([silent]))
+    const controller = new AbortController()
+    const running = announcer.run(controller.signal)
+    await schedule.add([cidOf(1)])
+    announcer.notify()
+    await clock.advance(1_000)
+    await schedule.add([cidOf(2)])
+    announcer.notify()
+    await clock.advance(31_000)
+    assert.deepEqual(sent.map(({ peer, count }) => [peer, count]), [[good, 1], [good, 1]])
+    controller.abort()
+    await clock.advance(60_000)
     await clock.outcome(running)
   })
 
