@@ -16,9 +16,13 @@ import type { BlobRef, HeldBlob } from './types.js'
  *   s       how far the scrub is: the CID of the last blob it has finished
  *
  * `h` and the references to the blob's blocks change in one atomic write, always: a record says that all is here.
+ *
+ * LevelDB does not check what it reads. A row that cannot be read is as good as none: the blob is fetched again if somebody
+ * wants it, and the others stay what they are.
  */
 const recordBytes = 22
 const recordFormat = 1
+const droppingBytes = 5
 
 export interface Dropping {
   ref: BlobRef
@@ -35,12 +39,16 @@ export class BlobRecords {
 
   async held(cid: CID): Promise<HeldBlob | undefined> {
     const value = await this.#meta.get(keyFor('h', cid))
-    return value === undefined ? undefined : decodeHeld(cid, value)
+    return value === undefined ? undefined : heldOf(cid, value)
   }
 
   async *list(after?: CID): AsyncGenerator<HeldBlob> {
     const range = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
-    for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i') })) yield decodeHeld(Cid.decode(key.subarray(1)), value)
+    for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i') })) {
+      const cid = cidIn(key.subarray(1))
+      const held = cid === undefined ? undefined : heldOf(cid, value)
+      if (held !== undefined) yield held
+    }
   }
 
   putHeld(held: HeldBlob): WriteOperation {
@@ -75,15 +83,15 @@ export class BlobRecords {
 
   async dropping(cid: CID): Promise<Dropping | undefined> {
     const value = await this.#meta.get(keyFor('d', cid))
-    return value === undefined ? undefined : decodeDropping(cid, value)
+    return value === undefined ? undefined : droppingOf(cid, value)
   }
 
   async allDropping(): Promise<Dropping[]> {
-    return (await this.#all('d', 'e')).map(([cid, value]) => decodeDropping(cid, value))
+    return (await this.#all('d', 'e')).flatMap(([cid, value]) => droppingOf(cid, value) ?? [])
   }
 
   putDropping(dropping: Dropping): WriteOperation {
-    const value = Buffer.alloc(5)
+    const value = Buffer.alloc(droppingBytes)
     value[0] = dropping.ref.kind === 'spine' ? 1 : 0
     value.writeUInt32BE(dropping.released, 1)
     return this.#meta.put(keyFor('d', dropping.ref.cid), value)
@@ -95,7 +103,7 @@ export class BlobRecords {
 
   async scrubbedTo(): Promise<CID | undefined> {
     const value = await this.#meta.get(letter('s'))
-    return value === undefined ? undefined : Cid.decode(value)
+    return value === undefined ? undefined : cidIn(value)
   }
 
   async setScrubbedTo(cid: CID | undefined): Promise<void> {
@@ -109,7 +117,10 @@ export class BlobRecords {
 
   async #all(from: string, to: string): Promise<[CID, Uint8Array][]> {
     const found: [CID, Uint8Array][] = []
-    for await (const [key, value] of this.#meta.entries({ gte: letter(from), lt: letter(to) })) found.push([Cid.decode(key.subarray(1)), value])
+    for await (const [key, value] of this.#meta.entries({ gte: letter(from), lt: letter(to) })) {
+      const cid = cidIn(key.subarray(1))
+      if (cid !== undefined) found.push([cid, value])
+    }
     return found
   }
 }
@@ -122,18 +133,28 @@ function keyFor(prefix: string, cid: CID): Uint8Array {
   return Buffer.concat([letter(prefix), cid.bytes])
 }
 
-function decodeHeld(cid: CID, value: Uint8Array): HeldBlob {
-  const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return {
-    cid,
-    kind: view[1] === 1 ? 'spine' : 'dag',
-    bytes: Number(view.readBigUInt64BE(2)),
-    blocks: view.readUInt32BE(10),
-    heldSinceMs: Number(view.readBigUInt64BE(14)),
+function cidIn(bytes: Uint8Array): CID | undefined {
+  try {
+    return Cid.decode(bytes)
+  } catch {
+    return undefined
   }
 }
 
-function decodeDropping(cid: CID, value: Uint8Array): Dropping {
+function kindIn(mark: number | undefined): BlobRef['kind'] | undefined {
+  return mark === 1 ? 'spine' : mark === 0 ? 'dag' : undefined
+}
+
+function heldOf(cid: CID, value: Uint8Array): HeldBlob | undefined {
   const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return { ref: { cid, kind: view[0] === 1 ? 'spine' : 'dag' }, released: view.readUInt32BE(1) }
+  const kind = kindIn(view[1])
+  if (view.length !== recordBytes || view[0] !== recordFormat || kind === undefined) return undefined
+  const held = { cid, kind, bytes: Number(view.readBigUInt64BE(2)), blocks: view.readUInt32BE(10), heldSinceMs: Number(view.readBigUInt64BE(14)) }
+  return Number.isSafeInteger(held.bytes) && Number.isSafeInteger(held.heldSinceMs) ? held : undefined
+}
+
+function droppingOf(cid: CID, value: Uint8Array): Dropping | undefined {
+  const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  const kind = kindIn(view[0])
+  return view.length !== droppingBytes || kind === undefined ? undefined : { ref: { cid, kind }, released: view.readUInt32BE(1) }
 }

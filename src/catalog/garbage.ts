@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import type { BlobRef, Imported } from '../blobs/index.js'
 import type { KeyValue, WriteOperation } from '../base/index.js'
 import { messageOf, withDeadline } from '../base/index.js'
 import type { FilesComponents } from './files-types.js'
+import { readable } from './record.js'
 
 /** A file up to here is one blob, named by its root; a larger one is several, and their list must be known to let go. */
 const blobBytesMax = 2 ** 30
@@ -12,6 +14,8 @@ const rootsPerPass = 1000
 const movedMsMax = 180 * 24 * 3600_000
 /** To find the blobs of a large file whose upper nodes are not here. */
 const listDeadlineMs = 15_000
+/** More than chance ever gets right. */
+const checkDigits = 16
 /** A list that could not be had is not looked for again at once, for each of the thousand blobs that may be in it. */
 const listAgainMs = 30_000
 /** Lists that are remembered as not to be had; the first that is met ends a look, so there are few. */
@@ -39,8 +43,12 @@ interface Parts {
  * out now, nothing is dropped that could be one.
  *
  *   table  key         value
- *   p/     binary CID  blobs of a root that is pinned here: JSON, [["dag"|"spine", CID], …]
+ *   p/     binary CID  blobs of a root that is pinned here: JSON, [check, ["dag"|"spine", CID], …]
  *   m/     binary CID  blobs of a large root: the same
+ *
+ * `check`: 16 hex digits of the SHA-256 of the key and the JSON of the rest. LevelDB does not check what it reads, and one
+ * wrong letter of a CID is another CID: then what is on the list would not be kept. A list that is damaged is made anew from
+ * the upper nodes; until that can be done nothing goes. Rows of before there was a check begin with the first pair.
  */
 export class Garbage {
   readonly #components: FilesComponents
@@ -56,7 +64,7 @@ export class Garbage {
   #catalogued: Parts | undefined
   #unsettled: Parts | undefined
   /** Large roots whose list is being looked for, for all who need it. */
-  readonly #listing = new Map<string, Promise<string[]>>()
+  readonly #listing = new Map<string, Promise<readonly BlobRef[]>>()
   /** Those whose list could not be had, and when that was; elapsed time. */
   readonly #unlisted = new Map<string, { error: unknown; atMs: number }>()
 
@@ -85,13 +93,13 @@ export class Garbage {
 
   /** What to write along with a large file, so that its blobs are known without its upper nodes. */
   remember(imported: Imported): WriteOperation[] {
-    return imported.blobs.length < 2 ? [] : [this.#large.put(imported.cid.bytes, encodeBlobs(imported.blobs))]
+    return imported.blobs.length < 2 ? [] : [this.#large.put(imported.cid.bytes, encodeBlobs(imported.cid, imported.blobs))]
   }
 
   /** Throws what `blobsOf` throws, if the root's upper nodes cannot be had. */
   async pin(root: CID, signal?: AbortSignal): Promise<void> {
     const blobs = await this.#components.blobs.blobsOf(root, signal === undefined ? {} : { signal })
-    await this.#components.meta.write([this.#pinned.put(root.bytes, encodeBlobs(blobs))], { durable: true })
+    await this.#components.meta.write([this.#pinned.put(root.bytes, encodeBlobs(root, blobs))], { durable: true })
   }
 
   async unpin(root: CID): Promise<void> {
@@ -100,16 +108,30 @@ export class Garbage {
 
   async pins(): Promise<string[]> {
     const pins = []
-    for await (const [key] of this.#pinned.entries()) pins.push(CID.decode(key).toString())
+    for await (const [key] of this.#pinned.entries()) {
+      const root = readable(() => CID.decode(key).toString())
+      if (root !== undefined) pins.push(root)
+    }
     return pins
   }
 
-  /** Whether a blob is a root pinned here, or a part of one. */
+  /** Whether a blob is a root pinned here, or a part of one. Throws what `blobsOf` throws where that cannot be told. */
   async isPinned(blob: string): Promise<boolean> {
     for await (const [key, value] of this.#pinned.entries()) {
-      if (CID.decode(key).toString() === blob || decodeBlobs(value).includes(blob)) return true
+      const root = readable(() => CID.decode(key))
+      if (root?.toString() === blob) return true
+      const blobs = decodeBlobs(key, value) ?? (root === undefined ? [] : await this.#pinAnew(root))
+      if (blobs.includes(blob)) return true
     }
     return false
+  }
+
+  /** A list of a pin that is damaged is made anew. */
+  async #pinAnew(root: CID): Promise<string[]> {
+    const blobs = await this.#listed(root, new AbortController().signal)
+    // What was let go of meanwhile stays let go of.
+    if ((await this.#pinned.get(root.bytes)) !== undefined) await this.#components.meta.write([this.#pinned.put(root.bytes, encodeBlobs(root, blobs))], { durable: false })
+    return blobs.map(({ cid }) => cid.toString())
   }
 
   /** Whether a pin, or an import that is under way, needs it. */
@@ -221,7 +243,15 @@ export class Garbage {
   async #blobsOf(root: CID, size: number, signal: AbortSignal): Promise<string[]> {
     if (size <= blobBytesMax) return [root.toString()]
     const known = await this.#large.get(root.bytes)
-    if (known !== undefined) return decodeBlobs(known)
+    const list = known === undefined ? undefined : decodeBlobs(root.bytes, known)
+    if (list !== undefined) return list
+    const blobs = await this.#listed(root, signal)
+    await this.#components.meta.write([this.#large.put(root.bytes, encodeBlobs(root, blobs))], { durable: false })
+    return blobs.map(({ cid }) => cid.toString())
+  }
+
+  /** From the upper nodes; whoever asks meanwhile gets the same answer. */
+  async #listed(root: CID, signal: AbortSignal): Promise<readonly BlobRef[]> {
     const name = root.toString()
     let listing = this.#listing.get(name)
     if (listing === undefined) {
@@ -235,14 +265,12 @@ export class Garbage {
     return listing
   }
 
-  async #list(root: CID, signal: AbortSignal): Promise<string[]> {
-    const { blobs, clock, meta } = this.#components
+  async #list(root: CID, signal: AbortSignal): Promise<readonly BlobRef[]> {
+    const { blobs, clock } = this.#components
     const name = root.toString()
     this.#unlisted.delete(name)
     try {
-      const list = await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
-      await meta.write([this.#large.put(root.bytes, encodeBlobs(list))], { durable: false })
-      return list.map(({ cid }) => cid.toString())
+      return await withDeadline(clock, listDeadlineMs, signal, async (inner) => blobs.blobsOf(root, { signal: inner }))
     } catch (error) {
       if (!signal.aborted) this.#unlisted.set(name, { error, atMs: clock.monotonicMs() })
       for (const oldest of this.#unlisted.keys()) {
@@ -258,11 +286,27 @@ function isLarge(size: number | undefined): boolean {
   return size !== undefined && size > blobBytesMax
 }
 
-function encodeBlobs(blobs: readonly BlobRef[]): Uint8Array {
-  return Buffer.from(JSON.stringify(blobs.map(({ cid, kind }) => [kind, cid.toString()])))
+function encodeBlobs(root: CID, blobs: readonly BlobRef[]): Uint8Array {
+  const pairs = blobs.map(({ cid, kind }) => [kind, cid.toString()])
+  return Buffer.from(JSON.stringify([checkOf(root.bytes, pairs), ...pairs]))
 }
 
-function decodeBlobs(value: Uint8Array): string[] {
-  const list = JSON.parse(Buffer.from(value).toString()) as [string, string][]
-  return list.map(([, cid]) => cid)
+/** Undefined for a list that is damaged. */
+function decodeBlobs(key: Uint8Array, value: Uint8Array): string[] | undefined {
+  return readable(() => {
+    const list = JSON.parse(Buffer.from(value).toString()) as unknown
+    if (!Array.isArray(list)) throw new TypeError('not a list')
+    const [check, ...pairs] = list as unknown[]
+    const isChecked = typeof check === 'string'
+    if (isChecked && check !== checkOf(key, pairs)) throw new TypeError('not what was written')
+    return (isChecked ? pairs : (list as unknown[])).map((pair) => {
+      const [kind, cid] = pair as [unknown, unknown]
+      if ((kind !== 'dag' && kind !== 'spine') || typeof cid !== 'string') throw new TypeError('not a blob')
+      return CID.parse(cid).toString()
+    })
+  })
+}
+
+function checkOf(key: Uint8Array, pairs: readonly unknown[]): string {
+  return createHash('sha256').update(key).update(JSON.stringify(pairs)).digest('hex').slice(0, checkDigits)
 }

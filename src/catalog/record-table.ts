@@ -1,12 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { CID } from 'multiformats/cid'
-import type { Hlc, KeyRange, KeyValue, NodeId, WriteOperation } from '../base/index.js'
+import type { Facts, Hlc, KeyRange, KeyValue, NodeId, WriteOperation } from '../base/index.js'
 import { hashOfPath } from './digest-tree.js'
 import type { Version } from './merge.js'
 import { viewOf } from './merge.js'
 import { conflictPath, pathKey, pathOfKey } from './path.js'
-import { decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid } from './record.js'
+import { decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid, readable } from './record.js'
 import type { FileRecord, Moved } from './types.js'
+import { CatalogError } from './types.js'
 
 /**
  * The catalog on disk: five tables in the room's slice, of which only the first could not be made again from the others.
@@ -29,6 +30,10 @@ import type { FileRecord, Moved } from './types.js'
  *   11      2          leaves (n)
  *   13      16 · n     their hashes
  *   …       the rest   the path, UTF-8
+ *
+ * LevelDB does not check what it reads: a row may be damaged. That costs no other row. One of v/ or c/ is left out of
+ * lists, and asked for by name it is BAD_RECORD; one of b/ is made anew from v/ (see `mend`); one of i/ ends the look for
+ * unneeded content, so that nothing goes that it may have kept; and one of u/ keeps what it is about.
  */
 export interface TableEntry {
   readonly live: boolean
@@ -39,6 +44,10 @@ export interface TableEntry {
 }
 
 const entryHeaderBytes = 13
+const liveMark = 1
+const deadMark = 2
+/** What every path begins with. */
+const slash = 0x2f
 const fileKind = 0x66
 const copyKind = 0x63
 
@@ -55,6 +64,7 @@ function asCopy(path: string, record: FileRecord): FileRecord {
 }
 
 export class RecordTable {
+  readonly #meta: KeyValue
   readonly #versions: KeyValue
   readonly #entries: KeyValue
   readonly #copies: KeyValue
@@ -62,6 +72,7 @@ export class RecordTable {
   readonly #unreferenced: KeyValue
 
   constructor(meta: KeyValue) {
+    this.#meta = meta
     this.#versions = meta.slice('v/')
     this.#entries = meta.slice('b/')
     this.#copies = meta.slice('c/')
@@ -78,17 +89,21 @@ export class RecordTable {
   /** The versions that are seen as conflict copies at these paths. */
   async copies(paths: readonly string[]): Promise<(Version | undefined)[]> {
     const values = await this.#copies.getMany(paths.map(pathKey))
-    return values.map((value) => (value === undefined ? undefined : decodeRecord(value)))
+    return values.map((value) => (value === undefined ? undefined : readable(() => decodeRecord(value))))
   }
 
+  /** Throws BAD_RECORD where there is a file, and what the disk has about it cannot be read. */
   async get(path: string): Promise<FileRecord | undefined> {
     const value = await this.#versions.get(pathKey(path))
     const winner = value === undefined ? undefined : decodeVersions(value)[0]
     if (winner?.record.content !== undefined) return winner.record
     const copy = await this.#copies.get(pathKey(path))
-    if (copy === undefined) return undefined
-    const { record } = decodeRecord(copy)
-    return asCopy(record.path, record)
+    if (copy !== undefined) {
+      const { record } = decodeRecord(copy)
+      return asCopy(record.path, record)
+    }
+    if (value !== undefined && winner === undefined) throw damaged('what the disk has about a file cannot be read', { path })
+    return undefined
   }
 
   /** All that is to be seen in a range of path keys, in order. A file hides the conflict copy of the same name, which it was made from. */
@@ -100,12 +115,12 @@ export class RecordTable {
         const winner = decodeVersions(value)[0]
         if (winner?.record.content === undefined) continue
         while (copy.done !== true && Buffer.compare(copy.value[0], key) <= 0) {
-          if (Buffer.compare(copy.value[0], key) < 0) yield copyAt(copy.value)
+          if (Buffer.compare(copy.value[0], key) < 0) yield* copyAt(copy.value)
           copy = await copies.next()
         }
         yield [key, winner.record]
       }
-      for (; copy.done !== true; copy = await copies.next()) yield copyAt(copy.value)
+      for (; copy.done !== true; copy = await copies.next()) yield* copyAt(copy.value)
     } finally {
       await copies.return?.()
     }
@@ -119,6 +134,7 @@ export class RecordTable {
     return false
   }
 
+  /** Throws BAD_RECORD if what is known of one of the files cannot be read. */
   async byCid(text: string): Promise<FileRecord[]> {
     const cid = parseCid(text).bytes
     const paths = []
@@ -134,11 +150,13 @@ export class RecordTable {
     return records
   }
 
+  /** Throws BAD_RECORD at a row that cannot be read. */
   async *roots(): AsyncGenerator<{ cid: string; size: number }> {
     let last: Uint8Array | undefined
     for await (const [key, value] of this.#cids.entries()) {
       if (last !== undefined && Buffer.compare(key.subarray(0, last.length), last) === 0) continue
-      const [cid] = CID.decodeFirst(key)
+      const cid = readable(() => CID.decodeFirst(key)[0])
+      if (cid === undefined || value.length !== 8) throw damaged('the disk has a root that cannot be read')
       last = Uint8Array.from(cid.bytes)
       yield { cid: cid.toString(), size: readU64(value, 0) }
     }
@@ -146,7 +164,8 @@ export class RecordTable {
 
   async *unreferenced(): AsyncGenerator<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }> {
     for await (const [key, value] of this.#unreferenced.entries()) {
-      yield { cid: CID.decode(key).toString(), sinceMs: readU64(value, 0), size: readU64(value, 8), moved: decodeMoved(value.subarray(16)) }
+      const row = readable(() => ({ cid: CID.decode(key).toString(), sinceMs: readU64(value, 0), size: readU64(value, 8), moved: decodeMoved(value.subarray(16)) }))
+      if (row !== undefined) yield row
     }
   }
 
@@ -158,12 +177,39 @@ export class RecordTable {
     return this.#unreferenced.del(parseCid(cid).bytes)
   }
 
-  /** Entries whose path hash begins with `prefix`, after the hash `after`, in order of the hash. */
-  async *entries(prefix: Uint8Array, after?: Uint8Array): AsyncGenerator<readonly [hash: Uint8Array, entry: TableEntry]> {
+  /**
+   * Entries whose path hash begins with `prefix`, after the hash `after`, in order of the hash. Of what cannot be read only
+   * the key is told.
+   */
+  async *entries(prefix: Uint8Array, after?: Uint8Array, onDamaged?: (key: Uint8Array) => void): AsyncGenerator<readonly [hash: Uint8Array, entry: TableEntry]> {
     const lte = new Uint8Array(hashBytes).fill(0xff)
     lte.set(prefix)
     const range: KeyRange = after !== undefined && Buffer.compare(after, prefix) > 0 ? { gt: after, lte } : { gte: prefix, lte }
-    for await (const [key, value] of this.#entries.entries(range)) yield [key, decodeEntry(value)]
+    for await (const [key, value] of this.#entries.entries(range)) {
+      const entry = key.length === hashBytes ? decodeEntry(value) : undefined
+      if (entry === undefined) onDamaged?.(Uint8Array.from(key))
+      else yield [key, entry]
+    }
+  }
+
+  /** Makes entries anew from the leaves; those that have none go. Reads all paths, so it is for what is damaged only. */
+  async mend(keys: readonly Uint8Array[]): Promise<(readonly [hash: Uint8Array, entry: TableEntry])[]> {
+    const wanted = new Set(keys.map((key) => Buffer.from(key).toString('latin1')))
+    const operations = keys.map((key) => this.#entries.del(key))
+    const mended: (readonly [Uint8Array, TableEntry])[] = []
+    for await (const [key, value] of this.#versions.entries()) {
+      const path = pathOfKey(key)
+      const hash = hashOfPath(path)
+      if (!wanted.has(Buffer.from(hash).toString('latin1'))) continue
+      const leaves = decodeVersions(value)
+      if (leaves.length === 0) continue
+      const entry = encodeEntry(path, leaves)
+      operations.push(this.#entries.put(hash, entry))
+      const decoded = decodeEntry(entry)
+      if (decoded !== undefined) mended.push([hash, decoded])
+    }
+    await this.#meta.write(operations, { durable: true })
+    return mended
   }
 
   /** What to write so that a path that has the leaves `before` has the leaves `after`. `nowMs`: Unix time. */
@@ -203,27 +249,35 @@ export class RecordTable {
   }
 }
 
-function copyAt([key, value]: readonly [Uint8Array, Uint8Array]): readonly [Uint8Array, FileRecord] {
-  const { record } = decodeRecord(value)
-  return [key, asCopy(record.path, record)]
+/** None where it cannot be read. */
+function copyAt([key, value]: readonly [Uint8Array, Uint8Array]): (readonly [Uint8Array, FileRecord])[] {
+  const version = readable(() => decodeRecord(value))
+  return version === undefined ? [] : [[key, asCopy(version.record.path, version.record)]]
+}
+
+function damaged(message: string, facts: Facts = {}): CatalogError {
+  return new CatalogError('BAD_RECORD', message, facts)
 }
 
 function encodeEntry(path: string, leaves: readonly Version[]): Uint8Array {
   const { winner, copies } = viewOf(leaves)
   const header = Buffer.alloc(entryHeaderBytes)
-  header.writeUInt8(winner?.record.content === undefined ? 2 : 1, 0)
+  header.writeUInt8(winner?.record.content === undefined ? deadMark : liveMark, 0)
   header.writeUInt16BE(copies.length, 1)
   header.writeBigUInt64BE(modifiedMaxOf(leaves), 3)
   header.writeUInt16BE(leaves.length, 11)
   return Buffer.concat([header, ...leaves.map((version) => version.hash), Buffer.from(path)])
 }
 
-function decodeEntry(value: Uint8Array): TableEntry {
+/** Undefined for what is none. */
+function decodeEntry(value: Uint8Array): TableEntry | undefined {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  if (bytes.length < entryHeaderBytes || (bytes[0] !== liveMark && bytes[0] !== deadMark)) return undefined
   const leaves = bytes.readUInt16BE(11)
+  if (leaves === 0 || bytes[entryHeaderBytes + leaves * hashBytes] !== slash) return undefined
   const hashes = Array.from({ length: leaves }, (_, i) => bytes.subarray(entryHeaderBytes + i * hashBytes, entryHeaderBytes + (i + 1) * hashBytes))
   return {
-    live: bytes[0] === 1,
+    live: bytes[0] === liveMark,
     copies: bytes.readUInt16BE(1),
     modifiedMax: bytes.readBigUInt64BE(3),
     hashes,

@@ -133,9 +133,18 @@ export function encodeVersions(versions: readonly Version[]): Uint8Array {
   return StoredVersions.encode({ versions: versions.map((version) => version.bytes) })
 }
 
-/** Of our own disk: no limits, and an error is a broken store. */
+/** Of our own disk: no limits. What is damaged there is left out, so that it costs no other version and no other path. */
 export function decodeVersions(bytes: Uint8Array): Version[] {
-  return StoredVersions.decode(bytes).versions.map(decodeRecord)
+  return (readable(() => StoredVersions.decode(bytes))?.versions ?? []).flatMap((version) => readable(() => decodeRecord(version)) ?? [])
+}
+
+/** Undefined for what is damaged. */
+export function readable<T>(decode: () => T): T | undefined {
+  try {
+    return decode()
+  } catch {
+    return undefined
+  }
 }
 
 /** The hash is wanted seldom (not for listings), and costs as much as the rest. */

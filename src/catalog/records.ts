@@ -21,6 +21,8 @@ const replicasDefault = 2
 /** Paths that are dated anew in one write. */
 const redatedAtOnce = 500
 const redatingsMax = 8
+/** Entries of the future that are looked into at the start; where there are more, it is the clock and no damage. */
+const unclearMax = 1000
 
 export interface RecordsComponents {
   readonly meta: KeyValue
@@ -97,13 +99,20 @@ export class Records {
   static async open(components: RecordsComponents, init: RecordsInit): Promise<Records> {
     const records = new Records(components, init)
     let last: Hlc = 0n
-    for await (const [pathHash, entry] of records.table.entries(new Uint8Array(0))) {
+    const count = (pathHash: Uint8Array, entry: TableEntry): void => {
       for (const hash of entry.hashes) records.digests.toggle(pathHash, hash)
       if (entry.live) records.counts.files++
       else records.counts.tombstones++
       records.counts.conflicts += entry.copies
       if (entry.modifiedMax > last) last = entry.modifiedMax
     }
+    const unclear: Uint8Array[] = []
+    for await (const [pathHash, entry] of records.table.entries(new Uint8Array(0), undefined, (key) => unclear.push(key))) {
+      // A time to come is rare, and one wrong bit of it would keep this node from writing: the leaves know whether it is so.
+      if (entry.modifiedMax > records.#latest() && unclear.length < unclearMax) unclear.push(Uint8Array.from(pathHash))
+      else count(pathHash, entry)
+    }
+    if (unclear.length > 0) for (const [pathHash, entry] of await records.table.mend(unclear)) count(pathHash, entry)
     records.#hlc = new HlcClock(components.clock, last)
     if (records.isAhead()) {
       const aheadMs = hlcToMs(last) - components.clock.wallMs()

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Clock, Log } from '../base/index.js'
 import { messageOf } from '../base/index.js'
@@ -79,6 +79,12 @@ const settleMs = 500
 const codeAge = 5
 /** Less than this is not worth a pause. */
 const worthBytes = 4 * 2 ** 20
+/** So much does not wait; and where so much came back, there may be more, of what only became free by it. */
+const muchBytes = 24 * 2 ** 20
+/** A collection, and making again what it threw away, takes 150 ms of processor: a tenth of a percent of a core. */
+const pauseMs = 120_000
+/** A look at everything that is held leaves more than this behind (10,000 files: 14 MiB): then it is half as long. */
+const urgentBytes = 8 * 2 ** 20
 /** Of the program's pages those come back that a resting node uses, some 10 MiB: as much again has to be more than that. */
 const worthMappedBytes = 20 * 2 ** 20
 /** Made by the build where there is a C compiler (and glibc, for the first): without them, only the other owners give back. */
@@ -94,20 +100,23 @@ export async function releaseIdleMemory(components: IdleMemoryComponents, signal
   let leftHeapBytes = 0
   let leftBytes = 0
   let leftMappedBytes = 0
-  /** Much came back: there may be more, of what only became free by it. */
   let isMore = false
+  let collectedAtMs = Number.NEGATIVE_INFINITY
   for (;;) {
     const before = process.cpuUsage()
     await clock.sleep(init.periodMs, signal)
     const { user, system } = process.cpuUsage(before)
     if ((user + system) / 1000 > init.restShare * init.periodMs) continue
-    const { heapTotal, external } = process.memoryUsage()
+    const { heapBytes, youngBytes } = heap()
     const { ownBytes, mappedBytes } = resident()
     if (mappedBytes >= leftMappedBytes + worthMappedBytes) {
       unmapProgram()
       leftMappedBytes = resident().mappedBytes
     }
-    if (!isMore && heapTotal + external < leftHeapBytes + worthBytes && ownBytes < leftBytes + worthBytes) continue
+    const grownBytes = Math.max(heapBytes - leftHeapBytes, ownBytes - youngBytes - leftBytes)
+    const restedMs = clock.monotonicMs() - collectedAtMs
+    const waitMs = isMore || grownBytes >= muchBytes ? 0 : grownBytes >= urgentBytes ? pauseMs / 2 : grownBytes >= worthBytes ? pauseMs : Number.POSITIVE_INFINITY
+    if (restedMs < waitMs) continue
     try {
       await store.rest()
     } catch (error) {
@@ -123,11 +132,22 @@ export async function releaseIdleMemory(components: IdleMemoryComponents, signal
     // V8 frees the buffers of what it collected on another thread, and LevelDB closes files on one of its own.
     await clock.sleep(settleMs, signal)
     trim()
-    const after = process.memoryUsage()
-    leftHeapBytes = after.heapTotal + after.external
-    leftBytes = resident().ownBytes
-    isMore = ownBytes - leftBytes >= worthBytes
+    collectedAtMs = clock.monotonicMs()
+    const left = heap()
+    leftHeapBytes = left.heapBytes
+    leftBytes = resident().ownBytes - left.youngBytes
+    isMore = ownBytes - youngBytes - leftBytes >= muchBytes
   }
+}
+
+/**
+ * What V8 holds, and what it holds for young objects: this is given back by every collection and taken again by the first
+ * hundred milliseconds of work, so to collect on account of it would be to collect for ever.
+ */
+function heap(): { heapBytes: number; youngBytes: number } {
+  const { heapTotal, external } = process.memoryUsage()
+  const youngBytes = getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')?.space_size ?? 0
+  return { heapBytes: heapTotal + external - youngBytes, youngBytes }
 }
 
 /** What is resident: memory of its own, and pages of files. Elsewhere than on Linux all counts as its own. */

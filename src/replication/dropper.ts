@@ -12,7 +12,7 @@ import type { AbandonReason, ConfirmEffect, KeepPromise, RefusalToKeep } from '.
 import { confirmDefaults, ConfirmCore, keepMsMax } from '../storage-policy/index.js'
 import { check, drawChallenge, prove } from './challenge.js'
 import type { Inventory } from './inventory.js'
-import { cidBytes, decode, decodeCid } from './messages.js'
+import { cidBytes, decode, decodeCid, parseCid } from './messages.js'
 import type { ReplicationComponents } from './types.js'
 import { ReplicationError } from './types.js'
 import { Rate } from './rate.js'
@@ -92,8 +92,9 @@ export class Dropper {
     for await (const [key, value] of this.#components.meta.entries()) {
       const [cid, to, attempt] = new TextDecoder().decode(key).split(' ')
       const untilMs = Number(new TextDecoder().decode(value))
-      if (cid !== undefined && to !== undefined && attempt !== undefined && Number.isFinite(untilMs)) {
-        promises.push({ cid, to: to as NodeId, attempt, untilMs })
+      // A row that is damaged binds nobody, and none for longer than what may be asked for.
+      if (cid !== undefined && to !== undefined && attempt !== undefined && parseCid(cid) !== undefined && Number.isFinite(untilMs)) {
+        promises.push({ cid, to: to as NodeId, attempt, untilMs: Math.min(untilMs, this.#components.clock.wallMs() + keepMsMax) })
       }
     }
     this.#core = new ConfirmCore({ self: this.#init.self, ...confirmDefaults }, promises)

@@ -62,7 +62,7 @@ export class Herald {
     const { meta, clock } = this.#components
     const stored = await meta.get(bootKey)
     const before = stored === undefined ? 0 : Number(new TextDecoder().decode(stored))
-    this.#boot = Math.max(Number.isSafeInteger(before) ? before + 1 : 1, Math.floor(Math.max(0, clock.wallMs()) / 1000))
+    this.#boot = Math.max(Number.isSafeInteger(before + 1) ? before + 1 : 1, Math.floor(Math.max(0, clock.wallMs()) / 1000))
     await meta.write([meta.put(bootKey, new TextEncoder().encode(String(this.#boot)))], { durable: true })
   }
 

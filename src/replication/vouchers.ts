@@ -13,6 +13,7 @@
  */
 import type { Clock, KeyValue, NodeId } from '../base/index.js'
 import type { Priority } from '../storage-policy/index.js'
+import { parseCid } from './messages.js'
 import { prioritiesRising } from './mesh-news.js'
 import { ReplicationError } from './types.js'
 
@@ -55,8 +56,10 @@ export class Vouchers {
       const [cid, by] = new TextDecoder().decode(key).split(' ')
       const [wanted, priority, untilMs] = new TextDecoder().decode(value).split(' ')
       const known = prioritiesRising.find((one) => one === priority)
-      if (cid === undefined || by === undefined || known === undefined || !Number.isFinite(Number(untilMs))) continue
-      this.#put(cid, by as NodeId, { wanted: wantedOf(Number(wanted)), priority: known, untilMs: Number(untilMs) })
+      // A row that is damaged stands for nothing, and none stands for longer than it could have been given.
+      if (cid === undefined || by === undefined || parseCid(cid) === undefined || known === undefined || !Number.isFinite(Number(untilMs))) continue
+      const latestMs = this.#clock.wallMs() + keepMs
+      this.#put(cid, by as NodeId, { wanted: wantedOf(Number(wanted)), priority: known, untilMs: Math.min(Number(untilMs), latestMs) })
     }
   }
 

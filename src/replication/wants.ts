@@ -5,10 +5,12 @@
  * second is learned from the spine where that is held, and from whoever asked for the blob to be stored, and kept on
  * disk: `<blob> <root>` → nothing. A file that has been removed leaves its rows behind until the blob goes.
  */
+import { codeOf } from '../base/index.js'
 import type { KeyValue, NodeId } from '../base/index.js'
 import type { FileRecord } from '../catalog/index.js'
 import type { Priority } from '../storage-policy/index.js'
 import { priorities } from '../storage-policy/index.js'
+import { parseCid } from './messages.js'
 import type { ReplicationComponents } from './types.js'
 import type { Vouchers } from './vouchers.js'
 
@@ -59,8 +61,10 @@ export class Wants {
   async load(): Promise<void> {
     for await (const [key] of this.#meta.entries()) {
       const [part, root] = new TextDecoder().decode(key).split(' ')
-      if (part !== undefined && root === more) this.#crowded.add(part)
-      else if (part !== undefined && root !== undefined) this.#link(part, root)
+      // A row that is damaged names nothing: the catalog would be asked for it, and refuse.
+      if (part === undefined || root === undefined || parseCid(part) === undefined) continue
+      if (root === more) this.#crowded.add(part)
+      else if (parseCid(root) !== undefined) this.#link(part, root)
     }
   }
 
@@ -78,8 +82,14 @@ export class Wants {
   /** Asks anew, and remembers nothing: for blobs that are not held here, of which there is no end. `root`: said to have it. */
   async ask(cid: string, root?: string): Promise<Want | undefined> {
     const roots = new Set([cid, ...(root === undefined ? [] : [root]), ...(this.#rootsOf.get(cid) ?? [])])
-    const records = (await Promise.all([...roots].map((one) => this.#catalog.byCid(one)))).flat()
-    return this.#sum(records) ?? this.#vouched(cid)
+    try {
+      const records = (await Promise.all([...roots].map((one) => this.#catalog.byCid(one)))).flat()
+      return this.#sum(records) ?? this.#vouched(cid)
+    } catch (error) {
+      // A file has it, and its record on this disk is damaged: it stays until somebody brings the record again.
+      if (codeOf(error) !== 'BAD_RECORD') throw error
+      return { wanted: 1, priority: 'normal', owner: this.#self, pinned: true, own: false }
+    }
   }
 
   /** Answered without asking anybody: what `of` said last. */

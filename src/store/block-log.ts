@@ -53,6 +53,9 @@ const batchBytesMax = 1024 * 1024
 const batchOperationsMax = 512
 /** A resting store keeps fewer read bytes mapped than this. */
 const restMappedBytesMin = 1024 * 1024
+/** And fewer written ones in memory, if they come slowly: opening anew makes a table of them, however small it is. */
+const restBufferedBytesMin = 4 * 1024 * 1024
+const restPauseMs = 5 * 60_000
 /** Opening anew to unmap pages may cost reads this share of the time at most. */
 const remapShareMax = 0.1
 
@@ -91,6 +94,7 @@ export class BlockLog {
   #mappedBytes = 0
   #remapping: Promise<void> | undefined
   #remapNotBeforeMs = 0
+  #restNotBeforeMs = 0
   #lastActiveMs = 0
 
   constructor(components: BlockLogComponents, init: BlockLogInit) {
@@ -238,9 +242,13 @@ export class BlockLog {
     await this.#exclusive(async () => this.#flush())
   }
 
-  /** Nobody is reading or writing much: no reason to keep a page mapped. */
+  /** Nobody is reading or writing much: no reason to keep a page mapped, or written blocks in a buffer. */
   async rest(): Promise<void> {
-    if (this.#mappedBytes < restMappedBytesMin || this.#remapping !== undefined) return
+    if (this.#remapping !== undefined) return
+    const { clock } = this.#components
+    const buffered = this.bufferedBytes >= restBufferedBytesMin && clock.monotonicMs() >= this.#restNotBeforeMs
+    if (this.#mappedBytes < restMappedBytesMin && !buffered) return
+    this.#restNotBeforeMs = clock.monotonicMs() + restPauseMs
     await this.unmap()
   }
 

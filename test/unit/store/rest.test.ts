@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,6 +46,17 @@ describe('a store at rest', () => {
     assert.equal(await database.reopenIfSafe(), false)
     assert.equal(database.generation, generation)
     await database.close()
+  })
+
+  it('keeps no blocks in memory that were written and not read', async () => {
+    const store = await openStore(components, { home })
+    const logBytes = (): number => readdirSync(join(home, 'blocks')).filter((name) => name.endsWith('.log')).reduce((sum, name) => sum + statSync(join(home, 'blocks', name)).size, 0)
+    await putAll(store, blocks(300, 16_384), 'draft')
+    assert.ok(logBytes() >= 300 * 16_384)
+    await store.rest()
+    assert.ok(logBytes() < 16_384, `${String(logBytes())} bytes are in a buffer yet`)
+    assert.equal((await store.blocks.get(block(7, 16_384).cid)).length, 16_384)
+    await store.close()
   })
 
   it('serves readers, writers and iterators meanwhile', async () => {
