@@ -5,7 +5,7 @@ import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js
 import type { CallOptions, NodeId } from '../../../src/base/index.js'
 import { Links } from '../../../src/net/links.js'
 import { Pulse } from '../../../src/net/pulse.js'
-import { NetError, RemoteError } from '../../../src/net/types.js'
+import { RemoteError } from '../../../src/net/types.js'
 import { VirtualClock } from '../../simulation/net-clock.js'
 import { idOf } from '../../simulation/net-twin.js'
 
