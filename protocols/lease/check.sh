@@ -54,7 +54,6 @@ if [ "${1:-quick}" = full ]; then
   run lease-voter-restart $L holds "-DNB=3 -DD=1 -DVRST=1 -DNRST=0 -DNOREVOKE"
   run lease-replica $L holds "-DNB=3 -DD=1 -DREPLICA -DVRST=0 -DNRST=0 -DNOREVOKE"
   run reconfigure-race $R holds "-DD=1 -DSTILL" "-DHC4" "-m6000 -w28"
-  run reconfigure-early-race $R holds "-DD=1 -DSTILL -DEARLY" "-DBITSTATE" "-m6000 -w30"
   run reconfigure-d2 $R holds "-DD=2 -DALONE"
   run reconfigure-both $R holds "-DD=1" "-DBITSTATE" "-m6000 -w30"
 fi

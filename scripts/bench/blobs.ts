@@ -3,7 +3,7 @@
 //   node --import tsx scripts/bench/blobs.ts [--json] [--mib 1024] [--files 10000] [--only import,small,fetch]
 import { fork, type ChildProcess } from 'node:child_process'
 import { createCipheriv, createHash } from 'node:crypto'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
@@ -18,6 +18,7 @@ import { createBlobs, type BlobRef, type BlobService } from '../../src/blobs/ind
 import type { Net } from '../../src/net/index.js'
 import { openStore, type Store } from '../../src/store/index.js'
 import { FakeMesh, startNode, stopAll } from '../../test/unit/net/fixture.js'
+import { warmPageCache } from './page-cache.js'
 
 const mebibyte = 2 ** 20
 const smallBytes = 10 * 1024
@@ -119,19 +120,6 @@ async function stockRate(address: string): Promise<number> {
 /** Processor seconds of this process in the last measurement, all threads: tells a busy machine from slow code. */
 let cpuSeconds = 0
 let systemSeconds = 0
-
-/**
- * Writes a file of so many bytes and deletes it. Memory that a virtual machine touches for the first time comes from its
- * host at a tenth of the speed; what is measured next, ours or not, finds pages for its files that have been used.
- */
-async function warmPageCache(bytes: number): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'mesh-bench-warm-'))
-  const file = await open(join(folder, 'file'), 'w')
-  const chunk = Buffer.alloc(mebibyte, 1)
-  for (let written = 0; written < bytes; written += chunk.length) await file.write(chunk)
-  await file.close()
-  await rm(folder, { recursive: true, force: true })
-}
 
 async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   const startMs = performance.now()
@@ -246,6 +234,7 @@ async function withResident<T>(work: () => Promise<T>): Promise<T> {
 
 async function benchImport(peers: Record<string, number>): Promise<void> {
   const { blobs, stop } = await node(1)
+  await warmPageCache(2 * size)
   const seconds = await withResident(() => secondsOf(() => blobs.import(content(size, 1))))
   report('import', size / mebibyte / seconds, 'MiB/s', peers)
   report('import, resident', residentMax / mebibyte, 'MiB', {})

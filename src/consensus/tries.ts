@@ -35,6 +35,13 @@ const doublingsMax = 8
 const waitMsMax = 2_600
 
 /**
+ * Voters begin a configuration one after the other, within a few ms. Who was there too early looks again after this, doubled a
+ * few times, before it takes them for out of reach: nobody is in its way, so that a round trip is no measure.
+ */
+const earlyMs = 4
+const earlyTries = 3
+
+/**
  * Those who took a first value are given as much time again for the rest, and this at least: a sync that stands in line. More
  * would be lost where a voter has just died; less, where one is merely a little slower than the others.
  */
@@ -156,9 +163,10 @@ export class Tries<Answer> {
       return
     }
     const { random, timing } = this.#context
-    // Nobody is in the way where the voters have changed meanwhile.
-    const isOld = this.#context.config !== this.#config
-    const waitMs = isOld ? 0 : random.float() * Math.min(waitMsMax, timing.backoffMs * 2 ** Math.min(this.#countHere, doublingsMax))
+    const tries = Math.min(this.#countHere, doublingsMax)
+    const longestMs = why === 'config' && this.#countHere <= earlyTries ? earlyMs * 2 ** (tries - 1) : Math.min(waitMsMax, timing.backoffMs * 2 ** tries)
+    // At once where the voters have changed meanwhile.
+    const waitMs = this.#context.config === this.#config ? random.float() * longestMs : 0
     this.#timer = this.#context.after(waitMs, () => {
       this.#try()
     })

@@ -116,15 +116,6 @@ export class Links implements Connections {
     for (const connection of [...(this.#connections.get(peer) ?? [])]) connection.abort(error)
   }
 
-  /**
-   * The connection in use is dead. Of several the youngest is kept: the peer would not have made it had the others been
-   * alive at its end (a laptop that changed its network).
-   */
-  abortSilent(peer: NodeId, error: Error): void {
-    const connections = [...(this.#connections.get(peer) ?? [])]
-    for (const connection of connections.length > 1 ? connections.slice(0, -1) : connections) connection.abort(error)
-  }
-
   async cut(peer: NodeId): Promise<void> {
     this.#cut.add(peer)
     this.abort(peer, new NetError('NOT_ADMITTED', 'the peer was cut off', { peer }))
@@ -162,7 +153,14 @@ export class Links implements Connections {
   #closed(connection: Connection): void {
     const peer = asNodeId(connection.remotePeer.toString())
     const set = peer === undefined ? undefined : this.#connections.get(peer)
-    if (peer === undefined || set === undefined || !set.delete(connection) || set.size > 0) return
+    if (peer === undefined || set === undefined || !set.delete(connection)) return
+    if (set.size > 0) {
+      // libp2p's gossip and DHT know a peer by the connection that they met it on, forget it with that one, and learn of no
+      // other: gossip with the peer would be dead for as long as the rest of its connections live. So those go as well, and
+      // the peer is met anew.
+      this.abort(peer, new NetError('UNAVAILABLE', 'another connection to the peer broke', { peer }))
+      return
+    }
     this.#connections.delete(peer)
     this.#rttMs.delete(peer)
     this.#events.emit('disconnected', peer)

@@ -146,7 +146,7 @@ class Libp2pNet implements Net {
           this.#links.measured(peer, rttMs)
           introductions.answered(peer)
         },
-        giveUp: (peer) => this.#links.abortSilent(peer, new NetError('UNAVAILABLE', 'the peer does not answer', { peer })),
+        giveUp: (peer) => this.#links.abort(peer, new NetError('UNAVAILABLE', 'the peer does not answer', { peer })),
         heardMs: (peer) => this.#rpc.heardMs(peer),
       },
       { pingMs: limits.pingMs, deadlineMs: limits.pingDeadlineMs },

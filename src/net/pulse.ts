@@ -9,11 +9,13 @@ export interface PulseInit {
 
 /** Pings in a row that may stay without an answer: one is a lost minute of a busy machine, two are a dead connection. */
 const missesMax = 2
+/** After a wake-up every connection is suspect, and those alive answer at once. */
+const wakeDeadlineMs = 3_000
 /**
- * After a wake-up every connection is suspect, and those alive answer at once. So is the one there is when its peer connects
- * once more; but both may only have dialled at once, on busy machines, so that is asked twice.
+ * So is the one there is when its peer connects once more. Mostly both have only dialled in the same moment, perhaps on busy
+ * machines, so that is asked twice, and with more patience.
  */
-const suspectDeadlineMs = 3_000
+const suspectDeadlineMs = 5_000
 
 const method = 'net.ping'
 const nothing = new Uint8Array(0)
@@ -78,7 +80,7 @@ export class Pulse {
 
   /** Right after a wake-up: who does not answer soon is cut loose, so that it can be redialled. */
   async checkAll(): Promise<void> {
-    await Promise.all([...this.#peers.keys()].map((peer) => this.#ping(peer, suspectDeadlineMs, 1)))
+    await Promise.all([...this.#peers.keys()].map((peer) => this.#ping(peer, wakeDeadlineMs, 1)))
   }
 
   stop(): void {
@@ -107,7 +109,7 @@ export class Pulse {
       state.misses = 0
       state.isSuspect = false
       this.#giveUp(peer)
-      // Another connection to it may be left.
+      // It may take a moment until that is seen.
       if (this.#peers.get(peer) !== state) return
     }
     const waitMs = state.isSuspect ? 0 : this.#init.pingMs * (0.75 + 0.5 * this.#random.float())

@@ -18,6 +18,8 @@ export interface CompactionComponents {
   segments: Segments
   units: Units
   checkpoint: Checkpoint
+  /** Somebody writes, and there is room to wait for a quieter time. */
+  mayWait: () => boolean
   /** Writes rows of one segment and applies them. */
   write: (segment: Segment, rows: readonly Row[]) => Promise<void>
 }
@@ -38,6 +40,8 @@ const lookAgainMs = 60_000
 const deadEveryMs = 1_000
 /** Given back in one step: their keys are in memory meanwhile. */
 const deadAtOnce = 8
+/** While clients write, and there is room, it goes on at this share of its rate: the disk and two processors are theirs. */
+const shareBesideClients = 1 / 4
 /** What is needed of a unit is written again in pieces of this, and writers come in between. */
 const pieceBytes = 256 * 1024
 
@@ -170,7 +174,9 @@ export class Compaction {
   }
 
   async #rest(bytes: number, signal: AbortSignal | undefined): Promise<void> {
-    await this.#components.clock.sleep((bytes / this.#init.bytesPerSecond) * 1000, signal)
+    const { clock, mayWait } = this.#components
+    const perSecond = this.#init.bytesPerSecond * (mayWait() ? shareBesideClients : 1)
+    await clock.sleep((bytes / perSecond) * 1000, signal)
   }
 }
 

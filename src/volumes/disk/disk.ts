@@ -125,6 +125,8 @@ class LogDisk implements ClosableReplicaDisk {
   readonly #compaction: Compaction
   readonly #reading: Reading
   #bytesSinceCheckpoint = 0
+  /** The last entries of a client or of another replica. */
+  #appendedAtMs = Number.NEGATIVE_INFINITY
   #compacting: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
@@ -136,6 +138,7 @@ class LogDisk implements ClosableReplicaDisk {
     this.#compaction = new Compaction(
       {
         log, meta, clock, journal, segments, units, checkpoint,
+        mayWait: () => clock.monotonicMs() - this.#appendedAtMs < busyMs && units.totalBytes < roomShare * units.liveBytes + roomBytes,
         write: async (segment, rows) => this.#write(segment, rows, { inSequence: false, freesSpace: true }),
       },
       settings,
@@ -153,6 +156,7 @@ class LogDisk implements ClosableReplicaDisk {
   async #append(segment: Segment, head: Head, entries: readonly LogEntry[], fresh: boolean): Promise<AppendRefusal | undefined> {
     const { rows, tokens, refusal } = this.#accept(head, entries, fresh)
     if (rows.length > 0) {
+      this.#appendedAtMs = this.#components.clock.monotonicMs()
       await this.#write(segment, rows, {
         inSequence: true,
         freesSpace: rows.every((row) => row.content !== 'data'),
@@ -519,6 +523,11 @@ class LogDisk implements ClosableReplicaDisk {
   }
 }
 
+/** Who writes every now and then is not in anybody's way. */
+const busyMs = 500
+/** As much as there would be if every unit had all the garbage that it may keep, and a few seconds' worth of writing more. */
+const roomShare = 1.5
+const roomBytes = 256 * 1024 * 1024
 /** 4 MiB in one write at most. */
 const installRowsMax = 64
 /** Blocks looked at before others have a turn: a few milliseconds. */

@@ -22,8 +22,8 @@ export interface Piece extends BlockRange {
 /** Entries kept in memory for replicas that are close behind; who is further behind is served from the disk. */
 const tailBytesMax = 32 * 1024 * 1024
 /**
- * From here on a writer waits for the replicas. Enough to keep a disk busy, and a link of 1 Gbit/s with the round trip of
- * the farthest replica; memory that is kept for longer outlives the quick garbage collections, and slow ones cost more.
+ * From here on a writer waits for the replicas. Enough to keep both disks busy beside what clients have under way, and a
+ * link of 1 Gbit/s with the round trip of the farthest replica.
  */
 const lagBytes = { min: 4 * 1024 * 1024, max: 16 * 1024 * 1024, perMs: 128 * 1024 }
 /** After so many writes in a row that were each flushed alone, the next one's sync begins with the write. */

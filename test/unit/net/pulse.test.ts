@@ -5,7 +5,7 @@ import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js
 import type { CallOptions, NodeId } from '../../../src/base/index.js'
 import { Links } from '../../../src/net/links.js'
 import { Pulse } from '../../../src/net/pulse.js'
-import { NetError, RemoteError } from '../../../src/net/types.js'
+import { RemoteError } from '../../../src/net/types.js'
 import { VirtualClock } from '../../simulation/net-clock.js'
 import { idOf } from '../../simulation/net-twin.js'
 
@@ -46,7 +46,7 @@ describe('net: pulse', () => {
     assert.deepEqual(world.givenUp, [])
     world.answers = false
     pulse.suspect(peer)
-    await clock.advance(7 * second)
+    await clock.advance(11 * second)
     assert.equal(world.givenUp.length, 1)
   })
 
@@ -108,25 +108,28 @@ describe('net: pulse', () => {
 describe('net: links', () => {
   const connection = (name: string, aborted: string[]): object => ({ remotePeer: peerIdFromString(peer), status: 'open', abort: () => aborted.push(name) })
 
-  it('of several connections the youngest outlives the silence of the one in use', () => {
+  it('of several connections none outlives the first that breaks: the peer is met anew', () => {
     const libp2p = new EventTarget()
     const another: NodeId[] = []
+    const gone: NodeId[] = []
     const links = new Links({ libp2p: libp2p as Libp2p, log: silentLog, another: (id) => another.push(id) }, { self: idOf(2) })
+    links.on('disconnected', (id) => gone.push(id))
     const aborted: string[] = []
     const open = (name: string): object => {
       const one = connection(name, aborted)
       libp2p.dispatchEvent(new CustomEvent('connection:open', { detail: one }))
       return one
     }
+    const close = (one: object): boolean => libp2p.dispatchEvent(new CustomEvent('connection:close', { detail: one }))
     const first = open('first')
     assert.deepEqual(another, [])
-    open('second')
-    open('third')
+    const others = [open('second'), open('third')]
     assert.deepEqual(another, [peer, peer])
     assert.equal(links.connectionTo(peer), first)
-    links.abortSilent(peer, new NetError('UNAVAILABLE', 'it does not answer'))
-    assert.deepEqual(aborted, ['first', 'second'])
-    libp2p.dispatchEvent(new CustomEvent('connection:close', { detail: first }))
-    assert.equal(links.isConnected(peer), true)
+    close(first)
+    assert.deepEqual(aborted, ['second', 'third'])
+    for (const one of others) close(one)
+    assert.deepEqual(gone, [peer])
+    assert.equal(links.isConnected(peer), false)
   })
 })

@@ -374,6 +374,28 @@ describe('the disk of a replica', () => {
     for (let block = 0; block < 4; block++) assert.ok(((await first(block)).bytes[0] ?? 0) > 114)
   })
 
+  it('gives back in its own time beside who writes, as long as there is room', async () => {
+    let nowMs = 1_000_000
+    let sleptMs = 0
+    const clock = { ...systemClock, monotonicMs: () => nowMs, sleep: async (ms: number) => { sleptMs += ms } }
+    const fresh = new MemoryDatabase()
+    const paced = await createReplicaDisk({ log: new MemorySlice(fresh), meta: new MemorySlice(new MemoryDatabase()), clock, journal: silentLog }, { unitBytesMax: 2 ** 20, bytesPerSecond: 2 ** 20 })
+    // Of each unit half is needed: it is looked through.
+    for (let n = 1; n <= 64; n++) await paced.append(id, [entry(n, n % 2 === 0 ? 5 : n * 16, 16)])
+    await paced.settled(id, 1, 64)
+    await paced.checkpoint()
+    const tookMs = async (): Promise<number> => {
+      sleptMs = 0
+      assert.equal(await paced.compact(), true)
+      return sleptMs
+    }
+    const besideMs = await tookMs()
+    nowMs += 10_000
+    const aloneMs = await tookMs()
+    assert.ok(aloneMs > 500 && besideMs > 3 * aloneMs, `${String(besideMs)} ms beside who writes, ${String(aloneMs)} ms alone`)
+    await paced.close()
+  })
+
   it('a segment that nothing was written to costs nothing', async () => {
     const before = log.rows.size + meta.rows.size
     await disk.read({ ...id, segment: 2 ** 24 }, { start: 0, blocks: 16_384 })
