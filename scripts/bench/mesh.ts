@@ -1,7 +1,8 @@
 // Whole nodes as people run them: two or three processes of the built program, files in and out through the API, beside
 // Helia, Hyperdrive and Syncthing between two processes on the same machine, in the same run; and what a node costs at
 // rest and under a large file.
-//   npm run bench -- mesh [--json] [--mib 256] [--files 2000] [--memory-gib 2] [--only fetch,small,rest,memory]
+//   npm run bench -- mesh [--json] [--mib 256] [--files 2000] [--memory-gib 2] [--rest-files 10000]
+//     [--rest-minutes 3] [--only fetch,small,rest,memory]
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createCipheriv } from 'node:crypto'
@@ -24,6 +25,8 @@ const bytes = Number(option('mib', '256')) * mebibyte
 const files = Number(option('files', '2000'))
 const fileBytes = 10 * 1024
 const memoryBytes = Number(option('memory-gib', '2')) * 2 ** 30
+const restFiles = Number(option('rest-files', '10000'))
+const restMs = Number(option('rest-minutes', '3')) * 60_000
 const only = option('only', 'fetch,small,rest,memory').split(',')
 const peersFolder = join(import.meta.dirname, 'peers')
 
@@ -62,10 +65,12 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
-const residentOf = (node: TestNode): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${String(node.pid)}/status`, 'utf8'))?.[1] ?? 0) / 1024
+/** A node, or a peer's process. */
+type Process = Pick<TestNode, 'pid'>
+const residentOf = (node: Process): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${String(node.pid)}/status`, 'utf8'))?.[1] ?? 0) / 1024
 /** The most it ever had, MiB. */
 const peakOf = (node: TestNode): number => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${String(node.pid)}/status`, 'utf8'))?.[1] ?? 0) / 1024
-const ticksOf = (node: TestNode): number => {
+const ticksOf = (node: Process): number => {
   const fields = readFileSync(`/proc/${String(node.pid)}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return Number(fields[11]) + Number(fields[12])
 }
@@ -87,6 +92,10 @@ class Peer {
       this.#rest = this.#rest.slice(end + 1)
       this.#answer?.(line)
     })
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   async ask(order: object): Promise<{ ms: number; cids: string[]; address: unknown }> {
@@ -185,13 +194,27 @@ try {
 
   if (only.includes('rest') && process.platform === 'linux') {
     const idle = await world.start('idle')
-    const restMs = 60_000
+    async function* entries(): AsyncGenerator<{ path: string; size: number; content: Uint8Array }> {
+      for (let i = 0; i < restFiles; i++) for await (const chunk of content(fileBytes, i + 2)) yield { path: `${String(i)}.bin`, size: fileBytes, content: chunk }
+    }
+    await a.client().putFolder('/rest', entries(), { replicas: 1 })
+    for (const node of [b, c]) await eventually(async () => ((await node.client().stat('/rest')).files ?? 0) === restFiles, 'the catalog to spread', 120_000)
+    const helia = existsSync(join(peersFolder, 'node_modules')) ? new Peer('helia.mjs', 'serve') : undefined
+    await helia?.ask({ files: restFiles, fileBytes })
+    // What was put is announced in the DHT meanwhile, and each has had its time to give memory back.
     await new Promise((resolve) => setTimeout(resolve, restMs))
-    const before = ticksOf(idle)
+    const nodes: Process[] = [idle, a, b, c, ...(helia === undefined ? [] : [helia])]
+    const before = nodes.map(ticksOf)
     await new Promise((resolve) => setTimeout(resolve, restMs))
-    report('a node at rest: resident', residentOf(idle), 'MiB')
     // A tick is 10 ms.
-    report('a node at rest: processor', ((ticksOf(idle) - before) * 10 * 100) / restMs, '% of a core')
+    const shares = nodes.map((node, i) => ((ticksOf(node) - (before[i] ?? 0)) * 10 * 100) / restMs)
+    const beside = (figure: number | undefined): Record<string, number> => (figure === undefined ? {} : { Helia: figure })
+    const most = (figures: number[]): number => Math.max(...figures.slice(1, 4))
+    report('an empty node alone, at rest: resident', residentOf(idle), 'MiB')
+    report('  processor', shares[0] ?? 0, '% of a core')
+    report(`three nodes and ${String(restFiles)} files: resident, the most of them`, most(nodes.map(residentOf)), 'MiB', beside(helia === undefined ? undefined : residentOf(helia)))
+    report('  processor, the most of them', most(shares), '% of a core', beside(shares[4]))
+    await helia?.end()
   }
 
   if (only.includes('memory') && process.platform === 'linux') {

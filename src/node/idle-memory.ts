@@ -132,6 +132,9 @@ export async function releaseIdleMemory(components: IdleMemoryComponents, signal
     // V8 frees the buffers of what it collected on another thread, and LevelDB closes files on one of its own.
     await clock.sleep(settleMs, signal)
     trim()
+    // Collecting and opening databases anew has just touched much of the program that rest does not.
+    unmapProgram()
+    leftMappedBytes = resident().mappedBytes
     collectedAtMs = clock.monotonicMs()
     const left = heap()
     leftHeapBytes = left.heapBytes
