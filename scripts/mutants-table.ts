@@ -162,7 +162,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'token reset by compaction',
     weather: { ...sturdy, reconfigures: true },
-    edits: [{ file: 'snapshot.ts', find: "    floor = Math.max(floor, value.token)", replace: "    void value" }],
+    edits: [
+      { file: 'snapshot.ts', find: "    floor = Math.max(floor, value.token)", replace: "    void value" },
+      { file: 'base.ts', find: "      this.#floor = Math.max(this.#floor, accepted.value.token)\n", replace: "" },
+    ],
   },
   {
     name: 'no grace after a voter\'s restart',

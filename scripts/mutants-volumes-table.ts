@@ -156,11 +156,6 @@ export const volumeMutants: readonly VolumeMutant[] = [
     edits: [{ file: 'stream.ts', find: 'bytes: this.#tailMemory.copyOf(entry.bytes) }', replace: 'bytes: entry.bytes }' }],
   },
   {
-    name: 'a tail without anybody to send to keeps what comes',
-    weather: { ...deadly, replicas: 2, leaves: true },
-    edits: [{ file: 'stream.ts', find: '    if (this.#senders.size === 0) {\n      this.#tailBase = entry.sequence\n      return entry\n    }\n', replace: '    if (this.#senders.size === 0) {\n      this.#tail.push(entry)\n      return entry\n    }\n' }],
-  },
-  {
     name: 'what another holder was told is kept as the caller\'s bytes',
     weather: { ...deadly, replicas: 2 },
     edits: [{ file: 'access.ts', find: '{ ...write, bytes: Uint8Array.from(write.bytes) }', replace: 'write' }],
