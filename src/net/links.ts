@@ -140,7 +140,7 @@ export class Links implements Connections {
     const set = this.#connections.get(peer)
     if (set !== undefined) {
       set.add(connection)
-      // The oldest: of a machine that lost its power and came back it is the one that is dead.
+      // The oldest: of a machine that lost its power and came back it is the one that is dead. The others go with it (below).
       const [oldest] = set
       if (set.size > connectionsPerPeerMax) oldest?.abort(new NetError('UNAVAILABLE', 'the peer has too many connections', { peer }))
       this.#another(peer)
