@@ -52,8 +52,8 @@ const pieceBytes = 256 * 1024
  *
  * Needed is: a row that a page names, be it only as what a cut might bring back; and an entry that is not settled, which a
  * replica may ask for as it was. A unit with one of the latter waits. Where the counts say that nothing is, as behind who
- * writes in order over what was there, the unit goes unread: reading it cost as much as a third of writing it. The counts of units.ts say whether all was found:
- * a unit is not erased while a page needs anything of it, whatever the reason.
+ * writes in order over what was there, the unit goes unread: reading it cost as much as a third of writing it. The counts
+ * of units.ts say whether all was found: a unit is not erased while a page needs anything of it, whatever the reason.
  */
 export class Compaction {
   readonly #components: CompactionComponents
@@ -113,10 +113,12 @@ export class Compaction {
   }
 
   /** In runs of neighbours. */
-  async #giveBackDead(numbers: readonly number[]): Promise<void> {
+  async #giveBackDead(dead: readonly number[]): Promise<void> {
     const { log, meta, units } = this.#components
     // What took the place of their rows is in the log, and is replayed if the pages on disk do not have it yet.
     await log.sync()
+    // The first of them was looked at some turns ago.
+    const numbers = dead.filter((number) => units.live(number) === 0)
     for (let i = 0; i < numbers.length; ) {
       const first = numbers[i] ?? 0
       let count = 1
