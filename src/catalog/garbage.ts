@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import type { BlobRef, Imported } from '../blobs/index.js'
 import type { KeyValue, WriteOperation } from '../base/index.js'
-import { messageOf, withDeadline } from '../base/index.js'
+import { CommonError, messageOf, raceAbort, withDeadline } from '../base/index.js'
 import type { FilesComponents } from './files-types.js'
 import { readable } from './record.js'
 
@@ -20,6 +20,14 @@ const checkDigits = 16
 const listAgainMs = 30_000
 /** Lists that are remembered as not to be had; the first that is met ends a look, so there are few. */
 const unlistedMax = 256
+
+/** One look for a list, for all who need it. */
+interface Listing {
+  readonly found: Promise<readonly BlobRef[]>
+  readonly controller: AbortController
+  /** Those who wait for it: with the last of them it ends. */
+  waiting: number
+}
 
 export interface GarbageInit {
   readonly garbageDelayMs: number
@@ -64,7 +72,7 @@ export class Garbage {
   #catalogued: Parts | undefined
   #unsettled: Parts | undefined
   /** Large roots whose list is being looked for, for all who need it. */
-  readonly #listing = new Map<string, Promise<readonly BlobRef[]>>()
+  readonly #listing = new Map<string, Listing>()
   /** Those whose list could not be had, and when that was; elapsed time. */
   readonly #unlisted = new Map<string, { error: unknown; atMs: number }>()
 
@@ -250,18 +258,29 @@ export class Garbage {
     return blobs.map(({ cid }) => cid.toString())
   }
 
-  /** From the upper nodes; whoever asks meanwhile gets the same answer. */
+  /** From the upper nodes; whoever asks meanwhile gets the same answer, and may leave without ending it for the others. */
   async #listed(root: CID, signal: AbortSignal): Promise<readonly BlobRef[]> {
     const name = root.toString()
-    let listing = this.#listing.get(name)
-    if (listing === undefined) {
-      const failed = this.#unlisted.get(name)
-      if (failed !== undefined && this.#components.clock.monotonicMs() - failed.atMs < listAgainMs) throw failed.error
-      listing = this.#list(root, signal).finally(() => {
-        this.#listing.delete(name)
-      })
-      this.#listing.set(name, listing)
+    const listing = this.#listing.get(name) ?? this.#beginListing(root)
+    listing.waiting++
+    try {
+      return await raceAbort(listing.found, signal)
+    } finally {
+      if (--listing.waiting === 0) {
+        // Whoever comes from now on begins anew.
+        if (this.#listing.get(name) === listing) this.#listing.delete(name)
+        listing.controller.abort(new CommonError('ABORTED', 'nobody waits for the list any more'))
+      }
     }
+  }
+
+  #beginListing(root: CID): Listing {
+    const name = root.toString()
+    const failed = this.#unlisted.get(name)
+    if (failed !== undefined && this.#components.clock.monotonicMs() - failed.atMs < listAgainMs) throw failed.error
+    const controller = new AbortController()
+    const listing = { found: this.#list(root, controller.signal), controller, waiting: 0 }
+    this.#listing.set(name, listing)
     return listing
   }
 

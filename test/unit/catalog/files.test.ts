@@ -240,6 +240,47 @@ describe('files', () => {
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
   })
 
+  it('looks for a large file\'s list for all who ask meanwhile: whoever leaves ends it for nobody else, and the last for all', async () => {
+    const { files, blobs, world, node } = await setUp()
+    const [p, disk] = [rawCid(Buffer.from('p')), rawCid(Buffer.from('disk'))]
+    blobs.several.set(disk.toString(), { size: 2.5 * 2 ** 30, blobs: [p] })
+    await node.catalog.apply([{ path: '/disk', content: { cid: disk.toString(), size: 2.5 * 2 ** 30 } }])
+    let arrive = (): void => undefined
+    blobs.beforeList = async () =>
+      new Promise((resolve) => {
+        arrive = resolve
+      })
+    const [first, second, last] = [new AbortController(), new AbortController(), new AbortController()]
+    const left = { message: 'it left' }
+    const asked = [first, second].map(async ({ signal }) => files.mayBeWanted(p.toString(), signal))
+    const outcome = Promise.allSettled(asked)
+    await world.time.advance(1)
+    assert.equal(blobs.listed, 1)
+    first.abort(new Error('it left'))
+    await assert.rejects(asked[0] ?? Promise.resolve(), left)
+    await world.time.advance(1)
+    arrive()
+    assert.equal((await outcome)[1]?.status, 'fulfilled')
+    assert.equal(await asked[1], true)
+    assert.equal(blobs.listed, 1)
+
+    // A list that nobody waits for is given up, which says nothing about whether it can be had.
+    const other = rawCid(Buffer.from('other disk'))
+    blobs.several.set(other.toString(), { size: 2.5 * 2 ** 30, blobs: [p] })
+    await node.catalog.apply([{ path: '/other', content: { cid: other.toString(), size: 2.5 * 2 ** 30 } }])
+    const alone = assert.rejects(files.mayBeWanted(p.toString(), last.signal), left)
+    await world.time.advance(1)
+    assert.equal(blobs.listed, 2)
+    last.abort(new Error('it left'))
+    await alone
+    await world.time.advance(1)
+    const again = files.mayBeWanted(p.toString(), never)
+    await world.time.advance(1)
+    assert.equal(blobs.listed, 3)
+    arrive()
+    assert.equal(await again, true)
+  })
+
   it('keeps the parts of a large file that is put while it looks for garbage', async () => {
     const { files, blobs, world } = await setUp()
     const [p, q] = [rawCid(Buffer.from('p')), rawCid(Buffer.from('q'))]
