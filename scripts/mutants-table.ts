@@ -26,7 +26,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'unchanged value not committed',
-    seed: 5,
     weather: sturdy,
     edits: [{
       file: 'round.ts', find: "    return { kind: 'ask', body: this.#propose(reading, floor) }",
@@ -35,19 +34,17 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'first value chosen by a majority',
-    seed: 24,
     weather: sturdy,
     edits: [{ file: 'round.ts', find: "if (this.#openedBy.size === config.members.length) {", replace: "if (this.#openedBy.size >= this.#majority) {\n      void config" }],
   },
   {
     name: 'first value read at a majority',
-    seed: 118,
     weather: sturdy,
     edits: [{ file: 'rounds/read.ts', find: "if (same >= showsToProve(reply.accepted, members.length)) {", replace: "void showsToProve\n        if (same >= majority) {" }],
   },
   {
     name: 'first value taken over a promise',
-    seed: 663,
+    seed: 1096,
     weather: { ...sturdy, reconfigures: true },
     edits: [
       { file: 'voter/registers.ts', find: "const isFirst = register === undefined && isOpening", replace: "const isFirst = register?.accepted === undefined && isOpening" },
@@ -65,19 +62,17 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'first value at or below the floor',
-    seed: 227,
+    seed: 194,
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/registers.ts', find: " && body.value.token > this.floor\n", replace: "\n" }],
   },
   {
     name: 'nonce reused after a restart',
-    seed: 889,
     weather: { ...sturdy, restarts: true },
     edits: [{ file: 'node.ts', find: "reply.nonce.start === this.#init.start ? this.#pending.get(reply.nonce.counter) : undefined", replace: "this.#pending.get(reply.nonce.counter)" }],
   },
   {
     name: 'ballot reused after a restart',
-    seed: 31,
     weather: { ...sturdy, restarts: true },
     edits: [
       { file: 'rounds/start.ts', find: "this.#chosen(Math.max(this.#own, ...heard.values()) + 1)", replace: "this.#chosen(Math.max(1, this.#own, ...heard.values()))" },
@@ -94,13 +89,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'holder validity from the time of receipt',
-    seed: 1015,
     weather: calmVoters,
     edits: [{ file: 'node.ts', find: "this.#session.acknowledged(config, voter, sent)", replace: "this.#session.acknowledged(config, voter, this.#now)\n    void sent" }],
   },
   {
     name: 'hrtime only',
-    seed: 295,
     weather: calmVoters,
     edits: [{ file: 'clocks.ts', find: "  if (kind === 'sleep-aware') return Math.max(hrtime, wall)\n  return Math.max(hrtime, wall, to.uptimeMs - from.uptimeMs)", replace: '  void wall\n  return hrtime' }],
   },
@@ -121,7 +114,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'resume by a read',
-    seed: 22,
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false", replace: "    if (value.token < this.relinquished(scope)) return false" },
@@ -131,7 +123,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'same token given again after it was relinquished',
-    seed: 1,
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       { file: 'rounds/acquire.ts', find: "      if (isRetry && value.token > init.relinquished()) return", replace: "      if (isRetry || sameSession(holder, session)) return" },
@@ -140,7 +131,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'late grant honoured',
-    seed: 90,
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       { file: 'holdings.ts', find: "    if (value.token <= this.relinquished(scope)) return false\n", replace: '' },
@@ -149,30 +139,28 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'word of a move taken for a grant',
+    seed: 1,
     weather: { ...sturdy, thinkMs: 100 },
     edits: [{ file: 'asking.ts', find: "if (value.token > this.#target.token) this.#followed(value)", replace: "if (value.token > this.#target.token) this.heardGrant({ ...value, holder: this.#node.session })" }],
   },
   {
     name: 'acknowledged revocation not marked',
-    seed: 329,
+    seed: 187,
     weather: { ...sturdy, thinkMs: 120 },
     edits: [{ file: 'node.ts', find: "          const ended = this.holdings.relinquish(scope, token)", replace: "          const ended = this.holdings.get(scope)?.value.token === token ? this.holdings.relinquish(scope, token) : undefined" }],
   },
   {
     name: 'revocation cleared by expiry',
-    seed: 8,
     weather: calmVoters,
     edits: [{ file: 'voter/revocations.ts', find: "    return record.acknowledged || this.#sessions.isOver(revocation.target, now)", replace: "    if (this.#sessions.isOver(revocation.target, now)) this.records.set(revocationKey(revocation), { revocation, acknowledged: true })\n    return this.records.get(revocationKey(revocation))?.acknowledged === true" }],
   },
   {
     name: 'revocation dropped once a higher token is accepted',
-    seed: 311,
     weather: calmVoters,
     edits: [{ file: 'voter/registers.ts', find: "    // One batch: were", replace: "    for (const [key, { revocation }] of this.#revocations.records) if (revocation.scope === body.scope && revocation.token < body.value.token) this.#revocations.records.delete(key)\n    // One batch: were" }],
   },
   {
     name: 'renewal without acknowledging a revocation',
-    seed: 216,
     weather: calmVoters,
     edits: [{ file: 'voter/voter.ts', find: "        if (revocations.length > 0) return", replace: "        if (revocations.length > 99) return" }],
   },
@@ -183,7 +171,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'token reset by compaction',
-    seed: 30,
     weather: { ...sturdy, reconfigures: true },
     edits: [
       { file: 'snapshot.ts', find: "    floor = Math.max(floor, value.token)", replace: "    void value" },
@@ -192,35 +179,35 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'no grace after a voter\'s restart',
-    seed: 88,
     weather: { ...calmVoters, restarts: true },
     edits: [{ file: 'voter/sessions.ts', find: "  #graceOver = false\n", replace: "  #graceOver = true\n" }],
   },
   {
     name: 'no grace after activation',
-    seed: 37,
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/sessions.ts', find: "    this.#graceSince = now\n    this.#graceOver = false", replace: "    this.#graceSince = now\n    this.#graceOver = true" }],
   },
   {
     name: 'a voter answers before it has its snapshot',
-    seed: 5,
+    seed: 2,
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/voter.ts', find: "offered : this.#staged.get(head.hash)", replace: "offered : this.#staged.get(head.hash) ?? emptySnapshot" }],
   },
   {
     name: 'activation without the decree',
-    seed: 227,
+    seed: 89,
     weather: { ...sturdy, reconfigures: true, faultMs: 300 },
     edits: [{ file: 'rounds/reconfigure.ts', find: "    const decree = highest?.decree ?? own", replace: "    const decree = highest === undefined || highest.decree.hash !== '' ? own : highest.decree" }],
   },
   {
     name: 'told with the seal, but not what was accepted',
+    seed: 89,
     weather: { ...sturdy, reconfigures: true, faultMs: 300 },
     edits: [{ file: 'voter/voter.ts', find: "promise : { ...promise, kind: 'sealed', snapshot: shown.snapshot }", replace: "promise : { kind: 'sealed', snapshot: shown.snapshot }" }],
   },
   {
     name: 'asked for all at once, it tells and does not seal',
+    seed: 140,
     weather: changing,
     edits: [{ file: 'voter/voter.ts', find: "        if (record.sealed === undefined) this.#putRecord(", replace: "        if (record.sealed === undefined && ballot === undefined) this.#putRecord(" }],
   },
@@ -247,7 +234,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a round goes on in the next configuration',
-    seed: 2392,
+    seed: 216,
     weather: changing,
     edits: [
       { file: 'tries.ts', find: "this.#context.ask(this.#config.members, body,", replace: "this.#context.ask(this.#context.config.members, body," },
@@ -269,37 +256,37 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'stolen without a majority that evicted',
-    seed: 2162,
+    seed: 2448,
     weather: calmVoters,
     edits: [{ file: 'rounds/take.ts', find: "(init.why === 'dead' ? evicted : clear)", replace: "(init.why === 'dead' || evicted || clear)" }],
   },
   {
     name: 'expiry judged by the asker, not with the promise',
-    seed: 101,
+    seed: 69,
     weather: calmVoters,
     edits: [{ file: 'voter/registers.ts', find: "    if (body.evict !== undefined && this.#sessions.isOver(body.evict, now)) {\n      this.#sessions.evict(body.evict, changes)", replace: "    if (body.evict !== undefined) {" }],
   },
   {
     name: 'D_h as long as D_v, and the clocks\' rates forgotten',
-    seed: 410,
+    seed: 1468,
     weather: calmVoters,
     edits: [{ file: 'clocks.ts', find: "  return Math.min(timing.holderMs, holderMsMax(timing))", replace: "  return timing.voterMs" }],
   },
   {
     name: 'a reply leaves before its batch is on disk',
-    seed: 1877,
+    seed: 68,
     weather: { ...sturdy, restarts: true, voters: 3, faultMs: 400 },
     edits: [{ file: 'voter/voter.ts', find: "    const through = this.#sequence + (this.#changes.length > 0 ? 1 : 0)", replace: "    const through = 0" }],
   },
   {
     name: 'a next promise is used twice',
-    seed: 8,
+    seed: 10,
     weather: sturdy,
     edits: [{ file: 'node.ts', find: "    this.#nextPromises.delete(scope)\n    return promise", replace: "    return promise" }],
   },
   {
     name: 'conditional on the holder but not on the token',
-    seed: 1,
+    seed: 20,
     weather: { ...sturdy, thinkMs: 80 },
     edits: [{ file: 'value.ts', find: "value !== undefined && value.token === token && sameHolder", replace: "value !== undefined && token > 0 && sameHolder" }],
   },
@@ -310,43 +297,39 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'what is above a base is told by its token',
-    seed: 15,
     weather: changing,
     edits: [{ file: 'base.ts', find: "compareBallots(accepted.ballot, own.accepted.ballot) > 0", replace: "accepted.value.token > own.accepted.value.token || (false && compareBallots(accepted.ballot, own.accepted.ballot) > 0)" }],
   },
   {
     name: 'what was accepted after the copy is not told',
-    seed: 1,
     weather: changing,
     edits: [{ file: 'voter/registers.ts', find: "    if (register.accepted !== undefined) this.#accepted(scope)\n", replace: "    void this.#accepted\n" }],
   },
   {
     name: 'what was accepted before the copy came is not told',
-    seed: 329,
+    seed: 119,
     weather: changing,
     edits: [{ file: 'voter/bases.ts', find: "if (init.table !== undefined) this.#compare(base, init.table, from, chunk.through)", replace: "if (init.table === null) this.#compare(base, init.table, from, chunk.through)" }],
   },
   {
     name: 'a start forgets what is above its base',
-    seed: 63,
     weather: { ...changing, restarts: true, faultMs: 250 },
     edits: [{ file: 'voter/voter.ts', find: "    bases.compareAll(this.#record.config, this.#registers.table)\n", replace: '' }],
   },
   {
     name: 'what is free is dropped from what is above a base',
-    seed: 25,
     weather: changing,
     edits: [{ file: 'snapshot.ts', find: "if (base !== undefined || value.holder !== null", replace: "if (value.holder !== null" }],
   },
   {
     name: 'tokens begin anew where a base dropped',
-    seed: 22,
+    seed: 45,
     weather: changing,
     edits: [{ file: 'base.ts', find: "    return this.#floor", replace: "    return 0 * this.#floor" }],
   },
   {
     name: 'any base is as good as another',
-    seed: 54,
+    seed: 25,
     weather: changing,
     edits: [{ file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "hash !== '' && base.config === config && base.isWhole" }],
   },
@@ -363,7 +346,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the base of an earlier configuration',
-    seed: 118,
+    seed: 52,
     weather: changing,
     edits: [
       { file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "base.hash === hash && config >= 0 && base.isWhole" },
@@ -373,13 +356,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'decided on a base that hardly anybody has',
-    seed: 112,
+    seed: 46,
     weather: { ...changing, restarts: true, faultMs: 250 },
     edits: [{ file: 'voter/voter.ts', find: "    if (snapshot.base !== undefined && this.#bases.find(snapshot.base, this.#record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }\n", replace: '' }, { file: 'rounds/reconfigure.ts', find: "(left) => isMajority(this.#from.members, left) && isMajority(members, left)", replace: "(left) => left.length > 0 && isMajority(members, members)" }, { file: 'voter/voter.ts', find: "    return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }", replace: "    return { kind: 'snapshot', snapshot: { ...this.#snapshot(base), base: hash } }" }],
   },
   {
     name: 'the base of an accepted decree is given away',
-    seed: 2382,
+    seed: 320,
     weather: { ...changing, restarts: true, faultMs: 200 },
     edits: [{ file: 'voter/voter.ts', find: "    return decree === undefined ? undefined : this.#staged.get(decree.hash)?.base", replace: "    return decree === undefined ? undefined : ''" }, { file: 'voter/bases.ts', find: "const freshMs = 5000", replace: "const freshMs = 0" }],
   },

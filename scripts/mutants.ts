@@ -108,6 +108,13 @@ for (const mutant of chosen) {
     if (count !== 1) throw new Error(`mutant "${mutant.name}": its text is there ${count} times (not once) in ${file}:\n${find}`)
   }
 }
+// A story that differs by itself would seem to show everything.
+const whole = workspace()
+try {
+  await run(process.execPath, [join(root, 'node_modules/mocha/bin/mocha.js'), '--timeout', String(storyMsMax), 'test/simulation/consensus/transcripts.test.ts'], { cwd: whole, maxBuffer: 2 ** 24 })
+} finally {
+  rmSync(whole, { recursive: true, force: true })
+}
 let survivors = 0
 /** Stories that do not show what they say. */
 const idle: string[] = []
