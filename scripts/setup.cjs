@@ -98,7 +98,8 @@ function build() {
 
 /**
  * A little C for Linux: what saves memory (src/cli/arenas.c) and gives it back (src/node/trim.c, program-pages.c), and
- * LevelDB's checksums by the processor's own instruction (src/store/crc32c.c). Without a compiler the node works, rests
+ * LevelDB's checksums by the processor's own instruction (src/store/crc32c.c), and hashes without a copy
+ * (src/blobs/sha256.c). Without a compiler the node works, rests
  * larger and writes more slowly.
  */
 function compileNative() {
@@ -108,6 +109,7 @@ function compileNative() {
   compile(path.join('node', 'trim'), ['-Wl,-z,defs'])
   compile(path.join('node', 'program-pages'), [])
   compile(path.join('store', 'crc32c'), [])
+  compile(path.join('blobs', 'sha256'), [])
 }
 
 function compile(name, more) {
