@@ -428,7 +428,8 @@ class MeshFiles implements Files {
   /** `moving`: a file that will be gone. Two nodes that do not see each other may still make both: then both are kept. */
   async #checkFoldersAbove(path: string, checked: Set<string>, moving?: string): Promise<void> {
     for (const folder of foldersAbove(path)) {
-      if (checked.has(folder)) return
+      // Those above it were looked at with it.
+      if (checked.has(folder)) break
       if (folder !== moving && (await this.#components.catalog.get(folder)) !== undefined) {
         throw new CatalogError('IS_FILE', `${folder} is a file, so nothing can be in it`, { path: folder })
       }

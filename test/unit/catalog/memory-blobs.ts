@@ -19,6 +19,8 @@ export class MemoryBlobs implements FileBlobs {
   dropped: string[] = []
   /** How many contents came with each call of `importMany`. */
   readonly groups: number[] = []
+  /** Contents that are about to be written together, when `beforeCommit` is called. */
+  committing = 0
   beforeCommit: () => Promise<void> = async () => undefined
   readonly #meta: MemoryKeyValue
 
@@ -41,6 +43,7 @@ export class MemoryBlobs implements FileBlobs {
       blobs: several === undefined ? [{ cid, kind: 'dag' }] : [...several.blobs.map((one) => ({ cid: one, kind: 'dag' as const })), { cid, kind: 'spine' as const }],
     }
     const operations = (await options.operations?.(imported)) ?? []
+    this.committing = 1
     await this.beforeCommit()
     await this.#meta.write(operations)
     for (const blob of imported.blobs) this.content.set(blob.cid.toString(), bytes)
@@ -53,6 +56,7 @@ export class MemoryBlobs implements FileBlobs {
       return { cid, size: bytes.length, blobs: [{ cid, kind: 'dag' }] }
     })
     const operations = (await options.operations?.(imported)) ?? []
+    this.committing = contents.length
     await this.beforeCommit()
     await this.#meta.write(operations)
     for (const [i, { cid }] of imported.entries()) this.content.set(cid.toString(), contents[i] ?? new Uint8Array(0))
