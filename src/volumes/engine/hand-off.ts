@@ -14,8 +14,6 @@ import { keyOf } from './registers.js'
 import type { Takeover } from './takeover.js'
 import { ask, verbs } from './verbs.js'
 
-/** Of a range's blocks, those that go along: the rest comes when it is read. One message. */
-const hotBlocksMax = 128
 /** A hand-off freezes writes: if it takes longer than this something is wrong, and the range stays. */
 const offerDeadlineMs = 5_000
 const flushDeadlineMs = 10_000
@@ -87,7 +85,7 @@ async function hotBlocks(context: EngineContext, id: SegmentId, range: BlockRang
     const runs = (await disk.versions(id, range)).filter((run) => run.content !== 'unknown' && run.version !== undefined)
     runs.sort((a, b) => (b.version?.token ?? 0) - (a.version?.token ?? 0) || (b.version?.sequence ?? 0) - (a.version?.sequence ?? 0))
     const blocks: BlockData[] = []
-    let left = hotBlocksMax
+    let left = context.init.hotBlocksMax
     for (const run of runs) {
       if (left === 0) break
       const part = { start: run.start, blocks: Math.min(run.blocks, left) }
@@ -126,7 +124,7 @@ export async function takeOffer(context: EngineContext, takeover: Takeover, requ
 }
 
 /** What a move of the range would carry at once. */
-export function bytesToMove(hold: Hold, range: BlockRange): number {
+export function bytesToMove({ init }: EngineContext, hold: Hold, range: BlockRange): number {
   const { blocks } = intersection(range, { start: 0, blocks: segmentBlocks }) ?? { blocks: 0 }
-  return Math.min(blocks, hotBlocksMax) * blockBytes + hold.stream.unflushedBytes
+  return Math.min(blocks, init.hotBlocksMax) * blockBytes + hold.stream.unflushedBytes
 }
