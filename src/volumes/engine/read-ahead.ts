@@ -49,7 +49,7 @@ export class ReadAhead {
   /** A read of the range, which was here, or was waited for. `end`: up to where this node holds the blocks behind it. */
   saw(range: BlockRange, hadToWait: boolean, end: number): void {
     const next = range.start + range.blocks
-    const at = this.#readers.findIndex((one) => range.start <= one.next + gapBlocksMax && next > one.next)
+    const at = this.#readers.findIndex((one) => range.start <= one.next + gapBlocksMax && next > one.next - gapBlocksMax)
     const found = this.#readers[at]
     if (found === undefined) {
       if (!hadToWait) return
@@ -59,8 +59,8 @@ export class ReadAhead {
     }
     this.#readers.splice(at, 1)
     this.#readers.unshift(found)
-    found.next = next
-    found.through = Math.max(found.through, next)
+    found.next = Math.max(found.next, next)
+    found.through = Math.max(found.through, found.next)
     if (hadToWait) found.blocks = Math.min(windowBlocksMax, Math.max(windowBlocksMin, 2 * found.blocks))
     this.#fill(found, end)
   }

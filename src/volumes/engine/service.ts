@@ -31,7 +31,7 @@ class AccessService {
     this.#parts = init.parts
     const { rpc } = context.components
     serve(rpc, verbs.access, (request, from) => this.#access(request, from))
-    serve(rpc, verbs.offer, (request) => this.#parts.using(codec.decodeId(request.segment), (part) => takeOffer(context, part.takeover, request)))
+    serve(rpc, verbs.offer, (request) => this.#parts.using(codec.decodeId(request.segment), (part) => takeOffer(context, part, request)))
     serve(rpc, verbs.news, (request) => this.#news(request))
   }
 

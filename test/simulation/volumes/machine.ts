@@ -164,40 +164,33 @@ export class Machine {
         if (life.dead) return new Promise(() => undefined)
         const { gate, voters } = this.#components
         const fateNow = (): Fate => (method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass')
-        let fate = fateNow()
-        // Whatever becomes of its sender.
-        while (fate === 'late') {
-          await this.#components.clock.sleep(1)
-          fate = fateNow()
-        }
+        const fate = fateNow()
         if (fate === 'mute') void this.node.rpc.request(peer, method, body, options).catch(() => undefined)
-        if (fate !== 'pass' && fate !== 'slow') {
+        if (fate === 'mute' || fate === 'drop') {
           await this.#components.clock.sleep(options.deadlineMs, options.signal)
           throw new CommonError('DEADLINE', 'no answer')
         }
-        const answer = await this.#send(peer, method, body, options).catch(async (error: unknown) => {
+        const answer = await this.#send({ peer, method, body, options }, fate, fateNow).catch(async (error: unknown) => {
           if (life.dead) await new Promise(() => undefined)
           throw error
         })
-        while (fate === 'slow') {
-          await this.#components.clock.sleep(1)
-          fate = fateNow()
-        }
         if (isDead(life)) await new Promise(() => undefined)
         return answer
       },
     }
   }
 
-  /** A straggler arrives whatever became of who sent it, and is answered. */
-  async #send(peer: NodeId, method: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+  /** What is late arrives whatever became of who sent it, and is answered. */
+  async #send({ peer, method, body, options }: { peer: NodeId; method: string; body: Uint8Array; options: CallOptions }, fate: Fate, fateNow: () => Fate): Promise<Uint8Array> {
     const { clock, lagMs } = this.#components
     const [there, back] = lagMs === undefined || method.startsWith('lease.') ? [0, 0] : [lagMs(), lagMs()]
-    if (there === 0 && back === 0) return this.node.rpc.request(peer, method, body, options)
+    if (there === 0 && back === 0 && fate === 'pass') return this.node.rpc.request(peer, method, body, options)
     const work = async (): Promise<Uint8Array> => {
-      await clock.sleep(there)
+      if (there > 0) await clock.sleep(there)
+      while (fate === 'late' && fateNow() === 'late') await clock.sleep(1)
       const answer = await this.node.rpc.request(peer, method, body, { deadlineMs: options.deadlineMs })
-      await clock.sleep(back)
+      if (back > 0) await clock.sleep(back)
+      while (fate === 'slow' && fateNow() === 'slow') await clock.sleep(1)
       return answer
     }
     const late = async (): Promise<never> => {

@@ -383,6 +383,25 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('D', 0), 2)
   })
 
+  it('an offer that arrives when its range has long gone on changes nothing at whoever has it by then', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'D', 'offer', 'late')
+    assert.equal(await stage.handOver('A', 'D', 0, segmentBlocks), false)
+    assert.equal(await stage.handOver('A', 'C', 0, segmentBlocks), true)
+    await stage.write('C', 0, 2)
+    assert.equal(await stage.handOver('C', 'D', 0, segmentBlocks), true)
+    await stage.write('D', 1, 3)
+    assert.equal(stage.holder(0), 'D')
+    stage.gate('A', 'D', 'offer', 'pass')
+    await stage.clock.advance(100)
+    assert.equal(await stage.read('D', 1), 3)
+    assert.equal(await stage.read('D', 0), 2)
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 2)
+  })
+
   it('who reads in order what a holder does not have waits for few ways there and back', async () => {
     const stage = await Stage.begin({ replicas: 1, places: ['B'], delayMs: 50 })
     const [a, d] = [stage.machine('A').device, stage.machine('D').device]
