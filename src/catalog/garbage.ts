@@ -18,6 +18,8 @@ const listDeadlineMs = 15_000
 const checkDigits = 16
 /** A list that could not be had is not looked for again at once, for each of the thousand blobs that may be in it. */
 const listAgainMs = 30_000
+/** All roots are read so often even if no large file changes: that is how damage to the index of them is found, and mended. */
+const rootsAgainMs = 3600_000
 /** Lists that are remembered as not to be had; the first that is met ends a look, so there are few. */
 const unlistedMax = 256
 
@@ -37,6 +39,8 @@ export interface GarbageInit {
 interface Parts {
   /** The count of changes of large files when the list was begun. */
   readonly asOf: number
+  /** When that was, elapsed time. */
+  readonly atMs: number
   readonly blobs: ReadonlySet<string>
 }
 
@@ -222,20 +226,21 @@ export class Garbage {
     return (await blobs.held(cid)) === undefined
   }
 
-  /** Blobs of all catalogued files that have more than one. All roots are looked at, but only after a large one has changed. */
+  /** Blobs of all catalogued files that have more than one. All roots are looked at, but hardly ever unless a large one has changed. */
   async #partsCatalogued(signal: AbortSignal): Promise<Parts> {
-    if (this.#catalogued?.asOf === this.#largeChanges) return this.#catalogued
+    const atMs = this.#components.clock.monotonicMs()
+    if (this.#catalogued?.asOf === this.#largeChanges && atMs - this.#catalogued.atMs < rootsAgainMs) return this.#catalogued
     const asOf = this.#largeChanges
-    this.#catalogued = { asOf, blobs: await this.#partsOf(this.#components.catalog.roots(), signal) }
+    this.#catalogued = { asOf, atMs, blobs: await this.#partsOf(this.#components.catalog.roots(), signal) }
     return this.#catalogued
   }
 
   /** Those, and the blobs of large files that were removed and are not let go of yet. */
   async #partsUnsettled(signal: AbortSignal): Promise<Parts> {
     if (this.#unsettled?.asOf === this.#largeChanges) return this.#unsettled
-    const { asOf, blobs } = await this.#partsCatalogued(signal)
+    const catalogued = await this.#partsCatalogued(signal)
     const more = await this.#partsOf(this.#components.catalog.unreferenced(), signal)
-    return (this.#unsettled = { asOf, blobs: new Set([...blobs, ...more]) })
+    return (this.#unsettled = { ...catalogued, blobs: new Set([...catalogued.blobs, ...more]) })
   }
 
   async #partsOf(roots: AsyncIterable<{ cid: string; size: number }>, signal: AbortSignal): Promise<Set<string>> {

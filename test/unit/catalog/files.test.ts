@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'mocha'
+import { CID } from 'multiformats/cid'
 import { silentLog } from '../../../src/base/index.js'
 import type { FileEntry, Files, FolderItem } from '../../../src/catalog/index.js'
 import { createFiles } from '../../../src/catalog/index.js'
@@ -189,6 +190,29 @@ describe('files', () => {
     await files.put('/w', bytesOf('again'))
     assert.equal(await collected, 0)
     assert.notEqual(await blobs.held(rawCid(Buffer.from('again'))), undefined)
+  })
+
+  it('goes on letting go of content when the index by content is damaged, and keeps what files need', async () => {
+    for (const how of ['value', 'key'] as const) {
+      const { files, blobs, world, node } = await setUp()
+      const { cid } = await files.put('/x', bytesOf('one'))
+      const kept = await files.put('/y', bytesOf('two'))
+      await files.put('/z', bytesOf('two'))
+      // So that both contents are looked at: the second has lost one of its two files.
+      await files.rm('/x')
+      await files.rm('/z')
+      const index = node.meta.slice('i/')
+      for await (const [key, value] of index.entries({ gte: CID.parse(kept.cid).bytes })) {
+        const wrong = Buffer.from(key)
+        wrong[10] = (wrong[10] ?? 0) ^ 0xff
+        await node.meta.write(how === 'value' ? [index.put(key, Uint8Array.of(1))] : [index.del(key), index.put(wrong, value)])
+        break
+      }
+      await world.time.advance(120_000)
+      assert.equal(await files.collectGarbage(never), 1, how)
+      assert.deepEqual(blobs.dropped, [cid])
+      assert.equal((await node.catalog.byCid(kept.cid)).length, 1)
+    }
   })
 
   it('tells another room what it must not drop: pinned, waiting to be let go of here, part of a large file', async () => {
