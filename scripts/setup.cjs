@@ -97,12 +97,14 @@ function build() {
 }
 
 /**
- * A little C for Linux: what gives memory back (src/node/trim.c, program-pages.c), and LevelDB's checksums by the
- * processor's own instruction (src/store/crc32c.c). Without a compiler the node works, rests larger and writes more slowly.
+ * A little C for Linux: what saves memory (src/cli/arenas.c) and gives it back (src/node/trim.c, program-pages.c), and
+ * LevelDB's checksums by the processor's own instruction (src/store/crc32c.c). Without a compiler the node works, rests
+ * larger and writes more slowly.
  */
 function compileNative() {
   if (process.platform !== 'linux') return
-  // Undefined names are an error for the first: another C library than glibc has no malloc_trim, and gets no file.
+  // Undefined names are an error for the first two: another C library than glibc has no malloc_trim or mallopt, and gets no file.
+  compile(path.join('cli', 'arenas'), ['-Wl,-z,defs'])
   compile(path.join('node', 'trim'), ['-Wl,-z,defs'])
   compile(path.join('node', 'program-pages'), [])
   compile(path.join('store', 'crc32c'), [])

@@ -4,11 +4,12 @@
  * A mebibyte of new memory is 256 pages that the kernel clears, and bytes that V8 counts but does not see: those that
  * outlive two quick collections, since they wait for a disk or for another node, make it walk through the whole heap
  * every few tens of MiB, however little garbage there is. Of a long write to a volume with two copies that was a third
- * of the processor.
+ * of the processor, of a large file that comes in a fifth.
  *
- * Counted, since a piece may be on its way to several places at once. Whoever forgets to release one loses nothing: it
- * is garbage then, like any other. Whoever releases what somebody still reads would hand them other bytes; so who cannot
- * know whether somebody does (a message that failed may still stand in a socket) does not release it.
+ * Counted, since a piece may be on its way to several places at once: to the disk and to a reader, to two replicas.
+ * Whoever forgets to release one loses nothing: it is garbage then, like any other. Whoever releases what somebody still
+ * reads would hand them other bytes; so only those release who know all who have it, and who cannot know (a message that
+ * failed may still stand in a socket) does not.
  *
  * What is free is held weakly: a collection of the whole heap gives it back, and a node at rest has one.
  *
@@ -42,6 +43,15 @@ export class SpareMemory {
     if (owners !== undefined) this.#owners.set(bytes.buffer, owners + 1)
   }
 
+  /** The same bytes in memory of their own, for who may keep them; the caller's share in these is released. */
+  copied(bytes: Uint8Array): Uint8Array {
+    if (!this.has(bytes)) return bytes
+    const copy = Buffer.allocUnsafeSlow(bytes.length)
+    copy.set(bytes)
+    this.release(bytes)
+    return copy
+  }
+
   /** Not touched any more by the caller. Once nobody has it, it is used again. */
   release(bytes: Uint8Array): void {
     const { buffer } = bytes
@@ -72,7 +82,7 @@ interface Free {
 const bytesMin = 32 * 1024
 /** Clients of disks that ask for more at once are rare, and one of theirs would be most of what is kept. */
 const bytesMax = 4 * 1024 * 1024
-/** What the streams of a busy node have under way; more is given to the collector. */
+/** What streams and transfers of a busy node have under way, to the disk or to a reader; more is given to the collector. */
 const freeBytesMax = 16 * 1024 * 1024
 
 /** Powers of two: what is taken for one fits most others of its kind, and what is not written to takes no memory. */

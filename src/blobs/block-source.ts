@@ -1,7 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
-import { codeOf, messageOf, type Log, type NodeId } from '../base/index.js'
-import { blockBuffers } from './buffers.js'
+import { codeOf, messageOf, spareMemory, type Log, type NodeId } from '../base/index.js'
 import { keyOf, rawCode } from './cids.js'
 import { isWhatItSays } from './hashing.js'
 import type { HolderPool } from './holder-pool.js'
@@ -49,7 +48,7 @@ export class BlockSource {
     if (known !== undefined) return known
     const received = await this.remote(cid, expectedBytes, blob)
     // What is remembered is nobody's to release.
-    const bytes = cid.code === rawCode ? received : blockBuffers.copied(received)
+    const bytes = cid.code === rawCode ? received : spareMemory.copied(received)
     // Damage found earlier looks like a block that is not here; healing one that is not missed does nothing.
     await this.#heal(cid, bytes)
     if (cid.code !== rawCode) this.#remember(cid, bytes)

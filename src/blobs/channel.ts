@@ -1,7 +1,6 @@
 import type { CID } from 'multiformats/cid'
-import { messageOf, withDeadline, type Bulk, type ByteStream, type Clock, type NodeId } from '../base/index.js'
+import { messageOf, spareMemory, withDeadline, type Bulk, type ByteStream, type Clock, type NodeId } from '../base/index.js'
 import type { ByteBudget } from './byte-budget.js'
-import { blockBuffers } from './buffers.js'
 import { FramingError, readFrames } from './frames.js'
 import { isWhatItSays } from './hashing.js'
 import { decodeAnswer, encodeRequest, Status, wantsPerMessageMax } from './messages.js'
@@ -177,11 +176,11 @@ export class Channel {
       }
     }
     try {
-      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload, allocate: (bytes) => blockBuffers.take(bytes), release: (piece) => stream.release?.(piece) })) {
+      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload, allocate: (bytes) => spareMemory.take(bytes), release: (piece) => stream.release?.(piece) })) {
         const pending = this.#answered(decodeAnswer(frame.message), frame.payload.length)
         if (pending === undefined) {
           budget.release(taken)
-          blockBuffers.release(frame.payload)
+          spareMemory.release(frame.payload)
         } else {
           const bytes = taken
           void this.#deliver(pending, frame.payload).finally(() => budget.release(bytes))

@@ -1,8 +1,8 @@
-import { blockBuffers } from './buffers.js'
+import { spareMemory } from '../base/index.js'
 
 /**
  * Cuts a stream of any pieces into chunks of `chunkBytes`, the last one shorter. Every chunk is a buffer of its
- * own, to be released to `blockBuffers`: the producer may reuse its own, and one copy at memory speed is nothing beside
+ * own, to be released to `spareMemory`: the producer may reuse its own, and one copy at memory speed is nothing beside
  * the hash. A small last chunk is copied to
  * its size, so that ten thousand small files do not hold ten thousand mebibytes.
  */
@@ -31,14 +31,14 @@ export async function* chunksOf(content: AsyncIterable<Uint8Array>, chunkBytes: 
   if (filled === buffer.length) yield buffer
   else {
     const last = new Uint8Array(buffer.subarray(0, filled))
-    blockBuffers.release(buffer)
+    spareMemory.release(buffer)
     yield last
   }
 }
 
 function grown(buffer: Buffer, filled: number, length: number): Buffer {
-  const larger = blockBuffers.take(length)
+  const larger = spareMemory.take(length)
   larger.set(buffer.subarray(0, filled))
-  blockBuffers.release(buffer)
+  spareMemory.release(buffer)
   return larger
 }

@@ -1,8 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { BlockDraft, BlockStore } from '../store/index.js'
-import { forEachLimit } from '../base/index.js'
+import { forEachLimit, spareMemory } from '../base/index.js'
 import { hashKeyOf, keyOf, rawCode } from './cids.js'
-import { blockBuffers } from './buffers.js'
 import { kindOf, LevelWalk, type Part } from './dag.js'
 import type { HolderPool } from './holder-pool.js'
 import { decodeNode, type DagNode } from './nodes.js'
@@ -53,10 +52,6 @@ export class BlobFetch {
 
   /** Resolves when every block is in the draft. */
   async run(): Promise<{ bytes: number; blocks: number }> {
-    return blockBuffers.during(() => this.#run())
-  }
-
-  async #run(): Promise<{ bytes: number; blocks: number }> {
     const { ref, settings } = this.#init
     const walk = new LevelWalk(ref, blobContentBytesMax(settings.profile))
     let level = walk.first()
@@ -91,7 +86,7 @@ export class BlobFetch {
     }
     this.#arrivals.arrived(part.cid, bytes)
     // On the disk, and readers have their own share: nobody else has it.
-    if (bytes !== undefined) blockBuffers.release(bytes)
+    if (bytes !== undefined) spareMemory.release(bytes)
     return node
   }
 
@@ -179,7 +174,7 @@ export class Arrivals {
   arrived(cid: CID, bytes?: Uint8Array): void {
     const key = keyOf(cid)
     for (const wake of this.#waiting.get(key) ?? []) {
-      if (bytes !== undefined) blockBuffers.share(bytes)
+      if (bytes !== undefined) spareMemory.share(bytes)
       wake(bytes)
     }
     this.#waiting.delete(key)

@@ -4,7 +4,7 @@ import { UnixFS } from 'ipfs-unixfs'
 import { importer, type BufferImporter, type InProgressImportResult } from 'ipfs-unixfs-importer'
 import { balanced, type FileLayout } from 'ipfs-unixfs-importer/layout'
 import type { CID } from 'multiformats/cid'
-import { blockBuffers } from './buffers.js'
+import { spareMemory } from '../base/index.js'
 import type { ByteBudget } from './byte-budget.js'
 import { cidOfDigest, dagPbCode, rawCode } from './cids.js'
 import { chunksOf } from './chunks.js'
@@ -64,10 +64,10 @@ export async function importContent(content: AsyncIterable<Uint8Array>, sink: Bl
     const first = await chunks.next()
     const firstChunk = first.done === true ? new Uint8Array(0) : first.value
     const second = first.done === true ? first : await chunks.next()
-    if (second.done !== true) return await blockBuffers.during(() => importTree(chained([firstChunk, second.value], chunks), sink, init))
+    if (second.done !== true) return await importTree(chained([firstChunk, second.value], chunks), sink, init)
     const cid = cidOfDigest(rawCode, await sha256(firstChunk))
     await sink.put(0, cid, firstChunk)
-    blockBuffers.release(firstChunk)
+    spareMemory.release(firstChunk)
     init.onBytes(firstChunk.length)
     return { cid, size: firstChunk.length, last: { index: 0, root: cid }, spine: false }
   } finally {
@@ -232,7 +232,7 @@ class PendingWrites {
     const running: Promise<void> = named
       .then(write)
       // On the disk, and the layout needs names and sizes only.
-      .then(() => blockBuffers.release(chunk))
+      .then(() => spareMemory.release(chunk))
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })

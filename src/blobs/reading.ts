@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import { blockBuffers } from './buffers.js'
+import { spareMemory } from '../base/index.js'
 import { decodeNode, type FileNode } from './nodes.js'
 import { rawCode } from './cids.js'
 import { isAboveBlobs } from './dag.js'
@@ -54,11 +54,11 @@ export async function* readFile(cid: CID, root: FileNode, init: ReadInit): Async
       if (slice === undefined) return
       const received = await slice.bytes
       // Bytes that are used again are not ours to give away, except on loan.
-      const bytes = init.isLent ? received : blockBuffers.copied(received)
+      const bytes = init.isLent ? received : spareMemory.copied(received)
       try {
         if (slice.to > slice.from) yield slice.from === 0 && slice.to === bytes.length ? bytes : bytes.subarray(slice.from, slice.to)
       } finally {
-        if (init.isLent) blockBuffers.release(received)
+        if (init.isLent) spareMemory.release(received)
       }
     }
   } finally {
@@ -157,7 +157,7 @@ async function* slicesOf(cid: CID, root: FileNode, end: number, init: ReadInit):
       }
       continue
     }
-    const node = decodeNode(piece.cid, blockBuffers.copied(await get(piece.cid, 0, piece.blob)))
+    const node = decodeNode(piece.cid, spareMemory.copied(await get(piece.cid, 0, piece.blob)))
     if (node.type !== 'file') throw lying(piece.cid, 'it is a folder within a file')
     held(piece, node.contentBytes, undefined)
     yield* open(node, piece.start, piece.depth, piece.blob)

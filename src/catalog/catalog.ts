@@ -95,7 +95,7 @@ class MeshCatalog implements Catalog {
   }
 
   roots(): AsyncIterable<{ cid: string; size: number }> {
-    return this.#records.table.roots()
+    return this.#records.roots()
   }
 
   unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }> {

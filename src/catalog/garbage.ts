@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import type { BlobRef, Imported } from '../blobs/index.js'
 import type { KeyValue, WriteOperation } from '../base/index.js'
-import { messageOf, withDeadline } from '../base/index.js'
+import { CommonError, messageOf, raceAbort, withDeadline } from '../base/index.js'
 import type { FilesComponents } from './files-types.js'
 import { readable } from './record.js'
 
@@ -18,8 +18,18 @@ const listDeadlineMs = 15_000
 const checkDigits = 16
 /** A list that could not be had is not looked for again at once, for each of the thousand blobs that may be in it. */
 const listAgainMs = 30_000
+/** All roots are read so often even if no large file changes: that is how damage to the index of them is found, and mended. */
+const rootsAgainMs = 3600_000
 /** Lists that are remembered as not to be had; the first that is met ends a look, so there are few. */
 const unlistedMax = 256
+
+/** One look for a list, for all who need it. */
+interface Listing {
+  readonly found: Promise<readonly BlobRef[]>
+  readonly controller: AbortController
+  /** Those who wait for it: with the last of them it ends. */
+  waiting: number
+}
 
 export interface GarbageInit {
   readonly garbageDelayMs: number
@@ -29,6 +39,8 @@ export interface GarbageInit {
 interface Parts {
   /** The count of changes of large files when the list was begun. */
   readonly asOf: number
+  /** When that was, elapsed time. */
+  readonly atMs: number
   readonly blobs: ReadonlySet<string>
 }
 
@@ -64,7 +76,7 @@ export class Garbage {
   #catalogued: Parts | undefined
   #unsettled: Parts | undefined
   /** Large roots whose list is being looked for, for all who need it. */
-  readonly #listing = new Map<string, Promise<readonly BlobRef[]>>()
+  readonly #listing = new Map<string, Listing>()
   /** Those whose list could not be had, and when that was; elapsed time. */
   readonly #unlisted = new Map<string, { error: unknown; atMs: number }>()
 
@@ -214,20 +226,21 @@ export class Garbage {
     return (await blobs.held(cid)) === undefined
   }
 
-  /** Blobs of all catalogued files that have more than one. All roots are looked at, but only after a large one has changed. */
+  /** Blobs of all catalogued files that have more than one. All roots are looked at, but hardly ever unless a large one has changed. */
   async #partsCatalogued(signal: AbortSignal): Promise<Parts> {
-    if (this.#catalogued?.asOf === this.#largeChanges) return this.#catalogued
+    const atMs = this.#components.clock.monotonicMs()
+    if (this.#catalogued?.asOf === this.#largeChanges && atMs - this.#catalogued.atMs < rootsAgainMs) return this.#catalogued
     const asOf = this.#largeChanges
-    this.#catalogued = { asOf, blobs: await this.#partsOf(this.#components.catalog.roots(), signal) }
+    this.#catalogued = { asOf, atMs, blobs: await this.#partsOf(this.#components.catalog.roots(), signal) }
     return this.#catalogued
   }
 
   /** Those, and the blobs of large files that were removed and are not let go of yet. */
   async #partsUnsettled(signal: AbortSignal): Promise<Parts> {
     if (this.#unsettled?.asOf === this.#largeChanges) return this.#unsettled
-    const { asOf, blobs } = await this.#partsCatalogued(signal)
+    const catalogued = await this.#partsCatalogued(signal)
     const more = await this.#partsOf(this.#components.catalog.unreferenced(), signal)
-    return (this.#unsettled = { asOf, blobs: new Set([...blobs, ...more]) })
+    return (this.#unsettled = { ...catalogued, blobs: new Set([...catalogued.blobs, ...more]) })
   }
 
   async #partsOf(roots: AsyncIterable<{ cid: string; size: number }>, signal: AbortSignal): Promise<Set<string>> {
@@ -250,18 +263,29 @@ export class Garbage {
     return blobs.map(({ cid }) => cid.toString())
   }
 
-  /** From the upper nodes; whoever asks meanwhile gets the same answer. */
+  /** From the upper nodes; whoever asks meanwhile gets the same answer, and may leave without ending it for the others. */
   async #listed(root: CID, signal: AbortSignal): Promise<readonly BlobRef[]> {
     const name = root.toString()
-    let listing = this.#listing.get(name)
-    if (listing === undefined) {
-      const failed = this.#unlisted.get(name)
-      if (failed !== undefined && this.#components.clock.monotonicMs() - failed.atMs < listAgainMs) throw failed.error
-      listing = this.#list(root, signal).finally(() => {
-        this.#listing.delete(name)
-      })
-      this.#listing.set(name, listing)
+    const listing = this.#listing.get(name) ?? this.#beginListing(root)
+    listing.waiting++
+    try {
+      return await raceAbort(listing.found, signal)
+    } finally {
+      if (--listing.waiting === 0) {
+        // Whoever comes from now on begins anew.
+        if (this.#listing.get(name) === listing) this.#listing.delete(name)
+        listing.controller.abort(new CommonError('ABORTED', 'nobody waits for the list any more'))
+      }
     }
+  }
+
+  #beginListing(root: CID): Listing {
+    const name = root.toString()
+    const failed = this.#unlisted.get(name)
+    if (failed !== undefined && this.#components.clock.monotonicMs() - failed.atMs < listAgainMs) throw failed.error
+    const controller = new AbortController()
+    const listing = { found: this.#list(root, controller.signal), controller, waiting: 0 }
+    this.#listing.set(name, listing)
     return listing
   }
 

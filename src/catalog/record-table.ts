@@ -4,10 +4,12 @@ import type { Facts, Hlc, KeyRange, KeyValue, NodeId, WriteOperation } from '../
 import { hashOfPath } from './digest-tree.js'
 import type { Version } from './merge.js'
 import { viewOf } from './merge.js'
-import { conflictPath, pathKey, pathOfKey } from './path.js'
-import { decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid, readable } from './record.js'
+import { pathKey, pathOfKey } from './path.js'
+import { decodeAllVersions, decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid, readable } from './record.js'
+import { RootIndex } from './root-index.js'
 import type { FileRecord, Moved } from './types.js'
 import { CatalogError } from './types.js'
+import { asCopy, visibleOf } from './visible.js'
 
 /**
  * The catalog on disk: five tables in the room's slice, of which only the first could not be made again from the others.
@@ -17,7 +19,7 @@ import { CatalogError } from './types.js'
  *   v/     path key                              StoredVersions: the leaves of the path, highest rank first
  *   b/     16 bytes of SHA-256 of the path       see `encodeEntry`: what digests and counts are made of
  *   c/     path key of a conflict copy           the SignedRecord that is seen there
- *   i/     binary CID, `f` or `c`, path key      size of the content (u64): who has this root
+ *   i/     binary CID, `f` or `c`, path key      who has this root: see root-index.ts
  *   u/     binary CID                            since when (u64, Unix ms), size (u64): who lost a record with this root;
  *                                                if it was moved, JSON: [path, "modified", writer] of where it is now
  *
@@ -32,8 +34,8 @@ import { CatalogError } from './types.js'
  *   …       the rest   the path, UTF-8
  *
  * LevelDB does not check what it reads: a row may be damaged. That costs no other row. One of v/ or c/ is left out of
- * lists, and asked for by name it is BAD_RECORD; one of b/ is made anew from v/ (see `mend`); one of i/ ends the look for
- * unneeded content, so that nothing goes that it may have kept; and one of u/ keeps what it is about.
+ * lists, and asked for by name it is BAD_RECORD; those of b/ and i/ are made anew from v/ (see `mend`, and `roots` of
+ * Records); and one of u/ keeps what it is about.
  */
 export interface TableEntry {
   readonly live: boolean
@@ -48,27 +50,13 @@ const liveMark = 1
 const deadMark = 2
 /** What every path begins with. */
 const slash = 0x2f
-const fileKind = 0x66
-const copyKind = 0x63
-
-/** What is to be seen of a path: the live winner at the path itself, conflict copies at paths of their own. */
-export function visibleOf(path: string, leaves: readonly Version[]): { record: FileRecord; version: Version }[] {
-  const { winner, copies } = viewOf(leaves)
-  const visible = winner?.record.content === undefined ? [] : [{ record: winner.record, version: winner }]
-  for (const version of copies) visible.push({ record: asCopy(path, version.record), version })
-  return visible
-}
-
-function asCopy(path: string, record: FileRecord): FileRecord {
-  return { ...record, path: conflictPath(path, record), conflictOf: path }
-}
 
 export class RecordTable {
   readonly #meta: KeyValue
   readonly #versions: KeyValue
   readonly #entries: KeyValue
   readonly #copies: KeyValue
-  readonly #cids: KeyValue
+  readonly roots: RootIndex
   readonly #unreferenced: KeyValue
 
   constructor(meta: KeyValue) {
@@ -76,7 +64,7 @@ export class RecordTable {
     this.#versions = meta.slice('v/')
     this.#entries = meta.slice('b/')
     this.#copies = meta.slice('c/')
-    this.#cids = meta.slice('i/')
+    this.roots = new RootIndex(meta.slice('i/'))
     this.#unreferenced = meta.slice('u/')
   }
 
@@ -136,30 +124,26 @@ export class RecordTable {
 
   /** Throws BAD_RECORD if what is known of one of the files cannot be read. */
   async byCid(text: string): Promise<FileRecord[]> {
-    const cid = parseCid(text).bytes
-    const paths = []
-    // A CID knows its own length, so none is the beginning of another.
-    for await (const [key] of this.#cids.entries({ gte: cid, lt: Buffer.concat([cid, Buffer.of(0xff)]) })) {
-      paths.push(pathOfKey(key.subarray(cid.length + 1)))
-    }
     const records = []
-    for (const path of new Set(paths)) {
+    for (const path of await this.roots.paths(text)) {
       const record = await this.get(path)
       if (record !== undefined) records.push(record)
     }
     return records
   }
 
-  /** Throws BAD_RECORD at a row that cannot be read. */
-  async *roots(): AsyncGenerator<{ cid: string; size: number }> {
-    let last: Uint8Array | undefined
-    for await (const [key, value] of this.#cids.entries()) {
-      if (last !== undefined && Buffer.compare(key.subarray(0, last.length), last) === 0) continue
-      const cid = readable(() => CID.decodeFirst(key)[0])
-      if (cid === undefined || value.length !== 8) throw damaged('the disk has a root that cannot be read')
-      last = Uint8Array.from(cid.bytes)
-      yield { cid: cid.toString(), size: readU64(value, 0) }
-    }
+  /** Paths that have leaves, in order; of each, whether all of them can be read is told by `wholeLeaves`. */
+  async *paths(): AsyncGenerator<string> {
+    for await (const [key] of this.#versions.entries()) yield pathOfKey(key)
+  }
+
+  /** As `leaves`; undefined for a path of which something is damaged. */
+  async wholeLeaves(paths: readonly string[]): Promise<(Version[] | undefined)[]> {
+    const values = await this.#versions.getMany(paths.map(pathKey))
+    return values.map((value, i) => {
+      const leaves = value === undefined ? [] : decodeAllVersions(value)
+      return leaves?.every(({ record }) => record.path === paths[i]) === true ? leaves : undefined
+    })
   }
 
   async *unreferenced(): AsyncGenerator<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }> {
@@ -220,20 +204,19 @@ export class RecordTable {
       after.length === 0
         ? [this.#versions.del(key), this.#entries.del(hash)]
         : [this.#versions.put(key, encodeVersions(after)), this.#entries.put(hash, encodeEntry(path, after))]
-    const old = new Map(visibleOf(path, before).map((one) => [this.#cidKey(one.record).toString('latin1'), one]))
+    const old = new Map(visibleOf(path, before).map((one) => [nameOf(one.record), one]))
     const cids = new Set<string>()
     const copies = new Set<string>()
     for (const { record, version } of visibleOf(path, after)) {
-      const cidKey = this.#cidKey(record)
       cids.add(record.content?.cid ?? '')
       if (record.conflictOf !== undefined) copies.add(record.path)
-      if (old.delete(cidKey.toString('latin1'))) continue
-      operations.push(this.#cids.put(cidKey, u64s(record.content?.size ?? 0)))
+      if (old.delete(nameOf(record))) continue
+      operations.push(this.roots.put(record))
       if (record.conflictOf !== undefined) operations.push(this.#copies.put(pathKey(record.path), version.bytes))
     }
     const moved = after.find(({ record }) => record.moved !== undefined)?.record.moved
     for (const { record } of old.values()) {
-      operations.push(this.#cids.del(this.#cidKey(record)))
+      operations.push(this.roots.del(record))
       if (record.conflictOf !== undefined && !copies.has(record.path)) operations.push(this.#copies.del(pathKey(record.path)))
       // Whether anybody else has this root is asked when it is about to be dropped, and not on every change.
       if (record.content !== undefined && !cids.has(record.content.cid)) {
@@ -242,11 +225,11 @@ export class RecordTable {
     }
     return operations
   }
+}
 
-  #cidKey(record: FileRecord): Buffer {
-    const kind = record.conflictOf === undefined ? fileKind : copyKind
-    return Buffer.concat([parseCid(record.content?.cid ?? '').bytes, Buffer.of(kind), pathKey(record.path)])
-  }
+/** Which row of i/ it has. */
+function nameOf({ path, conflictOf, content }: FileRecord): string {
+  return `${content?.cid ?? ''} ${conflictOf === undefined ? 'file' : 'copy'} ${path}`
 }
 
 /** None where it cannot be read. */

@@ -138,6 +138,12 @@ export function decodeVersions(bytes: Uint8Array): Version[] {
   return (readable(() => StoredVersions.decode(bytes))?.versions ?? []).flatMap((version) => readable(() => decodeRecord(version)) ?? [])
 }
 
+/** The same; undefined where anything is damaged. */
+export function decodeAllVersions(bytes: Uint8Array): Version[] | undefined {
+  const versions = readable(() => StoredVersions.decode(bytes).versions.map((version) => decodeRecord(version)))
+  return versions?.length === 0 ? undefined : versions
+}
+
 /** Undefined for what is damaged. */
 export function readable<T>(decode: () => T): T | undefined {
   try {

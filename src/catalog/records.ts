@@ -2,25 +2,30 @@ import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '
 import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySignatureInPool } from '../base/index.js'
 import { ClockAgreement } from './clock-agreement.js'
 import { DigestTree, hashOfPath } from './digest-tree.js'
-import { covers, lineageOfNext } from './lineage.js'
+import type { PathChange } from './editing.js'
+import { Editing } from './editing.js'
+import { covers } from './lineage.js'
 import type { Version } from './merge.js'
-import { join, sameDot, supersedes, viewOf } from './merge.js'
-import { conflictPath, normalizePath } from './path.js'
+import { join, supersedes, viewOf } from './merge.js'
+import { normalizePath } from './path.js'
 import { PathLocks } from './path-locks.js'
 import { newestOf, redated } from './redating.js'
-import { checkContent, decodeRecord, parseCid, signedParts, signRecord } from './record.js'
+import { decodeRecord, signedParts } from './record.js'
 import type { TableEntry } from './record-table.js'
-import { modifiedMaxOf, RecordTable, visibleOf } from './record-table.js'
+import { modifiedMaxOf, RecordTable } from './record-table.js'
+import { damagedRoot } from './root-index.js'
 import { SeenVersions } from './seen-versions.js'
-import type { CatalogChange, CatalogStats, Edit, FileContent, FileRecord, Moved, Prepared, Run } from './types.js'
+import type { CatalogChange, CatalogStats, Edit, FileRecord, Moved, Prepared } from './types.js'
 import { CatalogError } from './types.js'
-
-/** What a new file is wanted on where nobody says: two copies, the least that survives a loss. */
-const replicasDefault = 2
+import { visibleOf } from './visible.js'
 
 /** Paths that are dated anew in one write. */
 const redatedAtOnce = 500
 const redatingsMax = 8
+/** Paths of which the rows of the index by content are looked at in one go. */
+const mendedAtOnce = 500
+/** An index that could not be made anew is left alone for so long: all paths are read for it. */
+const mendAgainMs = 10 * 60_000
 /** Entries of the future that are looked into at the start; where there are more, it is the clock and no damage. */
 const unclearMax = 1000
 
@@ -34,13 +39,6 @@ export interface RecordsComponents {
 
 export interface RecordsInit {
   readonly tombstoneLifetimeMs: number
-}
-
-/** One path before and after. */
-interface PathChange {
-  readonly path: string
-  readonly before: readonly Version[]
-  readonly after: readonly Version[]
 }
 
 interface Locked {
@@ -82,6 +80,8 @@ export class Records {
   readonly #locks = new PathLocks()
   readonly #refused: SeenVersions
   #hlc: HlcClock
+  /** When the index by content could not be made anew, elapsed time. */
+  #unmendableAtMs: number | undefined
 
   private constructor(components: RecordsComponents, init: RecordsInit) {
     this.#components = components
@@ -228,6 +228,71 @@ export class Records {
   /** Whether a path holds tombstones only, and all of them are past their lifetime. */
   isExpired(entry: TableEntry): boolean {
     return !entry.live && entry.copies === 0 && this.#isPastLifetime(entry.modifiedMax)
+  }
+
+  /**
+   * All content that a record has. Where the index by content is damaged it is made anew from the leaves, and then a root may
+   * come twice. Throws BAD_RECORD where that cannot be done, since there are leaves that cannot be read either: what these
+   * have, nobody knows.
+   */
+  async *roots(): AsyncGenerator<{ cid: string; size: number }> {
+    let damaged = 0
+    const count = (): void => {
+      damaged++
+    }
+    for await (const root of this.table.roots.roots(count)) yield root
+    if (damaged === 0) return
+    await this.#mendRoots()
+    yield* this.table.roots.roots(() => {
+      throw damagedRoot()
+    })
+  }
+
+  /** First what is missing, then away with what belongs to nothing: a crash in between loses no row. */
+  async #mendRoots(): Promise<void> {
+    const { clock, log, meta } = this.#components
+    const nowMs = clock.monotonicMs()
+    if (this.#unmendableAtMs !== undefined && nowMs - this.#unmendableAtMs < mendAgainMs) throw damagedRoot()
+    const { roots } = this.table
+    const counts = { written: 0, removed: 0, unreadable: 0 }
+    const mend = async (paths: readonly string[]): Promise<void> => {
+      const release = await this.#locks.acquire(paths)
+      try {
+        const operations: WriteOperation[] = []
+        for (const [i, leaves] of (await this.table.wholeLeaves(paths)).entries()) {
+          if (leaves === undefined) counts.unreadable++
+          else operations.push(...(await roots.missing(paths[i] ?? '', leaves)))
+        }
+        if (operations.length > 0) await meta.write(operations, { durable: true })
+        counts.written += operations.length
+      } finally {
+        release()
+      }
+    }
+    let paths: string[] = []
+    for await (const path of this.table.paths()) {
+      if (paths.push(path) < mendedAtOnce) continue
+      await mend(paths)
+      paths = []
+    }
+    await mend(paths)
+    const damaged = await roots.damaged()
+    if (damaged.length > 0 && counts.unreadable > 0) {
+      this.#unmendableAtMs = nowMs
+      log.warn('catalog: rows of the index by content are damaged, and records as well: no content is let go of until these are written anew', { damaged: damaged.length, unreadable: counts.unreadable })
+      throw damagedRoot()
+    }
+    const about = damaged.map((key) => roots.pathOf(key)).filter((path) => path !== undefined)
+    const sources = (await this.table.copies(about)).flatMap((version) => version?.record.path ?? [])
+    const release = await this.#locks.acquire([...about, ...sources])
+    try {
+      const operations = await roots.without(damaged)
+      await meta.write(operations, { durable: true })
+      counts.removed = operations.length
+    } finally {
+      release()
+    }
+    log.warn('catalog: the index by content was damaged, and is made anew', counts)
   }
 
   async settleUnreferenced(cid: string, dropped: boolean): Promise<boolean> {
@@ -464,137 +529,4 @@ function once(run: () => void): () => void {
     done = true
     run()
   }
-}
-
-/** Edits on locked paths, one after the other, each on what the ones before it left. Pure but for the clock and the key. */
-class Editing {
-  /** All that was signed, also what a later edit of the same path superseded at once. */
-  readonly signed: Version[] = []
-  readonly #before: ReadonlyMap<string, readonly Version[]>
-  readonly #leaves: Map<string, readonly Version[]>
-  readonly #sources: ReadonlyMap<string, string>
-  readonly #signer: Signer
-  readonly #now: () => Hlc
-
-  constructor(leaves: ReadonlyMap<string, readonly Version[]>, sources: ReadonlyMap<string, string>, signer: Signer, now: () => Hlc) {
-    this.#before = leaves
-    this.#leaves = new Map(leaves)
-    this.#sources = sources
-    this.#signer = signer
-    this.#now = now
-  }
-
-  apply(edit: Edit): FileRecord {
-    const winner = viewOf(this.#of(edit.path)).winner?.record
-    const source = this.#sources.get(edit.path)
-    const copy = source === undefined || winner?.content !== undefined ? undefined : this.#copyAt(source, edit.path)
-    const seen = copy?.record ?? (winner?.content === undefined ? undefined : winner)
-    if (edit.ifVersion !== undefined && (seen === undefined || !sameDot(seen, edit.ifVersion))) {
-      throw new CatalogError('CHANGED', `${edit.path} has been changed meanwhile`, { path: edit.path })
-    }
-    if (source === undefined || copy === undefined) return this.#write(edit, winner)
-    // An edit of a conflict copy makes a file of its own of it (unless it deletes it), and settles the conflict.
-    const settled = this.#resolve(source, copy, this.#movedTo(edit))
-    return edit.content === 'deleted' ? settled : this.#write(edit, copy.record)
-  }
-
-  changes(): PathChange[] {
-    return [...this.#leaves].flatMap(([path, after]) => {
-      const before = this.#before.get(path) ?? []
-      return before === after ? [] : [{ path, before, after }]
-    })
-  }
-
-  #of(path: string): readonly Version[] {
-    return this.#leaves.get(path) ?? []
-  }
-
-  #copyAt(source: string, path: string): Version | undefined {
-    return viewOf(this.#of(source)).copies.find(({ record }) => conflictPath(source, record) === path)
-  }
-
-  /** `current`: what the edit is made on, as its user sees it. */
-  #write(edit: Edit, current: FileRecord | undefined): FileRecord {
-    const { path } = edit
-    const facts = { path }
-    const before = current?.content
-    // Without a token the edit claims no lease, and must not fall behind the version it is made on either.
-    const token = edit.token ?? current?.token ?? 0n
-    if (current !== undefined && token < current.token) {
-      throw new CatalogError('STALE_TOKEN', `${path} was written under token ${current.token.toString()}, and ${token.toString()} is older`, {
-        path,
-        token: token.toString(),
-        current: current.token.toString(),
-      })
-    }
-    if (edit.ifAbsent === true && before !== undefined) throw new CatalogError('EXISTS', `there is a file at ${path} already`, facts)
-    const { writer, modified } = this.#dot()
-    const moved = this.#movedTo(edit) ?? viewOf(this.#of(path)).winner?.record.moved
-    const base = { path, writer, modified, token, lineage: this.#lineage(path, { writer, modified }, []), ...(moved === undefined ? {} : { moved }) }
-    if (edit.content === 'deleted') {
-      if (current === undefined || before === undefined) throw new CatalogError('NOT_FOUND', `there is no file at ${path}`, facts)
-      return this.#add({ ...base, content: undefined, owner: current.owner, basis: current.basis })
-    }
-    const isNew = edit.content.cid !== undefined
-    const content = completed(edit.content, before, path)
-    // Elsewhere than where the content was brought in, it is new content.
-    const basis = isNew || current === undefined || current.path !== path ? { writer, modified } : current.basis
-    const owner = edit.owner ?? (isNew ? writer : (current?.owner ?? writer))
-    return this.#add({ ...base, content, owner, basis })
-  }
-
-  /** The winner once more (or its tombstone), now knowing of `copy` and superseding it. */
-  #resolve(path: string, copy: Version, movedTo: Moved | undefined): FileRecord {
-    const winner = viewOf(this.#of(path)).winner?.record
-    invariant(winner, 'where there is a copy there is a winner')
-    const dot = this.#dot()
-    const { content, owner, token, basis } = winner
-    const moved = movedTo ?? winner.moved
-    return this.#add({ path, ...dot, content, owner, token, basis, lineage: this.#lineage(path, dot, [copy]), ...(moved === undefined ? {} : { moved }) })
-  }
-
-  /** The version that an earlier edit of this call made there. */
-  #movedTo({ movedTo }: Edit): Moved | undefined {
-    if (movedTo === undefined) return undefined
-    const own = this.#of(movedTo).filter(({ record }) => record.writer === this.#signer.nodeId)
-    return own.length === 0 ? undefined : { path: movedTo, modified: modifiedMaxOf(own), writer: this.#signer.nodeId }
-  }
-
-  #lineage(path: string, dot: { writer: NodeId; modified: Hlc }, also: readonly Version[]): readonly Run[] {
-    const leaves = this.#of(path)
-    invariant(modifiedMaxOf(leaves) < dot.modified, 'our clock is ahead of all that we know')
-    const { winner, hidden } = viewOf(leaves)
-    // Hidden leaves hold nothing to lose: superseding them keeps the state small. Copies stay, until somebody edits them.
-    const superseded = [...(winner === undefined ? [] : [winner]), ...hidden, ...also]
-    const lineages = (versions: readonly Version[]): (readonly Run[])[] => versions.map(({ record }) => record.lineage)
-    return lineageOfNext(dot, lineages(superseded), lineages(leaves))
-  }
-
-  #dot(): { writer: NodeId; modified: Hlc } {
-    return { writer: this.#signer.nodeId, modified: this.#now() }
-  }
-
-  #add(record: FileRecord): FileRecord {
-    const version = signRecord(record, this.#signer)
-    this.signed.push(version)
-    this.#leaves.set(record.path, join(this.#of(record.path), [version]))
-    return record
-  }
-}
-
-/** `change` over `before`. Throws NOT_FOUND if there is nothing to change, BAD_RECORD for what no record may say. */
-function completed(change: Partial<FileContent>, before: FileContent | undefined, path: string): FileContent {
-  const isNew = change.cid !== undefined
-  if (!isNew && before === undefined) throw new CatalogError('NOT_FOUND', `there is no file at ${path}`, { path })
-  if (isNew && change.size === undefined) throw new CatalogError('BAD_RECORD', 'new content needs its size', { path })
-  if (!isNew && change.size !== undefined) throw new CatalogError('BAD_RECORD', 'a size belongs to new content', { path })
-  const content = {
-    cid: change.cid === undefined ? (before?.cid ?? '') : parseCid(change.cid).toString(),
-    size: change.size ?? before?.size ?? 0,
-    priority: change.priority ?? before?.priority ?? 'normal',
-    replicas: change.replicas ?? before?.replicas ?? replicasDefault,
-    pinned: change.pinned ?? before?.pinned ?? false,
-  }
-  checkContent(content)
-  return content
 }

@@ -145,7 +145,10 @@ export interface Catalog {
   isFolder(path: string): Promise<boolean>
   /** Live records whose root is `cid`: who still wants a blob. Conflict copies count. */
   byCid(cid: string): Promise<FileRecord[]>
-  /** Every root CID that a live record has, each once, with its size. */
+  /**
+   * Every root CID that a live record has, with its size; each once, unless damage had to be mended on the way. Throws
+   * BAD_RECORD where it could not be.
+   */
   roots(): AsyncIterable<{ cid: string; size: number }>
   /** Roots that lost a record, so that perhaps nobody wants them now, with Unix ms of the last loss. Survives restarts. */
   unreferenced(): AsyncIterable<{ cid: string; size: number; sinceMs: number; moved: Moved | undefined }>

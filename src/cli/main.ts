@@ -3,9 +3,11 @@
  * The command line. A thin thing: arguments in, one call of the client (or, for `start`, `init`, `join`, of the node)
  * and words out.
  */
-import { ClientError } from '../client/index.js'
-import { exitCodes } from './errors.js'
-import { runCli } from './program.js'
+import { limitArenas } from './arenas.js'
+
+limitArenas()
+// All else is loaded after it.
+const [{ ClientError }, { exitCodes }, { runCli }] = await Promise.all([import('../client/index.js'), import('./errors.js'), import('./program.js')])
 
 const controller = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -56,8 +56,8 @@ export async function boundHeap(components: { clock: Clock; log: Log }, signal: 
  * through: it happens only in a period in which the process used next to no CPU.
  *
  * Road not taken: a small young generation (`--max-semi-space-size`) has the same effect on V8 at rest, and costs
- * throughput under load; environment variables of the C library (MALLOC_TRIM_THRESHOLD_, MALLOC_ARENA_MAX) made no
- * difference, and MALLOC_MMAP_THRESHOLD_ makes each small buffer several times dearer.
+ * throughput under load; MALLOC_TRIM_THRESHOLD_ of the C library made no difference, and MALLOC_MMAP_THRESHOLD_ makes each
+ * small buffer several times dearer. (How many arenas it has does make one, and is settled before: cli/arenas.ts.)
  */
 export interface IdleMemoryInit {
   /** How often to look. */

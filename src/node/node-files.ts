@@ -289,13 +289,13 @@ export class ApiFiles implements NodeFiles {
     try {
       return CID.parse(target).toString()
     } catch (error) {
-      const found: string[] = []
+      const found = new Set<string>()
       if (new RegExp(`^[a-z2-7]{${String(prefixMin)},}$`).test(target)) {
-        for await (const { cid } of this.#components.catalog.roots()) if (cid.startsWith(target)) found.push(cid)
+        for await (const { cid } of this.#components.catalog.roots()) if (cid.startsWith(target)) found.add(cid)
       }
       const [only] = found
-      if (only !== undefined && found.length === 1) return only
-      if (found.length > 1) throw new BlobError('BAD_CID', `${target} could be any of ${String(found.length)} CIDs`, { cid: target, found: found.slice(0, 8) })
+      if (only !== undefined && found.size === 1) return only
+      if (found.size > 1) throw new BlobError('BAD_CID', `${target} could be any of ${String(found.size)} CIDs`, { cid: target, found: [...found].slice(0, 8) })
       throw new BlobError('BAD_CID', `"${target.slice(0, 100)}" is no CID; a path begins with a slash`, { cid: target.slice(0, 100) }, { cause: error })
     }
   }

@@ -29,12 +29,11 @@ export class Trust {
   }
 
   trusts(node: NodeId, nowMs: number): boolean {
-    const strikes = this.#strikes.get(node)
-    return strikes === undefined || strikes.filter((time) => nowMs - time < strikeMs).length < strikesMax
+    return this.#live(node, nowMs).length < strikesMax
   }
 
   async strike(node: NodeId, nowMs: number): Promise<void> {
-    const strikes = [...(this.#strikes.get(node) ?? []), nowMs].filter((time) => nowMs - time < strikeMs).slice(-strikesKept)
+    const strikes = [...this.#live(node, nowMs), nowMs].slice(-strikesKept)
     this.#strikes.set(node, strikes)
     const operation = this.#meta.put(new TextEncoder().encode(node), new TextEncoder().encode(strikes.join(' ')))
     await this.#meta.write([operation], { durable: true })
@@ -42,5 +41,13 @@ export class Trust {
 
   untrusted(nowMs: number): NodeId[] {
     return [...this.#strikes.keys()].filter((node) => !this.trusts(node, nowMs))
+  }
+
+  /** A strike of a time to come, of when the clock was ahead, is as of now, and not for as long as the clock was ahead. */
+  #live(node: NodeId, nowMs: number): number[] {
+    const strikes = this.#strikes.get(node)
+    if (strikes === undefined) return []
+    for (const [i, time] of strikes.entries()) if (time > nowMs) strikes[i] = nowMs
+    return strikes.filter((time) => nowMs - time < strikeMs)
   }
 }

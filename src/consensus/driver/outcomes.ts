@@ -23,6 +23,10 @@ export function noSession(): ConsensusError {
   return new ConsensusError('NO_SESSION', 'this node has no session with a majority of voters')
 }
 
+export function notRunning(): ConsensusError {
+  return new ConsensusError('CLOSED', 'this node\'s voter is not running')
+}
+
 export function checkScope(scope: string): void {
   const size = Buffer.byteLength(scope)
   if (size === 0 || size > scopeBytesMax) throw new ConsensusError('BAD_INPUT', `a scope has 1 to ${String(scopeBytesMax)} bytes`, { bytes: size })

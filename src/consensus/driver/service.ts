@@ -20,7 +20,7 @@ import type { Value } from '../value.js'
 import { noBytes } from '../value.js'
 import { CompactTable } from '../voter/compact-table.js'
 import { Voter } from '../voter/voter.js'
-import { checkScope, errorOf, granted, noSession, storeFailed } from './outcomes.js'
+import { checkScope, errorOf, granted, noSession, notRunning, storeFailed } from './outcomes.js'
 import type { RecoveryReport } from './recovery.js'
 import { encodeTokenMax, recover, tokenMaxBytes } from './recovery.js'
 import type { ConsensusComponents, ConsensusEvents, ConsensusInit } from './parts.js'
@@ -55,6 +55,8 @@ export class Consensus {
   #operations: Operations | undefined
   #voter: Voter | undefined
   #startingAnew = false
+  #stopped = false
+  readonly #storing = new Set<Promise<void>>()
   #cancelWake: (() => void) | undefined
   #failed: unknown
   /** Ends whoever waits here when the disk fails: operations under way, and `run` itself. */
@@ -103,8 +105,11 @@ export class Consensus {
         end.addEventListener('abort', () => { resolve() }, { once: true })
       }
     })
+    // Nothing is taken in from here on: what is begun after the last batch would find the store closed.
+    this.#stopped = true
     this.#cancelWake?.()
     await this.#writer.settled()
+    while (this.#storing.size > 0) await Promise.all(this.#storing)
     await sweeping
     this.#node = undefined
     this.#operations = undefined
@@ -367,7 +372,7 @@ export class Consensus {
   /** Every input goes through here: what the core wants done is done, and its next wake-up is set. */
   #input(run: (node: Node, now: Readings) => void): void {
     const node = this.#node
-    if (node === undefined || this.#failed !== undefined) return
+    if (node === undefined || this.#stopped || this.#failed !== undefined) return
     const now = this.#init.readings()
     node.at(now)
     run(node, now)
@@ -390,10 +395,13 @@ export class Consensus {
       case 'request': this.#transport.request(effect.to, effect.request); return
       case 'peer': this.#transport.peer(effect.to, effect.message); return
       case 'persist-epoch':
-        this.#disk.putEpoch(effect.epoch).then(() => { this.#input((found, now) => { found.epochPersisted(effect.epoch, now) }) }, (error: unknown) => { this.#fail(error) })
+        this.#storeBeside(async () => {
+          await this.#disk.putEpoch(effect.epoch)
+          this.#input((found, now) => { found.epochPersisted(effect.epoch, now) })
+        })
         return
       case 'persist-chain':
-        this.#disk.putNodeChain(effect.chain).catch((error: unknown) => { this.#fail(error) })
+        this.#storeBeside(async () => this.#disk.putNodeChain(effect.chain))
         this.#events.emit('config', node.config)
         return
       case 'lost-touch': {
@@ -422,10 +430,16 @@ export class Consensus {
     }
   }
 
+  /** What goes to the disk past the writer; a stop waits for it. */
+  #storeBeside(run: () => Promise<void>): void {
+    const one = run().catch((error: unknown) => { this.#fail(error) }).finally(() => { this.#storing.delete(one) })
+    this.#storing.add(one)
+  }
+
   /** The voter's side: requests of one frame are one step, and share a batch with whatever else comes until it is written. */
   async #serve(requests: readonly Request[]): Promise<Reply[]> {
     const voter = this.#voter
-    if (voter === undefined || this.#failed !== undefined) throw new ConsensusError('CLOSED', 'this node\'s voter is not running')
+    if (voter === undefined) throw notRunning()
     // On disk only. It never changes, so nothing is missed meanwhile.
     const chunks = new Map<Request, BaseChunk>()
     for (const request of requests) {
@@ -433,12 +447,13 @@ export class Consensus {
       const chunk = row === undefined ? undefined : await this.#disk.chunk(row)
       if (chunk !== undefined) chunks.set(request, chunk)
     }
+    if (this.#stopped || this.#failed !== undefined) throw notRunning()
     const now = this.#init.readings()
     const replies = requests.map((request) => voter.handle(request, now, chunks.get(request))).map(async (reply) => this.#writer.hold(reply))
     if (voter.forgot && !this.#startingAnew) {
       this.#startingAnew = true
       // Not awaited: the refusals still have to leave.
-      this.#startAnew().catch((error: unknown) => { this.#fail(error) })
+      this.#storeBeside(async () => this.#startAnew())
     }
     this.#shareChain(voter)
     this.#writer.write()

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { SpareMemory } from '../../../src/base/index.js'
@@ -63,5 +64,40 @@ describe('base: spare memory', () => {
       collect()
     }
     assert.equal(gone.deref(), undefined)
+  })
+
+  it('is copied for who keeps it, and only then', () => {
+    const memory = new SpareMemory()
+    const own = new Uint8Array(mebibyte)
+    assert.equal(memory.copied(own), own)
+    const taken = memory.take(mebibyte).fill(7)
+    const kept = memory.copied(taken)
+    assert.equal(memory.take(mebibyte).fill(8).buffer, taken.buffer)
+    assert.ok(kept.every((byte) => byte === 7))
+  })
+
+  it('whoever has a share sees the bytes that were written, whatever the others do', () => {
+    fc.assert(fc.property(fc.array(fc.nat(99), { maxLength: 200 }), (choices) => {
+      const memory = new SpareMemory()
+      let stamp = 0
+      const held: { bytes: Uint8Array; stamp: number }[] = []
+      for (const choice of choices) {
+        const at = choice % (held.length + 1)
+        const one = held[at]
+        if (one === undefined) {
+          const bytes = memory.take((choice % 2 === 0 ? mebibyte : mebibyte / 8) - (choice % 7))
+          bytes[17] = ++stamp & 0xff
+          held.push({ bytes, stamp })
+        } else if (choice < 30) {
+          memory.share(one.bytes)
+          held.push({ ...one })
+        } else {
+          held.splice(at, 1)
+          if (choice < 60) assert.equal(memory.copied(one.bytes)[17], one.stamp & 0xff)
+          else memory.release(one.bytes)
+        }
+        for (const { bytes, stamp: expected } of held) assert.equal(bytes[17], expected & 0xff)
+      }
+    }), { numRuns: 50 })
   })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'mocha'
+import { CID } from 'multiformats/cid'
 import { silentLog } from '../../../src/base/index.js'
 import type { FileEntry, Files, FolderItem } from '../../../src/catalog/index.js'
 import { createFiles } from '../../../src/catalog/index.js'
@@ -191,6 +192,29 @@ describe('files', () => {
     assert.notEqual(await blobs.held(rawCid(Buffer.from('again'))), undefined)
   })
 
+  it('goes on letting go of content when the index by content is damaged, and keeps what files need', async () => {
+    for (const how of ['value', 'key'] as const) {
+      const { files, blobs, world, node } = await setUp()
+      const { cid } = await files.put('/x', bytesOf('one'))
+      const kept = await files.put('/y', bytesOf('two'))
+      await files.put('/z', bytesOf('two'))
+      // So that both contents are looked at: the second has lost one of its two files.
+      await files.rm('/x')
+      await files.rm('/z')
+      const index = node.meta.slice('i/')
+      for await (const [key, value] of index.entries({ gte: CID.parse(kept.cid).bytes })) {
+        const wrong = Buffer.from(key)
+        wrong[10] = (wrong[10] ?? 0) ^ 0xff
+        await node.meta.write(how === 'value' ? [index.put(key, Uint8Array.of(1))] : [index.del(key), index.put(wrong, value)])
+        break
+      }
+      await world.time.advance(120_000)
+      assert.equal(await files.collectGarbage(never), 1, how)
+      assert.deepEqual(blobs.dropped, [cid])
+      assert.equal((await node.catalog.byCid(kept.cid)).length, 1)
+    }
+  })
+
   it('tells another room what it must not drop: pinned, waiting to be let go of here, part of a large file', async () => {
     const { files, blobs, world } = await setUp()
     const [p, q] = ['p', 'q'].map((name) => rawCid(Buffer.from(name))) as [ReturnType<typeof rawCid>, ReturnType<typeof rawCid>]
@@ -238,6 +262,47 @@ describe('files', () => {
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
     assert.equal(dropped, 2)
     assert.deepEqual(blobs.dropped, [q.toString(), one.toString()])
+  })
+
+  it('looks for a large file\'s list for all who ask meanwhile: whoever leaves ends it for nobody else, and the last for all', async () => {
+    const { files, blobs, world, node } = await setUp()
+    const [p, disk] = [rawCid(Buffer.from('p')), rawCid(Buffer.from('disk'))]
+    blobs.several.set(disk.toString(), { size: 2.5 * 2 ** 30, blobs: [p] })
+    await node.catalog.apply([{ path: '/disk', content: { cid: disk.toString(), size: 2.5 * 2 ** 30 } }])
+    let arrive = (): void => undefined
+    blobs.beforeList = async () =>
+      new Promise((resolve) => {
+        arrive = resolve
+      })
+    const [first, second, last] = [new AbortController(), new AbortController(), new AbortController()]
+    const left = { message: 'it left' }
+    const asked = [first, second].map(async ({ signal }) => files.mayBeWanted(p.toString(), signal))
+    const outcome = Promise.allSettled(asked)
+    await world.time.advance(1)
+    assert.equal(blobs.listed, 1)
+    first.abort(new Error('it left'))
+    await assert.rejects(asked[0] ?? Promise.resolve(), left)
+    await world.time.advance(1)
+    arrive()
+    assert.equal((await outcome)[1]?.status, 'fulfilled')
+    assert.equal(await asked[1], true)
+    assert.equal(blobs.listed, 1)
+
+    // A list that nobody waits for is given up, which says nothing about whether it can be had.
+    const other = rawCid(Buffer.from('other disk'))
+    blobs.several.set(other.toString(), { size: 2.5 * 2 ** 30, blobs: [p] })
+    await node.catalog.apply([{ path: '/other', content: { cid: other.toString(), size: 2.5 * 2 ** 30 } }])
+    const alone = assert.rejects(files.mayBeWanted(p.toString(), last.signal), left)
+    await world.time.advance(1)
+    assert.equal(blobs.listed, 2)
+    last.abort(new Error('it left'))
+    await alone
+    await world.time.advance(1)
+    const again = files.mayBeWanted(p.toString(), never)
+    await world.time.advance(1)
+    assert.equal(blobs.listed, 3)
+    arrive()
+    assert.equal(await again, true)
   })
 
   it('keeps the parts of a large file that is put while it looks for garbage', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as digestOf } from 'multiformats/hashes/digest'
+import { raceAbort } from '../../../src/base/index.js'
 import type { HeldBlob, Imported, ImportManyOptions, ImportOptions } from '../../../src/blobs/index.js'
 import type { FileBlobs } from '../../../src/catalog/index.js'
 import type { MemoryKeyValue } from './memory-key-value.js'
@@ -14,6 +15,8 @@ export class MemoryBlobs implements FileBlobs {
   readonly content = new Map<string, Uint8Array>()
   readonly several = new Map<string, { size: number; blobs: CID[] }>()
   blobsOfFails = false
+  /** What `blobsOf` waits for, unless it is told to stop before. */
+  beforeList: () => Promise<void> = async () => undefined
   /** Calls of `blobsOf`. */
   listed = 0
   dropped: string[] = []
@@ -64,8 +67,9 @@ export class MemoryBlobs implements FileBlobs {
     return imported
   }
 
-  async blobsOf(root: CID): ReturnType<FileBlobs['blobsOf']> {
+  async blobsOf(root: CID, options: { signal?: AbortSignal } = {}): ReturnType<FileBlobs['blobsOf']> {
     this.listed++
+    await raceAbort(this.beforeList(), options.signal)
     if (this.blobsOfFails) throw Object.assign(new Error('nobody has it'), { code: 'NO_HOLDERS' })
     const several = this.several.get(root.toString())
     return several === undefined ? [{ cid: root, kind: 'dag' }] : [...several.blobs.map((cid) => ({ cid, kind: 'dag' as const })), { cid: root, kind: 'spine' as const }]

@@ -172,6 +172,28 @@ describe('consensus driver', () => {
     await until(async () => Buffer.from((await store.get(Buffer.from('n:i')))!).toString() !== incarnation)
   })
 
+  it('writes nothing any more when it has stopped, however much it is asked', async () => {
+    const [made, nodes] = await meshOf(3)
+    mesh = made
+    const [a, , c] = nodes
+    await until(async () => await code(a!.consensus.reconfigure(nodes.map(({ id }) => id))) === undefined)
+    await until(() => c!.consensus.votesIn === 1)
+    let goesOn = true
+    const busy = Promise.all(Array.from({ length: 8 }, async (_, i) => {
+      for (let n = 0; goesOn; n++) await code(a!.consensus.acquire(`${String(i)}/${String(n)}`))
+    }))
+    await until(() => c!.consensus.registers > 100)
+    // Its network is the last to go, so it is asked until then.
+    await c!.stop({ keepsNetwork: true })
+    const { writes } = c!.store
+    const { sequence } = c!.memoryFile
+    const asked = made.sent.get('lease.frame') ?? 0
+    await until(() => (made.sent.get('lease.frame') ?? 0) > asked + 50)
+    goesOn = false
+    await busy
+    assert.deepEqual([c!.store.writes, c!.memoryFile.sequence], [writes, sequence])
+  })
+
   it('ends a wait at once when it is cancelled', async () => {
     const [made, [a, b]] = await meshOf(2)
     mesh = made

@@ -48,7 +48,8 @@ export interface TestNode {
   consensus: Consensus
   rpc: Rpc
   connections: Connections
-  stop: () => Promise<void>
+  /** The network goes with it, unless it is to be the last that does. */
+  stop: (options?: { keepsNetwork: boolean }) => Promise<void>
 }
 
 /** Nodes in one process; what is sent arrives at once, unless the link is cut. */
@@ -115,9 +116,9 @@ export class TestMesh {
       { clockKind: 'sleep-blind', readings, chain: this.#first === undefined ? [] : [this.#first], timing: this.#timing },
     )
     const running = node.consensus.run(controller.signal)
-    node.stop = async () => {
+    node.stop = async ({ keepsNetwork } = { keepsNetwork: false }) => {
       controller.abort()
-      this.#methods.delete(node.id)
+      if (!keepsNetwork) this.#methods.delete(node.id)
       await running
     }
   }

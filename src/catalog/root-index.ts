@@ -1,0 +1,137 @@
+import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
+import { CID } from 'multiformats/cid'
+import type { KeyValue, WriteOperation } from '../base/index.js'
+import type { Version } from './merge.js'
+import { pathKey, pathOfKey } from './path.js'
+import { parseCid, readable } from './record.js'
+import type { FileRecord } from './types.js'
+import { CatalogError } from './types.js'
+import { visibleOf } from './visible.js'
+
+/**
+ * Table i/: which visible records have a content, by its root. A row is written in the batch of the leaves that it
+ * follows from, so that all of it can be made anew from them.
+ *
+ *   key     binary CID, `f` (a file) or `c` (a conflict copy), path key
+ *   value   offset 0, 8 bytes: size of the content; 8, 4 bytes: CRC-32 of the key and the size
+ *
+ * LevelDB does not check what it reads, and from here it follows what nobody needs: with a wrong letter in a CID a file's
+ * content would have no record, with a wrong size the parts of a large file would belong to nothing. So a row says whether
+ * it is what was written; rows of before there was a check have the size only.
+ */
+export class RootIndex {
+  readonly #rows: KeyValue
+
+  constructor(rows: KeyValue) {
+    this.#rows = rows
+  }
+
+  put(record: FileRecord): WriteOperation {
+    const key = keyOf(record)
+    return this.#rows.put(key, valueOf(key, record))
+  }
+
+  del(record: FileRecord): WriteOperation {
+    return this.#rows.del(keyOf(record))
+  }
+
+  /** Where there may be files, or copies, with this root. */
+  async paths(text: string): Promise<ReadonlySet<string>> {
+    const cid = parseCid(text).bytes
+    const paths = new Set<string>()
+    // A CID knows its own length, so none is the beginning of another.
+    for await (const [key] of this.#rows.entries({ gte: cid, lt: Buffer.concat([cid, Buffer.of(0xff)]) })) {
+      paths.add(pathOfKey(key.subarray(cid.length + 1)))
+    }
+    return paths
+  }
+
+  /** Each root once, in order of its bytes. Of a row that is damaged only that there is one is told. */
+  async *roots(onDamaged: () => void): AsyncGenerator<{ cid: string; size: number }> {
+    let last: Uint8Array | undefined
+    for await (const [key, value] of this.#rows.entries()) {
+      const root = rootOf(key, value)
+      if (root === undefined) {
+        onDamaged()
+        continue
+      }
+      if (last !== undefined && Buffer.compare(root.bytes, last) === 0) continue
+      last = Uint8Array.from(root.bytes)
+      yield { cid: root.toString(), size: readSize(value) }
+    }
+  }
+
+  /** What to write so that the rows of a path are those that its leaves say; what else there is stays. */
+  async missing(path: string, leaves: readonly Version[]): Promise<WriteOperation[]> {
+    const rows = visibleOf(path, leaves).map(({ record }) => {
+      const key = keyOf(record)
+      return { key, value: valueOf(key, record) }
+    })
+    const found = await this.#rows.getMany(rows.map(({ key }) => key))
+    return rows.filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0).map(({ key, value }) => this.#rows.put(key, value))
+  }
+
+  /** Keys of rows that are damaged. */
+  async damaged(): Promise<Uint8Array[]> {
+    const keys = []
+    for await (const [key, value] of this.#rows.entries()) if (rootOf(key, value) === undefined) keys.push(Uint8Array.from(key))
+    return keys
+  }
+
+  /** The path that a row is about, as far as its key can be read. */
+  pathOf(key: Uint8Array): string | undefined {
+    const root = readable(() => CID.decodeFirst(key)[0])
+    return root === undefined ? undefined : pathOfKey(key.subarray(root.bytes.length + 1))
+  }
+
+  /** What to write so that of these rows those go that are damaged still. */
+  async without(keys: readonly Uint8Array[]): Promise<WriteOperation[]> {
+    const values = await this.#rows.getMany(keys)
+    return keys.filter((key, i) => rootOf(key, values[i] ?? new Uint8Array(0)) === undefined).map((key) => this.#rows.del(key))
+  }
+}
+
+const fileKind = 0x66
+const copyKind = 0x63
+const sizeBytes = 8
+const checkedBytes = 12
+/** What the key of a path begins with: the first slash of it. */
+const pathMark = 0x01
+
+export function damagedRoot(): CatalogError {
+  return new CatalogError('BAD_RECORD', 'the disk has a root that cannot be read')
+}
+
+function keyOf(record: FileRecord): Buffer {
+  const kind = record.conflictOf === undefined ? fileKind : copyKind
+  return Buffer.concat([parseCid(record.content?.cid ?? '').bytes, Buffer.of(kind), pathKey(record.path)])
+}
+
+function valueOf(key: Uint8Array, record: FileRecord): Buffer {
+  const value = Buffer.alloc(checkedBytes)
+  value.writeBigUInt64BE(BigInt(record.content?.size ?? 0))
+  value.writeUInt32BE(checkOf(key, value), sizeBytes)
+  return value
+}
+
+/** Undefined for a row that is damaged. */
+function rootOf(key: Uint8Array, value: Uint8Array): CID | undefined {
+  if (value.length !== sizeBytes && value.length !== checkedBytes) return undefined
+  if (value.length === checkedBytes && bufferOf(value).readUInt32BE(sizeBytes) !== checkOf(key, value)) return undefined
+  const root = readable(() => CID.decodeFirst(key)[0])
+  const kind = key[root?.bytes.length ?? 0]
+  return (kind === fileKind || kind === copyKind) && key[(root?.bytes.length ?? 0) + 1] === pathMark ? root : undefined
+}
+
+function checkOf(key: Uint8Array, value: Uint8Array): number {
+  return crc32(value.subarray(0, sizeBytes), crc32(key))
+}
+
+function readSize(value: Uint8Array): number {
+  return Number(bufferOf(value).readBigUInt64BE(0))
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
