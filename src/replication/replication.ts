@@ -30,6 +30,7 @@ import { SpotCheck } from './spot-check.js'
 import { SteppingBack } from './stepping-back.js'
 import { Stock } from './stock.js'
 import { Target } from './target.js'
+import { Telling } from './telling.js'
 import { Trust } from './trust.js'
 import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
 import { ReplicationError } from './types.js'
@@ -51,6 +52,7 @@ export class ReplicationRoom implements Replication {
   readonly #holders: Holders
   readonly #wants: Wants
   readonly #vouchers: Vouchers
+  readonly #telling: Telling
   readonly #vouching: Vouching
   readonly #book: PeerBook
   readonly #trust: Trust
@@ -89,6 +91,7 @@ export class ReplicationRoom implements Replication {
     this.#copyChanges = new Pauses(clock)
     const salt = new DataView(random.bytes(8).buffer).getBigUint64(0)
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
+    this.#telling = new Telling({ rpc, clock, log })
     this.#trust = new Trust(meta.slice('trust/'))
     const conduct = (this.#conduct = new Conduct({ clock }))
     const claims = new Claims({ onNote: () => this.#spotCheck.wake() })
@@ -507,6 +510,7 @@ export class ReplicationRoom implements Replication {
         stock: this.#stock,
         wants: this.#wants,
         vouchers: this.#vouchers,
+        telling: this.#telling,
         changes: this.#copyChanges,
         reclaim: async (signal) => this.#components.reclaim?.(signal),
       },
