@@ -2,6 +2,8 @@ import type { Weather } from '../test/simulation/consensus/simulation.js'
 
 export interface Mutant {
   readonly name: string
+  /** The seed that noticed it when the table was last run whole: tried first. The others follow if it does not any more. */
+  readonly seed?: number
   readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
   /** Faults without which the mutant cannot show: rare ones are drawn more often. */
   readonly weather?: Partial<Weather>
@@ -15,6 +17,7 @@ const calmVoters: Partial<Weather> = { ...sturdy, voters: 3, hosts: 3, suspends:
 export const mutants: readonly Mutant[] = [
   {
     name: 'promise not raised on accept',
+    seed: 1,
     weather: sturdy,
     edits: [
       { file: 'voter/registers.ts', find: "this.#put(body.scope, { promised, accepted:", replace: "this.#put(body.scope, { promised: register?.promised ?? promised, accepted:" },
@@ -41,6 +44,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'first value taken over a promise',
+    seed: 1096,
     weather: { ...sturdy, reconfigures: true },
     edits: [
       { file: 'voter/registers.ts', find: "const isFirst = register === undefined && isOpening", replace: "const isFirst = register?.accepted === undefined && isOpening" },
@@ -49,6 +53,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a second first value taken',
+    seed: 1,
     weather: sturdy,
     edits: [
       { file: 'voter/registers.ts', find: "const isFirst = register === undefined && isOpening", replace: "const isFirst = (register?.accepted === undefined ? register === undefined : isOpening(register.accepted.ballot)) && isOpening" },
@@ -57,6 +62,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'first value at or below the floor',
+    seed: 194,
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/registers.ts', find: " && body.value.token > this.floor\n", replace: "\n" }],
   },
@@ -93,6 +99,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'resume after an unknown outcome',
+    seed: 29,
     weather: { ...sturdy, thinkMs: 100 },
     edits: [
       {
@@ -132,11 +139,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'word of a move taken for a grant',
+    seed: 1,
     weather: { ...sturdy, thinkMs: 100 },
     edits: [{ file: 'asking.ts', find: "if (value.token > this.#target.token) this.#followed(value)", replace: "if (value.token > this.#target.token) this.heardGrant({ ...value, holder: this.#node.session })" }],
   },
   {
     name: 'acknowledged revocation not marked',
+    seed: 187,
     weather: { ...sturdy, thinkMs: 120 },
     edits: [{ file: 'node.ts', find: "          const ended = this.holdings.relinquish(scope, token)", replace: "          const ended = this.holdings.get(scope)?.value.token === token ? this.holdings.relinquish(scope, token) : undefined" }],
   },
@@ -157,6 +166,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'serve before fence',
+    seed: 1,
     edits: [{ file: 'holdings.ts', find: "fenced: !needsFence, frozen: false })", replace: "fenced: true || needsFence, frozen: false })" }],
   },
   {
@@ -179,21 +189,25 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a voter answers before it has its snapshot',
+    seed: 2,
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/voter.ts', find: "offered : this.#staged.get(head.hash)", replace: "offered : this.#staged.get(head.hash) ?? emptySnapshot" }],
   },
   {
     name: 'activation without the decree',
+    seed: 89,
     weather: { ...sturdy, reconfigures: true, faultMs: 300 },
     edits: [{ file: 'rounds/reconfigure.ts', find: "    const decree = highest?.decree ?? own", replace: "    const decree = highest === undefined || highest.decree.hash !== '' ? own : highest.decree" }],
   },
   {
     name: 'told with the seal, but not what was accepted',
+    seed: 89,
     weather: { ...sturdy, reconfigures: true, faultMs: 300 },
     edits: [{ file: 'voter/voter.ts', find: "promise : { ...promise, kind: 'sealed', snapshot: shown.snapshot }", replace: "promise : { kind: 'sealed', snapshot: shown.snapshot }" }],
   },
   {
     name: 'asked for all at once, it tells and does not seal',
+    seed: 140,
     weather: changing,
     edits: [{ file: 'voter/voter.ts', find: "        if (record.sealed === undefined) this.#putRecord(", replace: "        if (record.sealed === undefined && ballot === undefined) this.#putRecord(" }],
   },
@@ -214,11 +228,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a sealed voter goes on accepting',
+    seed: 2,
     weather: { ...sturdy, reconfigures: true },
     edits: [{ file: 'voter/voter.ts', find: "    if (sealed !== undefined) return forSealed ? undefined : { code: 'sealed', ...sealed }", replace: "    if (sealed !== undefined) return undefined" }],
   },
   {
     name: 'a round goes on in the next configuration',
+    seed: 216,
     weather: changing,
     edits: [
       { file: 'tries.ts', find: "this.#context.ask(this.#config.members, body,", replace: "this.#context.ask(this.#context.config.members, body," },
@@ -228,41 +244,49 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'stale whole value proposed',
+    seed: 1,
     weather: sturdy,
     edits: [{ file: 'tries.ts', find: "config: this.#config, scope, ballot, change,", replace: "config: this.#config, scope, ballot, change: (reading) => (this.#stale ??= change(reading)) as ReturnType<typeof change>," }, { file: 'tries.ts', find: "  #over = false\n", replace: "  #over = false\n  #stale: unknown\n" }],
   },
   {
     name: 'eviction not remembered',
+    seed: 69,
     weather: { ...calmVoters, restarts: true },
     edits: [{ file: 'voter/sessions.ts', find: "    if (record.minimum > session.epoch) return\n", replace: "    if (record.minimum >= 0) return\n" }],
   },
   {
     name: 'stolen without a majority that evicted',
+    seed: 2448,
     weather: calmVoters,
     edits: [{ file: 'rounds/take.ts', find: "(init.why === 'dead' ? evicted : clear)", replace: "(init.why === 'dead' || evicted || clear)" }],
   },
   {
     name: 'expiry judged by the asker, not with the promise',
+    seed: 69,
     weather: calmVoters,
     edits: [{ file: 'voter/registers.ts', find: "    if (body.evict !== undefined && this.#sessions.isOver(body.evict, now)) {\n      this.#sessions.evict(body.evict, changes)", replace: "    if (body.evict !== undefined) {" }],
   },
   {
     name: 'D_h as long as D_v, and the clocks\' rates forgotten',
+    seed: 1468,
     weather: calmVoters,
     edits: [{ file: 'clocks.ts', find: "  return Math.min(timing.holderMs, holderMsMax(timing))", replace: "  return timing.voterMs" }],
   },
   {
     name: 'a reply leaves before its batch is on disk',
+    seed: 68,
     weather: { ...sturdy, restarts: true, voters: 3, faultMs: 400 },
     edits: [{ file: 'voter/voter.ts', find: "    const through = this.#sequence + (this.#changes.length > 0 ? 1 : 0)", replace: "    const through = 0" }],
   },
   {
     name: 'a next promise is used twice',
+    seed: 10,
     weather: sturdy,
     edits: [{ file: 'node.ts', find: "    this.#nextPromises.delete(scope)\n    return promise", replace: "    return promise" }],
   },
   {
     name: 'conditional on the holder but not on the token',
+    seed: 20,
     weather: { ...sturdy, thinkMs: 80 },
     edits: [{ file: 'value.ts', find: "value !== undefined && value.token === token && sameHolder", replace: "value !== undefined && token > 0 && sameHolder" }],
   },
@@ -283,6 +307,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'what was accepted before the copy came is not told',
+    seed: 119,
     weather: changing,
     edits: [{ file: 'voter/bases.ts', find: "if (init.table !== undefined) this.#compare(base, init.table, from, chunk.through)", replace: "if (init.table === null) this.#compare(base, init.table, from, chunk.through)" }],
   },
@@ -298,16 +323,19 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'tokens begin anew where a base dropped',
+    seed: 45,
     weather: changing,
     edits: [{ file: 'base.ts', find: "    return this.#floor", replace: "    return 0 * this.#floor" }],
   },
   {
     name: 'any base is as good as another',
+    seed: 25,
     weather: changing,
     edits: [{ file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "hash !== '' && base.config === config && base.isWhole" }],
   },
   {
     name: 'a chunk that was lost is not missed',
+    seed: 852,
     weather: { ...changing, loss: 0.2 },
     edits: [
       { file: 'voter/bases.ts', find: "if (index > base.chunks || index >=", replace: "if (index >=" },
@@ -318,6 +346,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the base of an earlier configuration',
+    seed: 52,
     weather: changing,
     edits: [
       { file: 'voter/bases.ts', find: "base.hash === hash && base.config === config && base.isWhole", replace: "base.hash === hash && config >= 0 && base.isWhole" },
@@ -327,11 +356,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'decided on a base that hardly anybody has',
+    seed: 46,
     weather: { ...changing, restarts: true, faultMs: 250 },
     edits: [{ file: 'voter/voter.ts', find: "    if (snapshot.base !== undefined && this.#bases.find(snapshot.base, this.#record.config) === undefined) return { kind: 'refused', why: { code: 'unknown-base' } }\n", replace: '' }, { file: 'rounds/reconfigure.ts', find: "(left) => isMajority(this.#from.members, left) && isMajority(members, left)", replace: "(left) => left.length > 0 && isMajority(members, members)" }, { file: 'voter/voter.ts', find: "    return base === undefined ? { kind: 'refused', why: { code: 'unknown-base' } } : { kind: 'snapshot', snapshot: this.#snapshot(base) }", replace: "    return { kind: 'snapshot', snapshot: { ...this.#snapshot(base), base: hash } }" }],
   },
   {
     name: 'the base of an accepted decree is given away',
+    seed: 320,
     weather: { ...changing, restarts: true, faultMs: 200 },
     edits: [{ file: 'voter/voter.ts', find: "    return decree === undefined ? undefined : this.#staged.get(decree.hash)?.base", replace: "    return decree === undefined ? undefined : ''" }, { file: 'voter/bases.ts', find: "const freshMs = 5000", replace: "const freshMs = 0" }],
   },

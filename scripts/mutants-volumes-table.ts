@@ -141,6 +141,27 @@ export const volumeMutants: readonly VolumeMutant[] = [
     edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }, { file: 'replica.ts', find: 'if (!(await this.#components.isJoining(id, configuration, signal))) throw', replace: 'if (configuration < 0) throw' }, { file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
   },
   {
+    name: 'late word undoes a joining, if nobody remembers it',
+    weather: { ...deadly, leaves: true, replicas: 2, machines: 4, delayMaxMs: 150 },
+    edits: [{ file: 'engine.ts', find: 'const now = await registers.refresh(id, signal)\n    if (now === undefined', replace: 'const now = registers.view(id)\n    if (now === undefined' }],
+  },
+  {
+    name: 'late word ends a joining that has begun',
+    edits: [{ file: 'replica.ts', find: 'if (configuration < (this.#begun.get(key) ?? 0)) return false\n', replace: '' }],
+  },
+  {
+    name: 'a late question begins an earlier joining',
+    edits: [{ file: 'replica.ts', find: 'if (options.join && segment.configuration < (this.#begun.get(key) ?? 0)) return', replace: 'if (options.join && segment.configuration < 0) return' }],
+  },
+  {
+    name: 'a joining begins without a look at the register',
+    edits: [{ file: 'replica.ts', find: 'if (!(await this.#components.isJoining(id, configuration, signal))) throw', replace: 'if (configuration < 0) throw' }],
+  },
+  {
+    name: 'a joining that an earlier process may have ended begins anew',
+    edits: [{ file: 'replica.ts', find: 'if (configuration <= first) throw', replace: 'if (configuration < 0) throw' }],
+  },
+  {
     name: 'bytes of a message under way may be used again',
     weather: { ...deadly, replicas: 2 },
     edits: [{ file: 'stream.ts', find: '      spareMemory.share(entry.bytes)\n', replace: '' }],
@@ -159,6 +180,16 @@ export const volumeMutants: readonly VolumeMutant[] = [
     name: 'what another holder was told is kept as the caller\'s bytes',
     weather: { ...deadly, replicas: 2 },
     edits: [{ file: 'access.ts', find: '{ ...write, bytes: Uint8Array.from(write.bytes) }', replace: 'write' }],
+  },
+  {
+    name: 'an answer that is late by two hand-offs is kept as what the blocks have',
+    weather: { stragglers: 0.05, machines: 4, replicas: 1, handOffs: true },
+    edits: [{ file: 'holder.ts', find: '    if (this.holdOf(range) !== hold) return undefined\n    await this.#context.components.disk.install', replace: '    await this.#context.components.disk.install' }],
+  },
+  {
+    name: 'an offer that is late is taken up',
+    weather: { stragglers: 0.05, machines: 4, replicas: 1, handOffs: true },
+    edits: [{ file: 'hand-off.ts', find: 'const isLate = (): boolean => takeover.isOvertaken(range, from)', replace: 'const isLate = (): boolean => from.token < 0' }],
   },
 ]
 

@@ -341,6 +341,42 @@ describe('volumes: a replica that is told by somebody who was overtaken', () => 
     await world.clock.advance(100)
     assert.notEqual((await world.run(ask(c.node.rpc, b.id, verbs.copy, late, { deadlineMs: 20_000 }))).refusal, undefined)
     assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
+    // Nor by word of a later joining that the register knows nothing of.
+    const other = { ...late, value: toWire({ ...joining!, configuration: joining!.configuration + 3 }) }
+    assert.notEqual((await world.run(ask(c.node.rpc, b.id, verbs.copy, other, { deadlineMs: 20_000 }))).refusal, undefined)
+    assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
+  })
+
+  it('goes on with a joining whatever is said of an earlier configuration', async () => {
+    const world = new World()
+    const [a, b] = (await world.begin(2, 1)) as [Machine, Machine]
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    const segment = decodeSegment(world.registers.registers.get(`segment:${volumeId}/0`)!.value!.payload)
+    const disk = b.disk!
+    let givenUp = 0
+    const watched = new Proxy(disk, { get: (target, name): unknown => {
+      const found: unknown = Reflect.get(target, name)
+      if (typeof found !== 'function') return found
+      return (...parts: unknown[]): unknown => {
+        if (name === 'setWhole' && parts[1] === false) givenUp++
+        return (found as (...parts: unknown[]) => unknown).apply(target, parts)
+      }
+    } })
+    const replica = new Replica({
+      disk: watched, clock: world.clock, log: silentLog, isJoining: async () => true,
+      rpc: { register: () => undefined, request: async () => verbs.fetch.answer.encode({ runs: [], ends: [], origins: [] }) },
+    })
+    const options = { ranges: [], cuts: [], join: true, waitMs: 1_000 }
+    const now = { ...segment, configuration: segment.configuration + 3 }
+    assert.equal((await world.run(replica.copy(id, a.id, now, options))).done, true)
+    assert.equal(givenUp, 1)
+    // Whoever asked may be about to make it count.
+    assert.equal((await world.run(replica.copy(id, a.id, { ...segment, configuration: segment.configuration + 1 }, options))).refused, true)
+    assert.equal((await world.run(replica.copy(id, a.id, now, options))).done, true)
+    assert.equal(await world.run(replica.leave(id, segment.configuration + 2)), false)
+    assert.equal(givenUp, 1)
+    assert.equal(await world.run(Promise.resolve(disk.isWhole(id))), true)
   })
 
   it('begins no joining anew that an earlier process may have ended, and a later one it does', async () => {
