@@ -227,6 +227,17 @@ export const mutants: readonly Mutant[] = [
     edits: [{ file: 'operations.ts', find: "      if (wish.asker.node !== this.#node.session.node) this.tellMoved(scope, holding.value, [wish.asker.node])\n", replace: '' }],
   },
   {
+    name: 'the lowest minimum epoch is inherited',
+    weather: { ...changing, suspends: true, cuts: true, restarts: true },
+    edits: [{ file: 'snapshot.ts', find: "const minimum = Math.max(a.minimum, b.minimum)", replace: "const minimum = Math.min(a.minimum, b.minimum)" }],
+  },
+  {
+    name: 'revocations end with their configuration',
+    seed: 3100,
+    weather: { ...changing, suspends: true, cuts: true },
+    edits: [{ file: 'snapshot.ts', find: "for (const record of part.revocations) {", replace: "for (const record of part.revocations.slice(0, 0)) {" }],
+  },
+  {
     name: 'a sealed voter goes on accepting',
     seed: 2,
     weather: { ...sturdy, reconfigures: true },
