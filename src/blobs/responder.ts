@@ -13,7 +13,8 @@ import type { Withheld } from './withheld.js'
  * blocks, and in which order, is the requester's business, so a hostile DAG costs the holder nothing.
  *
  * Bounds: wants that wait per stream, streams per peer, blocks in memory per stream and on all streams. A requester
- * that does not read stops its own stream only.
+ * that does not read stops its own stream only, and is hung up on after a while; sixteen to thirty-two such streams are all that is in
+ * memory, and others wait that long.
  */
 export const blobProtocolId = '/mesh/blob/1'
 
@@ -59,11 +60,14 @@ interface Want {
 /** Answers as they go out. */
 interface Batch {
   readonly parts: Uint8Array[]
-  /** Of the blocks in it, how many they are, and what was read for it. */
+  /** Of the blocks in it, how many they are, and how large one was. */
   readonly bytes: number
   readonly served: number
-  readonly readBytes: number
+  readonly blockBytes: number
 }
+
+/** A block; or none, since it cannot be read, is not here, or was not its turn. */
+type Found = Uint8Array | 'failed' | 'unread' | undefined
 
 export class Responder {
   readonly #components: ResponderComponents
@@ -140,7 +144,7 @@ export class Responder {
         try {
           batch = await this.#readBatch(queue, wants)
           // Small blocks: as many at once as make a batch. A guess, since sizes are known only once they are read.
-          batchSize = Math.max(1, Math.min(batchBlocksMax, batchSize * 2, Math.floor(batchBytes / Math.max(1, batch.readBytes / wants.length))))
+          batchSize = Math.max(1, Math.min(batchBlocksMax, batchSize * 2, Math.floor(batchBytes / Math.max(1, batch.blockBytes))))
           await sending
         } catch (error) {
           this.#budget.release(batchBytes)
@@ -171,16 +175,22 @@ export class Responder {
     await withDeadline(clock, Math.max(0, sinceMs + withheldMs - clock.monotonicMs()), signal, () => change)
   }
 
-  /** Those past the size of a batch are let go and read again, so that a wrong guess costs no memory. */
+  /** How many there are is a guess: what passes the size of a batch stays for the next one, and is not read before. */
   async #readBatch(queue: WantQueue, wants: readonly Want[]): Promise<Batch> {
     const blocks = await this.#read(wants)
     const parts: Uint8Array[] = []
     let bytes = 0
     let served = 0
     let readBytes = 0
+    let read = 0
     const later: Want[] = []
     wants.forEach((want, i) => {
       const block = blocks[i]
+      if (block === 'unread') {
+        later.push(want)
+        return
+      }
+      read++
       if (block instanceof Uint8Array) readBytes += block.length
       if (want.cancelled === true) parts.push(...encodeAnswer(want.id, Status.CANCELLED))
       else if (!(block instanceof Uint8Array)) parts.push(...encodeAnswer(want.id, block === 'failed' ? Status.FAILED : Status.NOT_FOUND))
@@ -194,7 +204,7 @@ export class Responder {
       }
     })
     queue.putBack(later)
-    return { parts, bytes, served, readBytes }
+    return { parts, bytes, served, blockBytes: readBytes / Math.max(1, read) }
   }
 
   #tell({ cid }: Want, block: Uint8Array): void {
@@ -207,17 +217,32 @@ export class Responder {
     this.#components.onServed(served, bytes)
   }
 
-  async #read(wants: readonly Want[]): Promise<(Uint8Array | 'failed' | undefined)[]> {
+  async #read(wants: readonly Want[]): Promise<Found[]> {
     const cids = wants.flatMap((want) => (want.cancelled === true ? [] : want.cid ?? []))
-    let found: (Uint8Array | 'failed' | undefined)[]
+    let found: Found[]
     try {
-      found = await this.#components.blocks.getMany(cids)
+      found = await this.#components.blocks.getMany(cids, { bytesMax: batchBytes })
     } catch {
       // One bad block must not hide the others.
-      found = await Promise.all(cids.map((cid) => this.#readOne(cid)))
+      found = await this.#readOneByOne(cids)
     }
     let next = 0
-    return wants.map((want) => (want.cid === undefined || want.cancelled === true ? undefined : found[next++]))
+    return wants.map((want) => {
+      if (want.cid === undefined || want.cancelled === true) return undefined
+      return next < found.length ? found[next++] : 'unread'
+    })
+  }
+
+  async #readOneByOne(cids: readonly CID[]): Promise<Found[]> {
+    const found: Found[] = []
+    let bytes = 0
+    for (const cid of cids) {
+      if (bytes >= batchBytes) break
+      const block = await this.#readOne(cid)
+      if (block instanceof Uint8Array) bytes += block.length
+      found.push(block)
+    }
+    return found
   }
 
   async #readOne(cid: CID): Promise<Uint8Array | 'failed' | undefined> {

@@ -36,13 +36,14 @@ const chainedBytesMax = 128 * 1024
 export class AppendDatabase {
   readonly #components: AppendDatabaseComponents
   readonly #syncs: GroupCommit<never>
-  #turn: Promise<unknown> = Promise.resolve()
+  /** Settles when what was written last has ended; undefined while nothing is written. */
+  #turn: Promise<unknown> | undefined
   #appendedBytes = 0
   #queuedBytes = 0
 
   constructor(components: AppendDatabaseComponents) {
     this.#components = components
-    this.#syncs = new GroupCommit<never>({ write: async () => components.database.sync(), operationsMax: 1 })
+    this.#syncs = new GroupCommit<never>({ write: () => components.database.sync(), operationsMax: 1 })
   }
 
   get appendedBytes(): number {
@@ -63,7 +64,7 @@ export class AppendDatabase {
     const admitted = freesSpace === true || bytes === 0 ? undefined : await this.#components.admit(bytes)
     this.#queuedBytes += bytes
     try {
-      await this.#inTurn(async () => this.#write({ operations, durable, bytes }))
+      await this.#inTurn(() => this.#write({ operations, durable, bytes }))
     } finally {
       this.#queuedBytes -= bytes
       admitted?.()
@@ -75,7 +76,7 @@ export class AppendDatabase {
   }
 
   async flush(): Promise<void> {
-    await this.#inTurn(async () => this.#components.database.flush())
+    await this.#inTurn(() => this.#components.database.flush())
   }
 
   async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
@@ -114,9 +115,15 @@ export class AppendDatabase {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work)
-    this.#turn = turn.catch(() => undefined)
-    return turn
+    // At once where nothing is before it: of a block's write, turns of the microtask queue are a good part.
+    const mine = this.#turn === undefined ? work() : this.#turn.then(work)
+    const turn = mine.then(ended, ended)
+    this.#turn = turn
+    try {
+      return await mine
+    } finally {
+      if (this.#turn === turn) this.#turn = undefined
+    }
   }
 }
 
@@ -127,6 +134,10 @@ function chained(level: RawDatabase, operations: readonly WriteOperation[]): Ret
     else batch.del(operation.key)
   }
   return batch
+}
+
+function ended(): void {
+  // However it ended: what comes behind it is a write of its own.
 }
 
 class AppendSlice implements AppendLog {

@@ -60,10 +60,18 @@ export class Blocks implements BlockStore {
     return bytes
   }
 
-  async getMany(cids: readonly CID[]): Promise<(Uint8Array | undefined)[]> {
-    const keys = cids.map(checkedKey)
-    const entries = await this.#components.transactions.readEntries(keys.filter((key) => this.#components.held.get(key)?.place === undefined))
-    const places = keys.map((key) => this.#components.held.get(key)?.place ?? placeOf(key, entries.get(key)))
+  async getMany(cids: readonly CID[], { bytesMax = Number.POSITIVE_INFINITY }: { bytesMax?: number } = {}): Promise<(Uint8Array | undefined)[]> {
+    const { held } = this.#components
+    const asked = cids.map(checkedKey)
+    const entries = await this.#components.transactions.readEntries(asked.filter((key) => held.get(key)?.place === undefined))
+    let bytes = 0
+    const tooMuch = asked.findIndex((key, i) => {
+      const one = held.get(key)
+      bytes += (one?.place === undefined ? entries.get(key)?.size : one.size) ?? 0
+      return i > 0 && bytes > bytesMax
+    })
+    const keys = tooMuch === -1 ? asked : asked.slice(0, tooMuch)
+    const places = keys.map((key) => held.get(key)?.place ?? placeOf(key, entries.get(key)))
     const found = await this.#components.log.getMany(places.filter((place) => place !== undefined))
     let next = 0
     const all = places.map((place) => (place === undefined ? undefined : found[next++]))

@@ -141,7 +141,8 @@ export class Database {
 
   /** Runs `work` on the open database; it is not closed before `work` is done. */
   async read<T>(work: (level: RawDatabase) => Promise<T>): Promise<T> {
-    await this.#enter()
+    const entering = this.#enter()
+    if (entering !== undefined) await entering
     this.#reads++
     try {
       return await work(this.#level)
@@ -157,8 +158,9 @@ export class Database {
    * say how many bytes their values have.
    */
   async write(work: (level: RawDatabase) => Promise<void>, valueBytes = 1): Promise<boolean> {
-    await this.writable()
-    await this.#enter()
+    if (this.#state === 'failed') await this.#recover()
+    const entering = this.#enter()
+    if (entering !== undefined) await entering
     try {
       await work(this.#level)
       return await this.#watch.wrote(valueBytes)
@@ -184,8 +186,8 @@ export class Database {
 
   /** All writes that were done before the call are durable. May run beside writes, once at a time. */
   async sync(): Promise<void> {
-    await this.writable()
-    await this.#syncing(async () => this.#watch.sync())
+    if (this.#state === 'failed') await this.#recover()
+    await this.#syncing(() => this.#watch.sync())
   }
 
   /**
@@ -232,7 +234,8 @@ export class Database {
   }
 
   async #syncing(work: () => Promise<void>): Promise<void> {
-    await this.#enter()
+    const entering = this.#enter()
+    if (entering !== undefined) await entering
     try {
       await work()
     } catch (error) {
@@ -287,7 +290,14 @@ export class Database {
     }
   }
 
-  async #enter(): Promise<void> {
+  /** Undefined: entered. Every read and write comes by here, and a wait for nothing is dear to one of a single block. */
+  #enter(): Promise<void> | undefined {
+    if (this.#gate !== undefined || this.#state === 'down' || this.#state === 'closed') return this.#enterLate()
+    this.#running++
+    return undefined
+  }
+
+  async #enterLate(): Promise<void> {
     // Looked at again after every wait, and with no wait between the last look and the count.
     for (let gate = this.#gateNow(); gate !== undefined; gate = this.#gateNow()) await gate
     if (this.#state === 'down') {

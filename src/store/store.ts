@@ -120,7 +120,7 @@ class LevelStore implements Store {
     this.#components = { clock }
     this.recovery = init.report
     this.#databases = { blocks, meta, appended }
-    this.#appendLog = new AppendDatabase({ database: appended, admit: async (bytes) => this.#footprint.admit(bytes) })
+    this.#appendLog = new AppendDatabase({ database: appended, admit: (bytes) => this.#footprint.admit(bytes) })
     this.#log = new BlockLog(
       { clock, database: blocks },
       {

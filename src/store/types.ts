@@ -45,8 +45,11 @@ export interface BlockDraft {
 export interface BlockStore {
   /** Throws NOT_FOUND. Not verified against the CID here (it was when it came): `verify` and the scrub do that. */
   get(cid: CID, options?: { signal?: AbortSignal }): Promise<Uint8Array>
-  /** In order; undefined where there is none. Cheaper than as many `get`s. */
-  getMany(cids: readonly CID[]): Promise<(Uint8Array | undefined)[]>
+  /**
+   * In order; undefined where there is none. Cheaper than as many `get`s. With `bytesMax` only the first of them whose blocks
+   * have so many bytes together, but one at least: then the answer is shorter than the question.
+   */
+  getMany(cids: readonly CID[], options?: { bytesMax?: number }): Promise<(Uint8Array | undefined)[]>
   has(cid: CID): Promise<boolean>
   /** Bytes, or undefined. */
   size(cid: CID): Promise<number | undefined>

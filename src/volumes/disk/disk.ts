@@ -150,7 +150,8 @@ class LogDisk implements ClosableReplicaDisk {
     const [first] = entries
     if (first === undefined) return undefined
     const pages = entries.length === 1 ? pagesOf(first) : [...new Set(entries.flatMap((entry) => [...pagesOf(entry)]))]
-    return this.#inTurn(id, pages, (segment, head) => this.#append(segment, head, entries, fresh))
+    const refusal = await this.#inTurn(id, pages, (segment, head) => this.#append(segment, head, entries, fresh))
+    return refusal
   }
 
   async #append(segment: Segment, head: Head, entries: readonly LogEntry[], fresh: boolean): Promise<AppendRefusal | undefined> {

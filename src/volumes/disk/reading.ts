@@ -5,6 +5,7 @@ import type { BlockData, BlockRun, Content, LogEntry, Version } from '../replica
 import { DiskError } from '../replica-types.js'
 import { entryOfRows } from './entries.js'
 import { contentCodes, pageBlocks } from './page.js'
+import { RowReads } from './row-reads.js'
 import type { StoredRow } from './rows.js'
 import { decodeRow, rowKey } from './rows.js'
 import type { Segment } from './segments.js'
@@ -23,15 +24,17 @@ interface Run extends BlockRun {
 
 export class Reading {
   readonly #log: AppendLog
+  readonly #single: RowReads
 
   constructor(components: { log: AppendLog }) {
     this.#log = components.log
+    this.#single = new RowReads(components)
   }
 
   /** Throws CORRUPT. The pages of the range are in memory. */
   async read(segment: Segment, range: BlockRange): Promise<BlockData[]> {
     for (let look = 1; ; look++) {
-      const runs = [...runsOf(segment, range)]
+      const runs = runsOf(segment, range)
       const positions = [...new Set(runs.filter(hasBytes).map((run) => run.position))]
       const rows = await this.#rows(segment, positions)
       if (look < looksMax && positions.some((position) => !rows.has(position))) continue
@@ -100,7 +103,7 @@ export class Reading {
     const rows = new Map<number, StoredRow>()
     const keys = positions.map((position) => rowKey(position, segment.key))
     const [only] = keys
-    const values = keys.length === 1 && only !== undefined ? [await this.#log.get(only)] : keys.length === 0 ? [] : await this.#log.getMany(keys)
+    const values = keys.length === 1 && only !== undefined ? [await this.#single.get(only)] : keys.length === 0 ? [] : await this.#log.getMany(keys)
     for (const [i, position] of positions.entries()) {
       const [key, value] = [keys[i], values[i]]
       if (key === undefined || value === undefined) continue
@@ -136,7 +139,8 @@ function dataOf(segment: Segment, run: Run, row: StoredRow | undefined): BlockDa
 }
 
 /** Blocks of the range that stand side by side in one row, or are the same kind of nothing. */
-function* runsOf(segment: Segment, range: BlockRange): Iterable<Run> {
+function runsOf(segment: Segment, range: BlockRange): Run[] {
+  const runs: Run[] = []
   const { whole } = segment.loaded
   const end = range.start + range.blocks
   for (let block = range.start; block < end; ) {
@@ -150,9 +154,10 @@ function* runsOf(segment: Segment, range: BlockRange): Iterable<Run> {
     const isKnown = first !== undefined && code !== contentCodes.unknown
     const version: Version | undefined = isKnown ? { token: first.token, sequence: first.sequence } : undefined
     const content: Content | 'unknown' = isKnown ? (page.content(from) ?? 'unknown') : code === contentCodes.none && whole ? 'hole' : 'unknown'
-    yield { start: block, blocks: to - from, version, content, position: first?.position ?? 0, skip: first?.skip ?? 0 }
+    runs.push({ start: block, blocks: to - from, version, content, position: first?.position ?? 0, skip: first?.skip ?? 0 })
     block += to - from
   }
+  return runs
 }
 
 function compacted(token: number, sequence: number): DiskError {

@@ -101,7 +101,7 @@ export class LogWriter {
     }
     let bytes = 0
     for (const row of write.rows) bytes += rowBytes(row)
-    return new Promise<void>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       this.#queuedBytes += bytes
       this.#queue.push({ write, bytes, resolve, reject })
       this.#running ??= this.#drain()

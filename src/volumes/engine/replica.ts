@@ -109,13 +109,16 @@ export class Replica {
   }
 
   /** Of this node's own holder: appended whatever the role of this disk is, but not in the middle of a copied piece. */
-  async appendOwn(id: SegmentId, entries: readonly LogEntry[]): ReturnType<ReplicaDisk['append']> {
+  appendOwn(id: SegmentId, entries: readonly LogEntry[]): ReturnType<ReplicaDisk['append']> {
     return this.#append(id, entries, fresh)
   }
 
-  async #append(id: SegmentId, entries: readonly LogEntry[], options: { fresh?: boolean }): ReturnType<ReplicaDisk['append']> {
+  #append(id: SegmentId, entries: readonly LogEntry[], options: { fresh?: boolean }): ReturnType<ReplicaDisk['append']> {
     const lock = this.#locks.size === 0 ? undefined : this.#locks.get(keyOf(id))
-    if (lock === undefined) return this.#components.disk.append(id, entries, options)
+    return lock === undefined ? this.#components.disk.append(id, entries, options) : this.#appendBeside(lock, id, entries, options)
+  }
+
+  async #appendBeside(lock: SharedLock, id: SegmentId, entries: readonly LogEntry[], options: { fresh?: boolean }): ReturnType<ReplicaDisk['append']> {
     const entered = lock.enter()
     if (entered !== undefined) await entered
     try {

@@ -82,8 +82,8 @@ export class Stream {
   /** Flushes in a row that had one entry to cover, and where the last one stood. */
   #rhythm = 0
   #flushed: number
-  /** This disk's sync up to here began with the write, before anybody asked for it. */
-  #foreseen: { readonly through: number; readonly synced: Promise<void> } | undefined
+  /** A flush up to here is expected: the replicas have been told, or, if there are none, this disk's sync has begun. */
+  #foreseen: { readonly through: number; readonly synced: Promise<void> | undefined } | undefined
   readonly #senders = new Map<NodeId, Sender>()
   readonly #stop = new AbortController()
 
@@ -197,14 +197,15 @@ export class Stream {
 
   /**
    * A flush of everything up to now has come: this disk's sync. Who flushes each write (a database's log, a file system
-   * that is mounted so) is foreseen: then it has been under way since the write, here and at the replicas.
+   * that is mounted so) is foreseen: then it has been under way since the write, at the replicas, or here if there are none.
    */
   async sync(): Promise<void> {
     const foreseen = this.#foreseen
     this.#foreseen = undefined
     if (this.#end > this.#flushed) this.#rhythm = this.#end === this.#flushed + 1 ? this.#rhythm + 1 : 0
     this.#flushed = this.#end
-    return foreseen?.through === this.#end ? foreseen.synced : this.#components.disk.sync()
+    const synced = foreseen?.through === this.#end ? foreseen.synced : undefined
+    return synced ?? this.#components.disk.sync()
   }
 
   /** False: no flush is expected of what has just reached this disk. */
@@ -214,8 +215,9 @@ export class Stream {
     this.#foreseen = undefined
     if (this.#rhythm < rhythmMin || this.#inFlight > 1 || this.#end !== this.#flushed + 1) return false
     for (const sender of this.#senders.values()) sender.foresee(this.#end)
-    const synced = this.#components.disk.sync()
-    synced.catch(() => undefined)
+    // Where there are replicas, theirs is the longer way: this disk's sync would only be in it, and waits for the flush.
+    const synced = this.#senders.size === 0 ? this.#components.disk.sync() : undefined
+    synced?.catch(() => undefined)
     this.#foreseen = { through: this.#end, synced }
     return true
   }

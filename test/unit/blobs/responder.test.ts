@@ -116,4 +116,61 @@ describe('blobs: responder', () => {
     assert.ok(outcome instanceof Error && /DEADLINE|moment|within/.test(outcome.message), String(outcome))
     await serving
   })
+
+  it('holds little for requesters that do not read, however many they are and whatever they ask for, and hangs up on them', async () => {
+    const clock = new ManualClock()
+    const [small, large] = [new Uint8Array(10), new Uint8Array(2 ** 20)]
+    const smallCids = Array.from({ length: 64 }, (_, i) => block(i).cid)
+    const largeCids = Array.from({ length: 64 }, (_, i) => block(1000 + i).cid)
+    const isSmall = new Set(smallCids.map(String))
+    let readBytes = 0
+    let mostAtOnceBytes = 0
+    const blocks = {
+      getMany: async (cids: readonly CID[], { bytesMax = Infinity }: { bytesMax?: number } = {}) => {
+        const found: Uint8Array[] = []
+        let bytes = 0
+        for (const cid of cids) {
+          const one = isSmall.has(String(cid)) ? small : large
+          if (found.length > 0 && bytes + one.length > bytesMax) break
+          bytes += one.length
+          found.push(one)
+        }
+        readBytes += bytes
+        mostAtOnceBytes = Math.max(mostAtOnceBytes, bytes)
+        return Promise.resolve(found)
+      },
+    } as unknown as BlockStore
+    const protocol = new Responder({ withheld: new Withheld(), blocks, clock, log: silentLog, onServed: () => undefined, onUnreadable: () => undefined }).protocol()
+    // Small ones are read many at once; from then on these take nothing any more.
+    const requests = encodeRequest(0, [...smallCids, ...largeCids], [])
+    const peers = Array.from({ length: 40 }, () => {
+      let sentBytes = 0
+      return new SilentPeer(requests, async (pieces) => {
+        sentBytes += pieces.reduce((sum, piece) => sum + piece.length, 0)
+        if (sentBytes > 2 ** 20) await new Promise(() => undefined)
+      })
+    })
+    const serving = peers.map(async (peer) => protocol.handle(peer, new AbortController().signal))
+    const hungUp = new Set<SilentPeer>()
+    for (const peer of peers) void peer.aborted.then(() => hungUp.add(peer))
+    await turns(300)
+    assert.ok(mostAtOnceBytes <= 2 * 2 ** 20, `${String(mostAtOnceBytes)} bytes for one batch`)
+    assert.ok(readBytes > 30 * 2 ** 20 && readBytes <= 64 * 2 ** 20, `${String(readBytes)} bytes are held`)
+    assert.equal(hungUp.size, 0)
+
+    // Who comes now has to wait for as long as the first of them have, and gets its blocks then.
+    const got: number[] = []
+    const reader = new SilentPeer(encodeRequest(0, largeCids.slice(0, 3), []), async (pieces) => {
+      for await (const frame of readFrames((async function* () { yield* pieces })(), { payloadBytesMax: 2 ** 20 })) got.push(decodeAnswer(frame.message).id)
+    })
+    serving.push(protocol.handle(reader, new AbortController().signal))
+    for (let minute = 0; minute < 4; minute++) {
+      await clock.advance(61_000)
+      await turns(300)
+    }
+    assert.equal(hungUp.size, peers.length)
+    assert.deepEqual(got, [0, 1, 2])
+    reader.abort(new Error('done'))
+    await Promise.all(serving)
+  })
 })

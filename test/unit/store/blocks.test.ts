@@ -40,6 +40,24 @@ describe('store: blocks', () => {
     assert.equal(await store.blocks.size(block(2).cid), undefined)
   })
 
+  it('reads as many of a list as a number of bytes allows, and one at least', async () => {
+    const store = await home.open()
+    const sized = [1000, 10, 2000, 3000, 10].map((size, i) => block(i, size))
+    await putAll(store, sized.slice(0, 3))
+    // What is only in a draft counts as well.
+    const open = await store.blocks.draft('e')
+    for (const { cid, bytes } of sized.slice(3)) await open.put(cid, bytes)
+    const asked = [...sized.slice(0, 2), block(99), ...sized.slice(2)].map(({ cid }) => cid)
+    const lengths = async (bytesMax: number): Promise<(number | undefined)[]> => (await store.blocks.getMany(asked, { bytesMax })).map((bytes) => bytes?.length)
+    assert.deepEqual(await lengths(0), [1000])
+    assert.deepEqual(await lengths(1009), [1000])
+    assert.deepEqual(await lengths(1010), [1000, 10, undefined])
+    assert.deepEqual(await lengths(6009), [1000, 10, undefined, 2000])
+    assert.deepEqual(await lengths(6010), [1000, 10, undefined, 2000, 3000])
+    assert.deepEqual(await lengths(6020), [1000, 10, undefined, 2000, 3000, 10])
+    await open.abort()
+  })
+
   it('writes operations in the batch of the commit, and none if the commit is refused', async () => {
     const store = await home.open()
     const slice = store.meta('blobs')
