@@ -181,6 +181,16 @@ export const volumeMutants: readonly VolumeMutant[] = [
     weather: { ...deadly, replicas: 2 },
     edits: [{ file: 'access.ts', find: '{ ...write, bytes: Uint8Array.from(write.bytes) }', replace: 'write' }],
   },
+  {
+    name: 'an answer that is late by two hand-offs is kept as what the blocks have',
+    weather: { stragglers: 0.05, machines: 4, replicas: 1, handOffs: true },
+    edits: [{ file: 'holder.ts', find: '    if (this.holdOf(range) !== hold) return undefined\n    await this.#context.components.disk.install', replace: '    await this.#context.components.disk.install' }],
+  },
+  {
+    name: 'an offer that is late is taken up',
+    weather: { stragglers: 0.05, machines: 4, replicas: 1, handOffs: true },
+    edits: [{ file: 'hand-off.ts', find: 'const isLate = (): boolean => takeover.isOvertaken(range, from)', replace: 'const isLate = (): boolean => from.token < 0' }],
+  },
 ]
 
 /** Changes that take a check away and change nothing that anybody is promised, with the argument. */

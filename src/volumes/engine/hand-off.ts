@@ -11,11 +11,9 @@ import type { Hold, SegmentHolder } from './holder.js'
 import { movedWith, moveOnly } from './moving.js'
 import { intersection } from './range-lock.js'
 import { keyOf } from './registers.js'
-import type { Takeover } from './takeover.js'
+import type { SegmentPart } from './segment-part.js'
 import { ask, verbs } from './verbs.js'
 
-/** Of a range's blocks, those that go along: the rest comes when it is read. One message. */
-const hotBlocksMax = 128
 /** A hand-off freezes writes: if it takes longer than this something is wrong, and the range stays. */
 const offerDeadlineMs = 5_000
 const flushDeadlineMs = 10_000
@@ -61,7 +59,7 @@ async function moveLocked(context: EngineContext, holder: SegmentHolder, hold: H
   const { components, registers, signal } = context
   const { id } = holder
   const flushed = withDeadline(components.clock, flushDeadlineMs, signal, (deadline) => holder.flush(hold.token, deadline))
-  const [session, end] = await Promise.all([offer(context, id, range, to), flushed])
+  const [session, end] = await Promise.all([offer(context, hold, id, range, to), flushed])
   if (session === undefined || end !== 'done' || holder.holdOf(range) !== hold) return false
   holder.relinquish(range, hold.token)
   // If its outcome is not known it may still happen, so nobody acts on the range here until a later round has said.
@@ -72,11 +70,12 @@ async function moveLocked(context: EngineContext, holder: SegmentHolder, hold: H
   return change?.type === 'changed'
 }
 
-async function offer(context: EngineContext, id: SegmentId, range: BlockRange, to: NodeId): Promise<Session | undefined> {
+async function offer(context: EngineContext, hold: Hold, id: SegmentId, range: BlockRange, to: NodeId): Promise<Session | undefined> {
   const { disk, rpc } = context.components
+  const from = { token: hold.token, sequence: hold.stream.end }
   const origins = await disk.origins(id)
   const blocks = await hotBlocks(context, id, range)
-  const answer = await ask(rpc, to, verbs.offer, { segment: codec.encodeId(id), range, origins: origins.map(codec.encodeAppliedOrigin), blocks: blocks.map(codec.encodeRun) }, { deadlineMs: offerDeadlineMs, signal: context.signal })
+  const answer = await ask(rpc, to, verbs.offer, { segment: codec.encodeId(id), range, origins: origins.map(codec.encodeAppliedOrigin), blocks: blocks.map(codec.encodeRun), from }, { deadlineMs: offerDeadlineMs, signal: context.signal })
   return answer.session === undefined ? undefined : codec.decodeSession(answer.session)
 }
 
@@ -87,7 +86,7 @@ async function hotBlocks(context: EngineContext, id: SegmentId, range: BlockRang
     const runs = (await disk.versions(id, range)).filter((run) => run.content !== 'unknown' && run.version !== undefined)
     runs.sort((a, b) => (b.version?.token ?? 0) - (a.version?.token ?? 0) || (b.version?.sequence ?? 0) - (a.version?.sequence ?? 0))
     const blocks: BlockData[] = []
-    let left = hotBlocksMax
+    let left = context.init.hotBlocksMax
     for (const run of runs) {
       if (left === 0) break
       const part = { start: run.start, blocks: Math.min(run.blocks, left) }
@@ -103,30 +102,42 @@ async function hotBlocks(context: EngineContext, id: SegmentId, range: BlockRang
 }
 
 /** The newcomer's side. Resolves when what must be known before the range is served is known here. */
-export async function takeOffer(context: EngineContext, takeover: Takeover, request: wire.OfferRequest): Promise<Partial<wire.OfferAnswer>> {
-  const { disk } = context.components
-  const id = codec.decodeId(request.segment)
+export async function takeOffer(context: EngineContext, { holder, takeover }: SegmentPart, request: wire.OfferRequest): Promise<Partial<wire.OfferAnswer>> {
+  const { registers, replica, components: { disk } } = context
+  const { id } = holder
   const range = codec.decodeRange(request.range)
-  const session = context.session()
-  const view = context.registers.view(id)
-  // What is here while joining may be older than the offer, and may not be forgotten.
-  if (session === undefined || view?.joining.includes(context.self) === true) return {}
+  const from = codec.decodePosition(request.from)
   const blocks = request.blocks.map((run) => codec.decodeRun(run, true))
-  // A replica's own blocks may do; whether it still is one the register says when the range has come.
-  const isWhole = await disk.isWhole(id)
-  if (!isWhole) {
-    // A copy that nobody waits for any more might yet bring what is older than the offer.
-    if (!(await context.replica.leave(id, view?.configuration ?? 0))) return {}
-    await disk.forget(id, range)
-  }
-  await disk.install(id, blocks.filter((run) => run.content !== 'unknown'))
-  await disk.installOrigins(id, request.origins.map(codec.decodeAppliedOrigin))
-  takeover.offered(range, isWhole ? 'copy' : 'clean')
-  return { session: codec.encodeSession(session) }
+  const origins = request.origins.map(codec.decodeAppliedOrigin)
+  if (blocks.some((run) => run.start < range.start || run.start + run.blocks > range.start + range.blocks)) codec.bad('blocks that are not offered')
+  // One after the other: an offer that was overtaken must not put its blocks over those of the later one.
+  return takeover.takingOffer(async () => {
+    const session = context.session()
+    const view = registers.view(id)
+    // What is here while joining may be older than the offer, and may not be forgotten.
+    if (session === undefined || view?.joining.includes(context.self) === true) return {}
+    // A message is on its way as long as it likes. Asked again right before each thing that is done.
+    const isLate = (): boolean => takeover.isOvertaken(range, from)
+    if (isLate()) return {}
+    takeover.sees(range, from)
+    // A replica's own blocks may do; whether it still is one the register says when the range has come.
+    const isWhole = await disk.isWhole(id)
+    if (!isWhole) {
+      // A copy that nobody waits for any more might yet bring what is older than the offer.
+      if (!(await replica.leave(id, view?.configuration ?? 0)) || isLate()) return {}
+      await disk.forget(id, range)
+    }
+    if (isLate()) return {}
+    await disk.install(id, blocks.filter((run) => run.content !== 'unknown'))
+    await disk.installOrigins(id, origins)
+    if (isLate()) return {}
+    takeover.offered(range, isWhole ? 'copy' : 'clean')
+    return { session: codec.encodeSession(session) }
+  })
 }
 
 /** What a move of the range would carry at once. */
-export function bytesToMove(hold: Hold, range: BlockRange): number {
+export function bytesToMove({ init }: EngineContext, hold: Hold, range: BlockRange): number {
   const { blocks } = intersection(range, { start: 0, blocks: segmentBlocks }) ?? { blocks: 0 }
-  return Math.min(blocks, hotBlocksMax) * blockBytes + hold.stream.unflushedBytes
+  return Math.min(blocks, init.hotBlocksMax) * blockBytes + hold.stream.unflushedBytes
 }

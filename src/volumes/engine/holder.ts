@@ -13,6 +13,7 @@ import { blocksOf, bytesOfRuns, isAligned, noBytes, partialBlocks, pieceBlocksMa
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
 import { coveredBy, covers, overlap, RangeLock } from './range-lock.js'
+import { ReadAhead } from './read-ahead.js'
 import { keyOf } from './registers.js'
 import { Stream } from './stream.js'
 import { ask, verbs } from './verbs.js'
@@ -58,6 +59,7 @@ export class SegmentHolder {
   #relinquished = new RangeMap<number>((a, b) => a === b)
   /** By client: the places of the writes of its last request. */
   readonly #answers = new Map<string, { sequence: number; range: BlockRange; version: Version }[]>()
+  readonly #ahead = new ReadAhead(async (range) => this.#fetchAhead(range))
 
   constructor(context: EngineContext, id: SegmentId) {
     this.#context = context
@@ -171,6 +173,7 @@ export class SegmentHolder {
           if (applied !== undefined) return this.#told(range, hold, applied)
         }
         const before = isAligned(write) ? nothing : await this.#partial(write, hold)
+        if (before === undefined) return { type: 'moved' }
         const pieces = origin === undefined ? piecesOf(write, before) : piecesOf(write, before).map((piece) => ({ ...piece, origin }))
         // Nothing was waited for since the first look where blocks are whole and nobody asks again.
         if ((before.size > 0 || origin !== undefined) && this.holdOf(range) !== hold) return { type: 'moved' }
@@ -224,12 +227,14 @@ export class SegmentHolder {
     if (answers.length > answersMax) answers.splice(0, answersMax / 2)
   }
 
-  async #partial(write: SegmentWrite, hold: Hold): Promise<ReadonlyMap<number, Uint8Array>> {
+  /** Undefined: not held here any more. */
+  async #partial(write: SegmentWrite, hold: Hold): Promise<ReadonlyMap<number, Uint8Array> | undefined> {
     const partial = partialBlocks(write)
     const before = new Map<number, Uint8Array>()
     for (const block of partial) {
       const range = { start: block, blocks: 1 }
       const runs = await this.#readHeld(range, hold)
+      if (runs === undefined) return undefined
       before.set(block, bytesOfRuns(runs, block * blockBytes, blockBytes))
     }
     return before
@@ -261,8 +266,10 @@ export class SegmentHolder {
     return this.holdOf(range) === hold ? runs : undefined
   }
 
-  async #readHeld(range: BlockRange, hold: Hold): Promise<BlockData[]> {
+  /** Undefined: not held any more. */
+  async #readHeld(range: BlockRange, hold: Hold): Promise<BlockData[] | undefined> {
     const { disk } = this.#context.components
+    let waited: boolean | undefined
     // Blocks that nobody ever wrote have no version to keep them under: they are told of, and asked for again next time.
     let never = new RangeMap<boolean>((a, b) => a === b)
     for (;;) {
@@ -270,21 +277,64 @@ export class SegmentHolder {
       try {
         const runs = (await disk.read(this.id, range)).flatMap((run) => (run.content !== 'unknown' ? [run] : never.within(run).map(({ start, blocks, value }): BlockData => ({ start, blocks, version: undefined, content: value === true ? 'hole' : 'unknown', bytes: noBytes }))))
         missing = unknownOf(runs)
+        if (waited === undefined) this.#ahead.saw(range, (waited = missing.length > 0), this.#endOf(range, hold))
         if (missing.length === 0) return runs
       } catch (error) {
         if (codeOf(error) !== 'CORRUPT') throw error
         // Another replica's copy of the same version heals it.
         missing = [range]
       }
-      if (!this.#isValid(hold)) throw new DeviceError('IO', 'the right to read these blocks went while they were fetched')
+      if (this.holdOf(range) !== hold) return undefined
       for (const part of missing) {
         for (let at = 0; at < part.blocks; at += pieceBlocksMax) {
-          const found = await this.#fromReplica({ start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }, false)
+          const piece = { start: part.start + at, blocks: Math.min(pieceBlocksMax, part.blocks - at) }
+          const underWay = this.#ahead.underWay(piece)
+          if (underWay !== undefined) await underWay
+          // What came is looked at again. What did not, is asked for.
+          if (underWay !== undefined && unknownOf(await disk.versions(this.id, piece)).length === 0) continue
+          const found = await this.#fetchHeld(piece, hold)
+          if (found === undefined) return undefined
           for (const run of found) if (run.version === undefined) never = never.with(run, true)
-          await disk.install(this.id, found.filter((run) => run.version !== undefined))
         }
       }
     }
+  }
+
+  /** Brings blocks from a replica to this disk. Undefined: not held any more, and nothing was kept. Throws DeviceError IO. */
+  async #fetchHeld(range: BlockRange, hold: Hold): Promise<BlockData[] | undefined> {
+    let found: BlockData[]
+    try {
+      found = await this.#fromReplica(range, false)
+    } catch (error) {
+      if (this.holdOf(range) !== hold) return undefined
+      throw error
+    }
+    // An answer may be late by two hand-offs: then another node wrote meanwhile, and what is old must not be taken for known.
+    if (this.holdOf(range) !== hold) return undefined
+    await this.#context.components.disk.install(this.id, found.filter((run) => run.version !== undefined))
+    return found
+  }
+
+  async #fetchAhead(range: BlockRange): Promise<boolean> {
+    const { components } = this.#context
+    try {
+      const hold = this.holdOf(range)
+      if (hold === undefined) return false
+      const missing = unknownOf(await components.disk.versions(this.id, range))
+      const [first, last] = [missing[0], missing[missing.length - 1]]
+      if (first === undefined || last === undefined) return true
+      const found = await this.#fetchHeld({ start: first.start, blocks: last.start + last.blocks - first.start }, hold)
+      return found?.some((run) => run.version !== undefined) === true
+    } catch (error) {
+      components.log.debug('blocks were not fetched before they are read', { segment: this.#key, start: range.start, error: messageOf(error) })
+      return false
+    }
+  }
+
+  /** Up to where this hold has the blocks behind the range. */
+  #endOf(range: BlockRange, hold: Hold): number {
+    const held = this.#context.registers.viewAt(this.#key)?.ranges.entries.find((entry) => entry.value.token === hold.token && entry.start <= range.start && range.start < entry.start + entry.blocks)
+    return held === undefined ? 0 : held.start + held.blocks
   }
 
   /** From a replica in sync: it has everything of the range that was written before this node held it. */

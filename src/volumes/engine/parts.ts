@@ -51,7 +51,7 @@ export class Parts {
   /** Lets go of what nobody uses and nothing is held of. */
   sweep(): void {
     for (const [key, part] of this.#parts) {
-      if (part.users > 0 || !part.holder.idle) continue
+      if (part.users > 0 || !part.holder.idle || part.takeover.isWatching) continue
       part.isGone = true
       this.#parts.delete(key)
     }

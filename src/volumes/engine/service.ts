@@ -31,7 +31,7 @@ class AccessService {
     this.#parts = init.parts
     const { rpc } = context.components
     serve(rpc, verbs.access, (request, from) => this.#access(request, from))
-    serve(rpc, verbs.offer, (request) => this.#parts.using(codec.decodeId(request.segment), (part) => takeOffer(context, part.takeover, request)))
+    serve(rpc, verbs.offer, (request) => this.#parts.using(codec.decodeId(request.segment), (part) => takeOffer(context, part, request)))
     serve(rpc, verbs.news, (request) => this.#news(request))
   }
 
@@ -153,7 +153,7 @@ class AccessService {
       const region = components.regionOf(node)
       return region === undefined || node === holder.node || node === asker.node ? [] : [{ node, region }]
     })
-    const question = { volume: id.volume, segment: id.segment, ...range, held: { start: held.start, blocks: held.blocks }, holder, asker, others, bytesToMove: (moved: { start: number; blocks: number }) => bytesToMove(hold, moved), policy }
+    const question = { volume: id.volume, segment: id.segment, ...range, held: { start: held.start, blocks: held.blocks }, holder, asker, others, bytesToMove: (moved: { start: number; blocks: number }) => bytesToMove(this.#context, hold, moved), policy }
     const answer = components.policy.decide(question)
     if (answer.type !== 'move') return
     this.#moves++

@@ -2,7 +2,7 @@ import type { NodeId } from '../../base/index.js'
 import { backoffMs, messageOf } from '../../base/index.js'
 import { segmentBlocks } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
-import type { SegmentId } from '../replica-types.js'
+import type { SegmentId, Version } from '../replica-types.js'
 import { RangeMap } from '../range-map.js'
 import { claim, emptySegment, inherit, isRetired, removeReplica, sameSession, settle } from '../segment.js'
 import type { Cut, Holding, Segment, Session } from '../segment.js'
@@ -33,6 +33,8 @@ export type Offered = 'clean' | 'copy'
 const copyDeadlineMs = 20_000
 /** Copies that fail between two replicas that both answer, before one of them is left out. */
 const copyTriesMax = 4
+/** Longer than a connection stays up that carries nothing: an offer that is older arrives no more. */
+const offersSeenMs = 60_000
 const wholeSegment = { start: 0, blocks: segmentBlocks }
 const retry = { minMs: 20, maxMs: 1_500 }
 
@@ -59,6 +61,10 @@ export class Takeover {
   /** One at a time per segment; those who come meanwhile look again when it has ended. */
   #running: Promise<void> | undefined
   #offered = new RangeMap<Offered>((a, b) => a === b)
+  /** Of the latest offer, by block: where its holder's stream ended. Never taken back, so that nothing older counts. */
+  #seen = new RangeMap<Version>((a, b) => a.token === b.token && a.sequence === b.sequence)
+  #seenUntilMs = 0
+  #taking: Promise<unknown> = Promise.resolve()
 
   constructor(context: EngineContext, holder: SegmentHolder) {
     this.#context = context
@@ -117,6 +123,30 @@ export class Takeover {
       components.log.info('took over what a dead node held', { segment: keyOf(this.#id), node: session.node, token })
       await this.#recover(change.segment.token, mine, deadline, { resumed: false })
     })
+  }
+
+  /** Offers one after the other. */
+  async takingOffer<T>(work: () => Promise<T>): Promise<T> {
+    const taking = this.#taking.then(work)
+    this.#taking = taking.catch(() => undefined)
+    return taking
+  }
+
+  /** Somebody held blocks of the range under a higher token since, or offered them later. */
+  isOvertaken(range: BlockRange, from: Version): boolean {
+    const held = this.#context.registers.view(this.#id)?.ranges.within(range) ?? []
+    return held.some(({ value }) => value !== undefined && value.token > from.token) || this.#seen.within(range).some(({ value }) => value !== undefined && isBefore(from, value))
+  }
+
+  /** An offer is being taken up: none that was made before it is from here on. */
+  sees(range: BlockRange, from: Version): void {
+    this.#seen = this.#seen.with(range, from)
+    this.#seenUntilMs = this.#context.components.clock.monotonicMs() + offersSeenMs
+  }
+
+  /** It knows of an offer that may have been given up, and be on its way still. */
+  get isWatching(): boolean {
+    return this.#context.components.clock.monotonicMs() < this.#seenUntilMs
   }
 
   /** A holder is about to hand the range over, and has sent what its new holder must have: nothing here is older. */
@@ -407,4 +437,8 @@ export class Takeover {
     }
     throw new Error('no replica tells what was applied')
   }
+}
+
+function isBefore(a: Version, b: Version): boolean {
+  return a.token < b.token || (a.token === b.token && a.sequence < b.sequence)
 }

@@ -104,6 +104,8 @@ export interface EngineInit {
   readonly unflushedBytesMax: number
   /** Writes of one segment under way at once; more wait. */
   readonly writesInFlightMax: number
+  /** Of a range that is handed over, the blocks that go along, those written last: the rest comes when it is read. One message. */
+  readonly hotBlocksMax: number
   /** How often replica sets are looked at. */
   readonly keepEveryMs: number
 }
@@ -119,6 +121,8 @@ export const engineDefaults: EngineInit = {
   unflushedBytesMax: 64 * 1024 * 1024,
   // Far beyond any queue depth of NBD clients.
   writesInFlightMax: 1024,
+  // 512 KiB: a quarter of a message, and a document with what is around it.
+  hotBlocksMax: 128,
   keepEveryMs: 2_000,
 }
 

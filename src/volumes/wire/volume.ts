@@ -2652,6 +2652,7 @@ export interface OfferRequest {
   range?: BlockRange
   origins: AppliedOrigin[]
   blocks: Run[]
+  from?: Position
 }
 
 export namespace OfferRequest {
@@ -2686,6 +2687,11 @@ export namespace OfferRequest {
             w.uint32(34)
             Run.codec().encode(value, w)
           }
+        }
+
+        if (obj.from != null) {
+          w.uint32(42)
+          Position.codec().encode(obj.from, w)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -2733,6 +2739,12 @@ export namespace OfferRequest {
               obj.blocks.push(Run.codec().decode(reader, reader.uint32(), {
                 limits: opts.limits?.blocks$ ?? {}
               }))
+              break
+            }
+            case 5: {
+              obj.from = Position.codec().decode(reader, reader.uint32(), {
+                limits: opts.limits?.from ?? {}
+              })
               break
             }
             default: {

@@ -1,4 +1,4 @@
-import type { Bulk, NodeId, Random, Rpc, RpcMethod } from '../../../src/base/index.js'
+import type { Bulk, CallOptions, NodeId, Random, Rpc, RpcMethod } from '../../../src/base/index.js'
 import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js'
 import type { Log } from '../../../src/base/index.js'
 import { createEngine, createReplicaDisk } from '../../../src/volumes/index.js'
@@ -16,8 +16,8 @@ import './spoiled-memory.js'
 export const volumeId = '000102030405060708090a0b0c0d0e0f'
 export const settings = { durability: 'flush', replicas: 2, policy: 'basic' } as const
 
-/** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives; `late`: it is on its way until this is over. */
-export type Fate = 'pass' | 'drop' | 'mute' | 'late'
+/** What becomes of a request: `drop`: it never arrives; `mute`: it is done, and the answer never arrives; `late`: it is on its way until this is over; `slow`: its answer is. */
+export type Fate = 'pass' | 'drop' | 'mute' | 'late' | 'slow'
 
 export interface MachineComponents {
   readonly clock: VirtualClock
@@ -30,6 +30,8 @@ export interface MachineComponents {
   /** Watches what a disk is told, for checks. */
   readonly watch?: (node: NodeId, disk: ReplicaDisk) => ReplicaDisk
   readonly gate?: (from: NodeId, to: NodeId, method: string) => Fate
+  /** How much longer than others a message is on its way: asked once for a request, once for its answer. */
+  readonly lagMs?: () => number
 }
 
 export interface MachineInit {
@@ -162,18 +164,13 @@ export class Machine {
         if (life.dead) return new Promise(() => undefined)
         const { gate, voters } = this.#components
         const fateNow = (): Fate => (method.startsWith('lease.') ? voters?.gate(this.id, peer) ?? 'pass' : gate?.(this.id, peer, method) ?? 'pass')
-        let fate = fateNow()
-        // Whatever becomes of its sender.
-        while (fate === 'late') {
-          await this.#components.clock.sleep(1)
-          fate = fateNow()
-        }
+        const fate = fateNow()
         if (fate === 'mute') void this.node.rpc.request(peer, method, body, options).catch(() => undefined)
-        if (fate !== 'pass') {
+        if (fate === 'mute' || fate === 'drop') {
           await this.#components.clock.sleep(options.deadlineMs, options.signal)
           throw new CommonError('DEADLINE', 'no answer')
         }
-        const answer = await this.node.rpc.request(peer, method, body, options).catch(async (error: unknown) => {
+        const answer = await this.#send({ peer, method, body, options }, fate, fateNow).catch(async (error: unknown) => {
           if (life.dead) await new Promise(() => undefined)
           throw error
         })
@@ -181,6 +178,28 @@ export class Machine {
         return answer
       },
     }
+  }
+
+  /** What is late arrives whatever became of who sent it, and is answered. */
+  async #send({ peer, method, body, options }: { peer: NodeId; method: string; body: Uint8Array; options: CallOptions }, fate: Fate, fateNow: () => Fate): Promise<Uint8Array> {
+    const { clock, lagMs } = this.#components
+    const [there, back] = lagMs === undefined || method.startsWith('lease.') ? [0, 0] : [lagMs(), lagMs()]
+    if (there === 0 && back === 0 && fate === 'pass') return this.node.rpc.request(peer, method, body, options)
+    const work = async (): Promise<Uint8Array> => {
+      if (there > 0) await clock.sleep(there)
+      while (fate === 'late' && fateNow() === 'late') await clock.sleep(1)
+      const answer = await this.node.rpc.request(peer, method, body, { deadlineMs: options.deadlineMs })
+      if (back > 0) await clock.sleep(back)
+      while (fate === 'slow' && fateNow() === 'slow') await clock.sleep(1)
+      return answer
+    }
+    const late = async (): Promise<never> => {
+      await clock.sleep(options.deadlineMs, options.signal)
+      throw new CommonError('DEADLINE', 'no answer')
+    }
+    const working = work()
+    working.catch(() => undefined)
+    return Promise.race([working, late()])
   }
 
   /** Its streams break with the process; what still comes for it finds nobody. */

@@ -360,6 +360,68 @@ describe('simulation: volumes: stories', () => {
     assert.equal(await stage.read('E', 0), 2, 'acknowledged, flushed, and was never done')
   })
 
+  it('an answer that is late by two hand-offs is not taken for what the blocks have', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    // A hand-off brings along what was written last: not block 0.
+    const trimOthers = async (name: 'A' | 'C'): Promise<void> => { await stage.clock.outcome(stage.machine(name).device!.trim(64 * blockBytes, 200 * blockBytes)) }
+    await trimOthers('A')
+    await stage.flush('A')
+    assert.equal(await stage.handOver('A', 'D', 0, segmentBlocks), true)
+    stage.gate('D', 'B', 'fetch', 'slow')
+    const read = stage.reading('D', 0)
+    await stage.clock.advance(100)
+    assert.equal(await stage.handOver('D', 'C', 0, segmentBlocks), true)
+    await stage.write('C', 0, 2)
+    await trimOthers('C')
+    await stage.flush('C')
+    assert.equal(await stage.handOver('C', 'D', 0, segmentBlocks), true)
+    await stage.clock.advance(100)
+    stage.gate('D', 'B', 'fetch', 'pass')
+    // It is no error either that the right to read went meanwhile.
+    await stage.clock.outcome(read)
+    assert.equal(await stage.read('D', 0), 2)
+  })
+
+  it('an offer that arrives when its range has long gone on changes nothing at whoever has it by then', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'] })
+    await stage.write('A', 0, 1)
+    await stage.flush('A')
+    stage.gate('A', 'D', 'offer', 'late')
+    assert.equal(await stage.handOver('A', 'D', 0, segmentBlocks), false)
+    assert.equal(await stage.handOver('A', 'C', 0, segmentBlocks), true)
+    await stage.write('C', 0, 2)
+    assert.equal(await stage.handOver('C', 'D', 0, segmentBlocks), true)
+    await stage.write('D', 1, 3)
+    assert.equal(stage.holder(0), 'D')
+    stage.gate('A', 'D', 'offer', 'pass')
+    await stage.clock.advance(100)
+    assert.equal(await stage.read('D', 1), 3)
+    assert.equal(await stage.read('D', 0), 2)
+    await stage.flush('D')
+    assert.equal(await stage.read('E', 0), 2)
+  })
+
+  it('who reads in order what a holder does not have waits for few ways there and back', async () => {
+    const stage = await Stage.begin({ replicas: 1, places: ['B'], delayMs: 50 })
+    const [a, d] = [stage.machine('A').device, stage.machine('D').device]
+    assert.ok(a !== undefined && d !== undefined)
+    const chunk = 32 * blockBytes
+    const chunks = 48
+    const content = (i: number): Buffer => Buffer.alloc(chunk, i + 1)
+    for (let i = 0; i < chunks; i++) await stage.clock.outcome(a.write(i * chunk, content(i)))
+    // In the middle nothing was ever written, and at the end the hand-off brings what was written last.
+    await stage.clock.outcome(a.trim((chunks + 2) * chunk, 8 * chunk))
+    await stage.clock.outcome(a.flush(), 60_000)
+    assert.equal(await stage.handOver('A', 'D', 0, segmentBlocks), true)
+    await stage.until(() => stage.holder(0) === 'D', 'D holds it')
+    const startedMs = stage.clock.monotonicMs()
+    for (let i = 0; i < chunks; i++) assert.ok(content(i).equals(await stage.clock.outcome(d.read(i * chunk, chunk))), String(i))
+    const elapsedMs = stage.clock.monotonicMs() - startedMs
+    // One by one they take 48 times 100 ms.
+    assert.ok(elapsedMs < 1_500, `${String(elapsedMs)} ms`)
+  })
+
   it('late word that a node is no replica says nothing of the joining that it began since', async () => {
     const stage = await Stage.begin({ replicas: 2, places: ['B'] })
     await stage.write('A', 0, 1)

@@ -36,6 +36,8 @@ export interface Weather {
   /** Clocks out of bounds: holders believe in a session that is over. Then only what is flushed is promised. */
   readonly clockErrorMs: number
   readonly delayMaxMs: number
+  /** Share of requests, and of answers, that are seconds on their way: longer than it takes to hand a range to and fro. */
+  readonly stragglers: number
   readonly faultMs: number
   readonly activeMs: number
 }
@@ -52,12 +54,14 @@ const blocks = 6
 const half = blockBytes / 2
 const cells = blocks * 2
 
-function weatherOf(random: Random, forced: Partial<Weather>): Weather {
+function weatherOf(seed: number, random: Random, forced: Partial<Weather>): Weather {
   const yes = (share: number): boolean => random.float() < share
   return {
     machines: 3 + random.below(2), replicas: 1 + random.below(3), crashes: yes(0.7), power: yes(0.6), partitions: yes(0.6), deafness: yes(0.4),
     handOffs: yes(0.7), answersLost: yes(0.3), clockErrorMs: yes(0.1) ? 4_000 : 0, delayMaxMs: yes(0.3) ? 150 : 12, faultMs: 800 + random.below(4_000), activeMs: 8_000 + random.below(16_000),
     leaves: yes(0.3), discardRatio: yes(0.5) ? 0.15 : 0, segments: 1 + random.below(2), realVoters: false,
+    // Of a chance of its own, so that seeds that were kept reach what they did.
+    stragglers: seededRandom(seed ^ 0x57a9).float() < 0.3 ? 0.04 : 0,
     ...forced,
   }
 }
@@ -65,8 +69,8 @@ function weatherOf(random: Random, forced: Partial<Weather>): Weather {
 /** Runs one seed to its end: a storm, then peace, in which everything must come right. */
 export async function simulate(seed: number, forced: Partial<Weather> = {}, log: Log = silentLog): Promise<SimulationResult> {
   const random = seededRandom(seed)
-  const weather = weatherOf(random, forced)
-  const world = new Storm(random, weather, log)
+  const weather = weatherOf(seed, random, forced)
+  const world = new Storm(random, weather, log, seededRandom(seed ^ 0x1a99))
   let violation: Error | undefined
   try {
     await world.run()
@@ -107,7 +111,7 @@ class Storm {
   /** Tokens whose cuts were seen, by scope. */
   readonly #cuts = new Map<string, Set<number>>()
 
-  constructor(random: Random, weather: Weather, log: Log) {
+  constructor(random: Random, weather: Weather, log: Log, lags: Random) {
     this.#random = random
     this.#weather = weather
     const { clock } = this
@@ -129,9 +133,9 @@ class Storm {
       if (weather.answersLost) registers.answersLostRatio = 0.05
     }
     for (let number = 0; number < weather.machines; number++) {
-      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, voters: this.#voters, random, log, watch: (node, disk) => this.#watch(node, disk) }, {
+      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, voters: this.#voters, random, log, lagMs: () => (this.#calm || lags.float() >= weather.stragglers ? 0 : 200 + lags.float() * 9_000), watch: (node, disk) => this.#watch(node, disk) }, {
         number, replicas: weather.replicas, sizeBytes: weather.segments * segmentBytes,
-        engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1 },
+        engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1, ...(weather.stragglers > 0 ? { hotBlocksMax: 1 } : {}) },
         places: (count, not) => shuffled(this.#machines.filter((machine) => machine.up && !not.includes(machine.id)), random).map((machine) => machine.id).slice(0, count),
         decide: (asker, range) => (weather.handOffs && random.float() < 0.2
           ? { type: 'move', range: { start: range.start, blocks: range.blocks }, to: { node: asker, region: 'r' }, explanation: 'chance' }

@@ -23,6 +23,8 @@ interface StageInit {
   readonly durability?: 'flush' | 'writethrough'
   /** Copies in sync below which nothing is flushed. */
   readonly inSyncMin?: number
+  /** How long a message is on its way. */
+  readonly delayMs?: number
   readonly log?: Log
 }
 
@@ -53,7 +55,7 @@ export class Stage {
     const random = seededRandom(1)
     const { log = silentLog } = init
     this.places = init.places
-    this.network = new SimulatedNetwork({ clock, random, log }, { delayMs: [2, 3], noticeMs: 500, redialMs: 100 })
+    this.network = new SimulatedNetwork({ clock, random, log }, { delayMs: init.delayMs === undefined ? [2, 3] : [init.delayMs, init.delayMs + 1], noticeMs: 500, redialMs: 100 })
     this.registers = new RegisterTwin(clock, random, [1, 2])
     const cuts = new Set<number>()
     this.registers.onChosen = (_scope, value) => {
