@@ -1,7 +1,7 @@
 /** Questions about the copies of a file or a blob, and where they belong. */
-import type { NodeId } from '../base/index.js'
+import type { Clock, NodeId } from '../base/index.js'
 import { CommonError } from '../base/index.js'
-import type { PlacementExplanation, Priority } from '../storage-policy/index.js'
+import type { MeshView, PlacementExplanation, Priority } from '../storage-policy/index.js'
 import { explainPlacement, priorities } from '../storage-policy/index.js'
 import type { Holders } from './holders.js'
 import type { Inventory } from './inventory.js'
@@ -14,6 +14,7 @@ import type { Wants } from './wants.js'
 
 export interface AnswersComponents {
   readonly blobs: ReplicationComponents['blobs']
+  readonly clock: Clock
   readonly catalog: ReplicationComponents['catalog']
   readonly inventory: Inventory
   readonly holders: Holders
@@ -30,6 +31,8 @@ export interface AnswersInit {
 
 /** What wakes `wait` may be missed where it happens at another node: then it looks again after this long. */
 const pollMs = 1_000
+/** A listing asks for thousands of files in a row: the nodes are looked at once for all of them. */
+const glanceMs = 250
 /** A file of at most one leaf has no spine, so nobody need be asked what it consists of. */
 const leafBytes = 2 ** 20
 
@@ -43,6 +46,7 @@ interface Resolved {
 export class Answers {
   readonly #components: AnswersComponents
   readonly #init: AnswersInit
+  #glance: { atMs: number; mesh: MeshView } | undefined
 
   constructor(components: AnswersComponents, init: AnswersInit) {
     this.#components = components
@@ -63,6 +67,22 @@ export class Answers {
       all = new Set(before === undefined ? counted : counted.filter((holder) => before.has(holder)))
     }
     return { wanted, have: Number.isFinite(have) ? have : 0, holders: [...(all ?? [])].sort(), blobs: blobs.length }
+  }
+
+  /** For listings: of thousands of files in a row, without waiting for anything. */
+  copiesAtHand(root: string): NodeId[] {
+    const { clock, holders, news, wants } = this.#components
+    const nowMs = clock.monotonicMs()
+    if (this.#glance === undefined || nowMs - this.#glance.atMs > glanceMs) this.#glance = { atMs: nowMs, mesh: news.mesh() }
+    const { mesh } = this.#glance
+    const { graceMs } = this.#init.settings().rebalance
+    let all: Set<NodeId> | undefined
+    for (const cid of [root, ...wants.partsOf(root)]) {
+      const counted = holders.counted(cid, mesh, graceMs)
+      const before: ReadonlySet<NodeId> | undefined = all
+      all = new Set(before === undefined ? counted : counted.filter((holder) => before.has(holder)))
+    }
+    return [...(all ?? [])]
   }
 
   async wait(target: string, signal: AbortSignal, onProgress?: (count: ReplicaCount) => void): Promise<ReplicaCount> {

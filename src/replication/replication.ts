@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { NodeId } from '../base/index.js'
 import { Emitter, abortReason, messageOf, withSignals } from '../base/index.js'
-import type { Action, MeshView, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
+import type { Action, PlacementExplanation, Plan, Priority, QuotaReport } from '../storage-policy/index.js'
 import { planDrain, planOf, planRebalance, takesMove, wantedReplicas } from '../storage-policy/index.js'
 import { Answers } from './answers.js'
 import { Carrier } from './carrier.js'
@@ -12,7 +12,7 @@ import { Dropper } from './dropper.js'
 import { saltOf } from './fingerprint.js'
 import { Holders } from './holders.js'
 import { Inventory } from './inventory.js'
-import { decodeVitals } from './messages.js'
+import { listen } from './listening.js'
 import { MeshNews, prioritiesRising, vitalsFlags } from './mesh-news.js'
 import { registerMethods, vitalsBytesMax } from './methods.js'
 import { Pauses } from './pausing.js'
@@ -30,6 +30,7 @@ import { SpotCheck } from './spot-check.js'
 import { SteppingBack } from './stepping-back.js'
 import { Stock } from './stock.js'
 import { Target } from './target.js'
+import { Telling } from './telling.js'
 import { Trust } from './trust.js'
 import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
 import { ReplicationError } from './types.js'
@@ -37,10 +38,6 @@ import { Views } from './views.js'
 import { Vouchers } from './vouchers.js'
 import { Vouching } from './vouching.js'
 import { Wants } from './wants.js'
-import type { Vitals } from './wire/replication.js'
-
-/** A listing asks for thousands of files in a row: the nodes are looked at once for all of them. */
-const glanceMs = 250
 
 /** The room at work. What it consists of is in README.md; here is who calls whom. */
 export class ReplicationRoom implements Replication {
@@ -51,6 +48,7 @@ export class ReplicationRoom implements Replication {
   readonly #holders: Holders
   readonly #wants: Wants
   readonly #vouchers: Vouchers
+  readonly #telling: Telling
   readonly #vouching: Vouching
   readonly #book: PeerBook
   readonly #trust: Trust
@@ -77,7 +75,6 @@ export class ReplicationRoom implements Replication {
   #draining = false
   readonly #catalogChanges: Pauses
   readonly #copyChanges: Pauses
-  #glance: { atMs: number; mesh: MeshView } | undefined
 
   constructor(components: ReplicationComponents, settings: ReplicationSettings) {
     checkSettings(settings)
@@ -89,6 +86,7 @@ export class ReplicationRoom implements Replication {
     this.#copyChanges = new Pauses(clock)
     const salt = new DataView(random.bytes(8).buffer).getBigUint64(0)
     const inventory = (this.#inventory = new Inventory(saltOf(salt)))
+    this.#telling = new Telling({ rpc, clock, log })
     this.#trust = new Trust(meta.slice('trust/'))
     const conduct = (this.#conduct = new Conduct({ clock }))
     const claims = new Claims({ onNote: () => this.#spotCheck.wake() })
@@ -236,7 +234,7 @@ export class ReplicationRoom implements Replication {
       { policy: () => this.#rounds.policy(0), hasBegun: (cid) => this.#rounds.hasBegun(cid), told: (cid, wanted, have) => this.#events.emit('replicas', { cid, wanted, have }) },
     )
     this.#answers = new Answers(
-      { blobs, catalog: components.catalog, inventory, holders, wants: this.#wants, news: this.#news, changes: this.#copyChanges },
+      { blobs, clock, catalog: components.catalog, inventory, holders, wants: this.#wants, news: this.#news, changes: this.#copyChanges },
       { settings: () => this.#settings, stopped: this.#stop.signal },
     )
     this.#rounds = new Rounds(
@@ -315,37 +313,15 @@ export class ReplicationRoom implements Replication {
       },
     })
     const topic = gossip.topic('quota', { messageBytesMax: vitalsBytesMax })
-    const stops = [
-      topic.subscribe((message, from) => {
-        let vitals: Vitals
-        try {
-          vitals = decodeVitals(message)
-        } catch {
-          this.#conduct.offended(from, 'garbage')
-          return 'reject'
-        }
-        return this.#book.hear(from, vitals)
-      }),
-      catalog.on('change', (change) => {
-        // Whoever asked for these did so by an older record.
-        for (const cid of this.#stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) this.#rounds.take(cid)
-        this.#catalogChanges.wake()
-      }),
-      membership.on('changed', () => this.#rounds.membersChanged()),
-      membership.on('revoked', (peer) => {
-        this.#book.forget(peer)
-        this.#holders.gone(peer)
-        this.#rounds.rescan()
-      }),
-      connections.on('connected', (peer) => {
-        void this.#herald.swap(peer, this.#stop.signal).then(() => this.#rounds.wake())
-      }),
-    ]
+    const stopListening = listen(
+      { topic, catalog, connections, membership },
+      { conduct: this.#conduct, book: this.#book, holders: this.#holders, stock: this.#stock, rounds: this.#rounds, herald: this.#herald, catalogChanges: this.#catalogChanges },
+      signal,
+    )
     try {
-      for (const peer of connections.connected()) void this.#herald.swap(peer, this.#stop.signal).then(() => this.#rounds.wake())
       await Promise.all([this.#rounds.run(signal), this.#herald.run(topic, signal), this.#spotCheck.run(signal), this.#book.run(signal), this.#vouching.run(signal)])
     } finally {
-      for (const stop of stops) stop()
+      stopListening()
       outer.removeEventListener('abort', onAbort)
       this.#state = 'stopped'
       this.#copyChanges.wake()
@@ -438,17 +414,7 @@ export class ReplicationRoom implements Replication {
   }
 
   copiesAtHand(root: string): NodeId[] {
-    const nowMs = this.#components.clock.monotonicMs()
-    if (this.#glance === undefined || nowMs - this.#glance.atMs > glanceMs) this.#glance = { atMs: nowMs, mesh: this.#news.mesh() }
-    const { mesh } = this.#glance
-    const { graceMs } = this.#settings.rebalance
-    let all: Set<NodeId> | undefined
-    for (const cid of [root, ...this.#wants.partsOf(root)]) {
-      const counted = this.#holders.counted(cid, mesh, graceMs)
-      const before: ReadonlySet<NodeId> | undefined = all
-      all = new Set(before === undefined ? counted : counted.filter((holder) => before.has(holder)))
-    }
-    return [...(all ?? [])]
+    return this.#answers.copiesAtHand(root)
   }
 
   unneeded(cid: string): void {
@@ -507,6 +473,7 @@ export class ReplicationRoom implements Replication {
         stock: this.#stock,
         wants: this.#wants,
         vouchers: this.#vouchers,
+        telling: this.#telling,
         changes: this.#copyChanges,
         reclaim: async (signal) => this.#components.reclaim?.(signal),
       },

@@ -11,7 +11,7 @@
  * written, and they are told what file it is a part of.
  */
 import type { Clock, Log, NodeId, Rpc } from '../base/index.js'
-import { forEachLimit, messageOf, withDeadline, withSignals } from '../base/index.js'
+import { messageOf, withDeadline, withSignals } from '../base/index.js'
 import type { BlobRef, HeldBlob } from '../blobs/index.js'
 import type { MeshView, Priority, SpreadFit } from '../storage-policy/index.js'
 import { minimumReplicas, place, spreadOver } from '../storage-policy/index.js'
@@ -24,11 +24,12 @@ import type { Pauses } from './pausing.js'
 import type { Shedding } from './shedding.js'
 import type { Space } from './space.js'
 import type { Stock } from './stock.js'
+import type { Telling } from './telling.js'
 import type { FileSpread, ReplicationComponents, ReplicationSettings } from './types.js'
 import { ReplicationError } from './types.js'
 import type { Vouchers } from './vouchers.js'
 import type { Wants } from './wants.js'
-import { HaveRequest, HaveResponse, StoreRequest } from './wire/replication.js'
+import { HaveRequest, HaveResponse } from './wire/replication.js'
 
 export interface SpreadingComponents {
   readonly blobs: ReplicationComponents['blobs']
@@ -44,6 +45,7 @@ export interface SpreadingComponents {
   readonly stock: Stock
   readonly wants: Wants
   readonly vouchers: Vouchers
+  readonly telling: Telling
   /** Woken when the copies of anything change. */
   readonly changes: Pauses
   readonly reclaim: ReplicationComponents['reclaim']
@@ -72,7 +74,6 @@ const targetsMax = 6
 /** Asking and telling others at the end. */
 const askDeadlineMs = 15_000
 const tellMs = 20_000
-const tellsAtOnce = 32
 /** `replication.have` takes so many. */
 const askedMax = 1024
 
@@ -195,10 +196,11 @@ class Spreading implements FileSpread {
   }
 
   async settle(root: string): Promise<void> {
-    const { wants, clock, log } = this.#components
+    const { wants, clock, log, vouchers, telling } = this.#components
     await wants.addParts(root, [...this.#blobs.keys()])
     try {
-      await withDeadline(clock, tellMs, this.#init.stopped, async (signal) => this.#tell(root, signal))
+      const told = [...this.#blobs.values()].flatMap((blob) => [...(vouchers.acknowledgedBy(blob.cid.toString()) ?? [])].map((to) => ({ blob, to })))
+      await withDeadline(clock, tellMs, this.#init.stopped, async (signal) => telling.tell(root, told, signal))
     } catch (error) {
       // They ask by themselves, and keep what they have until they know.
       log.debug('not all who took parts of a file could be told of it', { root, error: messageOf(error) })
@@ -310,19 +312,5 @@ class Spreading implements FileSpread {
       this.#components.log.debug('a node does not say whether it has its parts of a file', { peer: node, error: messageOf(error) })
     }
     return found
-  }
-
-  async #tell(root: string, signal: AbortSignal): Promise<void> {
-    const { rpc, vouchers, log } = this.#components
-    const told = [...this.#blobs.values()].flatMap((blob) => [...(vouchers.acknowledgedBy(blob.cid.toString()) ?? [])].map((to) => ({ blob, to })))
-    await forEachLimit(told, tellsAtOnce, async ({ blob, to }) => {
-      const request = StoreRequest.encode({ cid: blob.cid.bytes, spine: blob.kind === 'spine', bytes: blob.bytes, root: cidBytes(root), holders: [], move: false })
-      try {
-        await rpc.request(to, 'replication.store', request, { deadlineMs: askDeadlineMs, signal })
-      } catch (error) {
-        signal.throwIfAborted()
-        log.debug('a holder was not told of the file', { peer: to, error: messageOf(error) })
-      }
-    })
   }
 }
