@@ -227,6 +227,73 @@ export const mutants: readonly Mutant[] = [
     edits: [{ file: 'operations.ts', find: "      if (wish.asker.node !== this.#node.session.node) this.tellMoved(scope, holding.value, [wish.asker.node])\n", replace: '' }],
   },
   {
+    name: 'the lowest minimum epoch is inherited',
+    weather: { ...changing, suspends: true, cuts: true, restarts: true },
+    edits: [{ file: 'snapshot.ts', find: "const minimum = Math.max(a.minimum, b.minimum)", replace: "const minimum = Math.min(a.minimum, b.minimum)" }],
+  },
+  {
+    name: 'revocations end with their configuration',
+    weather: { ...changing, suspends: true, cuts: true },
+    edits: [{ file: 'snapshot.ts', find: "for (const record of part.revocations) {", replace: "for (const record of part.revocations.slice(0, 0)) {" }],
+  },
+  {
+    name: 'changes of a session that is not supported are accepted',
+    weather: calmVoters,
+    edits: [
+      { file: 'voter/registers.ts', find: "if (body.changed && !this.#sessions.supports(body.ballot, now)) {", replace: "if (body.changed && now.hrtimeMs < -1) {" },
+      { file: 'voter/registers.ts', find: "if (!isFirst || !this.#sessions.supports(body.ballot, now)) return", replace: "if (!isFirst) return" },
+    ],
+  },
+  {
+    name: 'a renewal counts however old it is',
+    weather: { ...calmVoters, replay: 0.5 },
+    edits: [{ file: 'voter/sessions.ts', find: "last.epoch === sender.epoch && sequence <= last.sequence", replace: "last.epoch === sender.epoch && sequence < 0" }],
+  },
+  {
+    name: 'a store that lost its tail goes on voting',
+    seed: 57,
+    weather: { ...sturdy, voters: 3, hosts: 4, memoryLoss: true, restarts: true, faultMs: 400 },
+    edits: [{ file: 'rounds/memory.ts', find: "return numbers.slot !== undefined && numbers.stored < numbers.slot", replace: "return numbers.slot === -1" }],
+  },
+  {
+    name: 'handed over before it is given up',
+    seed: 19,
+    weather: sturdy,
+    edits: [{ file: 'operations.ts', find: "    this.#relinquish(scope, token)\n    const change = handOff(", replace: "    const change = handOff(" }],
+  },
+  {
+    name: 'dead because one voter evicted it',
+    weather: calmVoters,
+    edits: [{ file: 'round.ts', find: "evicted: evicted >= this.#majority", replace: "evicted: evicted > 0" }],
+  },
+  {
+    name: 'revoked because one voter calls it clear',
+    seed: 22,
+    weather: calmVoters,
+    edits: [
+      { file: 'round.ts', find: "clear: clear >= this.#majority }", replace: "clear: clear > 0 }" },
+      // It is asked for before, too, to spare a round.
+      { file: 'operations.ts', find: "ended: (clear) => { if (clear) takeIt(); else look() },", replace: "ended: (clear) => { if (clear || !clear) takeIt(); else look() }," },
+    ],
+  },
+  {
+    name: 'valid by the word of one voter',
+    seed: 176,
+    weather: calmVoters,
+    edits: [{ file: 'rounds/renew.ts', find: "left[majority - 1] ?? 0", replace: "left[Math.min(0, majority)] ?? 0" }],
+  },
+  {
+    name: 'released before it is given up',
+    seed: 19,
+    weather: sturdy,
+    edits: [{ file: 'operations.ts', find: "    this.#relinquish(scope, token)\n    return this.#releaseRelinquished(scope, token, ended)", replace: "    return this.#releaseRelinquished(scope, token, ended)" }],
+  },
+  {
+    name: 'a voter in its first D_v calls a session over',
+    weather: { ...changing, suspends: true, cuts: true },
+    edits: [{ file: 'voter/sessions.ts', find: "return !this.inGrace(now) && (this.superseded(session) || !this.#isLive(session, now))", replace: "return this.superseded(session) || (!this.inGrace(now) && !this.#isLive(session, now))" }],
+  },
+  {
     name: 'a sealed voter goes on accepting',
     seed: 2,
     weather: { ...sturdy, reconfigures: true },

@@ -25,7 +25,7 @@ export class GroupCommit<Op> {
   }
 
   /** Resolves when all of `operations`, which are never split over two batches, are written. */
-  async commit(operations: readonly Op[]): Promise<void> {
+  commit(operations: readonly Op[]): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       this.#pending.push({ operations, resolve, reject })
       this.#running ??= this.#drain()

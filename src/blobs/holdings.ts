@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid'
 import type { BlockDraft, BlockStore } from '../store/index.js'
 import { type Clock, type WriteOperation } from '../base/index.js'
 import type { Announcer } from './announcer.js'
-import { keyOf } from './cids.js'
+import { hashKeyOf, keyOf } from './cids.js'
 import { blocksOf, type BlobBlocks } from './dag.js'
 import { KeyedLock } from './keyed-lock.js'
 import type { BlobRecords, Dropping } from './records.js'
@@ -21,6 +21,12 @@ export interface HoldingsComponents {
   records: BlobRecords
   announcer: Announcer
   clock: Clock
+}
+
+/** A blob that is one block. */
+export interface Content {
+  readonly cid: CID
+  readonly bytes: Uint8Array
 }
 
 /** References released in one atomic write: a blob of ours at once, and a bound for what others make. */
@@ -69,6 +75,37 @@ export class Holdings {
       await draft.commit(operations)
       announcer.announce(ref.cid.toString(), 'provide')
       return held
+    })
+  }
+
+  /**
+   * The same for many blobs of one block each: all of them in one write with `operations`, or nothing. The draft is empty,
+   * and it is here that it gets the blocks: under the locks, since of those that are held already nothing may get into it.
+   */
+  async holdMany(draft: BlockDraft, contents: readonly Content[], operations: readonly WriteOperation[]): Promise<void> {
+    const { records, announcer, clock, blocks } = this.#components
+    const byKey = new Map(contents.map((content) => [keyOf(content.cid), content]))
+    await this.#lock.runAll([...byKey.keys()], async () => {
+      for (const { cid } of byKey.values()) if (await this.#isDropping(cid)) await this.#finishDrop(cid)
+      const all = [...operations]
+      const fresh: Content[] = []
+      const here: Content[] = []
+      const before = await records.heldMany([...byKey.values()].map(({ cid }) => cid))
+      for (const [i, content] of [...byKey.values()].entries()) (before[i] === undefined ? fresh : here).push(content)
+      for (const { cid } of here) if (await records.isProvisional(cid)) all.push(records.deleteProvisional(cid))
+      // As with one: what is in quarantine here is made whole by bytes that are known to be right.
+      const damaged = here.length === 0 ? [] : await blocks.quarantined()
+      for (const { cid, bytes } of here) if (damaged.some((one) => hashKeyOf(one) === hashKeyOf(cid))) await blocks.heal(cid, bytes)
+      if (fresh.length === 0) {
+        if (all.length > 0) await records.write(all)
+        await draft.abort()
+        return
+      }
+      await draft.putMany(fresh)
+      const heldSinceMs = clock.wallMs()
+      for (const { cid, bytes } of fresh) all.push(records.putHeld({ cid, kind: 'dag', bytes: bytes.length, blocks: 1, heldSinceMs }))
+      await draft.commit(all)
+      for (const { cid } of fresh) announcer.announce(cid.toString(), 'provide')
     })
   }
 
@@ -156,10 +193,14 @@ export class Holdings {
     if (await records.isProvisional(cid)) await this.drop(cid, (node) => blocks.get(node), () => records.isProvisional(cid))
   }
 
+  async #isDropping(cid: CID): Promise<boolean> {
+    this.#dropping ??= this.#readDropping()
+    return (await this.#dropping).has(keyOf(cid))
+  }
+
   async #finishDrop(cid: CID): Promise<void> {
     const { records, blocks } = this.#components
-    this.#dropping ??= this.#readDropping()
-    if (!(await this.#dropping).has(keyOf(cid))) return
+    if (!(await this.#isDropping(cid))) return
     const dropping = await records.dropping(cid)
     if (dropping === undefined) return
     await this.#release(dropping, await blocksOf(dropping.ref, blobContentBytesMax(this.#profile), (node) => blocks.get(node)))

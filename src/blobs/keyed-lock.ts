@@ -7,17 +7,22 @@ export class KeyedLock {
   }
 
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#tails.get(key)
-    const result = before === undefined ? work() : before.then(work)
+    return this.runAll([key], work)
+  }
+
+  /** Under all of the keys. They are asked for in one moment, so that no two callers ever wait for each other. */
+  async runAll<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
+    const before = keys.flatMap((key) => this.#tails.get(key) ?? [])
+    const result = before.length === 0 ? work() : Promise.all(before).then(work)
     const tail = result.then(
       () => undefined,
       () => undefined,
     )
-    this.#tails.set(key, tail)
+    for (const key of keys) this.#tails.set(key, tail)
     try {
       return await result
     } finally {
-      if (this.#tails.get(key) === tail) this.#tails.delete(key)
+      for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
     }
   }
 }

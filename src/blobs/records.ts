@@ -42,6 +42,15 @@ export class BlobRecords {
     return value === undefined ? undefined : heldOf(cid, value)
   }
 
+  /** In order. */
+  async heldMany(cids: readonly CID[]): Promise<(HeldBlob | undefined)[]> {
+    const values = await this.#meta.getMany(cids.map((cid) => keyFor('h', cid)))
+    return cids.map((cid, i) => {
+      const value = values[i]
+      return value === undefined ? undefined : heldOf(cid, value)
+    })
+  }
+
   async *list(after?: CID): AsyncGenerator<HeldBlob> {
     const range = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
     for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i') })) {

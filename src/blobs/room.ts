@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
 import {
   codeOf,
+  CommonError,
   Limiter,
   messageOf,
   type Bulk,
@@ -17,7 +18,7 @@ import { Announcer } from './announcer.js'
 import { BlockSource } from './block-source.js'
 import { carOf } from './car.js'
 import { ByteBudget } from './byte-budget.js'
-import { assertAccepted, keyOf, rawCode } from './cids.js'
+import { assertAccepted, cidOfDigest, keyOf, rawCode } from './cids.js'
 import { blocksOf, kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
 import { Exchange } from './exchange.js'
@@ -25,6 +26,7 @@ import { BlobFetch, type Arrivals } from './fetching.js'
 import { totalBytesOfFile } from './file-shape.js'
 import { buildFolder, foldersAmong, totalBytesBelow, type FolderNodes } from './folders.js'
 import { HolderPool } from './holder-pool.js'
+import { sha256 } from './hashing.js'
 import { Holdings } from './holdings.js'
 import { ImportDrafts } from './import-drafts.js'
 import { importContent } from './importing.js'
@@ -47,6 +49,7 @@ import {
   type FolderItem,
   type HeldBlob,
   type Imported,
+  type ImportManyOptions,
   type ImportOptions,
   type NamedFolder,
   type ScrubControl,
@@ -183,6 +186,31 @@ export class BlobRoom implements BlobService {
       await drafts.giveUp()
       throw error
     }
+  }
+
+  async importMany(contents: readonly Uint8Array[], options: ImportManyOptions = {}): Promise<Imported[]> {
+    return asked(options.signal, () => this.#imports.run(() => this.#importMany(contents, options), options.signal))
+  }
+
+  async #importMany(contents: readonly Uint8Array[], { signal, operations }: ImportManyOptions): Promise<Imported[]> {
+    if (contents.length === 0) return []
+    const { chunkBytes } = this.#settings.profile
+    for (const { length } of contents) if (length > chunkBytes) throw new CommonError('BAD_INPUT', 'a file of more than one chunk is imported by itself', { bytes: length, bytesMax: chunkBytes })
+    const named = await Promise.all(contents.map(async (bytes) => ({ cid: cidOfDigest(rawCode, await sha256(bytes)), bytes })))
+    const imported = named.map(({ cid, bytes }): Imported => ({ cid, size: bytes.length, blobs: [{ cid, kind: 'dag' }] }))
+    const also = (await operations?.(imported)) ?? []
+    signal?.throwIfAborted()
+    const draft = await this.#drafts.openImport(this.#components.random)
+    try {
+      await this.#holdings.holdMany(draft, named, also)
+    } catch (error) {
+      await this.#drafts.abort(draft)
+      throw error
+    }
+    this.#drafts.closed(draft)
+    this.#counters.importedFiles += imported.length
+    for (const { size } of imported) this.#counters.importedBytes += size
+    return imported
   }
 
   async importFolder(entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>, options: ImportOptions = {}): Promise<Imported> {

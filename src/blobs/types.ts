@@ -80,6 +80,12 @@ export interface SpreadImport {
   beforeEnd(blobs: readonly BlobRef[]): Promise<void>
 }
 
+export interface ImportManyOptions {
+  signal?: AbortSignal
+  /** As of `ImportOptions`; what is imported, in the order of the contents. */
+  operations?: (imported: readonly Imported[]) => Promise<readonly WriteOperation[]>
+}
+
 /** A name in a new folder: `path` is relative (`a/b.txt`), `/` makes folders in between. */
 export interface FolderEntry {
   readonly path: string
@@ -128,6 +134,12 @@ export interface DropOptions {
 export interface Blobs {
   /** Durable and hash-verified when it resolves. */
   import(content: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<Imported>
+  /**
+   * Files of one chunk (1 MiB) each at most, whose bytes are at hand: all of them in one atomic write with what
+   * `operations` gives, durable when it resolves, in the order of `contents`. A small file by itself costs some hundred
+   * turns through every room, which many share here. The caller bounds how many; a longer content throws BAD_INPUT.
+   */
+  importMany(contents: readonly Uint8Array[], options?: ImportManyOptions): Promise<Imported[]>
   /**
    * Makes UnixFS folders over files that are here: the CID is that of `ipfs add -r` with the same profile, sharded (HAMT)
    * above the same threshold. Every folder in it becomes one held `spine` blob, the root's last. Throws BAD_INPUT-like

@@ -4,7 +4,7 @@ import type { Clock, KeyValue, Log, NodeId } from '../base/index.js'
 import type { Catalog, FileRecord, Priority } from './types.js'
 
 /** What files need of blobs. */
-export interface FileBlobs extends Pick<Blobs, 'import' | 'blobsOf' | 'held'> {
+export interface FileBlobs extends Pick<Blobs, 'import' | 'importMany' | 'blobsOf' | 'held'> {
   /** `stillUnwanted`: asked when nothing else can happen to the blob any more; `false` keeps it. */
   drop(cid: CID, options?: { stillUnwanted?: () => Promise<boolean> }): Promise<void>
 }
@@ -48,6 +48,11 @@ export interface PutOptions {
   ifAbsent?: boolean
 }
 
+export interface PutFolderOptions extends PutOptions {
+  /** Asked before files are stored that came with their `bytes`: so much is about to be written. Throws NO_SPACE. */
+  room?: (bytes: number) => Promise<{ release: () => Promise<void> }>
+}
+
 export interface Put {
   readonly cid: string
   readonly size: number
@@ -65,6 +70,8 @@ export interface FolderItem {
   /** `a/b.txt`, below the folder that is put. */
   readonly relativePath: string
   readonly content: AsyncIterable<Uint8Array>
+  /** The same, of a small file: it may then be stored in one write with others, and `content` never be read. */
+  readonly bytes?: Uint8Array
   /** Called instead of putting `content` as it is: to make room for it first, or to spread it. */
   readonly store?: (put: (content: AsyncIterable<Uint8Array>, options: Pick<PutOptions, 'spread'>) => Promise<Put>) => Promise<Put>
   /** Unix permission bits; the catalog does not keep them. */
@@ -109,7 +116,7 @@ export interface Files {
    */
   put(path: string | undefined, content: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<Put>
   /** Puts all of a folder, several files at once, and says of each, as they are done, what became of it. One that fails keeps no other from being put. */
-  putFolder(folder: string, items: AsyncIterable<FolderItem>, options?: PutOptions): AsyncIterable<FolderItemPut>
+  putFolder(folder: string, items: AsyncIterable<FolderItem>, options?: PutFolderOptions): AsyncIterable<FolderItemPut>
   /** `ref`: a path or a CID. Throws NOT_FOUND for a path that is no file, IS_FOLDER for a folder, BAD_RECORD for neither. */
   resolve(ref: string): Promise<Resolved>
   /** In path order. A file lists itself. Throws NOT_FOUND. `recursive`: every file below, no folders. */

@@ -128,7 +128,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
       catalog, meta: store.meta('catalog').slice('f/'), clock, log,
       // The catalog's room says what no file needs any more; replication alone deletes, since it knows who counts on a copy.
       blobs: {
-        import: blobs.import.bind(blobs), blobsOf: blobs.blobsOf.bind(blobs), held: blobs.held.bind(blobs),
+        import: blobs.import.bind(blobs), importMany: blobs.importMany.bind(blobs), blobsOf: blobs.blobsOf.bind(blobs), held: blobs.held.bind(blobs),
         drop: async (cid) => {
           replication.unneeded(cid.toString())
         },

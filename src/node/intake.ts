@@ -78,6 +78,11 @@ export class Intake {
     }
   }
 
+  /** For what is at hand already. Throws NO_SPACE. */
+  async room(bytes: number, signal: AbortSignal | undefined): Promise<Reserved> {
+    return this.#replication.reserve(bytes, signal)
+  }
+
   async #spread<T>(
     content: AsyncIterable<Uint8Array>,
     { size, priority, replicas, signal }: { size: number; priority: Priority; replicas?: number | undefined; signal?: AbortSignal | undefined },

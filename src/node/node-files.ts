@@ -86,7 +86,8 @@ export class ApiFiles implements NodeFiles {
     let last: Put | undefined
     let size = 0
     let blobs = 0
-    for await (const item of activity.while(files.putFolder(path, itemsOf(entries, intake, options), await this.#putOptions(options)))) {
+    const room = async (bytes: number): ReturnType<Intake['room']> => intake.room(bytes, options.signal)
+    for await (const item of activity.while(files.putFolder(path, itemsOf(entries, intake, options), { ...(await this.#putOptions(options)), room }))) {
       if (item.put === undefined) {
         failed.push({ path: `${path === '/' ? '' : path}/${item.relativePath}`, ...item.error })
         continue
@@ -425,7 +426,8 @@ async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, { p
     }
     const parts: Uint8Array[] = []
     for await (const part of entry.content) parts.push(part)
-    yield { relativePath, content: intake.through(chunksOf(parts), signal, entry.size) }
+    const bytes = parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
+    yield { relativePath, bytes, content: intake.through(chunksOf([bytes]), signal, entry.size) }
   }
 }
 

@@ -6,7 +6,7 @@ import type { Carrier } from './carrier.js'
 import type { Holders } from './holders.js'
 import type { Inventory } from './inventory.js'
 import type { Stock } from './stock.js'
-import type { Wants } from './wants.js'
+import type { Want, Wants } from './wants.js'
 
 export interface ViewsComponents {
   readonly clock: Clock
@@ -25,6 +25,8 @@ export interface ViewsInit {
   readonly told: (cid: string, wanted: number, have: number) => void
 }
 
+/** Questions to the catalog at once: few enough that others get their turn in between. */
+const askedAtOnce = 32
 /** A file that came in here so recently that its owner may be watching. */
 const freshMs = 10 * 60_000
 
@@ -52,10 +54,13 @@ export class Views {
   async of(cids: readonly string[], vouchedToo = false): Promise<BlobView[]> {
     const { inventory, wants, stock, holders, carrier } = this.#components
     const views: BlobView[] = []
-    for (const cid of cids) {
+    let asked: (Want | undefined)[] = []
+    for (const [i, cid] of cids.entries()) {
+      // Side by side, since each question waits for the disk.
+      if (i % askedAtOnce === 0) asked = await Promise.all(cids.slice(i, i + askedAtOnce).map(async (one) => (inventory.get(one) === undefined ? undefined : wants.of(one))))
       const entry = inventory.get(cid)
       if (entry === undefined) continue
-      const want = await wants.of(cid)
+      const want = asked[i % askedAtOnce]
       stock.wanted(cid, want !== undefined)
       if (want === undefined || (want.vouchedBy !== undefined && !want.own && !vouchedToo)) continue
       views.push({

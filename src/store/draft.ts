@@ -8,7 +8,7 @@ import type { Held, HeldBlocks, Holder } from './held.js'
 import { mark, markerKey, marksNow, refer, settle, take, unmark } from './index-changes.js'
 import type { Garbage } from './records.js'
 import type { Transactions } from './transactions.js'
-import type { BlockDraft } from './types.js'
+import type { BlockDraft, NewBlock } from './types.js'
 import { StoreError } from './types.js'
 
 export interface DraftComponents {
@@ -41,6 +41,13 @@ export function checkedKey(cid: CID): string {
   }
   return mapKey(cid.multihash.bytes)
 }
+
+/** Of version 0 all are dag-pb. */
+function codecOf(cid: CID): number {
+  return cid.version === 0 ? 0x70 : cid.code
+}
+
+type KeyedBlock = NewBlock & { readonly key: string }
 
 /**
  * A draft keeps its new blocks in memory (their place in the log, not their bytes) until `flush` or `commit`, so that a
@@ -82,6 +89,13 @@ export class StoredDraft implements BlockDraft, Holder {
     const key = checkedKey(cid)
     this.#open()
     await this.#track(this.#put(key, cid, bytes))
+    await this.#flushIfLarge()
+  }
+
+  async putMany(blocks: readonly NewBlock[]): Promise<void> {
+    const keyed = blocks.map((block): KeyedBlock => ({ ...block, key: checkedKey(block.cid) }))
+    this.#open()
+    await this.#track(this.#putMany(keyed))
     await this.#flushIfLarge()
   }
 
@@ -208,7 +222,7 @@ export class StoredDraft implements BlockDraft, Holder {
         if (await this.#isThere(key)) return true
         await this.#components.log.room()
         const appended = await this.#components.admit(bytes.length)
-        const { place, written } = this.#components.log.append(cid.version === 0 ? 0x70 : cid.code, cid.multihash.bytes, bytes)
+        const { place, written } = this.#components.log.append(codecOf(cid), cid.multihash.bytes, bytes)
         appended()
         overlay.placed(held, place, bytes.length)
         try {
@@ -220,6 +234,70 @@ export class StoredDraft implements BlockDraft, Holder {
         return true
       })
       return
+    }
+  }
+
+  /** What nobody holds yet is brought together; the rest is looked at one by one. */
+  async #putMany(blocks: readonly KeyedBlock[]): Promise<void> {
+    const { held: overlay } = this.#components
+    const fresh = new Map<string, KeyedBlock>()
+    const others = new Map<string, KeyedBlock>()
+    for (const block of blocks) {
+      const isKnown = this.#marked || this.#mine.has(block.key) || overlay.get(block.key) !== undefined
+      ;(isKnown ? others : fresh).set(block.key, block)
+    }
+    if (fresh.size > 0) await this.#bringMany([...fresh.values()])
+    for (const { key, cid, bytes } of others.values()) await this.#put(key, cid, bytes)
+  }
+
+  /** All enter the overlay before the index is asked, once for all of them; if one fails, all do. */
+  async #bringMany(blocks: readonly KeyedBlock[]): Promise<void> {
+    const { held: overlay } = this.#components
+    const all = blocks.map((block) => {
+      const held: Held = { key: block.key, place: undefined, size: 0, here: false, holders: new Set([this]), ready: Promise.resolve(true) }
+      overlay.add(held)
+      this.#mine.set(block.key, held)
+      return { ...block, held }
+    })
+    const ready = this.#append(all).then(() => {
+      for (const { held } of all) held.here = true
+      return true
+    })
+    for (const { held } of all) held.ready = ready
+    try {
+      await ready
+    } catch (error) {
+      for (const { key, held } of all) {
+        overlay.forget(held)
+        this.#leave(key, held)
+      }
+      throw error
+    }
+  }
+
+  /** Writes those that the index has not. What was written when one fails is nobody's. */
+  async #append(blocks: readonly (KeyedBlock & { held: Held })[]): Promise<void> {
+    const { held: overlay, log, transactions, admit } = this.#components
+    for (const { key } of blocks) await transactions.settled(key)
+    const entries = await transactions.readEntries(blocks.map(({ key }) => key))
+    const writes: { written: Promise<void>; garbage: Garbage }[] = []
+    try {
+      for (const { key, cid, bytes, held } of blocks) {
+        if (entries.get(key)?.quarantined === false) continue
+        await log.room()
+        const appended = await admit(bytes.length)
+        const { place, written } = log.append(codecOf(cid), cid.multihash.bytes, bytes)
+        appended()
+        // It may fail before the others are there: that is told below.
+        written.catch(() => undefined)
+        overlay.placed(held, place, bytes.length)
+        writes.push({ written, garbage: { ...place, size: bytes.length } })
+      }
+      await Promise.all(writes.map(async ({ written }) => written))
+    } catch (error) {
+      await Promise.allSettled(writes.map(async ({ written }) => written))
+      for (const { garbage } of writes) transactions.orphan(garbage)
+      throw error
     }
   }
 

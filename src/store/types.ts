@@ -20,6 +20,12 @@ export class StoreError extends CodedError<StoreCode> {
   }
 }
 
+/** Verified against its CID. */
+export interface NewBlock {
+  readonly cid: CID
+  readonly bytes: Uint8Array
+}
+
 /**
  * Blocks on their way in, for one blob. What a draft has stored is found by `BlockStore.get` at once, survives a restart
  * (see `drafts()`), and is garbage until `commit`. A block counts once per draft however often it is put.
@@ -29,6 +35,8 @@ export interface BlockDraft {
   readonly id: string
   /** The caller has verified the bytes against the CID. Not durable until `commit` or `flush`. */
   put(cid: CID, bytes: Uint8Array): Promise<void>
+  /** The same as many `put`s, for many small blocks: the index is asked once. If one fails, none of those that are new is in the draft. */
+  putMany(blocks: readonly NewBlock[]): Promise<void>
   /** Takes over a block this node has already, if it has: true, and it counts as put. */
   adopt(cid: CID): Promise<boolean>
   /** All that was put is durable, still as a draft: what a resumable fetch calls now and then. */

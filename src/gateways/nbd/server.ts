@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { unlink } from 'node:fs/promises'
-import { CommonError, codeOf, messageOf, silentLog } from '../../base/index.js'
+import { CommonError, codeOf, messageOf, silentLog, spareMemory } from '../../base/index.js'
 import type { Clock, Log } from '../../base/index.js'
 import type { BlockDevice } from '../../volumes/index.js'
 import { ByteReader } from './byte-reader.js'
@@ -181,19 +181,26 @@ export class NbdServer implements Exports {
   }
 }
 
-/** Many short replies in one write: those of a full queue, and no more memory than a connection is worth. */
+/** Many replies without bytes in one write: those of a full queue, and no more memory than a connection is worth. */
 const shortRepliesBytes = 4096
+const shortReplyBytes = 1024
+/** Replies of a full queue of reads of a block. A client that takes none of them keeps a mebibyte of these at most in its socket. */
+const blockRepliesBytes = 64 * 1024
+/** Longer ones leave as they are: copying them costs more than a write of several pieces does. */
+const blockReplyBytes = 8 * 1024
 
 /**
  * Replies of one turn of the event loop travel in one write, and a client that does not read makes the senders wait.
- * Those that are one short piece, as all but reads' are, are put together in one buffer: a list of buffers costs the
- * system more than copying sixteen bytes.
+ * Short ones are put together in one buffer: a list of buffers costs Node and the system more than copying them.
  */
 class SocketSink {
   readonly #socket: Socket
   #corked = false
   #short = Buffer.allocUnsafeSlow(shortRepliesBytes)
   #shortBytes = 0
+  /** Of spare memory, while there is something in it. */
+  #blocks: Buffer | undefined
+  #blocksBytes = 0
   #waiting: Promise<void> | undefined
 
   constructor(socket: Socket) {
@@ -212,28 +219,47 @@ class SocketSink {
         socket.uncork()
       })
     }
-    const [only] = parts
+    let bytes = 0
+    for (const part of parts) bytes += part.length
     let room = !socket.writableNeedDrain
-    if (parts.length === 1 && only !== undefined && only.length <= this.#short.length) {
-      if (this.#shortBytes + only.length > this.#short.length) this.flush()
-      this.#short.set(only, this.#shortBytes)
-      this.#shortBytes += only.length
-    } else {
-      this.flush()
-      for (const part of parts) room = socket.write(part)
-    }
+    if (bytes <= shortReplyBytes) {
+      if (this.#shortBytes + bytes > this.#short.length) this.#flushShort()
+      this.#shortBytes = put(this.#short, this.#shortBytes, parts)
+    } else if (bytes <= blockReplyBytes) {
+      if (this.#blocksBytes + bytes > blockRepliesBytes) this.#flushBlocks()
+      this.#blocks ??= spareMemory.take(blockRepliesBytes)
+      this.#blocksBytes = put(this.#blocks, this.#blocksBytes, parts)
+    } else for (const part of parts) room = socket.write(part)
     if (!room) await this.#drained()
   }
 
   /** To be called before the socket is ended, too. */
   flush(): void {
+    this.#flushShort()
+    this.#flushBlocks()
+  }
+
+  #flushShort(): void {
     if (this.#shortBytes === 0) return
     const bytes = this.#short.subarray(0, this.#shortBytes)
     this.#shortBytes = 0
     if (this.#socket.destroyed || this.#socket.writableEnded) return
     // The socket keeps what it could not send at once: its next replies go into other memory.
-    this.#short = this.#short.length - bytes.length >= shortRepliesBytes / 4 ? this.#short.subarray(bytes.length) : Buffer.allocUnsafeSlow(shortRepliesBytes)
+    this.#short = this.#short.length - bytes.length >= shortReplyBytes ? this.#short.subarray(bytes.length) : Buffer.allocUnsafeSlow(shortRepliesBytes)
     this.#socket.write(bytes)
+  }
+
+  #flushBlocks(): void {
+    const blocks = this.#blocks
+    if (blocks === undefined) return
+    this.#blocks = undefined
+    const bytes = blocks.subarray(0, this.#blocksBytes)
+    this.#blocksBytes = 0
+    if (this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#socket.write(bytes, (error) => {
+      // What could not be sent may still stand in the socket.
+      if (error === undefined || error === null) spareMemory.release(blocks)
+    })
   }
 
   /** One pair of listeners however many wait. */
@@ -250,4 +276,14 @@ class SocketSink {
     })
     await this.#waiting
   }
+}
+
+/** Where the next ones go. */
+function put(target: Buffer, at: number, parts: readonly Uint8Array[]): number {
+  let end = at
+  for (const part of parts) {
+    target.set(part, end)
+    end += part.length
+  }
+  return end
 }

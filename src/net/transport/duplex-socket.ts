@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Uint8ArrayList } from 'uint8arraylist'
+import { Uint8ArrayList } from 'uint8arraylist'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
@@ -14,6 +14,14 @@ const waitingBytesMax = 256 * 1024
  */
 const unsentBytesMax = 128 * 1024
 
+/** The most that TLS puts into a record: one of this size is part of something larger, of which more is coming. */
+const recordBytesMax = 16 * 1024
+/**
+ * So much of something large is handed on at once. The cipher tells of each record by itself, and each hand-over is a
+ * dozen promises from here to the stream that it is for. As much as the kernel gives in one go, so nothing waits for it.
+ */
+const handedOverBytes = 64 * 1024
+
 /** A socket as libp2p's duplex of iterables. The `error` events of the socket must have a listener already. */
 export class DuplexSocket {
   readonly source: AsyncGenerator<Chunk>
@@ -24,6 +32,7 @@ export class DuplexSocket {
   #over = false
   #error: Error | undefined
   #wakeReader: (() => void) | undefined
+  #wakesSoon = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -84,7 +93,18 @@ export class DuplexSocket {
       this.#paused = true
       this.#socket.pause()
     }
-    this.#wakeReader?.()
+    if (bytes.length < recordBytesMax || this.#waitingBytes >= handedOverBytes) this.#wakeReader?.()
+    else this.#wakeSoon()
+  }
+
+  /** Once all that has arrived by now was taken: a message may end with a record that is full. */
+  #wakeSoon(): void {
+    if (this.#wakesSoon) return
+    this.#wakesSoon = true
+    setImmediate(() => {
+      this.#wakesSoon = false
+      if (this.#waiting.length > 0) this.#wakeReader?.()
+    })
   }
 
   #end(error?: Error): void {
@@ -94,15 +114,18 @@ export class DuplexSocket {
     this.#wakeReader?.()
   }
 
-  #shift(): Uint8Array | undefined {
-    const bytes = this.#waiting.shift()
-    if (bytes === undefined) return undefined
-    this.#waitingBytes -= bytes.length
-    if (this.#paused && this.#waitingBytes === 0) {
+  /** All that waits. */
+  #shift(): Chunk | undefined {
+    const [first] = this.#waiting
+    if (first === undefined) return undefined
+    const chunk = this.#waiting.length === 1 ? first : new Uint8ArrayList(...this.#waiting)
+    this.#waiting.length = 0
+    this.#waitingBytes = 0
+    if (this.#paused) {
       this.#paused = false
       this.#socket.resume()
     }
-    return bytes
+    return chunk
   }
 
   /** Written by hand: a generator costs two turns of promises more per chunk. */

@@ -29,7 +29,7 @@ interface Line {
  *
  * Yamux puts all frames of a connection into one endless queue, so that a request of 100 bytes waits behind every byte
  * that bulk streams were allowed to write: up to a window each. Here each stream has a line of its own and lines take
- * turns, a frame (64 KiB at most) at a time; window updates and pings go first, since others wait for them. A small
+ * turns, a frame (128 KiB at most) at a time; window updates and pings go first, since others wait for them. A small
  * message is then behind one frame of each busy stream, and what the socket has taken already.
  *
  * Order within a stream is kept: a FIN is queued behind its stream's data; a reset throws that data away, if it is much. A go-away ends

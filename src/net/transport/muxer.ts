@@ -2,7 +2,7 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { ComponentLogger, Stream, StreamMuxer, StreamMuxerFactory, StreamMuxerInit } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { FairQueue } from './fair-queue.js'
-import { receiveBuffers } from './receive-buffers.js'
+import { frameBytesMax, receiveBuffers } from './receive-buffers.js'
 
 type Frame = Uint8Array | Uint8ArrayList
 
@@ -38,12 +38,16 @@ export function fateOf(stream: Stream): StreamFate | undefined {
   return fates.get(stream)
 }
 
-/** Yamux with raised windows and a fair outgoing queue. */
+/** Yamux's own, which it counts as part of the largest message. */
+const headerBytes = 12
+
+/** Yamux with raised windows, larger frames and a fair outgoing queue. */
 export function fairYamux(init: MuxerInit): (components: { logger: ComponentLogger }) => StreamMuxerFactory {
   return (components) => {
     const inner = yamux({
       initialStreamWindowSize: init.initialStreamWindowBytes,
       maxStreamWindowSize: init.streamWindowBytesMax,
+      maxMessageSize: frameBytesMax + headerBytes,
       maxInboundStreams: init.streamsMax,
       maxOutboundStreams: init.streamsMax,
     })(components)

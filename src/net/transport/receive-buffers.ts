@@ -15,8 +15,8 @@ class ReceiveBuffers {
 
   /** The same bytes in memory from here; undefined where that is not worth it. */
   copied(parts: Iterable<Uint8Array>, bytes: number): Uint8Array | undefined {
-    if (bytes < bytesMin || bytes > bufferBytes) return undefined
-    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+    if (bytes < bytesMin || bytes > frameBytesMax) return undefined
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(frameBytesMax)
     this.#taken.add(buffer.buffer)
     let filled = 0
     for (const part of parts) {
@@ -41,12 +41,16 @@ class ReceiveBuffers {
   }
 }
 
-/** Yamux sends no more in a frame. */
-const bufferBytes = 64 * 1024
+/**
+ * What we put into a frame of yamux at most. Each costs both sides some dozen promises, and a mebibyte is twenty of yamux's
+ * own 64 KiB, since a header's length is taken off. A small message waits behind one frame of each busy stream: of these
+ * half a millisecond at 2 Gbit/s, no more than behind what stands in the socket (see duplex-socket.ts).
+ */
+export const frameBytesMax = 128 * 1024
 /** Smaller frames would waste most of a buffer. */
 const bytesMin = 16 * 1024
 /** 8 MiB: half of what a window may be, and few links fill it. */
-const freeMax = 128
+const freeMax = 64
 
 /** One for the process, like the memory that it is about. */
 export const receiveBuffers = new ReceiveBuffers()

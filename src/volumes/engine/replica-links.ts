@@ -83,13 +83,13 @@ export class ReplicaLink {
     })
   }
 
-  /** Resolves when so many bytes may be under way, too; `release` gives them back. */
-  async reserve(bytes: number): Promise<void> {
+  /** Undefined, or resolves when so many bytes may be under way, too; `release` gives them back. */
+  reserve(bytes: number): Promise<void> | undefined {
     if (this.#waiting.length === 0 && this.#hasRoom(bytes)) {
       this.#reservedBytes += bytes
-      return
+      return undefined
     }
-    await new Promise<void>((enter) => this.#waiting.push({ bytes, enter }))
+    return new Promise<void>((enter) => this.#waiting.push({ bytes, enter }))
   }
 
   release(bytes: number): void {
@@ -106,7 +106,7 @@ export class ReplicaLink {
   }
 
   /** In the order of the calls. Rejects when the stream breaks before the answer. */
-  async append(append: Append): Promise<wire.AppendAnswer> {
+  append(append: Append): Promise<wire.AppendAnswer> {
     const number = ++this.#number
     return new Promise((resolve, reject) => {
       if (this.#pending.size === 0) this.#heardMs = this.#components.clock.monotonicMs()

@@ -87,9 +87,9 @@ export class Sender {
   }
 
   /** Resolves true when the replica has synced the stream up to `through`; false when the signal aborts first, or it is none. */
-  async synced(through: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#synced >= through && through > 0) return true
-    if (this.#stopped || signal.aborted) return false
+  synced(through: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#synced >= through && through > 0) return Promise.resolve(true)
+    if (this.#stopped || signal.aborted) return Promise.resolve(false)
     this.#wanted = Math.max(this.#wanted, through)
     return new Promise((resolve) => {
       const waiter = { through, resolve: (done: boolean) => {
@@ -179,10 +179,12 @@ export class Sender {
       }
     }
     const from = this.#sent
-    const entries = await stream.batch(from)
+    const batch = stream.batch(from)
+    const entries = batch instanceof Promise ? await batch : batch
     const bytes = entries.reduce((sum, entry) => sum + entry.bytes.length + entryOverheadBytes, 0)
     const link = this.#components.links.to(node)
-    await link.reserve(bytes)
+    const reserving = link.reserve(bytes)
+    if (reserving !== undefined) await reserving
     // Both may have taken a while.
     const through = entries.at(-1)?.sequence ?? from
     const wanted = this.#wanted > Math.max(this.#synced, this.#asked)

@@ -191,8 +191,8 @@ export class Stream {
   }
 
   /** Resolves true when the replica has synced the stream up to `through`; false when the signal aborts first, or it is none. */
-  async synced(node: NodeId, through: number, signal: AbortSignal): Promise<boolean> {
-    return this.#senders.get(node)?.synced(through, signal) ?? false
+  synced(node: NodeId, through: number, signal: AbortSignal): Promise<boolean> {
+    return this.#senders.get(node)?.synced(through, signal) ?? Promise.resolve(false)
   }
 
   /**
@@ -235,7 +235,7 @@ export class Stream {
   }
 
   /** About a message's worth of entries after `after`, of those that are on the disk. For the caller to release. */
-  async batch(after: number): Promise<LogEntry[]> {
+  batch(after: number): LogEntry[] | Promise<LogEntry[]> {
     if (after >= this.#end) return []
     if (after < this.#tailBase) return this.#components.disk.entries(this.#init.id, this.token, after, messageContentBytes)
     const batch: LogEntry[] = []

@@ -49,7 +49,12 @@ class World {
         const draft = await this.#draft(id)
         const set = model.drafts.get(id) ?? new Set()
         model.drafts.set(id, set)
-        for (const n of some) {
+        const isTogether = this.#random.below(2) === 0
+        if (isTogether) {
+          await draft.putMany([...some, ...some.slice(0, 1)].map((n) => ({ cid: block(n).cid, bytes: this.#bytes(n).bytes })))
+          for (const n of some) set.add(n)
+        }
+        for (const n of isTogether ? [] : some) {
           if (this.#random.below(3) === 0) {
             const there = this.#alive(n)
             assert.equal(await draft.adopt(block(n).cid), there, `adopt ${String(n)}`)

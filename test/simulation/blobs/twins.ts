@@ -105,13 +105,17 @@ export class MemoryBlockStore implements BlockStore {
       if (!this.draftBlocks.delete(`open ${id}`)) throw new Error(`draft ${id} is closed`)
       this.draftBlocks.delete(id)
     }
+    const put = async (cid: CID, bytes: Uint8Array): Promise<void> => {
+      await Promise.resolve()
+      if (this.total() + bytes.length > this.bytesMax) throw new CodedError('NO_SPACE', 'the disk is full')
+      own.add(cid.toString())
+      this.bytes.set(cid.toString(), Uint8Array.from(bytes))
+    }
     return {
       id,
-      put: async (cid, bytes) => {
-        await Promise.resolve()
-        if (this.total() + bytes.length > this.bytesMax) throw new CodedError('NO_SPACE', 'the disk is full')
-        own.add(cid.toString())
-        this.bytes.set(cid.toString(), Uint8Array.from(bytes))
+      put,
+      putMany: async (blocks) => {
+        for (const { cid, bytes } of blocks) await put(cid, bytes)
       },
       adopt: async (cid) => {
         if (!this.bytes.has(cid.toString())) return false

@@ -163,7 +163,7 @@ export class Stage implements HostHooks {
       case 'release-lease': this.#run(host, `${name} releases ${scope}`, scope, (operations, ended) => operations.release(scope, Number(more), ended)); return
       case 'read': this.#run(host, `${name} reads ${scope}`, scope, (operations, ended) => operations.read(scope, ended)); return
       case 'steal': this.#run(host, `${name} steals ${scope}`, scope, (operations, ended) => operations.stealDead(scope, this.#seen(scope), ended)); return
-      case 'revoke': this.#run(host, `${name} revokes ${scope}`, scope, (operations, ended) => operations.revoke(scope, this.#seen(scope), { to: more === 'nobody' ? 'nobody' : 'me' }, ended)); return
+      case 'revoke': this.#run(host, `${name} revokes ${scope}`, scope, (operations, ended) => operations.revoke(scope, this.#seen(scope), { to: more === 'nobody' ? 'nobody' : 'me', unsafe: more === 'unsafe' }, ended)); return
       case 'wish': this.#run(host, `${name} asks for ${scope}`, scope, (operations, ended) => operations.wish(scope, this.#seen(scope), noBytes, ended)); return
       case 'follow': this.#run(host, `${name} asks for ${scope} wherever it goes`, scope, (operations, ended) => operations.wish(scope, this.#seen(scope), noBytes, ended, { follows: true })); return
       case 'agree': this.#agree(host, scope); return

@@ -87,6 +87,30 @@ describe('replication: giving a copy up', function () {
     await mesh.end()
   })
 
+  it('whoever promises and proves nothing is let go at once, though the others are still to answer', async () => {
+    const mesh = new Mesh({ seed: 96, nodes: 3, maxBytes: 600 * mib, settings: { spotCheckIntervalMs: 1e9 } })
+    await mesh.clock.advance(20 * second)
+    const [liar, silent] = [await Stranger.in(mesh, 1), await Stranger.in(mesh, 2)]
+    const a = mesh.hosts[0]!
+    const { cid } = mesh.put(a, { bytes: 5 * mib, priority: 'low', replicas: 1 })
+    for (const stranger of [liar, silent]) {
+      stranger.refuses('store')
+      stranger.lists([cid])
+    }
+    liar.answers('confirmKeep', () => KeepResponse.encode({ keeps: true, reason: '' }))
+    liar.answers('proveKept', () => ProofResponse.encode({ proof: new Uint8Array(32) }))
+    silent.answers('confirmKeep', () => new Promise<Uint8Array>(() => undefined))
+    await mesh.clock.advance(minute)
+    const evicting = a.replication.evict({ bytes: mib, dryRun: false })
+    await mesh.until(() => liar.count('proveKept') > 0, 10 * second, 'a proof is asked for')
+    await mesh.clock.advance(second)
+    assert.equal(liar.count('release'), 1)
+    assert.equal(silent.count('release'), 0, 'the try is not over')
+    await mesh.clock.outcome(evicting)
+    assert.ok(a.disk.held.has(cid))
+    await mesh.end()
+  })
+
   it('lets go of surplus copies of a spine, since the others prove that they have theirs', async () => {
     const mesh = new Mesh({ seed: 92, nodes: 3, maxBytes: 600 * mib })
     await mesh.clock.advance(20 * second)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as digestOf } from 'multiformats/hashes/digest'
 import { raceAbort } from '../../../src/base/index.js'
-import type { HeldBlob, Imported, ImportOptions } from '../../../src/blobs/index.js'
+import type { HeldBlob, Imported, ImportManyOptions, ImportOptions } from '../../../src/blobs/index.js'
 import type { FileBlobs } from '../../../src/catalog/index.js'
 import type { MemoryKeyValue } from './memory-key-value.js'
 
@@ -20,6 +20,10 @@ export class MemoryBlobs implements FileBlobs {
   /** Calls of `blobsOf`. */
   listed = 0
   dropped: string[] = []
+  /** How many contents came with each call of `importMany`. */
+  readonly groups: number[] = []
+  /** Contents that are about to be written together, when `beforeCommit` is called. */
+  committing = 0
   beforeCommit: () => Promise<void> = async () => undefined
   readonly #meta: MemoryKeyValue
 
@@ -42,9 +46,24 @@ export class MemoryBlobs implements FileBlobs {
       blobs: several === undefined ? [{ cid, kind: 'dag' }] : [...several.blobs.map((one) => ({ cid: one, kind: 'dag' as const })), { cid, kind: 'spine' as const }],
     }
     const operations = (await options.operations?.(imported)) ?? []
+    this.committing = 1
     await this.beforeCommit()
     await this.#meta.write(operations)
     for (const blob of imported.blobs) this.content.set(blob.cid.toString(), bytes)
+    return imported
+  }
+
+  async importMany(contents: readonly Uint8Array[], options: ImportManyOptions = {}): Promise<Imported[]> {
+    const imported = contents.map((bytes): Imported => {
+      const cid = rawCid(bytes)
+      return { cid, size: bytes.length, blobs: [{ cid, kind: 'dag' }] }
+    })
+    const operations = (await options.operations?.(imported)) ?? []
+    this.committing = contents.length
+    await this.beforeCommit()
+    await this.#meta.write(operations)
+    for (const [i, { cid }] of imported.entries()) this.content.set(cid.toString(), contents[i] ?? new Uint8Array(0))
+    this.groups.push(contents.length)
     return imported
   }
 

@@ -193,6 +193,33 @@ describe('leases', () => {
     }
   })
 
+  it('end, are renewed and remembered as the settings say', async () => {
+    await a.settings.set({ auto_expire_enabled: false, max_renewals: 1 })
+    const lease = await a.acquire('s', { agent: 'x', ttlMs: 30 })
+    let ended = 0
+    a.on('ended', () => { ended++ })
+    a.renew(lease.leaseId)
+    assert.throws(() => a.renew(lease.leaseId), { code: 'TOO_MANY_RENEWALS' })
+    // No timer ends it, and whoever looks, or clears away, does.
+    const fromMs = performance.now()
+    await until(() => performance.now() > fromMs + 100)
+    assert.equal(ended, 0)
+    assert.equal(await a.cleanUp(), 1)
+    assert.equal(ended, 1)
+    assert.equal(await a.cleanUp(), 0)
+    assert.equal(a.get(lease.leaseId).state, 'expired')
+    assert.deepEqual((await a.history.query({ scope: 's' })).map(({ to }) => to), ['pending', 'active', 'active', 'expired'])
+    await a.settings.set({ keep_history: false })
+    await a.release((await a.acquire('t', { agent: 'x' })).leaseId)
+    assert.deepEqual(await a.history.query({ scope: 't' }), [])
+    assert.equal((await a.history.query()).length, 4, 'what was there stays')
+    await a.settings.set({ keep_history: true, history_retention_days: 0 })
+    const nowMs = Date.now()
+    await until(() => Date.now() > nowMs)
+    await a.cleanUp()
+    assert.deepEqual(await a.history.query(), [])
+  })
+
   it('are listed without paging through volumes, their segments, and what is free', async () => {
     const { consensus } = nodes[0]!
     const many = Array.from({ length: 2600 }, (_, i) => `${i % 2 === 0 ? 'segment:v/' : 'k-free/'}${String(i).padStart(5, '0')}`)

@@ -224,6 +224,29 @@ describe('nbd server', () => {
     assert.equal(seen.size, count)
   })
 
+  it('reads of all lengths that come together each have their own bytes, also in memory that was used before', async () => {
+    for (let i = 0; i < device.bytes.length; i += 4) device.bytes.set([i >> 24, i >> 16, i >> 8, i], i)
+    const client = dial()
+    await client.go('vm1')
+    // Around where replies are put together, and where they leave alone.
+    const lengths = [1, 512, 1007, 1008, 1009, 4096, 4096, 4096, 8175, 8176, 8177, 65_536, 200_000]
+    for (let round = 0; round < 20; round++) {
+      const burst: Buffer[] = []
+      const send = client.send.bind(client)
+      client.send = (...parts) => { burst.push(...parts) }
+      const asked = Array.from({ length: 60 }, (_, i) => ({ offset: (round * 7919 + i * 104_729) % (7 * MiB), length: lengths[(i + round) % lengths.length] ?? 1 }))
+      for (const [i, { offset, length }] of asked.entries()) client.request(0, offset, length, 0, BigInt(i))
+      client.send = send
+      client.socket.write(Buffer.concat(burst))
+      for (let left = asked.length; left > 0; left--) {
+        const header = await client.read(16)
+        const { offset, length } = asked[Number(header.readBigUInt64BE(8))] ?? { offset: 0, length: 0 }
+        assert.equal(header.readUInt32BE(4), 0)
+        assert.ok((await client.read(length)).equals(device.bytes.subarray(offset, offset + length)), `${String(length)} bytes at ${String(offset)}`)
+      }
+    }
+  })
+
   it('every bad request has its error, and the connection goes on', async () => {
     const client = dial()
     await client.go('vm1')
