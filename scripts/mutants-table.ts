@@ -294,6 +294,11 @@ export const mutants: readonly Mutant[] = [
     edits: [{ file: 'voter/sessions.ts', find: "return !this.inGrace(now) && (this.superseded(session) || !this.#isLive(session, now))", replace: "return this.superseded(session) || (!this.inGrace(now) && !this.#isLive(session, now))" }],
   },
   {
+    name: 'a list tells the highest of what it hears',
+    weather: sturdy,
+    edits: [{ file: 'rounds/list.ts', find: "if (seen.same < showsToProve(seen.highest, this.#config.members.length)) doubtful.push(scope)", replace: "if (seen.same < 0 * showsToProve(seen.highest, this.#config.members.length)) doubtful.push(scope)" }],
+  },
+  {
     name: 'a sealed voter goes on accepting',
     seed: 2,
     weather: { ...sturdy, reconfigures: true },

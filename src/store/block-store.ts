@@ -252,9 +252,9 @@ export class Blocks implements BlockStore {
         level.iterator({ ...(after === undefined ? { gte: rows.index } : { gt: after }), ...(end === undefined ? {} : { lt: end }), limit: listPage, fillCache: false }).all(),
       )
       for (const [key, value] of page) {
-        const entry = decodeEntry(value)
-        if (!entry.quarantined) yield { cid: cidOf(entry.codec, key.slice(rows.index.length)), size: entry.size }
         after = key
+        const listed = listedOf(key.slice(rows.index.length), value)
+        if (listed !== undefined) yield listed
       }
       if (page.length < listPage) return
     }
@@ -320,6 +320,16 @@ export class Blocks implements BlockStore {
       },
     })
     return done
+  }
+}
+
+/** Undefined for what is in quarantine, and for a row that is damaged: it ends no list of all others. */
+function listedOf(multihash: Uint8Array, value: Uint8Array): { cid: CID; size: number } | undefined {
+  try {
+    const entry = decodeEntry(value)
+    return entry.quarantined ? undefined : { cid: cidOf(entry.codec, multihash), size: entry.size }
+  } catch {
+    return undefined
   }
 }
 

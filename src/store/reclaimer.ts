@@ -6,7 +6,7 @@ import type { Database } from './database.js'
 import type { Footprint } from './footprint.js'
 import { within } from './recovery.js'
 import type { Garbage } from './records.js'
-import { decodeGarbage } from './records.js'
+import { garbageOrNone } from './records.js'
 import type { Transactions } from './transactions.js'
 import { rows } from './transactions.js'
 import type { BackgroundStatus } from './types.js'
@@ -66,6 +66,8 @@ export class Reclaimer {
   #lastError: string | undefined
   /** The background work has seen all garbage below; it begins again when there is more. */
   #cursor = 0
+  /** There was more garbage while the background worked. */
+  #again = false
 
   constructor(components: ReclaimerComponents, init: ReclaimerInit) {
     this.#components = components
@@ -83,7 +85,11 @@ export class Reclaimer {
 
   /** There may be something to do: more garbage, or a store that has been used. */
   wake(garbage: boolean): void {
-    if (garbage) this.#cursor = 0
+    if (garbage) {
+      this.#cursor = 0
+      // Work that is under way may have looked past it already.
+      this.#again = this.#working !== undefined
+    }
     if (this.#paused || this.#stopped || this.#cancel !== undefined || this.#working !== undefined) return
     this.#schedule(this.#init.quietMs)
   }
@@ -127,6 +133,9 @@ export class Reclaimer {
       this.#cancel = undefined
       this.#working = this.#background().finally(() => {
         this.#working = undefined
+        if (!this.#again || this.#paused || this.#stopped || this.#cancel !== undefined) return
+        this.#again = false
+        this.#schedule(this.#init.quietMs)
       })
     })
   }
@@ -179,9 +188,16 @@ export class Reclaimer {
   /** The next garbage from `from` on: as many rows as lie in one range of about `unitBytesMax`. */
   async #nextUnit(from: number): Promise<Unit | undefined> {
     const { meta, blockLog } = this.#components
-    const range = { ...within(rows.garbage), gte: joined(rows.garbage, sequenceKey(from)) }
-    const entries = await meta.read(async (level) => level.iterator({ ...range, limit: unitRowsMax, fillCache: false }).all())
-    const all = entries.map(([key, value]) => decodeGarbage(key.slice(rows.garbage.length), value))
+    let all: Garbage[] = []
+    for (let gte = joined(rows.garbage, sequenceKey(from)); ; ) {
+      const range = { ...within(rows.garbage), gte, limit: unitRowsMax, fillCache: false }
+      const entries = await meta.read(async (level) => level.iterator(range).all())
+      all = entries.flatMap(([key, value]) => garbageOrNone(key.slice(rows.garbage.length), value) ?? [])
+      const last = entries.at(-1)?.[0]
+      if (all.length > 0 || last === undefined || entries.length < unitRowsMax) break
+      // The key right after it.
+      gte = joined(last, new Uint8Array(1))
+    }
     const first = all[0]
     if (first === undefined) return undefined
     // Spans only grow with the row they end at, so that the last row that fits is found by halving.

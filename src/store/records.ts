@@ -124,6 +124,19 @@ export function decodeGarbage(key: Uint8Array, value: Uint8Array): Garbage {
   return { sequence, size, ...decodeCid(value.subarray(4), 'a garbage record') }
 }
 
+/**
+ * The same; undefined for a row that is damaged, of which nobody knows what it was about. Its block's space does not come back,
+ * which is the lesser evil: whatever else it could be taken for may be somebody's.
+ */
+export function garbageOrNone(key: Uint8Array, value: Uint8Array): Garbage | undefined {
+  try {
+    return decodeGarbage(key, value)
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'CORRUPT') return undefined
+    throw error
+  }
+}
+
 export interface TailBlock {
   readonly sequence: number
   readonly multihash: Uint8Array

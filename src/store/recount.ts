@@ -1,7 +1,7 @@
 import type { Database } from './database.js'
 import { account, emptyLedger } from './ledger.js'
 import { within } from './recovery.js'
-import { decodeEntry, decodeGarbage } from './records.js'
+import { decodeEntry, garbageOrNone } from './records.js'
 import { rows } from './transactions.js'
 import type { StoreTotals } from './types.js'
 
@@ -27,7 +27,7 @@ export async function count(meta: Database, atOnce: (takeView: () => Promise<voi
         if (entries.length === 0) break
         for (const [key, value] of entries) {
           if (row === rows.index) account(totals, undefined, decodeEntry(value))
-          else totals.reclaimableBytes += decodeGarbage(key.slice(row.length), value).size
+          else totals.reclaimableBytes += garbageOrNone(key.slice(row.length), value)?.size ?? 0
         }
       }
     }

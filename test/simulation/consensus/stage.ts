@@ -163,6 +163,7 @@ export class Stage implements HostHooks {
       case 'release-lease': this.#run(host, `${name} releases ${scope}`, scope, (operations, ended) => operations.release(scope, Number(more), ended)); return
       case 'read': this.#run(host, `${name} reads ${scope}`, scope, (operations, ended) => operations.read(scope, ended)); return
       case 'steal': this.#run(host, `${name} steals ${scope}`, scope, (operations, ended) => operations.stealDead(scope, this.#seen(scope), ended)); return
+      case 'list': this.#list(host, scope); return
       case 'revoke': this.#run(host, `${name} revokes ${scope}`, scope, (operations, ended) => operations.revoke(scope, this.#seen(scope), { to: more === 'nobody' ? 'nobody' : 'me', unsafe: more === 'unsafe' }, ended)); return
       case 'wish': this.#run(host, `${name} asks for ${scope}`, scope, (operations, ended) => operations.wish(scope, this.#seen(scope), noBytes, ended)); return
       case 'follow': this.#run(host, `${name} asks for ${scope} wherever it goes`, scope, (operations, ended) => operations.wish(scope, this.#seen(scope), noBytes, ended, { follows: true })); return
@@ -208,6 +209,18 @@ export class Stage implements HostHooks {
     host.inProcess(process, () => {
       process.node.at(host.readings)
       this.#ops.set(`${this.#name(host)} ${scope}`, begin(process.operations, (end) => { this.#say(`${what}: ${this.#describe(scope, end)}`) }))
+    })
+  }
+
+  #list(host: Host, prefix: string): void {
+    const { process } = host
+    if (process === undefined) throw new Error('not running')
+    host.inProcess(process, () => {
+      process.node.at(host.readings)
+      process.operations.list({ prefix, limit: 100, heldOnly: false, without: [] }, (entries) => {
+        const told = [...(entries ?? [])].map(([scope, { holder, token }]) => `${scope} is ${holder === null ? 'free' : `${holder.node}'s`}, token ${token}`)
+        this.#say(`${this.#name(host)} lists ${prefix}: ${entries === undefined ? 'failed' : told.join('; ')}`)
+      })
     })
   }
 

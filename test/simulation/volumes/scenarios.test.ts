@@ -6,7 +6,10 @@ import { Stage } from './stage.js'
  * Stories that a storm reaches too rarely to rely on: each is what one rule of the engine is there for, and fails, by
  * what somebody reads or what replicas keep, if that rule is taken away (`npm run mutants`).
  */
-describe('simulation: volumes: stories', () => {
+describe('simulation: volumes: stories', function () {
+  // One of them makes a processor busy for seconds; virtual time has its own limits.
+  this.timeout(60_000)
+
   it('a replica that was short of a dead holder\'s stream has all of it before the next holder serves', async () => {
     const stage = await Stage.begin({ replicas: 2, places: ['B', 'C'] })
     await stage.write('A', 0, 1)

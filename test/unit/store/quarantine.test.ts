@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
 import type { Block } from './support.js'
-import { block, collect, Home, putAll } from './support.js'
+import { block, blocks, collect, folderBytes, Home, putAll } from './support.js'
 
 describe('store: quarantine', () => {
   const home = new Home()
@@ -21,6 +22,22 @@ describe('store: quarantine', () => {
       return
     }
     assert.fail('the block is not on the disk')
+  }
+
+  interface Row {
+    key: Uint8Array
+    value: Uint8Array
+  }
+
+  /** Writes over rows of `meta`, whose prefix this is. The store is closed. */
+  async function changeRows(prefix: string, change: (rows: Row[]) => Row[]): Promise<number> {
+    const level = new ClassicLevel<Uint8Array, Uint8Array>(join(home.path, 'meta'), { keyEncoding: 'view', valueEncoding: 'view' })
+    const rows: Row[] = []
+    for await (const [key, value] of level.iterator({ gte: Buffer.from(prefix), lt: Buffer.from(`${prefix.slice(0, -1)};`) })) rows.push({ key, value })
+    const changed = change(rows)
+    await level.batch(changed.map(({ key, value }) => ({ type: 'put', key, value })), { sync: true })
+    await level.close()
+    return changed.length
   }
 
   async function damaged(): Promise<Awaited<ReturnType<Home['open']>>> {
@@ -116,6 +133,35 @@ describe('store: quarantine', () => {
     await draft.commit([])
     assert.deepEqual(await store.blocks.get(block(1).cid), Buffer.from(block(1).bytes))
     assert.ok((await store.recount()).agrees)
+  })
+
+  it('a damaged row of the list of garbage keeps no other space from coming back, and no block from staying', async () => {
+    const before = await home.open()
+    before.pause()
+    await putAll(before, blocks(20, 100_000))
+    await before.blocks.release(blocks(10, 100_000).map(({ cid }) => cid), [])
+    await before.close()
+    const harmed = await changeRows('g:', ([row]) => (row === undefined ? [] : [{ ...row, value: Uint8Array.of(1, 2) }]))
+    assert.equal(harmed, 1)
+    const store = await home.open()
+    store.pause()
+    await store.reclaim()
+    const { reclaimableBytes } = await store.usage()
+    assert.equal(reclaimableBytes, 100_000)
+    assert.ok((await folderBytes(home.path)) < 1_300_000)
+    for (const { cid, bytes } of blocks(10, 100_000, 10)) assert.deepEqual(await store.blocks.get(cid), Buffer.from(bytes))
+    // Once more, with nothing left but that: it ends.
+    await store.reclaim()
+    await store.recount()
+  })
+
+  it('a damaged row of the index ends no list of the others', async () => {
+    const before = await home.open()
+    await putAll(before, blocks(20))
+    await before.close()
+    await changeRows('b:', (rows) => [{ ...rows[5]!, value: Uint8Array.of(9) }, { key: Buffer.concat([Buffer.from('b:'), Uint8Array.of(0x12, 0x20, 3)]), value: rows[6]!.value }])
+    const store = await home.open()
+    assert.equal((await collect(store.blocks.list())).length, 19)
   })
 
   it('an index that was lost does not make all blocks garbage', async () => {
