@@ -125,8 +125,8 @@ class LogDisk implements ClosableReplicaDisk {
   readonly #compaction: Compaction
   readonly #reading: Reading
   #bytesSinceCheckpoint = 0
-  /** The last entries of a client or of another replica. */
-  #appendedAtMs = Number.NEGATIVE_INFINITY
+  /** The last entries of a client or of another replica, or the last read. */
+  #usedAtMs = Number.NEGATIVE_INFINITY
   #compacting: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
@@ -138,7 +138,7 @@ class LogDisk implements ClosableReplicaDisk {
     this.#compaction = new Compaction(
       {
         log, meta, clock, journal, segments, units, checkpoint,
-        mayWait: () => clock.monotonicMs() - this.#appendedAtMs < busyMs && units.totalBytes < roomShare * units.liveBytes + roomBytes,
+        mayWait: () => clock.monotonicMs() - this.#usedAtMs < busyMs && units.totalBytes < roomShare * units.liveBytes + roomBytes,
         write: async (segment, rows) => this.#write(segment, rows, { inSequence: false, freesSpace: true }),
       },
       settings,
@@ -157,7 +157,7 @@ class LogDisk implements ClosableReplicaDisk {
   async #append(segment: Segment, head: Head, entries: readonly LogEntry[], fresh: boolean): Promise<AppendRefusal | undefined> {
     const { rows, tokens, refusal } = this.#accept(head, entries, fresh)
     if (rows.length > 0) {
-      this.#appendedAtMs = this.#components.clock.monotonicMs()
+      this.#usedAtMs = this.#components.clock.monotonicMs()
       await this.#write(segment, rows, {
         inSequence: true,
         freesSpace: rows.every((row) => row.content !== 'data'),
@@ -198,6 +198,7 @@ class LogDisk implements ClosableReplicaDisk {
 
   async read(id: SegmentId, range: BlockRange): Promise<BlockData[]> {
     checkRange(range)
+    this.#usedAtMs = this.#components.clock.monotonicMs()
     return this.#withPages(id, pagesOf(range), async (segment) => this.#reading.read(segment, range))
   }
 
@@ -524,7 +525,7 @@ class LogDisk implements ClosableReplicaDisk {
   }
 }
 
-/** Who writes every now and then is not in anybody's way. */
+/** Who reads or writes every now and then is not in anybody's way. */
 const busyMs = 500
 /** As much as there would be if every unit had all the garbage that it may keep, and a few seconds' worth of writing more. */
 const roomShare = 1.5
