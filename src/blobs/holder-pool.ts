@@ -32,7 +32,7 @@ import { BlobError } from './types.js'
  */
 export interface HolderPoolComponents {
   exchange: Exchange
-  routing: ContentRouting
+  routing: Pick<ContentRouting, 'findProviders'>
   connections: Connections
   clock: Clock
   random: Random

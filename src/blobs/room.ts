@@ -2,7 +2,6 @@ import type { CID } from 'multiformats/cid'
 import type { BlockStore } from '../store/index.js'
 import {
   codeOf,
-  CommonError,
   Limiter,
   messageOf,
   type Bulk,
@@ -18,7 +17,7 @@ import { Announcer } from './announcer.js'
 import { BlockSource } from './block-source.js'
 import { carOf } from './car.js'
 import { ByteBudget } from './byte-budget.js'
-import { assertAccepted, cidOfDigest, keyOf, rawCode } from './cids.js'
+import { assertAccepted, keyOf, rawCode } from './cids.js'
 import { blocksOf, kindOf } from './dag.js'
 import { DraftBook } from './draft-book.js'
 import { Exchange } from './exchange.js'
@@ -26,7 +25,6 @@ import { BlobFetch, type Arrivals } from './fetching.js'
 import { totalBytesOfFile } from './file-shape.js'
 import { buildFolder, foldersAmong, totalBytesBelow, type FolderNodes } from './folders.js'
 import { HolderPool } from './holder-pool.js'
-import { sha256 } from './hashing.js'
 import { Holdings } from './holdings.js'
 import { ImportDrafts } from './import-drafts.js'
 import { importContent } from './importing.js'
@@ -37,6 +35,7 @@ import { Responder } from './responder.js'
 import { Scrubber } from './scrubber.js'
 import { blobContentBytesMax, defaultSettings, type BlobSettings } from './settings.js'
 import { SharedFetch } from './shared-fetch.js'
+import { SmallFiles } from './small-files.js'
 import {
   BlobError,
   type BlobRef,
@@ -52,6 +51,7 @@ import {
   type ImportManyOptions,
   type ImportOptions,
   type NamedFolder,
+  type ReadMany,
   type ScrubControl,
   type SpreadImport,
 } from './types.js'
@@ -89,6 +89,7 @@ export class BlobRoom implements BlobService {
   readonly #importBudget: ByteBudget
   readonly #imports = new Limiter({ concurrency: importsAtOnce })
   readonly #drafts: DraftBook
+  readonly #small: SmallFiles
   readonly #scrubber: Scrubber
   readonly #fetches = new Map<string, SharedFetch>()
   readonly #withheld = new Withheld()
@@ -113,6 +114,10 @@ export class BlobRoom implements BlobService {
     )
     this.#importBudget = new ByteBudget(settings.importBytesInFlightMax)
     this.#drafts = new DraftBook({ blocks, clock, log })
+    this.#small = new SmallFiles(
+      { blocks, records: this.#records, holdings: this.#holdings, drafts: this.#drafts, random: components.random, connections: components.connections, pool: (blob, holders, signal) => this.#pool(blob, holders, signal, nobody) },
+      settings.profile,
+    )
     this.#scrubber = new Scrubber(
       { records: this.#records, clock, log, verify: (held, pace, signal) => this.#verifyHeld(held, { signal }, pace) },
       settings,
@@ -135,7 +140,8 @@ export class BlobRoom implements BlobService {
 
   stats(): BlobStats {
     const { framingErrors, corruptReceived, streams, inFlightBytes, avoided } = this.#exchange
-    return { ...this.#counters, framingErrors, corruptReceived, streamsNow: streams, inFlightBytesNow: inFlightBytes, avoidedNow: avoided }
+    const fetched = { fetchedBlobs: this.#counters.fetchedBlobs + this.#small.fetched.blobs, fetchedBlocks: this.#counters.fetchedBlocks + this.#small.fetched.blobs, fetchedBytes: this.#counters.fetchedBytes + this.#small.fetched.bytes }
+    return { ...this.#counters, ...fetched, framingErrors, corruptReceived, streamsNow: streams, inFlightBytesNow: inFlightBytes, avoidedNow: avoided }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -189,28 +195,16 @@ export class BlobRoom implements BlobService {
   }
 
   async importMany(contents: readonly Uint8Array[], options: ImportManyOptions = {}): Promise<Imported[]> {
-    return asked(options.signal, () => this.#imports.run(() => this.#importMany(contents, options), options.signal))
+    return asked(options.signal, () => this.#imports.run(async () => {
+      const imported = await this.#small.importMany(contents, options)
+      this.#counters.importedFiles += imported.length
+      for (const { size } of imported) this.#counters.importedBytes += size
+      return imported
+    }, options.signal))
   }
 
-  async #importMany(contents: readonly Uint8Array[], { signal, operations }: ImportManyOptions): Promise<Imported[]> {
-    if (contents.length === 0) return []
-    const { chunkBytes } = this.#settings.profile
-    for (const { length } of contents) if (length > chunkBytes) throw new CommonError('BAD_INPUT', 'a file of more than one chunk is imported by itself', { bytes: length, bytesMax: chunkBytes })
-    const named = await Promise.all(contents.map(async (bytes) => ({ cid: cidOfDigest(rawCode, await sha256(bytes)), bytes })))
-    const imported = named.map(({ cid, bytes }): Imported => ({ cid, size: bytes.length, blobs: [{ cid, kind: 'dag' }] }))
-    const also = (await operations?.(imported)) ?? []
-    signal?.throwIfAborted()
-    const draft = await this.#drafts.openImport(this.#components.random)
-    try {
-      await this.#holdings.holdMany(draft, named, also)
-    } catch (error) {
-      await this.#drafts.abort(draft)
-      throw error
-    }
-    this.#drafts.closed(draft)
-    this.#counters.importedFiles += imported.length
-    for (const { size } of imported) this.#counters.importedBytes += size
-    return imported
+  async readMany(cids: readonly CID[], options: FetchOptions = {}): Promise<ReadMany> {
+    return asked(options.signal, async () => this.#small.readMany(cids, options))
   }
 
   async importFolder(entries: Iterable<FolderEntry> | AsyncIterable<FolderEntry>, options: ImportOptions = {}): Promise<Imported> {
@@ -526,8 +520,8 @@ export class BlobRoom implements BlobService {
     )
   }
 
-  #pool(blob: CID, holders: readonly NodeId[], signal: AbortSignal | undefined): HolderPool {
-    const { routing, connections, clock, random, log } = this.#components
+  #pool(blob: CID, holders: readonly NodeId[], signal: AbortSignal | undefined, routing: Pick<ContentRouting, 'findProviders'> = this.#components.routing): HolderPool {
+    const { connections, clock, random, log } = this.#components
     return new HolderPool({ exchange: this.#exchange, routing, connections, clock, random, log }, { blob, holders, settings: this.#settings, signal })
   }
 
@@ -550,6 +544,13 @@ export class BlobRoom implements BlobService {
       }
     })
   }
+}
+
+/** For whoever asks the holders that are known, and no others. */
+const nobody: Pick<ContentRouting, 'findProviders'> = {
+  async *findProviders() {
+    // None.
+  },
 }
 
 function isSpread(cid: CID, bytes: Uint8Array): boolean {

@@ -86,6 +86,13 @@ export interface ImportManyOptions {
   operations?: (imported: readonly Imported[]) => Promise<readonly WriteOperation[]>
 }
 
+export interface ReadMany {
+  /** In the order of the names; undefined where `read` is to be asked, which knows more ways, or says what is wrong. */
+  readonly contents: readonly (Uint8Array | undefined)[]
+  /** How many of them were not here before. */
+  readonly brought: number
+}
+
 /** A name in a new folder: `path` is relative (`a/b.txt`), `/` makes folders in between. */
 export interface FolderEntry {
   readonly path: string
@@ -167,6 +174,11 @@ export interface Blobs {
    * passes bytes on and knows when they have left saves a copy of each, and a gigabyte of garbage for each gigabyte.
    */
   read(root: CID, options?: FetchOptions & { offset?: number; length?: number; isLent?: boolean }): AsyncIterable<Uint8Array>
+  /**
+   * What `read` gives of many small files, for those that are one block: from the disk, or fetched from those of `holders` together
+   * that are connected (nobody else is asked), verified, and kept in one write for all. 8 MiB of them at most.
+   */
+  readMany(cids: readonly CID[], options?: FetchOptions): Promise<ReadMany>
   held(cid: CID): Promise<HeldBlob | undefined>
   list(): AsyncIterable<HeldBlob>
   /** Lets go of a blob: space comes back for blocks no other blob shares. */

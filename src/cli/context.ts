@@ -40,6 +40,8 @@ export function withCommonOptions(command: Command): Command {
 }
 
 export function createContext(options: CommonOptions, streams: Streams, signal: AbortSignal, closing: (close: () => void) => void): Context {
+  // `--home "$unset"` would otherwise make a node of whatever folder one is in.
+  if (options.home === '') throw new CliError('USAGE', '--home takes a folder, and this is empty: is a variable not set?')
   const home = options.home ?? defaultHome()
   const json = options.json === true
   const timeoutMs = options.timeout === undefined ? undefined : durationOf(options.timeout, '--timeout')

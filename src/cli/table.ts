@@ -13,6 +13,11 @@ export function clean(value: string | number): string {
   return String(value).replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?')
 }
 
+/** `1 file`, `2 files`. */
+export function counted(count: number, what: string): string {
+  return `${String(count)} ${what}${count === 1 ? '' : 's'}`
+}
+
 export function shortId(id: string): string {
   return id.length <= 14 ? id : `…${id.slice(-8)}`
 }

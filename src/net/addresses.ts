@@ -75,6 +75,10 @@ export function startError(error: unknown, listen: readonly string[]): NetError 
   if (taken !== null) {
     return new NetError('ADDRESS_IN_USE', `the address ${taken[1] ?? ''} is in use: another program, or another node, listens there`, { address: taken[1] ?? '' }, { cause: error })
   }
+  const foreign = /EADDRNOTAVAIL[^\n]*?(\S+:\d+)/.exec(text)
+  const forbidden = /EACCES[^\n]*?(\S+:\d+)/.exec(text)
+  const why = foreign !== null ? `${foreign[1] ?? ''} is no address of its own` : forbidden !== null ? `${forbidden[1] ?? ''} needs more rights than this program has` : undefined
+  if (why !== undefined) return new NetError('BAD_ADDRESS', `this machine cannot listen on ${listen.join(', ')}: ${why}`, { addresses: listen }, { cause: error })
   if (/EADDRNOTAVAIL|EACCES|UnsupportedListenAddress/.test(text) || (error instanceof Error && error.name === 'UnsupportedListenAddressesError')) {
     return new NetError('BAD_ADDRESS', `this machine cannot listen on ${listen.join(', ')}: ${text.slice(0, 300)}`, { addresses: listen }, { cause: error })
   }

@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { codeOf, messageOf } from '../base/index.js'
 import type { ApiFile } from '../client/index.js'
 import { configTemplate } from './config/index.js'
@@ -45,9 +45,21 @@ export function prepareHome(home: Home, initial: ReadonlyMap<SettingName, unknow
     }
     if (!existsSync(home.configFile)) writeFileSync(home.configFile, configTemplate(initial), { mode: 0o600, flag: 'wx' })
   } catch (error) {
-    const code = codeOf(error)
+    const code = codeOf(error) === 'ENOENT' ? whyNotIn(home.path) : codeOf(error)
     const why = code === 'ENOSPC' ? 'the disk is full' : code === 'EACCES' || code === 'EROFS' ? 'it may not be written to' : code === 'ENOTDIR' || code === 'EEXIST' ? 'a file is in the way' : messageOf(error)
     throw new NodeError('BAD_HOME', `${home.path} cannot be used as a home: ${why}; choose another with --home`, { home: home.path }, { cause: error })
+  }
+}
+
+/** Node.js says of a file system that may not be written to that there is no such folder; the nearest one that there is knows better. */
+function whyNotIn(path: string): string | undefined {
+  let folder = path
+  while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder)
+  try {
+    accessSync(folder, constants.W_OK)
+    return undefined
+  } catch (error) {
+    return codeOf(error)
   }
 }
 

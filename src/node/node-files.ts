@@ -143,6 +143,24 @@ export class ApiFiles implements NodeFiles {
     }
   }
 
+  async readMany(paths: readonly string[], options: Signalled): Promise<readonly (Uint8Array | undefined)[]> {
+    const { activity, blobs, catalog, replication, self } = this.#components
+    const records = await Promise.all(paths.map(async (path) => catalog.get(path).catch(() => undefined)))
+    const holders = new Set<NodeId>()
+    const cids = new Map<number, CID>()
+    for (const [i, record] of records.entries()) {
+      if (record?.content === undefined || record.content.size > smallBytesMax) continue
+      cids.set(i, CID.parse(record.content.cid))
+      // Files that lie side by side have their copies in the same places, mostly: for the others there is `open`.
+      for (const peer of [record.owner, record.writer, ...(holders.size === 0 ? replication.copiesAtHand(record.content.cid) : [])]) if (peer !== self) holders.add(peer)
+      replication.used(record.content.cid)
+    }
+    const { contents, brought } = await activity.during(async () => blobs.readMany([...cids.values()], { holders: [...holders], ...signalled(options) }))
+    if (brought > 0) this.#tellSoon()
+    const found = new Map([...cids.keys()].map((i, at) => [i, contents[at]]))
+    return paths.map((_, i) => found.get(i))
+  }
+
   async stat(target: string, options: Signalled): Promise<FileInfo> {
     const { blobs, catalog, files } = this.#components
     const reference = await this.#reference(target)
@@ -406,7 +424,7 @@ export class ApiFiles implements NodeFiles {
   }
 }
 
-/** A file at most this large is taken out of the archive in one piece, so that the next can be read while it is stored. */
+/** A file at most this large passes in one piece, in archives and of them, so that the next can be read while it is stored. */
 const smallBytesMax = 1 << 18
 
 async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, { priority = 'normal', replicas, signal }: PutOptions & Signalled): AsyncIterable<FolderItem> {

@@ -43,6 +43,8 @@ export class Wants {
   readonly #isHeld: (cid: string) => boolean
   /** Answers of the catalog about blobs that are held here, until it changes. */
   readonly #known = new Map<string, Want | undefined>()
+  /** Questions under way whose answer is to be remembered: of each blob the last one, until something of it changes. */
+  readonly #asking = new Map<string, object>()
   #generation = 0
 
   constructor(components: Pick<ReplicationComponents, 'catalog' | 'meta'> & { vouchers: Vouchers }, init: { self: NodeId; isHeld: (cid: string) => boolean }) {
@@ -71,12 +73,17 @@ export class Wants {
   /** Undefined when no file does. Of a blob that is held here the answer is remembered until the catalog changes. */
   async of(cid: string): Promise<Want | undefined> {
     if (this.#known.has(cid)) return this.#known.get(cid)
-    const generation = this.#generation
-    const want = await this.ask(cid)
-    // An answer from before a change is given, but not remembered. Nor is one about what was dropped meanwhile: nothing
-    // that happens to its files would reach it any more, and it would be believed when the blob comes back.
-    if (generation === this.#generation && this.#isHeld(cid)) this.#known.set(cid, want)
-    return want
+    const mine = {}
+    this.#asking.set(cid, mine)
+    try {
+      const want = await this.ask(cid)
+      // An answer from before a change is given, but not remembered. Nor is one about what was dropped meanwhile: nothing
+      // that happens to its files would reach it any more, and it would be believed when the blob comes back.
+      if (this.#asking.get(cid) === mine && this.#isHeld(cid)) this.#known.set(cid, want)
+      return want
+    } finally {
+      if (this.#asking.get(cid) === mine) this.#asking.delete(cid)
+    }
   }
 
   /** Asks anew, and remembers nothing: for blobs that are not held here, of which there is no end. `root`: said to have it. */
@@ -107,7 +114,7 @@ export class Wants {
     }
     if (fresh.length + crowded.length === 0) return
     this.#generation++
-    for (const part of fresh) this.#known.delete(part)
+    for (const part of fresh) this.#doubt(part)
     for (const part of crowded) this.#crowded.add(part)
     const rows = [...fresh.map((part) => keyOf(part, root)), ...crowded.map((part) => keyOf(part, more))]
     await this.#meta.write(rows.map((row) => this.#meta.put(row, new Uint8Array(0))), { durable: false })
@@ -131,7 +138,7 @@ export class Wants {
   changed(root: string): string[] {
     this.#generation++
     const touched = [root, ...(this.#partsOf.get(root) ?? [])]
-    for (const cid of touched) this.#known.delete(cid)
+    for (const cid of touched) this.#doubt(cid)
     return touched
   }
 
@@ -139,7 +146,7 @@ export class Wants {
   async forget(cid: string): Promise<void> {
     // What is being asked about it now, is asked of a blob that is gone.
     this.#generation++
-    this.#known.delete(cid)
+    this.#doubt(cid)
     const roots = this.#rootsOf.get(cid)
     const wasCrowded = this.#crowded.delete(cid)
     if (roots === undefined) return
@@ -151,6 +158,12 @@ export class Wants {
     }
     const rows = wasCrowded ? [...roots, more] : [...roots]
     await this.#meta.write(rows.map((root) => this.#meta.del(keyOf(cid, root))), { durable: false })
+  }
+
+  /** What is known of it, and what is being asked, may not be so any more. */
+  #doubt(cid: string): void {
+    this.#known.delete(cid)
+    this.#asking.delete(cid)
   }
 
   #vouched(cid: string): Want | undefined {

@@ -254,7 +254,7 @@ function sentenceOf(reason: Refusal): string {
     case 'NOT_SHARED':
       return "this node does not take others' files"
     case 'DISK':
-      return 'the disk of this node is too full'
+      return 'the disk of this node is too full: it must keep as much free as storage.min_free_space says'
     case 'TOO_MANY':
       return 'too many transfers are under way'
   }

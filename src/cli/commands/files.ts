@@ -3,8 +3,8 @@ import type { FileInfo, ListEntry, MeshClient } from '../../client/index.js'
 import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
 import type { Register } from '../register.js'
-import { ago, clean, shortId, table } from '../table.js'
-import { priorityOf, replicasOf } from './put.js'
+import { ago, clean, counted, shortId, table } from '../table.js'
+import { checkUnicode, priorityOf, replicasOf } from './put.js'
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
@@ -33,10 +33,11 @@ export function fileCommands(register: Register): void {
   }, async (context, [path = ''], options: { recursive?: boolean }) => {
     const result = await context.client().remove(path, { recursive: options.recursive === true, signal: context.signal })
     context.print(result, () => '')
-    if (options.recursive === true) context.say(`${String(result.removed)} files removed`)
+    if (options.recursive === true) context.say(`${counted(result.removed, 'file')} removed`)
   })
 
   register('mv <from> <to>', 'move a file or folder of the mesh', none, async (context, [from = '', to = '']) => {
+    checkUnicode(to)
     const result = await context.client().move(from, to, { signal: context.signal })
     context.print(result, () => '')
   })

@@ -9,7 +9,7 @@ import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
 import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
-import { clean } from '../table.js'
+import { clean, counted } from '../table.js'
 
 interface Options {
   output?: string
@@ -167,7 +167,7 @@ async function getFolder(context: Context, path: string, output: string): Promis
     progress.clear()
     const error = failed.length === 0 ? undefined : new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + written.length)} files could not be written`, { failed: failed.length })
     context.print(withError({ path, folder: root, files: written.length, size: bytes, failed }, error), () => '')
-    context.say(`${root}: ${String(written.length)} files, ${formatSize(bytes)}`)
+    context.say(`${root}: ${counted(written.length, 'file')}, ${formatSize(bytes)}`)
     for (const file of failed.slice(0, failuresShownMax)) context.say(`${clean(file.path)}: ${clean(file.message)}`)
     if (error !== undefined) throw error
   } finally {

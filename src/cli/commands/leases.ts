@@ -135,6 +135,8 @@ export function leaseCommands(register: Register): void {
   })
 
   register('lease config set <key> <value>', 'change one, for the whole mesh', none, async (context, [key = '', text = '']) => {
+    const known = Object.keys(await context.client().leaseSettings({ signal: context.signal }))
+    if (!known.includes(key)) throw new CliError('USAGE', `leases have no setting "${key}"; there are ${known.join(', ')}`, { key })
     const value = text === 'true' || text === 'false' ? text === 'true' : wholeNumber(text, key)
     const settings = await context.client().setLeaseSettings({ [key]: value }, { signal: context.signal })
     context.print(settings, () => '')

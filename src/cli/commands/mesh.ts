@@ -6,12 +6,14 @@ import type { Context } from '../context.js'
 import { durationOf } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Register } from '../register.js'
-import { ago, clean, table } from '../table.js'
+import { ago, clean, counted, table } from '../table.js'
 
 const none = (): void => undefined
 /** How long `stop` waits for the process to be gone: drains take at most half of it. */
 const stopMsMax = 30_000
 const pollMs = 50
+/** What the API takes: a hundred years. */
+const inviteMsMax = 36_500 * 24 * 3600_000
 
 /** The running node, its peers and its mesh. */
 export function meshCommands(register: Register): void {
@@ -36,6 +38,7 @@ export function meshCommands(register: Register): void {
   }, async (context, _args, options: { expires: string }) => {
     const expiresMs = durationOf(options.expires, '--expires')
     if (expiresMs < 1000) throw new CliError('USAGE', '--expires takes at least a second')
+    if (expiresMs > inviteMsMax) throw new CliError('USAGE', `an invite is good for ${formatDuration(inviteMsMax)} at most`)
     const invite = await context.client().invite(expiresMs, { signal: context.signal })
     context.print(invite, () => invite.token)
     context.say(`\nOn the other machine, within ${formatDuration(expiresMs)}:\n  ${thereName()} start --join ${invite.token}`)
@@ -105,7 +108,7 @@ function statusInWords(status: NodeStatus): string {
     `address   ${status.addresses.length === 0 ? 'none: others cannot reach it' : status.addresses.join('\n          ')}`,
     `peers     ${status.peers === 0 ? 'none connected' : `${String(status.peers)} connected`}`,
     `storage   ${formatSize(storage.usedBytes)} of ${formatSize(storage.maxBytes)} used: ${formatSize(storage.ownBytes)} own, ${formatSize(storage.othersBytes)} for others; ${formatSize(storage.freeDiskBytes)} free on the disk`,
-    `files     ${String(status.files)} in the mesh, ${String(status.blobs)} blobs here${status.underReplicated > 0 ? `, ${String(status.underReplicated)} files with fewer copies than wanted` : ''}`,
+    `files     ${String(status.files)} in the mesh, ${counted(status.blobs, 'blob')} here${status.underReplicated > 0 ? `, ${counted(status.underReplicated, 'file')} with fewer copies than wanted` : ''}`,
   ]
   return [...lines, ...(status.problems.length === 0 ? [] : ['', ...status.problems.map((problem) => `! ${problem}`)])].join('\n')
 }

@@ -11,7 +11,7 @@ import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
 import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
-import { clean } from '../table.js'
+import { clean, counted } from '../table.js'
 
 interface Options {
   as?: string
@@ -29,6 +29,7 @@ export function putCommand(register: Register): void {
     const put = putOptionsOf(options)
     if (file === '-') {
       if (options.as === undefined) throw new CliError('USAGE', 'standard input has no name of its own: give it one with --as /path')
+      checkUnicode(options.as)
       await putFile(context, options.as, process.stdin as AsyncIterable<Uint8Array>, undefined, put)
       return
     }
@@ -83,9 +84,15 @@ function putOptionsOf(options: Options): PutOptions {
   }
 }
 
+/** What is no UTF-8 has come here as U+FFFD, and a file by that name would be another one. */
+export function checkUnicode(path: string): void {
+  if (path.includes('\ufffd')) throw new CliError('USAGE', `"${path.slice(0, 100)}" has bytes in it that are no UTF-8, or the sign that stands for such: no name for a file here`)
+}
+
 /** `--as /a/` means: in there, under its own name. */
 function pathFor(file: string, as: string | undefined): string {
   const name = basename(resolve(file))
+  checkUnicode(as ?? name)
   if (as === undefined) {
     if (name === '') throw new CliError('USAGE', `${file} has no name of its own: give it one with --as /path`)
     return `/${name}`
@@ -167,7 +174,7 @@ async function putFolder(context: Context, folder: string, path: string, options
     const failed = result.failed ?? []
     const error = failed.length === 0 ? undefined : new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + result.files)} files could not be put`, { failed: failed.length })
     context.print(withError(result, error), () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
-    context.say(`${String(result.files)} files, ${formatSize(result.size)} at ${result.path}`)
+    context.say(`${counted(result.files, 'file')}, ${formatSize(result.size)} at ${result.path}`)
     for (const file of failed.slice(0, failuresShownMax)) context.say(`${clean(file.path)}: ${clean(file.message)}`)
     if (error !== undefined) throw error
   } finally {

@@ -169,9 +169,15 @@ function signalOf(signal: AbortSignal): NodeJS.Signals {
   return name === 'SIGINT' || name === 'SIGHUP' ? name : 'SIGTERM'
 }
 
+function whyNot(error: Error): string {
+  const code = codeOf(error)
+  const name = 'path' in error && typeof error.path === 'string' ? error.path : 'it'
+  return code === 'ENOENT' ? `there is no program ${name}` : code === 'EACCES' ? `${name} is no program, or not yours to run` : error.message
+}
+
 async function ended(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => { reject(new CliError('CANNOT_RUN', `the command cannot be run: ${error.message}`, {}, { cause: error })) })
+    child.once('error', (error) => { reject(new CliError('CANNOT_RUN', `the command cannot be run: ${whyNot(error)}`, {}, { cause: error })) })
     child.once('exit', (code, signal) => { resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])) })
   })
 }

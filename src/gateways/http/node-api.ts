@@ -26,6 +26,11 @@ export interface NodeFiles {
   putFolder(path: string, entries: AsyncIterable<FolderEntry>, options: PutOptions & Signalled): Promise<PutFolderResult>
   /** `target`: a path (starts with `/`) or a CID. */
   open(target: string, options: Signalled): Promise<OpenContent>
+  /**
+   * The contents of small files as they are now, many at once, in the order of `paths`; undefined of one that `open` is to be
+   * asked for.
+   */
+  readMany(paths: readonly string[], options: Signalled): Promise<readonly (Uint8Array | undefined)[]>
   stat(target: string, options: Signalled): Promise<FileInfo>
   list(path: string, options: { recursive: boolean }): AsyncIterable<ListEntry>
   pins(): AsyncIterable<ListEntry>

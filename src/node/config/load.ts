@@ -74,17 +74,21 @@ function readSource(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return ''
+    // Where a file is in place of the home, whoever makes the home says so.
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return ''
     throw new ConfigError('BAD_CONFIG', `${file} cannot be read: ${messageOf(error)}`, { file }, { cause: error })
   }
 }
+
+/** Of what somebody has typed, in a sentence about it. */
+const shownMax = 100
 
 /** Text of one setting → its value; `origin` is how the person knows it. */
 export function fromText(name: SettingName, typed: string | readonly string[], origin: string): unknown {
   const { kind } = settingOf(name)
   const value = typeof typed === 'string' ? kind.parse(typed) : kind.read(typed)
   if (value === undefined) {
-    throw new ConfigError('BAD_CONFIG', `${origin} must be ${kind.expected}, not "${typeof typed === 'string' ? typed : typed.join('", "')}"`, { key: name })
+    throw new ConfigError('BAD_CONFIG', `${origin} must be ${kind.expected}, not "${(typeof typed === 'string' ? typed : typed.join('", "')).slice(0, shownMax)}"`, { key: name })
   }
   return value
 }

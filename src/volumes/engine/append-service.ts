@@ -3,6 +3,7 @@ import { readFrames, spareMemory } from '../../base/index.js'
 import type * as wire from '../wire/volume.js'
 import { appendLimits, appendProtocol, decodeAppend, encodeAnswer, joined } from './append-frames.js'
 import type { NumberedAppend } from './append-frames.js'
+import { keyOf } from './registers.js'
 import { encodeRefusal } from './replica.js'
 import type { Replica } from './replica.js'
 
@@ -21,6 +22,8 @@ async function serveStream(stream: ByteStream, replica: Replica): Promise<void> 
   let heldBytes = 0
   let held = 0
   let wake: (() => void) | undefined
+  /** By segment, the last entries that are on their way to the disk. */
+  const underWay = new Map<string, Promise<unknown>>()
   const answers = new Answers(stream)
   /** Of the frame that is being read; undefined where its payload came in one piece. */
   let memory: Uint8Array | undefined
@@ -32,8 +35,15 @@ async function serveStream(stream: ByteStream, replica: Replica): Promise<void> 
     const bytes = frame.payload.length
     held++
     heldBytes += bytes
+    const key = keyOf(append.id)
+    // Without entries there is no turn to take at the disk: an end that is told too early reads as if entries were missing,
+    // and would be sent again, or could not be, where the holder has them no more.
+    const before = append.entries.length === 0 ? underWay.get(key) : undefined
+    const taking = before === undefined ? taken(replica, append) : before.then(async () => taken(replica, append))
+    if (append.entries.length > 0) underWay.set(key, taking)
     // Not waited for: the disk takes calls in their order, and a sync must not hold up what comes behind it.
-    void taken(replica, append).then((answer) => {
+    void taking.then((answer) => {
+      if (underWay.get(key) === taking) underWay.delete(key)
       held--
       heldBytes -= bytes
       // What failed may still be on its way to the disk.

@@ -32,6 +32,8 @@ export interface MachineComponents {
   readonly gate?: (from: NodeId, to: NodeId, method: string) => Fate
   /** How much longer than others a message is on its way: asked once for a request, once for its answer. */
   readonly lagMs?: () => number
+  /** How long the disk takes over one thing. */
+  readonly diskMs?: () => number
 }
 
 export interface MachineInit {
@@ -68,6 +70,13 @@ export class Machine {
     this.#init = init
     this.id = components.voters?.idOf(init.number) ?? idOf(init.number)
     this.node = components.network.node(this.id)
+    const { clock, diskMs } = components
+    if (diskMs !== undefined) {
+      this.database.pause = async () => {
+        const ms = diskMs()
+        await (ms > 0 ? clock.sleep(ms) : Promise.resolve())
+      }
+    }
   }
 
   get up(): boolean {

@@ -48,6 +48,10 @@ export class RegisterTwin {
     this.#delayMs = delayMs
   }
 
+  get backoffMs(): number {
+    return Math.max(20, 2 * this.#delayMs[1])
+  }
+
   async delay(node: NodeId): Promise<void> {
     if (this.deaf.has(node)) await this.lost()
     const [min, max] = this.#delayMs
@@ -149,7 +153,8 @@ export class ConsensusTwin implements SegmentConsensus {
         await this.#alive()
         return { value: value ?? { holder: null, token: 0, op: '', payload: new Uint8Array(0) }, answer: proposal.answer as Answer }
       }
-      await twin.clock.sleep(twin.random.float() * 20 * 2 ** Math.min(attempt, 6))
+      // From a round trip on, as the consensus does: proposers that wait less keep on overtaking each other.
+      await twin.clock.sleep(twin.random.float() * twin.backoffMs * 2 ** Math.min(attempt, 6))
       await this.#alive()
     }
     throw new ConsensusError('CONTENDED', 'contended', { unknown: true })

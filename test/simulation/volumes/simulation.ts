@@ -38,6 +38,8 @@ export interface Weather {
   readonly delayMaxMs: number
   /** Share of requests, and of answers, that are seconds on their way: longer than it takes to hand a range to and fro. */
   readonly stragglers: number
+  /** Of what disks do, this share takes up to seconds, and the rest up to some ms; 0: nothing takes any time. */
+  readonly diskStalls: number
   readonly faultMs: number
   readonly activeMs: number
 }
@@ -62,6 +64,7 @@ function weatherOf(seed: number, random: Random, forced: Partial<Weather>): Weat
     leaves: yes(0.3), discardRatio: yes(0.5) ? 0.15 : 0, segments: 1 + random.below(2), realVoters: false,
     // Of a chance of its own, so that seeds that were kept reach what they did.
     stragglers: seededRandom(seed ^ 0x57a9).float() < 0.3 ? 0.04 : 0,
+    diskStalls: seededRandom(seed ^ 0xd15c).float() < 0.3 ? 0.002 : 0,
     ...forced,
   }
 }
@@ -133,9 +136,9 @@ class Storm {
       if (weather.answersLost) registers.answersLostRatio = 0.05
     }
     for (let number = 0; number < weather.machines; number++) {
-      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, voters: this.#voters, random, log, lagMs: () => (this.#calm || lags.float() >= weather.stragglers ? 0 : 200 + lags.float() * 9_000), watch: (node, disk) => this.#watch(node, disk) }, {
+      this.#machines.push(new Machine({ clock, network: this.#network, registers: this.#registers, voters: this.#voters, random, log, lagMs: () => (this.#calm || lags.float() >= weather.stragglers ? 0 : 200 + lags.float() * 9_000), diskMs: () => (weather.diskStalls === 0 ? 0 : !this.#calm && lags.float() < weather.diskStalls ? lags.float() * 8_000 : lags.float() * 3), watch: (node, disk) => this.#watch(node, disk) }, {
         number, replicas: weather.replicas, sizeBytes: weather.segments * segmentBytes,
-        engine: { keepEveryMs: 700, replicaDeadlineMs: 900, operationDeadlineMs: 20_000, inSyncMin: 1, ...(weather.stragglers > 0 ? { hotBlocksMax: 1 } : {}) },
+        engine: { keepEveryMs: 700, replicaDeadlineMs: weather.diskStalls > 0 ? 2_000 : 900, operationDeadlineMs: 20_000, inSyncMin: 1, ...(weather.stragglers > 0 ? { hotBlocksMax: 1 } : {}) },
         places: (count, not) => shuffled(this.#machines.filter((machine) => machine.up && !not.includes(machine.id)), random).map((machine) => machine.id).slice(0, count),
         decide: (asker, range) => (weather.handOffs && random.float() < 0.2
           ? { type: 'move', range: { start: range.start, blocks: range.blocks }, to: { node: asker, region: 'r' }, explanation: 'chance' }

@@ -10,6 +10,7 @@ import type { KeyValue } from '../../../src/base/index.js'
 import type { Store } from '../../../src/store/index.js'
 import { openStore } from '../../../src/store/index.js'
 import { MemoryNetwork, nodeId } from '../../simulation/blobs/twins.js'
+import type { CID, TestNode } from '../../simulation/blobs/world.js'
 import { all, bytesOf, collect, makeNode, pieces, quick } from '../../simulation/blobs/world.js'
 
 interface Home {
@@ -132,5 +133,72 @@ describe('blobs: many small files at once', () => {
       for await (const held of blobs.list()) await blobs.drop(held.cid)
       assert.equal((await store.usage()).blocks, 0)
     })
+  })
+})
+
+describe('blobs: many small files from holders', () => {
+  const put = async (from: TestNode, many: readonly Uint8Array[]): Promise<CID[]> => (await from.blobs.importMany(many)).map(({ cid }) => cid)
+
+  it('come together, are what they should be, and are held from then on', async () => {
+    const network = new MemoryNetwork()
+    const [from, to] = [makeNode(network, 1), makeNode(network, 2)]
+    const many = [...contents(30), new Uint8Array(0)]
+    const cids = await put(from, many)
+    await put(to, many.slice(0, 3))
+    const asked = [...cids, cids[7] ?? cids[0]!]
+    const { contents: read, brought } = await to.blobs.readMany(asked, { holders: [from.id] })
+    for (const [i, bytes] of read.entries()) assert.ok(Buffer.from(bytes ?? []).equals(many[i] ?? many[7]!), String(i))
+    assert.equal(brought, 28)
+    assert.deepEqual([network.streams, network.lookups], [1, 0])
+    for (const cid of cids) assert.deepEqual({ ...(await to.blobs.held(cid)), heldSinceMs: 0 }, { ...(await from.blobs.held(cid)), heldSinceMs: 0 })
+    assert.deepEqual([...to.blocks.references.values()], cids.map(() => 1))
+    const again = await to.blobs.readMany(asked)
+    assert.equal(again.brought, 0)
+    assert.deepEqual(again.contents.map((bytes) => bytes?.length), read.map((bytes) => bytes?.length))
+  })
+
+  it('are left out where the holders that are known do not have them, or nobody answers', async () => {
+    const network = new MemoryNetwork()
+    const [from, other, to] = [makeNode(network, 1), makeNode(network, 2), makeNode(network, 3)]
+    const cids = [...(await put(from, contents(5))), ...(await put(other, contents(5, 50)))]
+    const { contents: read, brought } = await to.blobs.readMany(cids, { holders: [from.id] })
+    assert.deepEqual(read.map((bytes) => bytes !== undefined), cids.map((_, i) => i < 5))
+    assert.deepEqual([brought, network.lookups], [5, 0])
+    assert.equal((await to.blobs.readMany(cids)).contents.filter((bytes) => bytes !== undefined).length, 5)
+    network.cut(other.id)
+    assert.equal((await to.blobs.readMany(cids.slice(5), { holders: [other.id] })).brought, 0)
+    // Names of anything else than one plain block are for `read`.
+    const { cid } = await from.blobs.import(pieces(bytesOf(3000)))
+    assert.deepEqual((await to.blobs.readMany([cid], { holders: [from.id] })).contents, [undefined])
+  })
+
+  it('that are damaged at the holder or here are left out, and nothing of them is kept', async () => {
+    const network = new MemoryNetwork()
+    const [from, to] = [makeNode(network, 1), makeNode(network, 2)]
+    const many = contents(12)
+    const cids = await put(from, many)
+    from.blocks.flip(cids[4]!)
+    const { contents: read } = await to.blobs.readMany(cids, { holders: [from.id] })
+    assert.deepEqual(read.map((bytes) => bytes !== undefined), cids.map((_, i) => i !== 4))
+    assert.equal(await to.blobs.held(cids[4]!), undefined)
+    assert.equal(await to.blocks.has(cids[4]!), false)
+    to.blocks.flip(cids[5]!)
+    assert.deepEqual((await to.blobs.readMany(cids.slice(5, 7), { holders: [from.id] })).contents.map((bytes) => bytes !== undefined), [false, true])
+    assert.ok((await collect(to.blobs.read(cids[5]!, { holders: [from.id] }))).equals(many[5]!))
+  })
+
+  it('come though the disk is full, and none of them is held then', async () => {
+    const network = new MemoryNetwork()
+    const [from, to] = [makeNode(network, 1), makeNode(network, 2)]
+    const many = contents(20)
+    const cids = await put(from, many)
+    to.blocks.bytesMax = 1000
+    const { contents: read } = await to.blobs.readMany(cids, { holders: [from.id] })
+    for (const [i, bytes] of read.entries()) assert.ok(Buffer.from(bytes ?? []).equals(many[i]!))
+    assert.equal((await all(to.blobs.list())).length, 0)
+    assert.deepEqual([to.blocks.bytes.size, to.blocks.references.size], [0, 0])
+    const gone = new AbortController()
+    gone.abort()
+    await assert.rejects(to.blobs.readMany(cids, { holders: [from.id], signal: gone.signal }), { code: 'ABORTED' })
   })
 })

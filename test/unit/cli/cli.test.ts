@@ -11,7 +11,7 @@ import { checkedName, rangeOf } from '../../../src/cli/commands/get.js'
 import { memberOf } from '../../../src/cli/commands/mesh.js'
 import { CliError, errorSentence, exitCodeOf } from '../../../src/cli/errors.js'
 import { runCli } from '../../../src/cli/program.js'
-import { clean, table } from '../../../src/cli/table.js'
+import { clean, counted, table } from '../../../src/cli/table.js'
 import { ClientError } from '../../../src/client/index.js'
 import type { MemberInfo } from '../../../src/client/index.js'
 
@@ -79,6 +79,35 @@ describe('command line', () => {
     assert.equal((JSON.parse(typo.out) as { error: { nearest: string } }).error.nearest, 'storage.max_storage')
     const all = JSON.parse((await cli('config', 'get', '--json', ...home)).out) as { key: string }[]
     assert.ok(all.length > 40)
+  })
+
+  it('takes no home that is empty, and no file for a folder', async () => {
+    for (const command of [['status'], ['start'], ['init'], ['config', 'get']]) {
+      const { code, err } = await cli(...command, '--home', '')
+      assert.equal(code, 2)
+      assert.match(err, /--home takes a folder, and this is empty/)
+    }
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    for (const home of [file, join(file, 'below')]) {
+      const { code, err } = await cli('init', '--home', home)
+      assert.equal(code, 1)
+      assert.match(err, /cannot be used as a home: a file is in the way/)
+    }
+    const long = await cli('init', '--name', 'n'.repeat(1000), '--home', join(folder, 'h'))
+    assert.equal(long.code, 2)
+    assert.ok(long.err.length < 300)
+    assert.deepEqual(readdirSync(folder), ['file'])
+  })
+
+  it('says how many in words', () => {
+    assert.deepEqual([0, 1, 2].map((count) => counted(count, 'file')), ['0 files', '1 file', '2 files'])
+  })
+
+  it('takes no name with bytes that were no letters', async () => {
+    const refused = await cli('put', '-', '--as', Buffer.from('/a\xff', 'latin1').toString('utf8'), '--home', folder)
+    assert.equal(refused.code, 2)
+    assert.match(refused.err, /no UTF-8/)
   })
 
   it('makes a mesh without a node, once', async () => {

@@ -15,6 +15,8 @@ export class MemoryDatabase {
   writes = 0
   /** Values read while looking through keys. */
   reads = 0
+  /** Before each thing that it does, and before it tells of a write: a disk that takes its time, and stalls. */
+  pause: () => Promise<void> = async () => Promise.resolve()
   /** How often its process died: what an older one still does has no effect. */
   life = 0
 
@@ -70,6 +72,8 @@ export class MemorySlice implements AppendLog {
   readonly #database: MemoryDatabase
   readonly #prefix: Uint8Array
   readonly #life: number
+  /** Writes and syncs are done in the order in which they were asked for. */
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(database: MemoryDatabase, prefix: Uint8Array = new Uint8Array(0), life = database.life) {
     this.#database = database
@@ -78,7 +82,7 @@ export class MemorySlice implements AppendLog {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    await Promise.resolve()
+    await this.#database.pause()
     return this.#database.rows.get(this.#hex(key))?.slice()
   }
 
@@ -87,9 +91,9 @@ export class MemorySlice implements AppendLog {
   }
 
   async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
-    await Promise.resolve()
     const prefix = Buffer.from(this.#prefix).toString('hex')
     const view = new Map(this.#database.rows)
+    await this.#database.pause()
     let keys = [...view.keys()].filter((key) => key.startsWith(prefix) && this.#isIn(key, range)).sort()
     if (range.reverse === true) keys = keys.reverse()
     for (const key of keys.slice(0, range.limit)) {
@@ -107,25 +111,33 @@ export class MemorySlice implements AppendLog {
   }
 
   async write(operations: readonly WriteOperation[], { durable, freesSpace = false }: { durable: boolean; freesSpace?: boolean }): Promise<void> {
-    await Promise.resolve()
-    if (this.#isDead()) return never()
-    this.#database.write(operations, durable, freesSpace)
+    await this.#inTurn(() => { this.#database.write(operations, durable, freesSpace) })
   }
 
   async sync(): Promise<void> {
-    await Promise.resolve()
-    if (this.#isDead()) return never()
-    this.#database.sync()
+    await this.#inTurn(() => { this.#database.sync() })
   }
 
   async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
-    await Promise.resolve()
+    await this.#inTurn(() => {
+      for (const key of this.#database.keys()) {
+        if (key >= this.#hex(from) && key < this.#hex(to)) this.#database.rows.delete(key)
+      }
+      this.#database.unsynced = []
+      this.#database.synced = new Map(this.#database.rows)
+    })
+  }
+
+  async #inTurn(act: () => void): Promise<void> {
+    const done = this.#turn.then(async () => {
+      await this.#database.pause()
+      if (this.#isDead()) return never()
+      act()
+    })
+    this.#turn = done.catch(() => undefined)
+    await done
+    await this.#database.pause()
     if (this.#isDead()) return never()
-    for (const key of this.#database.keys()) {
-      if (key >= this.#hex(from) && key < this.#hex(to)) this.#database.rows.delete(key)
-    }
-    this.#database.unsynced = []
-    this.#database.synced = new Map(this.#database.rows)
   }
 
   slice(prefix: string): KeyValue {

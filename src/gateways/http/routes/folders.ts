@@ -38,23 +38,51 @@ export function folderRoutes(server: FastifyInstance, components: FileRoutesComp
   })
 }
 
-/** A file at most this large is read in one piece, and ahead: waiting for one small file after the other is what takes the time. */
+/** A file at most this large is read in one piece, and with others: waiting for one after the other is what takes the time. */
 const smallBytesMax = 256 * 1024
-/** Small files under way ahead of the reader: 16 MiB at most. */
-const aheadMax = 64
+const groupFilesMax = 64
+const groupBytesMax = 1 << 20
+/** Under way ahead of the reader: while one group is on its way to it, the next comes, and another is stored. */
+const groupsAhead = 3
 
 async function* sourcesOf(node: NodeApi, folder: string, signal: AbortSignal): AsyncIterable<FolderSource> {
   const base = folder === '/' ? '/' : `${folder.replace(/\/+$/, '')}/`
-  yield* mapInOrder(filesOf(node, folder), aheadMax, async (entry) => {
-    const opened = await node.files.open(entry.path, { signal })
-    const chunks = opened.read(undefined, signal)
-    return {
-      path: entry.path.slice(base.length),
-      size: opened.size,
-      content: opened.size <= smallBytesMax ? await whole(chunks) : chunks,
-      ...(entry.modified === null ? {} : { modifiedMs: entry.modified }),
-    }
+  const groups = mapInOrder(groupsOf(filesOf(node, folder)), groupsAhead, async (group) => {
+    const contents = group.length < 2 ? [] : await node.files.readMany(group.map(({ path }) => path), { signal })
+    const sources = group.map(async (entry, i) => sourceOf(node, entry, entry.path.slice(base.length), contents[i], signal))
+    // One may fail before its turn comes: that is told then, after the files before it.
+    for (const source of sources) source.catch(() => undefined)
+    return { sources }
   })
+  for await (const { sources } of groups) for (const source of sources) yield await source
+}
+
+async function sourceOf(node: NodeApi, entry: ListEntry, path: string, content: Uint8Array | undefined, signal: AbortSignal): Promise<FolderSource> {
+  const modified = entry.modified === null ? {} : { modifiedMs: entry.modified }
+  if (content !== undefined) return { path, size: content.length, content, ...modified }
+  const opened = await node.files.open(entry.path, { signal })
+  const chunks = opened.read(undefined, signal)
+  return { path, size: opened.size, content: opened.size <= smallBytesMax ? await whole(chunks) : chunks, ...modified }
+}
+
+/** Small files that follow each other; a large one by itself. */
+async function* groupsOf(entries: AsyncIterable<ListEntry>): AsyncGenerator<ListEntry[]> {
+  let group: ListEntry[] = []
+  let bytes = 0
+  for await (const entry of entries) {
+    const isLarge = entry.size > smallBytesMax
+    if (group.length > 0 && (isLarge || group.length >= groupFilesMax || bytes + entry.size > groupBytesMax)) {
+      yield group
+      group = []
+      bytes = 0
+    }
+    if (isLarge) yield [entry]
+    else {
+      group.push(entry)
+      bytes += entry.size
+    }
+  }
+  if (group.length > 0) yield group
 }
 
 async function* filesOf(node: NodeApi, folder: string): AsyncIterable<ListEntry> {
