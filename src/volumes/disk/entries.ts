@@ -7,7 +7,7 @@ import { emptyRow, fitsClient } from './rows.js'
 
 /**
  * Blocks of one row. A read of one block reads its whole row, for the checksum: of what was written in long pieces, as an
- * image is, rows of 16 blocks let half as many blocks a second be read at random as rows of 8. A long write costs a tenth
+ * image is, rows of 16 blocks let two thirds as many a second be read at random as rows of 8. A long write costs a tenth
  * more on the event loop with 8 than with 16, and a quarter more with 4.
  */
 export const rowBlocksMax = 8

@@ -23,6 +23,8 @@ export interface Faults {
   readonly shareDelayMsMax: number
   /** For a second or so a machine's frames do not reach the voters, while it still talks to other nodes. */
   readonly cuts: boolean
+  /** A disk takes up to so long over one thing, and sometimes a hundred times as long; 0: no time. */
+  readonly diskMsMax: number
 }
 
 /** Somebody who acts under a lease, exactly as long as it was told it may. */
@@ -109,6 +111,33 @@ class Machine implements Clock {
     this.#waiting = undefined
     for (const run of waiting) run()
   }
+}
+
+/** The disk as a process has it: what it began is done in its order, or, if it dies before, not at all. */
+function slowed<Disk extends object>(disk: Disk, machine: Machine, pauseMs: () => number, ordered: string): Disk {
+  let turn: Promise<unknown> = Promise.resolve()
+  const pause = async (): Promise<void> => machine.sleep(pauseMs())
+  return new Proxy(disk, {
+    get: (target, name): unknown => {
+      const found: unknown = Reflect.get(target, name, target)
+      if (typeof found !== 'function') return found
+      const act = (found as (...parts: unknown[]) => unknown).bind(target)
+      if (name === ordered) {
+        return async (...parts: unknown[]): Promise<unknown> => {
+          const done = turn.then(pause).then(async () => act(...parts))
+          turn = done.catch(() => undefined)
+          const result = await done
+          await pause()
+          return result
+        }
+      }
+      if (name !== 'get' && name !== 'getMany' && name !== 'read') return act
+      return async (...parts: unknown[]): Promise<unknown> => {
+        await pause()
+        return act(...parts)
+      }
+    },
+  })
 }
 
 /**
@@ -299,8 +328,12 @@ export class SharingWorld {
       on: () => () => undefined,
     }
     const common = { clock: machine, random: this.#random, log: silentLog, rpc, connections }
+    const { diskMsMax } = this.#faults
+    const pauseMs = (): number => this.#random.float() * diskMsMax * (this.#random.float() < 0.005 ? 100 : 1)
+    const store = diskMsMax === 0 ? machine.store : slowed(machine.store, machine, pauseMs, 'write')
+    const memoryFile = diskMsMax === 0 ? machine.memoryFile : slowed(machine.memoryFile, machine, pauseMs, 'put')
     process.consensus = new Consensus(
-      { ...common, store: machine.store, memoryFile: machine.memoryFile, seals: createSeals(machine.signer, this.#authority.nodeId) },
+      { ...common, store, memoryFile, seals: createSeals(machine.signer, this.#authority.nodeId) },
       { clockKind: 'sleep-blind', readings: machine.readings, chain: [this.#genesis!], timing },
     )
     process.leases = new LeaseService(

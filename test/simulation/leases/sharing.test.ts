@@ -3,7 +3,7 @@ import { SharingWorld } from './sharing-world.js'
 import type { Faults } from './sharing-world.js'
 import { seededRandom } from '../../../src/base/index.js'
 
-const calm: Faults = { loss: 0, delayMsMax: 20, crashes: false, pauses: false, revocations: false, shareDelayMsMax: 20, cuts: false }
+const calm: Faults = { loss: 0, delayMsMax: 20, crashes: false, pauses: false, revocations: false, shareDelayMsMax: 20, cuts: false, diskMsMax: 0 }
 const simulatedMs = 12_000
 /** So many worlds of faults; more with SHARING_SEEDS, as the mutants' script does. */
 const seeds = Number(process.env.SHARING_SEEDS ?? 8)
@@ -34,7 +34,7 @@ describe('shared leases over nodes, simulated', function () {
     for (let seed = 100; seed < 100 + seeds; seed++) {
       const { counts } = await run(seed, {
         loss: (seed % 4) * 0.05, delayMsMax: 20 + (seed % 3) * 30, shareDelayMsMax: (seed % 3) * 450, crashes: seed % 2 === 0, pauses: seed % 3 === 0,
-        revocations: seed % 4 === 1, cuts: seed % 4 >= 2,
+        revocations: seed % 4 === 1, cuts: seed % 4 >= 2, diskMsMax: seed % 5 === 4 ? 5 : 0,
       })
       for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key]
     }
