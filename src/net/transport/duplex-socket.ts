@@ -33,10 +33,15 @@ export class DuplexSocket {
   #error: Error | undefined
   #wakeReader: (() => void) | undefined
   #wakesSoon = false
+  #tap: HandleTap | undefined
+  #isTapTried = false
 
   constructor(socket: Socket) {
     this.#socket = socket
-    socket.on('data', (bytes: Buffer) => { this.#take(bytes) })
+    socket.on('data', (bytes: Buffer) => {
+      this.#take(bytes)
+      this.#tapHandle()
+    })
     socket.once('end', () => { this.#end() })
     socket.once('close', () => { this.#end() })
     socket.on('error', (error) => { this.#end(error) })
@@ -89,9 +94,11 @@ export class DuplexSocket {
     if (this.#over) return
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.length
-    if (this.#waitingBytes > waitingBytesMax && !this.#paused) {
+    // Again for what comes all the same: the cipher had it already, or the socket's stream asked for it.
+    if (this.#waitingBytes > waitingBytesMax) {
       this.#paused = true
-      this.#socket.pause()
+      if (this.#tap === undefined) this.#socket.pause()
+      else this.#tap.pause()
     }
     if (bytes.length < recordBytesMax || this.#waitingBytes >= handedOverBytes) this.#wakeReader?.()
     else this.#wakeSoon()
@@ -123,9 +130,17 @@ export class DuplexSocket {
     this.#waitingBytes = 0
     if (this.#paused) {
       this.#paused = false
-      this.#socket.resume()
+      if (this.#tap === undefined) this.#socket.resume()
+      else this.#tap.resume()
     }
     return chunk
+  }
+
+  /** As soon as nothing stands in the socket's own stream: what comes next may go past it. */
+  #tapHandle(): void {
+    if (this.#isTapTried || this.#socket.readableLength > 0 || this.#paused || this.#over) return
+    this.#isTapTried = true
+    this.#tap = tapHandle(this.#socket, (bytes) => { this.#take(bytes) })
   }
 
   /** Written by hand: a generator costs two turns of promises more per chunk. */
@@ -148,6 +163,7 @@ export class DuplexSocket {
       this.#waiting.length = 0
       // Nobody reads on: what comes is thrown away, so that the end of the connection is still seen.
       this.#socket.resume()
+      this.#tap?.resume()
     }
     return {
       next,
@@ -164,4 +180,45 @@ export class DuplexSocket {
       },
     }
   }
+}
+
+interface HandleTap {
+  pause(): void
+  resume(): void
+}
+
+/**
+ * Takes what a socket reads from the handle beneath it. Each record of TLS would otherwise be put into a stream, taken out
+ * again and be an event, with a tick of its own afterwards in which the stream asks itself whether to read more: 64 times
+ * for each mebibyte. Ends and errors go the usual way. Undefined where this Node.js has other insides, and then the
+ * stream's events are listened to as before.
+ *
+ * A handle counts what it has read. Where that is not what came here, some other Node.js means something else by what it
+ * hands over, and it is given back its own function before anything was taken.
+ */
+function tapHandle(socket: Socket, take: (bytes: Uint8Array) => void): HandleTap | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (typeof handle !== 'object' || handle === null) return undefined
+  const original: unknown = Reflect.get(handle, 'onread')
+  const readStart: unknown = Reflect.get(handle, 'readStart')
+  const readStop: unknown = Reflect.get(handle, 'readStop')
+  let readBytes: unknown = Reflect.get(handle, 'bytesRead')
+  if (typeof original !== 'function' || typeof readStart !== 'function' || typeof readStop !== 'function' || typeof readBytes !== 'number') return undefined
+  Reflect.set(handle, 'onread', function (this: unknown, bytes: unknown, ...rest: unknown[]): unknown {
+    const now: unknown = Reflect.get(handle, 'bytesRead')
+    if (bytes instanceof ArrayBuffer && typeof now === 'number' && typeof readBytes === 'number' && now - readBytes === bytes.byteLength) {
+      readBytes = now
+      take(new Uint8Array(bytes))
+      return undefined
+    }
+    if (bytes !== undefined) Reflect.set(handle, 'onread', original)
+    return Reflect.apply(original, this, [bytes, ...rest]) as unknown
+  })
+  const set = (reading: boolean): void => {
+    // Gone, or another one, once the socket is destroyed.
+    if (Reflect.get(socket, '_handle') !== handle) return
+    Reflect.set(handle, 'reading', reading)
+    Reflect.apply(reading ? readStart : readStop, handle, [])
+  }
+  return { pause: () => { set(false) }, resume: () => { set(true) } }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { Socket } from 'node:net'
+import { once } from 'node:events'
+import { Socket, connect, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { DuplexSocket } from '../../../src/net/transport/duplex-socket.js'
 
@@ -62,5 +64,64 @@ describe('net: a socket as a duplex', () => {
     socket.emit('end')
     assert.deepEqual(await next(), [9])
     assert.deepEqual(await next(), [])
+  })
+
+  const eventually = async (condition: () => boolean): Promise<void> => {
+    for (let i = 0; i < 1000 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.ok(condition())
+  }
+
+  it('brings all that a real one does, in order and to the end, and stops it while nobody reads', async () => {
+    const sent = Buffer.alloc(8 * 2 ** 20)
+    for (let i = 0; i < sent.length; i++) sent[i] = (i * 31 + (i >> 12)) & 0xff
+    const server = createServer((peer) => {
+      sockets.push(peer)
+      peer.end(sent)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    sockets.push(socket)
+    await once(socket, 'connect')
+    const { source } = new DuplexSocket(socket)
+    const handle: unknown = Reflect.get(socket, '_handle')
+    assert.ok(typeof handle === 'object' && handle !== null)
+    const received: Uint8Array[] = []
+    let receivedBytes = 0
+    let stops = 0
+    for await (const chunk of source) {
+      received.push(...(chunk instanceof Uint8Array ? [chunk] : chunk))
+      receivedBytes += chunk.byteLength
+      // Far from the end, where it is stopped for certain once more waits than may.
+      if (receivedBytes < stops * 2 ** 20 || receivedBytes > 6 * 2 ** 20) continue
+      await eventually(() => Reflect.get(handle, 'reading') === false)
+      stops++
+    }
+    assert.equal(Buffer.compare(Buffer.concat(received), sent), 0)
+    assert.ok(stops > 0)
+    assert.equal(socket.readableLength, 0)
+    server.close()
+  })
+
+  it('takes nothing from a handle that means something else by what it hands over', async () => {
+    const { socket, next } = reading()
+    const handed: unknown[] = []
+    const onread = (bytes: unknown): void => { handed.push(bytes) }
+    const handle = { onread, readStart: () => 0, readStop: () => 0, bytesRead: 0, close: () => undefined }
+    Reflect.set(socket, '_handle', handle)
+    socket.emit('data', Buffer.from([1]))
+    assert.deepEqual(await next(), [1])
+    assert.notEqual(handle.onread, onread)
+    handle.bytesRead += 3
+    handle.onread(new Uint8Array([2, 2, 2]).buffer)
+    assert.deepEqual(await next(), [2])
+    // The end of the stream is the socket's own business, and what does not add up is, too: from then on.
+    handle.onread(undefined)
+    assert.deepEqual(handed, [undefined])
+    handle.bytesRead += 3
+    const other = new ArrayBuffer(64)
+    handle.onread(other)
+    assert.deepEqual(handed, [undefined, other])
+    assert.equal(handle.onread, onread)
+    Reflect.set(socket, '_handle', null)
   })
 })
