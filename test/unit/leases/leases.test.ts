@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict'
+import type { Clock } from '../../../src/base/index.js'
 import { HlcClock, codeOf, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import { LeaseError } from '../../../src/leases/index.js'
 import { LeaseService } from '../../../src/leases/service.js'
 import type { LeaseServiceInit } from '../../../src/leases/service.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
+import { ManualClock } from '../membership/fixtures.js'
 import { TestMesh, timing, until } from '../consensus/mesh.js'
 import type { TestNode } from '../consensus/mesh.js'
 
 const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
 
-function leasesOf(node: TestNode, init: Partial<LeaseServiceInit> = {}): LeaseService {
+function leasesOf(node: TestNode, init: Partial<LeaseServiceInit> = {}, clock: Clock = systemClock): LeaseService {
   return new LeaseService(
-    { consensus: node.consensus, store: new MemoryKeyValue(), rpc: node.rpc, connections: node.connections, hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog },
+    { consensus: node.consensus, store: new MemoryKeyValue(), rpc: node.rpc, connections: node.connections, hlc: new HlcClock(systemClock), clock, random: systemRandom, log: silentLog },
     { self: node.id, readings, timing, ...init },
   )
 }
@@ -218,6 +220,37 @@ describe('leases', () => {
     await until(() => Date.now() > nowMs)
     await a.cleanUp()
     assert.deepEqual(await a.history.query(), [])
+  })
+
+  it('that do not end by themselves end when they are cleared away, as often as the settings say', async () => {
+    const clock = new ManualClock()
+    const service = leasesOf(nodes[0]!, {}, clock)
+    await service.settings.set({ auto_expire_enabled: false, cleanup_interval_seconds: 300 })
+    const stop = new AbortController()
+    const running = service.run(stop.signal)
+    let ended = 0
+    service.on('ended', () => { ended++ })
+    const pass = async (seconds: number): Promise<void> => {
+      for (let i = 0; i < seconds; i += 5) {
+        await clock.advance(5_000)
+        await new Promise((resolve) => { setImmediate(resolve) })
+      }
+    }
+    try {
+      await pass(20)
+      const { leaseId } = await service.acquire('s', { agent: 'x', ttlMs: 1 })
+      const fromMs = performance.now()
+      await until(() => performance.now() > fromMs + 5)
+      await pass(200)
+      assert.equal(ended, 0)
+      await pass(150)
+      await until(() => ended === 1)
+      assert.equal(service.get(leaseId).state, 'expired')
+    } finally {
+      stop.abort()
+      await pass(20)
+      await running
+    }
   })
 
   it('are listed without paging through volumes, their segments, and what is free', async () => {
