@@ -22,6 +22,16 @@ async function code(promise: Promise<unknown>): Promise<string | undefined> {
   return promise.then(() => undefined, codeOf)
 }
 
+/** Counts how often the service went back to waiting for its next look. */
+class LookingClock extends ManualClock {
+  looks = 0
+
+  override async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (ms > 5_000) this.looks++
+    return super.sleep(ms, signal)
+  }
+}
+
 describe('leases', () => {
   let mesh: TestMesh
   let a: LeaseService
@@ -223,32 +233,32 @@ describe('leases', () => {
   })
 
   it('that do not end by themselves end when they are cleared away, as often as the settings say', async () => {
-    const clock = new ManualClock()
+    const clock = new LookingClock()
     const service = leasesOf(nodes[0]!, {}, clock)
     await service.settings.set({ auto_expire_enabled: false, cleanup_interval_seconds: 300 })
     const stop = new AbortController()
     const running = service.run(stop.signal)
     let ended = 0
     service.on('ended', () => { ended++ })
-    const pass = async (seconds: number): Promise<void> => {
-      for (let i = 0; i < seconds; i += 5) {
-        await clock.advance(5_000)
-        await new Promise((resolve) => { setImmediate(resolve) })
-      }
+    // Its longest pause; what it asks the voters then takes real time.
+    const look = async (): Promise<void> => {
+      const { looks } = clock
+      await clock.advance(12_500)
+      await until(() => clock.looks > looks)
     }
     try {
-      await pass(20)
-      const { leaseId } = await service.acquire('s', { agent: 'x', ttlMs: 1 })
+      // It has cleared away once, and waits for the next time.
+      await until(() => clock.looks > 0)
+      const { leaseId } = await service.acquire('s', { agent: 'x', ttlMs: 300 })
       const fromMs = performance.now()
-      await until(() => performance.now() > fromMs + 5)
-      await pass(200)
+      await until(() => performance.now() > fromMs + 350)
+      for (let i = 0; i < 15; i++) await look()
       assert.equal(ended, 0)
-      await pass(150)
-      await until(() => ended === 1)
+      for (let i = 0; i < 20; i++) await look()
+      assert.equal(ended, 1)
       assert.equal(service.get(leaseId).state, 'expired')
     } finally {
       stop.abort()
-      await pass(20)
       await running
     }
   })
