@@ -69,6 +69,9 @@ const entriesMax = 100_000
 /** Volumes and their segments are registers, too, and may be many more. */
 const leasesOnly = { heldOnly: true, without: Object.keys(reservedScopes) }
 
+/** How often at most settings are read anew, and who waits without a word is forgotten. */
+const lookEveryMs = 10_000
+
 /**
  * Leases with a TTL for agents (programs, people) of this node. The mesh decides which *node* has a scope (consensus);
  * this decides which of the node's agents has it, for how long, and who is next. Every exclusive grant takes a token of
@@ -134,11 +137,16 @@ export class LeaseService {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#components
     const borrowing = this.#borrower.run(signal)
+    let cleanedMs = -Infinity
     while (!signal.aborted) {
       await this.settings.refresh(signal).catch((error: unknown) => { log.debug('lease settings are not refreshed', { error: messageOf(error) }) })
-      await this.cleanUp().catch((error: unknown) => { log.warn('lease history is not pruned', { error: messageOf(error) }) })
-      const everyMs = Math.min(this.settings.current.cleanup_interval_seconds * 1000, 10_000)
-      await clock.sleep(everyMs * (0.75 + random.float() / 2), signal).catch(() => undefined)
+      this.#forgetIdle()
+      const cleanEveryMs = this.settings.current.cleanup_interval_seconds * 1000
+      if (clock.monotonicMs() - cleanedMs >= cleanEveryMs) {
+        cleanedMs = clock.monotonicMs()
+        await this.cleanUp().catch((error: unknown) => { log.warn('lease history is not pruned', { error: messageOf(error) }) })
+      }
+      await clock.sleep(Math.min(cleanEveryMs, lookEveryMs) * (0.75 + random.float() / 2), signal).catch(() => undefined)
     }
     await borrowing
     await this.giveAllBack()
@@ -263,15 +271,21 @@ export class LeaseService {
     const now = book.now()
     const due = [...book.active.values()].filter((lease) => lease.isExpired(now))
     for (const lease of due) this.#tidy(lease.init.scope)
+    this.#forgetIdle()
+    const { keep_history, history_retention_days } = this.settings.current
+    if (keep_history) await book.history.prune(this.#components.clock.wallMs() - history_retention_days * 86_400_000)
+    return due.length
+  }
+
+  #forgetIdle(): void {
+    const book = this.#book
+    const now = book.now()
     for (const entry of [...book.scopes.values()]) {
       // Waiters of other nodes that went away without a word.
       entry.line.first(now)
       book.forgetIfIdle(entry)
     }
     this.#lender.prune()
-    const { keep_history, history_retention_days } = this.settings.current
-    if (keep_history) await book.history.prune(this.#components.clock.wallMs() - history_retention_days * 86_400_000)
-    return due.length
   }
 
   /**

@@ -1,23 +1,35 @@
 import assert from 'node:assert/strict'
+import type { Clock } from '../../../src/base/index.js'
 import { HlcClock, codeOf, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import { LeaseError } from '../../../src/leases/index.js'
 import { LeaseService } from '../../../src/leases/service.js'
 import type { LeaseServiceInit } from '../../../src/leases/service.js'
 import { MemoryKeyValue } from '../catalog/memory-key-value.js'
+import { ManualClock } from '../membership/fixtures.js'
 import { TestMesh, timing, until } from '../consensus/mesh.js'
 import type { TestNode } from '../consensus/mesh.js'
 
 const readings = () => ({ hrtimeMs: performance.now(), uptimeMs: performance.now(), wallMs: Date.now() })
 
-function leasesOf(node: TestNode, init: Partial<LeaseServiceInit> = {}): LeaseService {
+function leasesOf(node: TestNode, init: Partial<LeaseServiceInit> = {}, clock: Clock = systemClock): LeaseService {
   return new LeaseService(
-    { consensus: node.consensus, store: new MemoryKeyValue(), rpc: node.rpc, connections: node.connections, hlc: new HlcClock(systemClock), clock: systemClock, random: systemRandom, log: silentLog },
+    { consensus: node.consensus, store: new MemoryKeyValue(), rpc: node.rpc, connections: node.connections, hlc: new HlcClock(systemClock), clock, random: systemRandom, log: silentLog },
     { self: node.id, readings, timing, ...init },
   )
 }
 
 async function code(promise: Promise<unknown>): Promise<string | undefined> {
   return promise.then(() => undefined, codeOf)
+}
+
+/** Counts how often the service went back to waiting for its next look. */
+class LookingClock extends ManualClock {
+  looks = 0
+
+  override async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (ms > 5_000) this.looks++
+    return super.sleep(ms, signal)
+  }
 }
 
 describe('leases', () => {
@@ -218,6 +230,38 @@ describe('leases', () => {
     await until(() => Date.now() > nowMs)
     await a.cleanUp()
     assert.deepEqual(await a.history.query(), [])
+  })
+
+  it('that do not end by themselves end when they are cleared away, as often as the settings say', async () => {
+    const clock = new LookingClock()
+    let laterMs = 0
+    const later = () => ({ hrtimeMs: performance.now() + laterMs, uptimeMs: performance.now() + laterMs, wallMs: Date.now() + laterMs })
+    const service = leasesOf(nodes[0]!, { readings: later }, clock)
+    await service.settings.set({ auto_expire_enabled: false, cleanup_interval_seconds: 300 })
+    const stop = new AbortController()
+    const running = service.run(stop.signal)
+    let ended = 0
+    service.on('ended', () => { ended++ })
+    // Its longest pause; what it asks the voters then takes real time.
+    const look = async (): Promise<void> => {
+      const { looks } = clock
+      await clock.advance(12_500)
+      await until(() => clock.looks > looks)
+    }
+    try {
+      // It has cleared away once, and waits for the next time.
+      await until(() => clock.looks > 0)
+      const { leaseId } = await service.acquire('s', { agent: 'x', ttlMs: 60_000 })
+      laterMs = 61_000
+      for (let i = 0; i < 15; i++) await look()
+      assert.equal(ended, 0)
+      for (let i = 0; i < 20; i++) await look()
+      assert.equal(ended, 1)
+      assert.equal(service.get(leaseId).state, 'expired')
+    } finally {
+      stop.abort()
+      await running
+    }
   })
 
   it('are listed without paging through volumes, their segments, and what is free', async () => {
