@@ -54,13 +54,15 @@ export class Views {
   async of(cids: readonly string[], vouchedToo = false): Promise<BlobView[]> {
     const { inventory, wants, stock, holders, carrier } = this.#components
     const views: BlobView[] = []
-    let asked: (Want | undefined)[] = []
+    let asked: ({ want: Want | undefined } | undefined)[] = []
     for (const [i, cid] of cids.entries()) {
       // Side by side, since each question waits for the disk.
-      if (i % askedAtOnce === 0) asked = await Promise.all(cids.slice(i, i + askedAtOnce).map(async (one) => (inventory.get(one) === undefined ? undefined : wants.of(one))))
+      if (i % askedAtOnce === 0) asked = await Promise.all(cids.slice(i, i + askedAtOnce).map(async (one) => (inventory.get(one) === undefined ? undefined : { want: await wants.of(one) })))
       const entry = inventory.get(cid)
-      if (entry === undefined) continue
-      const want = asked[i % askedAtOnce]
+      const answer = asked[i % askedAtOnce]
+      // What came while the others were asked about was not asked about: it is no less wanted for that.
+      if (entry === undefined || answer === undefined) continue
+      const { want } = answer
       stock.wanted(cid, want !== undefined)
       if (want === undefined || (want.vouchedBy !== undefined && !want.own && !vouchedToo)) continue
       views.push({

@@ -82,3 +82,29 @@ describe('replication: since when there are too many copies', () => {
     assert.equal(await seen.look(30 * 3600_000, 'gone'), undefined)
   })
 })
+
+describe('replication: which blobs nobody wants', () => {
+  it('what comes in while others are asked about is not taken for one of them', async () => {
+    const coming = new Inventory(saltOf(1n))
+    coming.add({ cid: 'here', kind: 'dag', bytes: 1, blocks: 1, heldSinceMs: 0 })
+    const unwanted: string[] = []
+    const views = new Views(
+      {
+        clock: systemClock, inventory: coming, holders: { of: () => nodes, counted: () => nodes },
+        wants: {
+          of: async () => {
+            coming.add({ cid: 'new', kind: 'dag', bytes: 1, blocks: 1, heldSinceMs: 0 })
+            return Promise.resolve({ priority: 'normal', wanted: 2, pinned: false, own: false, owner } as const)
+          },
+          last: () => undefined,
+        },
+        stock: { wanted: (cid, isWanted) => { if (!isWanted) unwanted.push(cid) } }, carrier: { targetsOf: () => [] },
+      },
+      { policy: () => policy, hasBegun: () => false, told: () => undefined },
+    )
+    // It is not here yet when they are asked about side by side.
+    assert.deepEqual((await views.of(['new', 'here'])).map(({ cid }) => cid), ['here'])
+    assert.deepEqual(unwanted, [])
+    assert.deepEqual((await views.of(['new', 'here'])).map(({ cid }) => cid), ['new', 'here'])
+  })
+})
