@@ -1,4 +1,4 @@
-import { CommonError, Emitter, formatSize, formatDuration } from '../base/index.js'
+import { CommonError, Emitter, formatDuration } from '../base/index.js'
 import type { Clock, NodeId } from '../base/index.js'
 import { asNodeId } from '../base/index.js'
 import type { BlobService } from '../blobs/index.js'
