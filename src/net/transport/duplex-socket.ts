@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { flowTo } from './flow.js'
+import type { FlowSink, Flowing } from './flow.js'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
@@ -24,7 +26,7 @@ const handedOverBytes = 64 * 1024
 
 /** A socket as libp2p's duplex of iterables. The `error` events of the socket must have a listener already. */
 export class DuplexSocket {
-  readonly source: AsyncGenerator<Chunk>
+  readonly source: AsyncGenerator<Chunk> & Flowing
   readonly #socket: Socket
   readonly #waiting: Uint8Array[] = []
   #waitingBytes = 0
@@ -35,6 +37,8 @@ export class DuplexSocket {
   #wakesSoon = false
   #tap: HandleTap | undefined
   #isTapTried = false
+  /** Takes all that comes, instead of who reads the source. */
+  #flow: FlowSink | undefined
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -92,6 +96,10 @@ export class DuplexSocket {
 
   #take(bytes: Uint8Array): void {
     if (this.#over) return
+    if (this.#flow !== undefined) {
+      this.#flow.take(bytes)
+      return
+    }
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.length
     // Again for what comes all the same: the cipher had it already, or the socket's stream asked for it.
@@ -118,7 +126,16 @@ export class DuplexSocket {
     if (this.#over) return
     this.#over = true
     this.#error = error
+    this.#flow?.end(error)
     this.#wakeReader?.()
+  }
+
+  #startFlow(sink: FlowSink): void {
+    const waiting = this.#shift()
+    if (waiting instanceof Uint8Array) sink.take(waiting)
+    else if (waiting !== undefined) for (const part of waiting) sink.take(part)
+    if (this.#over) sink.end(this.#error)
+    else this.#flow = sink
   }
 
   /** All that waits. */
@@ -144,7 +161,7 @@ export class DuplexSocket {
   }
 
   /** Written by hand: a generator costs two turns of promises more per chunk. */
-  #makeSource(): AsyncGenerator<Chunk> {
+  #makeSource(): AsyncGenerator<Chunk> & Flowing {
     const over: IteratorResult<Chunk, undefined> = { done: true, value: undefined }
     const next = async (): Promise<IteratorResult<Chunk>> => {
       for (;;) {
@@ -177,6 +194,10 @@ export class DuplexSocket {
       },
       [Symbol.asyncIterator]() {
         return this
+      },
+      [flowTo]: (sink) => {
+        this.#startFlow(sink)
+        return stop
       },
     }
   }
