@@ -134,8 +134,12 @@ export class DuplexSocket {
     const waiting = this.#shift()
     if (waiting instanceof Uint8Array) sink.take(waiting)
     else if (waiting !== undefined) for (const part of waiting) sink.take(part)
-    if (this.#over) sink.end(this.#error)
-    else this.#flow = sink
+    if (this.#over) {
+      sink.end(this.#error)
+      return
+    }
+    this.#flow = sink
+    this.#tap?.lend()
   }
 
   /** All that waits. */
@@ -158,6 +162,7 @@ export class DuplexSocket {
     if (this.#isTapTried || this.#socket.readableLength > 0 || this.#paused || this.#over) return
     this.#isTapTried = true
     this.#tap = tapHandle(this.#socket, (bytes) => { this.#take(bytes) })
+    if (this.#flow !== undefined) this.#tap?.lend()
   }
 
   /** Written by hand: a generator costs two turns of promises more per chunk. */
@@ -206,6 +211,8 @@ export class DuplexSocket {
 interface HandleTap {
   pause(): void
   resume(): void
+  /** From now on what is taken is lent: all records come in the same memory, instead of each in a buffer of its own. */
+  lend(): void
 }
 
 /**
@@ -224,12 +231,19 @@ function tapHandle(socket: Socket, take: (bytes: Uint8Array) => void): HandleTap
   const readStart: unknown = Reflect.get(handle, 'readStart')
   const readStop: unknown = Reflect.get(handle, 'readStop')
   let readBytes: unknown = Reflect.get(handle, 'bytesRead')
+  let lent: Buffer | undefined
   if (typeof original !== 'function' || typeof readStart !== 'function' || typeof readStop !== 'function' || typeof readBytes !== 'number') return undefined
   Reflect.set(handle, 'onread', function (this: unknown, bytes: unknown, ...rest: unknown[]): unknown {
     const now: unknown = Reflect.get(handle, 'bytesRead')
     if (bytes instanceof ArrayBuffer && typeof now === 'number' && typeof readBytes === 'number' && now - readBytes === bytes.byteLength) {
       readBytes = now
       take(new Uint8Array(bytes))
+      return undefined
+    }
+    if (bytes === undefined && lent !== undefined && typeof now === 'number' && typeof readBytes === 'number' && now > readBytes) {
+      const length = now - readBytes
+      readBytes = now
+      take(lent.subarray(0, length))
       return undefined
     }
     if (bytes !== undefined) Reflect.set(handle, 'onread', original)
@@ -241,5 +255,11 @@ function tapHandle(socket: Socket, take: (bytes: Uint8Array) => void): HandleTap
     Reflect.set(handle, 'reading', reading)
     Reflect.apply(reading ? readStart : readStop, handle, [])
   }
-  return { pause: () => { set(false) }, resume: () => { set(true) } }
+  const lend = (): void => {
+    const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
+    if (lent !== undefined || typeof useUserBuffer !== 'function' || Reflect.get(socket, '_handle') !== handle) return
+    lent = Buffer.allocUnsafeSlow(recordBytesMax)
+    Reflect.apply(useUserBuffer, handle, [lent])
+  }
+  return { pause: () => { set(false) }, resume: () => { set(true) }, lend }
 }

@@ -34,6 +34,10 @@ export interface StreamFate {
    */
   direct: ((bytes: Uint8Array) => void) | undefined
   waitingBytes: number
+  /** Bytes in the stream's source that nobody has read. */
+  queuedBytes(): number
+  /** Bytes of `waitingBytes` were read: the other side may be given room for more. */
+  giveRoom(): void
   readonly outgoing: FairQueue
   readonly number: number
 }
@@ -141,7 +145,25 @@ function steadyRtt(muxer: StreamMuxer): void {
 
 /** Hears of FIN and reset where the muxer tells its stream; both are public methods that yamux calls on the stream. */
 function watch(stream: Stream, outgoing: FairQueue): void {
-  const fate: StreamFate = { finished: false, broken: false, onBroken: undefined, recycles: false, flows: false, direct: undefined, waitingBytes: 0, outgoing, number: Number(stream.id) }
+  const call = (name: string): unknown => {
+    const method: unknown = Reflect.get(stream, name)
+    return typeof method === 'function' ? Reflect.apply(method, stream, []) : undefined
+  }
+  const fate: StreamFate = {
+    finished: false,
+    broken: false,
+    onBroken: undefined,
+    recycles: false,
+    flows: false,
+    direct: undefined,
+    waitingBytes: 0,
+    queuedBytes: () => Number(call('sourceReadableLength') ?? 0),
+    giveRoom: () => {
+      call('sendWindowUpdate')
+    },
+    outgoing,
+    number: Number(stream.id),
+  }
   fates.set(stream, fate)
   intercept(stream, 'remoteCloseWrite', () => {
     fate.finished = true

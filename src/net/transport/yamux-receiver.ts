@@ -84,8 +84,14 @@ export async function receive(muxer: StreamMuxer & ReceivingMuxer, source: Flowi
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })
   })
-  if (failure === undefined) await Reflect.apply(muxer.close, muxer, [{ reason: goAwayNormal }])
-  else Reflect.apply(muxer.abort, muxer, [failure, isOthersFault(failure) ? goAwayProtocol : goAwayInternal])
+  if (failure === undefined) await call(muxer, 'close', { reason: goAwayNormal })
+  else await call(muxer, 'abort', failure, isOthersFault(failure) ? goAwayProtocol : goAwayInternal)
+}
+
+/** With what the library's own methods take besides, for the word to the other side. */
+async function call(muxer: StreamMuxer, name: 'close' | 'abort', ...args: unknown[]): Promise<void> {
+  const method: unknown = Reflect.get(muxer, name)
+  if (typeof method === 'function') await Reflect.apply(method, muxer, args)
 }
 
 /** As the library counts them. */
