@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
-import { CID } from 'multiformats/cid'
+import { hash as hashOf } from 'node:crypto'
+import type { CID } from 'multiformats/cid'
 import type { NodeId, Signer } from '../base/index.js'
-import { messageOf, nodeIdOfPublicKey, publicKeyOf, signatureBytes } from '../base/index.js'
+import { cidOfText, messageOf, nodeIdOfPublicKey, publicKeyOf, signatureBytes, textOfCid } from '../base/index.js'
 import type { Version } from './merge.js'
 import { sameDot } from './merge.js'
 import { runsMax } from './lineage.js'
@@ -25,17 +25,14 @@ const priorityNames = new Map(Object.entries(priorityValues).map(([name, value])
 
 /** The CID in its usual text form, whatever base it was given in. Throws BAD_RECORD. */
 export function parseCid(text: string): CID {
+  let cid: CID
   try {
-    return normalCid(CID.parse(text))
+    cid = cidOfText(text)
   } catch (error) {
     throw new CatalogError('BAD_RECORD', `not a CID: ${messageOf(error)}`, { cid: text.slice(0, 100) }, { cause: error })
   }
-}
-
-/** Made anew from its bytes, since a CID remembers the text it was parsed from. */
-function normalCid(cid: CID): CID {
-  if (cid.bytes.length > cidBytesMax) throw new CatalogError('BAD_RECORD', `a CID of ${cid.bytes.length} bytes; ${cidBytesMax} are allowed`)
-  return CID.decode(cid.bytes)
+  if (cid.bytes.length > cidBytesMax) throw new CatalogError('BAD_RECORD', `not a CID: it has ${cid.bytes.length} bytes; ${cidBytesMax} are allowed`, { cid: text.slice(0, 100) })
+  return cid
 }
 
 /** Throws BAD_RECORD for content that no record may carry. */
@@ -106,7 +103,7 @@ function decodeBody(body: Uint8Array): FileRecord {
     const { cid, size, priority, replicas, pinned } = wire.content
     if (cid.length > cidBytesMax) throw bad('its CID is too long')
     content = {
-      cid: attempt(() => CID.decode(cid)).toString(),
+      cid: attempt(() => textOfCid(cid)),
       size: Number(u64(size)),
       priority: priorityNames.get(priority) ?? fail('it has a priority that does not exist'),
       replicas,
@@ -160,7 +157,7 @@ function versionOf(record: FileRecord, bytes: Uint8Array): Version {
     record,
     bytes,
     get hash() {
-      return (hash ??= createHash('sha256').update(bytes).digest().subarray(0, hashBytes))
+      return (hash ??= hashOf('sha256', bytes, 'buffer').subarray(0, hashBytes))
     },
   }
 }
