@@ -98,8 +98,8 @@ function build() {
 
 /**
  * A little C for Linux: what saves memory (src/cli/arenas.c) and gives it back (src/node/trim.c, program-pages.c),
- * LevelDB's checksums by the processor's own instruction (src/store/crc32c.c), and hashes without a copy
- * (src/blobs/sha256.c). Without a compiler the node works, rests larger, and takes more of the processor for a file.
+ * LevelDB's checksums by the processor's own instruction (src/store/crc32c.c), reads of what is in memory without a wait
+ * (src/store/page-cache.c), and hashes without a copy (src/blobs/sha256.c). Without a compiler the node works, rests larger, and takes more of the processor for a file.
  */
 function compileNative() {
   if (process.platform !== 'linux') return
@@ -108,6 +108,7 @@ function compileNative() {
   compile(path.join('node', 'trim'), ['-Wl,-z,defs'])
   compile(path.join('node', 'program-pages'), [])
   compile(path.join('store', 'crc32c'), [])
+  compile(path.join('store', 'page-cache'), [])
   compile(path.join('blobs', 'sha256'), [])
 }
 

@@ -14,7 +14,7 @@ import { Level } from 'level'
 import { silentLog, systemClock, systemRandom } from '../../src/base/index.js'
 import { openStore } from '../../src/store/index.js'
 import type { ClosableReplicaDisk } from '../../src/volumes/index.js'
-import { blockBytes, createReplicaDisk, segmentBlocks } from '../../src/volumes/index.js'
+import { blockBytes, createReplicaDisk, isWholeRow, segmentBlocks } from '../../src/volumes/index.js'
 
 const { values: flags } = parseArgs({
   options: {
@@ -105,7 +105,7 @@ function key(n: number): Uint8Array {
 async function withDisk<T>(work: (disk: ClosableReplicaDisk) => Promise<T>): Promise<T> {
   return inFolder(async (home) => {
     const store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home })
-    const disk = await createReplicaDisk({ log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
+    const disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
     try {
       return await work(disk)
     } finally {

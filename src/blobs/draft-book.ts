@@ -3,7 +3,7 @@ import type { BlockDraft, BlockStore } from '../store/index.js'
 import type { BlobRef } from './types.js'
 
 export interface DraftBookComponents {
-  blocks: BlockStore
+  blocks: Pick<BlockStore, 'draft' | 'drafts'>
   clock: Clock
   log: Log
 }
@@ -12,6 +12,8 @@ export interface DraftBookComponents {
 const importIdBytes = 12
 /** How often old drafts are looked for, as a part of how long they are kept. */
 const looksPerKeep = 24
+/** At least as often, for what could not be given up: its space is to come back soon after a full disk has some again. */
+const lookEveryMs = 60_000
 
 /**
  * Drafts by name. Those of imports end with the process (the content cannot be asked for again); those of fetches stay
@@ -20,7 +22,7 @@ const looksPerKeep = 24
 export class DraftBook {
   readonly #components: DraftBookComponents
   readonly #active = new Set<string>()
-  /** Fetches that broke off: the draft, if this process has it open, and since when. */
+  /** Fetches that broke off, and what could not be given up yet: the draft, if this process has it open, and since when. */
   readonly #paused = new Map<string, { draft: BlockDraft | undefined; sinceMs: number }>()
 
   constructor(components: DraftBookComponents) {
@@ -50,6 +52,8 @@ export class DraftBook {
     try {
       await draft.abort()
     } catch (error) {
+      // The store has it open still, as it was. Not let go of, or the name could not be opened again until the next start.
+      this.#paused.set(draft.id, { draft, sinceMs: Number.NEGATIVE_INFINITY })
       this.#components.log.warn('a draft was not given up', { draft: draft.id, reason: messageOf(error) })
     }
   }
@@ -73,7 +77,7 @@ export class DraftBook {
       log.warn('drafts of the last run were not cleared up', { reason: messageOf(error) })
     }
     for (;;) {
-      await clock.sleep(keepMs / looksPerKeep, signal).catch(() => undefined)
+      await clock.sleep(Math.min(lookEveryMs, keepMs / looksPerKeep), signal).catch(() => undefined)
       if (signal.aborted) return
       for (const [id, { draft, sinceMs }] of [...this.#paused]) {
         if (clock.monotonicMs() - sinceMs < keepMs) continue

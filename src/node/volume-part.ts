@@ -10,7 +10,7 @@ import type { Membership } from '../membership/index.js'
 import type { Net } from '../net/index.js'
 import type { Replication } from '../replication/index.js'
 import type { Store } from '../store/index.js'
-import { createEngine, createGovernor, createReplicaDisk, segmentBlocks, VolumeRegistry, VolumeService } from '../volumes/index.js'
+import { createEngine, createGovernor, createReplicaDisk, isWholeRow, segmentBlocks, VolumeRegistry, VolumeService } from '../volumes/index.js'
 import type { VolumeEngine } from '../volumes/index.js'
 import type { Config } from './config/index.js'
 import { replicationSettings } from './contribution.js'
@@ -59,7 +59,7 @@ export class VolumePart {
   /** Opens the disk, and replays what a crash left behind. */
   static async open(components: VolumePartComponents, init: { config: Config }): Promise<VolumePart> {
     const { store, clock, log } = components
-    const disk = await createReplicaDisk({ log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock, journal: log })
+    const disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock, journal: log })
     return new VolumePart(components, { ...init, disk })
   }
 

@@ -32,7 +32,7 @@ import { Stock } from './stock.js'
 import { Target } from './target.js'
 import { Telling } from './telling.js'
 import { Trust } from './trust.js'
-import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
+import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus, StorageOf } from './types.js'
 import { ReplicationError } from './types.js'
 import { Views } from './views.js'
 import { Vouchers } from './vouchers.js'
@@ -425,7 +425,7 @@ export class ReplicationRoom implements Replication {
     return this.#space.report()
   }
 
-  storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined {
+  storageOf(peer: NodeId): StorageOf | undefined {
     return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 

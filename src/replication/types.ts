@@ -90,6 +90,15 @@ export interface ReplicaCount {
   readonly blobs: number
 }
 
+/** What a node says of its storage. */
+export interface StorageOf {
+  readonly maxBytes: number
+  readonly usedBytes: number
+  /** Less than the difference: some is kept for the store to move things in, and for the node's own files. */
+  readonly freeForOthersBytes: number
+  readonly shareExcess: boolean
+}
+
 export interface ReplicationStatus {
   readonly state: 'running' | 'paused' | 'draining' | 'stopped'
   /** Held here. */
@@ -184,7 +193,7 @@ export interface Replication {
    */
   spread(file: { bytes: number; priority: Priority; replicas?: number | undefined; heldBytes?: number; blobBytesMax?: number }, signal?: AbortSignal): Promise<FileSpread>
   /** What a node says of its storage, for `peers`. */
-  storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
+  storageOf(peer: NodeId): StorageOf | undefined
   /** Somebody said here that it will not come back (`forget`), and it has not been seen since. */
   isForgotten(peer: NodeId): boolean
   /** It said that it gives up what it keeps (`drain`). */

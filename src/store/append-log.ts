@@ -1,70 +1,139 @@
-import type { AppendLog, KeyRange, KeyValue, WriteOperation, WriteOptions } from '../base/index.js'
-import { CommonError, GroupCommit } from '../base/index.js'
-import { afterPrefix, joined, textBytes } from './bytes.js'
-import type { Database, RawDatabase } from './database.js'
+import type { AppendLog, KeyRange, Log, Random, WriteOperation } from '../base/index.js'
+import { CommonError, GroupCommit, messageOf } from '../base/index.js'
+import type { Put } from './append-frames.js'
+import { frameBytes, keyBytesMax, keyBytesMin, nameOf, rowOf, rowsMax, saltBytes, unitOf, unitOfName } from './append-frames.js'
+import type { AppendUnitInit } from './append-unit.js'
+import { AppendUnit } from './append-unit.js'
+import { readSequence } from './bytes.js'
+import type { LogFolder } from './log-folder.js'
+import type { AppendLogInit } from './types.js'
 import { StoreError } from './types.js'
 
-export interface AppendDatabaseComponents {
-  database: Database
+export interface AppendFilesComponents {
+  folder: LogFolder
+  random: Random
+  log: Log
   /** Throws NO_SPACE; resolves to what to call when the bytes were handed over. */
   admit: (bytes: number) => Promise<() => void>
 }
 
-interface Write {
-  readonly operations: readonly WriteOperation[]
-  readonly durable: boolean
-  readonly bytes: number
-}
-
-/** Entries that one read of an iterator brings; LevelDB stops at 16 KiB of them by itself. */
-const pageEntries = 64
-/** Keys deleted in one batch. */
-const erasedMax = 4096
-
-/**
- * A chained batch takes small rows in half the time that a list of operations takes; but its memory, which V8 does not see,
- * comes back only when the garbage collector finds it.
- */
-const chainedBytesMax = 128 * 1024
+/** Files open at once besides those in use: 2 GiB of volumes that are read at random, and their tables, 16 KiB each where rows are small. */
+const loadedMax = 128
+/** Looked at together when the log is opened. */
+const openedAtOnce = 8
+/** Units that are full and not synced yet: more, and writers wait for the disk, here and not in the kernel, where everybody would. */
+const sealingMax = 4
+/** So many syncs, of so few bytes each, and the file is made longer ahead of the rows: see `prepare` in append-unit.ts. */
+const smallSyncs = 8
+const smallSyncBytes = 128 * 1024
+/** What one batch has mostly; a larger one gets memory of its own. */
+const bufferBytes = 1280 * 1024
 
 /**
- * A LevelDB for what other rooms append: growing keys, no compression. Like the log of blocks (see block-log.ts) it is
- * moved and not rewritten, as long as deletions are kept out of the buffers of new rows; `erase` sees to that.
+ * An append log in files of its own, one for each unit. Why not in LevelDB, as everything else: it writes and sums each
+ * byte twice, in another thread; and its log grows with each write, so that a sync waits for the file system's journal.
+ * What it gives, order and search, rows that are appended and found by their number do not need.
  *
- * Writes go one at a time, as LogWatch needs it, and share syncs.
+ * Writes go one at a time; syncs are shared, and run beside them.
  */
-export class AppendDatabase {
-  readonly #components: AppendDatabaseComponents
+export class AppendFiles implements AppendLog {
+  readonly #components: AppendFilesComponents
+  readonly #init: AppendLogInit
+  /** In their order. */
+  readonly #units = new Map<number, AppendUnit>()
+  /** Those whose files are open, the least recently used first. */
+  readonly #loaded = new Set<AppendUnit>()
+  #lastUsed: AppendUnit | undefined
+  #current: AppendUnit | undefined
+  /** Which may have what is not synced. */
+  readonly #unsynced = new Set<AppendUnit>()
+  readonly #sealing = new Set<Promise<void>>()
+  #folderChanged = false
   readonly #syncs: GroupCommit<never>
-  /** Settles when what was written last has ended; undefined while nothing is written. */
   #turn: Promise<unknown> | undefined
-  #appendedBytes = 0
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes)
   #queuedBytes = 0
+  #fileBytes = 0
+  #highest = -1
+  #bytesSinceSync = 0
+  #smallSyncs = 0
+  #isClosed = false
 
-  constructor(components: AppendDatabaseComponents) {
+  private constructor(components: AppendFilesComponents, init: AppendLogInit) {
     this.#components = components
-    this.#syncs = new GroupCommit<never>({ write: () => components.database.sync(), operationsMax: 1 })
+    this.#init = init
+    this.#syncs = new GroupCommit<never>({ write: async () => this.#sync(), operationsMax: 1 })
   }
 
-  get appendedBytes(): number {
-    return this.#appendedBytes
+  /** Looks at what is there, and makes durable what a crash of the process left behind. Throws NO_SPACE, DISK. */
+  static async open(components: AppendFilesComponents, init: AppendLogInit): Promise<AppendFiles> {
+    const files = new AppendFiles(components, init)
+    await files.#open()
+    return files
   }
 
+  /** Bytes of all its files. */
+  get fileBytes(): number {
+    return this.#fileBytes
+  }
+
+  /** Bytes that were admitted and are not in a file yet. */
   get queuedBytes(): number {
     return this.#queuedBytes
   }
 
-  slice(prefix: string): AppendLog {
-    return new AppendSlice(this.#components.database, this, textBytes(prefix))
+  now(key: Uint8Array): Uint8Array | undefined {
+    const unit = this.#units.get(unitOf(key))
+    if (unit?.isLoaded !== true) return undefined
+    this.#use(unit)
+    return unit.now(key)
   }
 
-  async write(operations: readonly WriteOperation[], { durable, freesSpace }: WriteOptions & { freesSpace?: boolean }): Promise<void> {
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const unit = this.#units.get(unitOf(key))
+    if (unit === undefined) return undefined
+    this.#use(unit)
+    return unit.get(key)
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return Promise.all(keys.map(async (key) => this.now(key) ?? this.get(key)))
+  }
+
+  async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
+    if (range.reverse === true) {
+      yield* this.#backwards(range)
+      return
+    }
+    let count = 0
+    const first = range.gte ?? range.gt
+    for (const unit of [...this.#units.values()]) {
+      if (first !== undefined && unit.number < unitOf(first)) continue
+      const from = first !== undefined && unit.number === unitOf(first) ? rowOf(first) : 0
+      this.#use(unit)
+      for await (const entry of unit.entries(from, rowsMax)) {
+        if (isAbove(entry[0], range)) return
+        if (isBelow(entry[0], range)) continue
+        if (range.limit !== undefined && count >= range.limit) return
+        count++
+        yield entry
+      }
+    }
+  }
+
+  put(key: Uint8Array, value: Uint8Array): WriteOperation {
+    return { type: 'put', key, value }
+  }
+
+  async write(operations: readonly WriteOperation[], { freesSpace = false }: { freesSpace?: boolean } = {}): Promise<void> {
+    const puts = operations.map(putOf)
+    if (puts.length === 0) return
     let bytes = 0
-    for (const operation of operations) if (operation.type === 'put') bytes += operation.key.length + operation.value.length
-    const admitted = freesSpace === true || bytes === 0 ? undefined : await this.#components.admit(bytes)
+    for (const put of puts) bytes += frameBytes(put)
+    const admitted = freesSpace ? undefined : await this.#components.admit(bytes)
     this.#queuedBytes += bytes
     try {
-      await this.#inTurn(() => this.#write({ operations, durable, bytes }))
+      await this.#inTurn(() => this.#write(puts, bytes))
     } finally {
       this.#queuedBytes -= bytes
       admitted?.()
@@ -75,43 +144,182 @@ export class AppendDatabase {
     await this.#syncs.commit([])
   }
 
-  async flush(): Promise<void> {
-    await this.#inTurn(() => this.#components.database.flush())
-  }
-
   async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
-    const { database } = this.#components
-    const keys = await database.read(async (level) => level.keys({ gte: from, lt: to, fillCache: false }).all())
-    if (keys.length > 0) {
-      await this.#inTurn(async () => {
-        await database.flush()
-        for (let at = 0; at < keys.length; at += erasedMax) {
-          const some = keys.slice(at, at + erasedMax).map((key) => ({ type: 'del' as const, key }))
-          await database.write(async (level) => level.batch(some))
-        }
-        await database.flush()
-      })
+    const [first, last] = [readSequence(from, 0), readSequence(to, 0) - (to.length > keyBytesMin ? 0 : 1)]
+    const gone: AppendUnit[] = []
+    for (const unit of [...this.#units.values()]) {
+      const firstRow = unit.number * rowsMax
+      if (last < firstRow || first >= firstRow + rowsMax) continue
+      const isToItsEnd = last >= firstRow + rowsMax - 1 || last >= firstRow + (await unit.rows()) - 1
+      if (!isToItsEnd) throw new CommonError('BAD_INPUT', 'rows of a log are erased by the unit, or from one on')
+      if (first <= firstRow) gone.push(unit)
+      else await this.#cut(unit, first - firstRow)
     }
-    await database.read(async (level) => level.compactRange(from, to))
+    for (const unit of gone) await this.#remove(unit)
+    if (gone.length > 0) await this.#components.folder.sync()
   }
 
+  /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     await this.#turn
     await this.#syncs.idle()
+    await Promise.all(this.#sealing)
   }
 
-  async #write({ operations, durable, bytes }: Write): Promise<void> {
-    const { database } = this.#components
-    const [only] = operations
-    const work = async (level: RawDatabase): Promise<void> => {
-      // One put is copied on a worker thread, a batch on the main one.
-      if (operations.length === 1 && only?.type === 'put') await level.put(only.key, only.value, { sync: durable })
-      else if (bytes > chainedBytesMax) await level.batch([...operations], { sync: durable })
-      else await chained(level, operations).write({ sync: durable })
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.idle()
+    // The next start has nothing to look through then; if it fails it has.
+    if (this.#current !== undefined) await this.#seal(this.#current)
+    for (const unit of this.#units.values()) await unit.close()
+  }
+
+  async #open(): Promise<void> {
+    const { folder, log } = this.#components
+    const numbers = (await folder.names()).map(unitOfName).filter((number) => number !== undefined).sort((a, b) => a - b)
+    for (let at = 0; at < numbers.length; at += openedAtOnce) {
+      const some = numbers.slice(at, at + openedAtOnce)
+      const units = await Promise.all(some.map(async (number) => AppendUnit.find(folder, this.#unitInit(number))))
+      for (const [i, unit] of units.entries()) {
+        const number = some[i] ?? 0
+        if (unit !== undefined) this.#units.set(number, unit)
+        else await folder.remove(nameOf(number))
+      }
     }
-    if (durable) await database.writeDurably(work)
-    else await database.write(work)
-    this.#appendedBytes += bytes
+    this.#highest = Math.max(-1, ...this.#units.keys())
+    for (const unit of this.#units.values()) {
+      if (unit.isSealed) continue
+      try {
+        await unit.seal()
+        await unit.unload()
+      } catch (error) {
+        // A full disk: its rows can be read all the same, and the next start tries again. What cannot be synced is no base to build on.
+        await unit.sync()
+        log.warn('a file of the log could not be completed', { unit: unit.number, reason: messageOf(error) })
+      }
+    }
+    if (numbers.length > 0) await folder.sync()
+  }
+
+  async #write(puts: readonly Put[], bytes: number): Promise<void> {
+    if (this.#isClosed) throw new StoreError('CLOSED', 'the store is closed')
+    const buffer = bytes <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(bytes)
+    for (let at = 0; at < puts.length; ) {
+      const number = unitOf((puts[at] as Put).key)
+      let end = at + 1
+      while (end < puts.length && unitOf((puts[end] as Put).key) === number) end++
+      const unit = this.#current?.number === number ? this.#current : await this.#begin(number)
+      this.#unsynced.add(unit)
+      const writing = unit.append(at === 0 && end === puts.length ? puts : puts.slice(at, end), buffer)
+      if (writing !== undefined) await writing
+      at = end
+    }
+    this.#bytesSinceSync += bytes
+  }
+
+  async #begin(number: number): Promise<AppendUnit> {
+    const { folder, random } = this.#components
+    const before = this.#current
+    if (before !== undefined) {
+      this.#current = undefined
+      const sealing = this.#seal(before).finally(() => this.#sealing.delete(sealing))
+      this.#sealing.add(sealing)
+    }
+    while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing)
+    if (number <= this.#highest) throw new CommonError('BAD_INPUT', 'rows of a log are appended in their order')
+    const unit = await AppendUnit.create(folder, this.#unitInit(number), random.bytes(saltBytes))
+    this.#highest = number
+    this.#folderChanged = true
+    this.#units.set(number, unit)
+    this.#current = unit
+    return unit
+  }
+
+  /** Never rejects: what is not sealed is looked through at the next start. */
+  async #seal(unit: AppendUnit): Promise<void> {
+    try {
+      await unit.seal()
+      this.#unsynced.delete(unit)
+      this.#use(unit)
+    } catch (error) {
+      this.#components.log.warn('a file of the log could not be completed', { unit: unit.number, reason: messageOf(error) })
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const units = [...this.#unsynced]
+    const bytes = this.#bytesSinceSync
+    this.#bytesSinceSync = 0
+    const folderChanged = this.#folderChanged
+    this.#folderChanged = false
+    this.#smallSyncs = bytes > smallSyncBytes ? 0 : this.#smallSyncs + 1
+    try {
+      const work = units.map(async (unit) => unit.sync())
+      if (folderChanged) work.push(this.#components.folder.sync())
+      if (work.length === 1) await work[0]
+      else await Promise.all(work)
+    } catch (error) {
+      this.#folderChanged ||= folderChanged
+      throw error
+    }
+    for (const unit of units) if (unit !== this.#current) this.#unsynced.delete(unit)
+    if (this.#smallSyncs >= smallSyncs) this.#current?.prepare(this.#components.admit)
+  }
+
+  async #cut(unit: AppendUnit, row: number): Promise<void> {
+    if (unit === this.#current) this.#current = undefined
+    await unit.cut(row)
+    await this.#seal(unit)
+  }
+
+  async #remove(unit: AppendUnit): Promise<void> {
+    if (unit === this.#current) this.#current = undefined
+    this.#units.delete(unit.number)
+    this.#loaded.delete(unit)
+    this.#unsynced.delete(unit)
+    if (this.#lastUsed === unit) this.#lastUsed = undefined
+    await unit.remove()
+  }
+
+  async *#backwards(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
+    let count = 0
+    for (const unit of [...this.#units.values()].reverse()) {
+      this.#use(unit)
+      for (let row = (await unit.rows()) - 1; row >= 0; row--) {
+        for await (const entry of unit.entries(row, row + 1)) {
+          if (isBelow(entry[0], range)) return
+          if (isAbove(entry[0], range)) continue
+          if (range.limit !== undefined && count >= range.limit) return
+          count++
+          yield entry
+        }
+      }
+    }
+  }
+
+  #unitInit(number: number): AppendUnitInit {
+    return {
+      number,
+      isWhole: this.#init.isWhole,
+      onBytes: (difference) => {
+        this.#fileBytes += difference
+      },
+    }
+  }
+
+  #use(unit: AppendUnit): void {
+    if (unit === this.#lastUsed || !unit.isSealed || !this.#units.has(unit.number)) return
+    this.#lastUsed = unit
+    this.#loaded.delete(unit)
+    this.#loaded.add(unit)
+    if (this.#loaded.size <= loadedMax) return
+    for (const oldest of this.#loaded) {
+      this.#loaded.delete(oldest)
+      void oldest.unload().catch((error: unknown) => {
+        this.#components.log.warn('a file of the log could not be closed', { unit: oldest.number, reason: messageOf(error) })
+      })
+      return
+    }
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -127,90 +335,22 @@ export class AppendDatabase {
   }
 }
 
-function chained(level: RawDatabase, operations: readonly WriteOperation[]): ReturnType<RawDatabase['batch']> {
-  const batch = level.batch()
-  for (const operation of operations) {
-    if (operation.type === 'put') batch.put(operation.key, operation.value)
-    else batch.del(operation.key)
-  }
-  return batch
-}
-
 function ended(): void {
   // However it ended: what comes behind it is a write of its own.
 }
 
-class AppendSlice implements AppendLog {
-  readonly #database: Database
-  readonly #log: AppendDatabase
-  readonly #prefix: Uint8Array
-
-  constructor(database: Database, log: AppendDatabase, prefix: Uint8Array) {
-    this.#database = database
-    this.#log = log
-    this.#prefix = prefix
+/** Throws BAD_INPUT. */
+function putOf(operation: WriteOperation): Put {
+  if (operation.type !== 'put' || operation.key.length < keyBytesMin || operation.key.length > keyBytesMax) {
+    throw new CommonError('BAD_INPUT', 'rows of a log are put, with a key of 8 to 256 bytes, and erased by the unit')
   }
+  return operation
+}
 
-  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#database.read(async (level) => level.get(this.#full(key), { fillCache: false }))
-  }
+function isBelow(key: Uint8Array, { gte, gt }: KeyRange): boolean {
+  return (gte !== undefined && Buffer.compare(key, gte) < 0) || (gt !== undefined && Buffer.compare(key, gt) <= 0)
+}
 
-  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    if (keys.length === 0) return []
-    return this.#database.read(async (level) => level.getMany(keys.map((key) => this.#full(key)), { fillCache: false }))
-  }
-
-  async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
-    const { generation } = this.#database
-    const iterator = await this.#database.read(async (level) => level.iterator({ ...this.#bounds(range), fillCache: false }))
-    try {
-      while (true) {
-        if (this.#database.generation !== generation) throw new StoreError('CLOSED', 'the store was opened anew while it was being read: begin again')
-        const page = await this.#database.read(async () => iterator.nextv(pageEntries))
-        if (page.length === 0) return
-        for (const [key, value] of page) yield [key.subarray(this.#prefix.length), value] as const
-      }
-    } finally {
-      await iterator.close()
-    }
-  }
-
-  put(key: Uint8Array, value: Uint8Array): WriteOperation {
-    return { type: 'put', key: this.#full(key), value }
-  }
-
-  /** Throws BAD_INPUT: only ranges are deleted here. */
-  del(): WriteOperation {
-    throw new CommonError('BAD_INPUT', 'rows of a log are erased by the range')
-  }
-
-  async write(operations: readonly WriteOperation[], options: WriteOptions & { freesSpace?: boolean }): Promise<void> {
-    if (operations.length > 0) await this.#log.write(operations, options)
-  }
-
-  async sync(): Promise<void> {
-    await this.#log.sync()
-  }
-
-  async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
-    await this.#log.erase(this.#full(from), this.#full(to))
-  }
-
-  slice(prefix: string): KeyValue {
-    return new AppendSlice(this.#database, this.#log, this.#full(textBytes(prefix)))
-  }
-
-  #full(key: Uint8Array): Uint8Array {
-    return joined(this.#prefix, key)
-  }
-
-  #bounds(range: KeyRange): { gte?: Uint8Array; gt?: Uint8Array; lt?: Uint8Array; lte?: Uint8Array; reverse?: boolean; limit?: number } {
-    const end = afterPrefix(this.#prefix)
-    return {
-      ...(range.gt !== undefined ? { gt: this.#full(range.gt) } : { gte: this.#full(range.gte ?? new Uint8Array(0)) }),
-      ...(range.lt !== undefined ? { lt: this.#full(range.lt) } : range.lte !== undefined ? { lte: this.#full(range.lte) } : end !== undefined ? { lt: end } : {}),
-      ...(range.reverse !== undefined ? { reverse: range.reverse } : {}),
-      ...(range.limit !== undefined ? { limit: range.limit } : {}),
-    }
-  }
+function isAbove(key: Uint8Array, { lt, lte }: KeyRange): boolean {
+  return (lt !== undefined && Buffer.compare(key, lt) >= 0) || (lte !== undefined && Buffer.compare(key, lte) > 0)
 }

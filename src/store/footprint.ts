@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/index.js'
 import { codeOf } from '../base/index.js'
-import type { AppendDatabase } from './append-log.js'
+import type { AppendFiles } from './append-log.js'
 import type { BlockLog } from './block-log.js'
 import type { Database } from './database.js'
 import { StoreError } from './types.js'
@@ -12,14 +12,14 @@ export interface FootprintComponents {
   blocks: Database
   meta: Database
   log: BlockLog
-  /** The database that other rooms append to, if it is open. */
-  appended: () => { database: Database; log: AppendDatabase } | undefined
+  /** The logs that other rooms append to, as far as they are open. */
+  appended: ReadonlyMap<string, AppendFiles>
 }
 
 export interface FootprintInit {
   limitBytes: number
-  /** Counted also when nobody has opened the database in it. */
-  appendedFolder: string
+  /** Of these logs: counted also when nobody has opened them. */
+  logsFolder: string
   /** Asked before each block; throws to refuse it. */
   admit?: (bytes: number) => void
   /** What giving space back writes at most before it deletes what it has moved. */
@@ -51,8 +51,8 @@ export class Footprint {
   readonly #tables = new Map<string, number>()
   readonly #sizesOnce = new Map<string, { size: number; sinceMs: number }>()
   #blocksBytes = 0
-  /** Of the database that other rooms append to. */
-  #appendedFileBytes = 0
+  /** Of logs that are not open. */
+  #closedLogBytes = 0
   #metaBytes = 0
   #measuredAtMs = Number.NEGATIVE_INFINITY
   /** `appendedBytes` of the log when it was measured. */
@@ -81,20 +81,20 @@ export class Footprint {
   async totalBytes(): Promise<number> {
     const { clock } = this.#components
     if (clock.monotonicMs() - this.#measuredAtMs > this.#init.freshMs) await this.measure()
-    return this.#blocksBytes + this.#metaBytes + this.#appendedFileBytes + this.#sinceBytes()
+    return this.#blocksBytes + this.#metaBytes + this.#logFileBytes() + this.#sinceBytes()
   }
 
   /** What the files cannot pass if nothing more is accepted. */
   boundBytes(): number {
     const { blocks, log } = this.#components
-    const appended = this.#components.appended()
-    const queued = log.queuedBytes + (appended?.log.queuedBytes ?? 0)
+    const logBytes = this.#logFileBytes()
+    const queued = log.queuedBytes + this.#logQueuedBytes()
     // Buffered blocks are in a log and, for a moment, in the table that is made of it.
-    const buffered = blocks.logBytes() + (appended?.database.logBytes() ?? 0) + queued
+    const buffered = blocks.logBytes() + queued
     const grown = grownBytes(this.#sinceBytes() + queued, 0)
-    const moved = Math.min(this.#init.moveBytesMax, this.#blocksBytes) + Math.min(this.#init.moveBytesMax, this.#appendedFileBytes)
+    const moved = Math.min(this.#init.moveBytesMax, this.#blocksBytes) + Math.min(this.#init.moveBytesMax, logBytes)
     const metaMoved = Math.min(this.#metaBytes, metaCompactionBytesMax) + metaBufferBytes
-    return this.#blocksBytes + this.#metaBytes + this.#appendedFileBytes + this.#admittedBytes + grown + buffered + moved + metaMoved
+    return this.#blocksBytes + this.#metaBytes + logBytes + this.#admittedBytes + grown + buffered + moved + metaMoved
   }
 
   /**
@@ -119,8 +119,6 @@ export class Footprint {
     for (;;) {
       const onItsWay = this.#isOnItsWay()
       if (log.queuedBytes > 0 || blocks.logBytes() > bytes) await log.flush()
-      const appended = this.#components.appended()
-      if (appended !== undefined && appended.database.logBytes() > bytes) await appended.log.flush()
       await this.measure()
       if (this.#fits(bytes)) return this.#take(bytes)
       if (!onItsWay) break
@@ -137,7 +135,7 @@ export class Footprint {
   }
 
   #isOnItsWay(): boolean {
-    return this.#admittedBytes > 0 || this.#components.log.queuedBytes > 0 || (this.#components.appended()?.log.queuedBytes ?? 0) > 0
+    return this.#admittedBytes > 0 || this.#components.log.queuedBytes > 0 || this.#logQueuedBytes() > 0
   }
 
   #take(bytes: number): () => void {
@@ -162,22 +160,34 @@ export class Footprint {
   }
 
   #sinceBytes(): number {
-    return this.#components.log.appendedBytes + (this.#components.appended()?.log.appendedBytes ?? 0) - this.#appendedThen
+    return this.#components.log.appendedBytes - this.#appendedThen
+  }
+
+  #logFileBytes(): number {
+    let bytes = 0
+    for (const files of this.#components.appended.values()) bytes += files.fileBytes
+    return this.#components.appended.size > 0 ? bytes : this.#closedLogBytes
+  }
+
+  #logQueuedBytes(): number {
+    let bytes = 0
+    for (const files of this.#components.appended.values()) bytes += files.queuedBytes
+    return bytes
   }
 
   async #measure(): Promise<void> {
     const { clock, blocks, meta, log } = this.#components
-    const appended = log.appendedBytes + (this.#components.appended()?.log.appendedBytes ?? 0)
+    const appended = log.appendedBytes
     const seen = new Set<string>()
-    const [blocksBytes, metaBytes, appendedBytes] = await Promise.all(
-      [blocks.folder, meta.folder, this.#init.appendedFolder].map(async (folder) => this.#folderBytes(folder, seen)),
-    )
+    const { logsFolder } = this.#init
+    const closed = this.#components.appended.size > 0 ? [] : (await namesIn(logsFolder)).map((name) => join(logsFolder, name))
+    const [blocksBytes, metaBytes, ...closedBytes] = await Promise.all([blocks.folder, meta.folder, ...closed].map(async (folder) => this.#folderBytes(folder, seen)))
     for (const known of [this.#tables, this.#sizesOnce]) {
       for (const path of known.keys()) if (!seen.has(path)) known.delete(path)
     }
     this.#blocksBytes = blocksBytes ?? 0
     this.#metaBytes = metaBytes ?? 0
-    this.#appendedFileBytes = appendedBytes ?? 0
+    this.#closedLogBytes = closedBytes.reduce((sum, bytes) => sum + bytes, 0)
     this.#appendedThen = appended
     this.#measuredAtMs = clock.monotonicMs()
   }

@@ -1,7 +1,7 @@
 /**
- * The store: everything a node keeps on disk, in LevelDB databases. `blocks` is an append-only log of block bytes,
- * `meta` has the index of the log and, in slices, the small records of all other rooms; `appended` is there for rooms
- * that write logs of their own. Blocks come in by drafts and become permanent in one durable batch together with whatever
+ * The store: everything a node keeps on disk, in LevelDB databases but for one thing. `blocks` is an append-only log of
+ * block bytes, `meta` has the index of the log and, in slices, the small records of all other rooms; rooms that write
+ * logs of their own (volumes do) have files for them, see append-log.ts. Blocks come in by drafts and become permanent in one durable batch together with whatever
  * records make them mean something; references say how long they stay. After a crash nothing that was acknowledged is missing, and nothing else takes up space.
  *
  * ```ts

@@ -2,7 +2,8 @@ import type { AppendLog, Clock, KeyValue, Log, Random } from '../base/index.js'
 import { Limiter } from '../base/index.js'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppendDatabase } from './append-log.js'
+import { AppendFiles } from './append-log.js'
+import { importOldLog } from './append-import.js'
 import { BlockLog } from './block-log.js'
 import { Blocks } from './block-store.js'
 import { textBytes } from './bytes.js'
@@ -12,6 +13,7 @@ import { Footprint } from './footprint.js'
 import { HeldBlocks } from './held.js'
 import { prefixOf } from './keyspace.js'
 import type { LedgerRecord } from './ledger.js'
+import { openLogFolder } from './log-folder.js'
 import { Lookups } from './lookups.js'
 import { MetaSlice } from './meta.js'
 import { Reclaimer } from './reclaimer.js'
@@ -21,7 +23,7 @@ import type { StoreLimits } from './settings.js'
 import { storeLimits } from './settings.js'
 import { Transactions } from './transactions.js'
 import { StoreError } from './types.js'
-import type { BackgroundStatus, Recount, RecoveryReport, Store, StoreTotals, StoreUsage } from './types.js'
+import type { AppendLogInit, BackgroundStatus, Recount, RecoveryReport, Store, StoreTotals, StoreUsage } from './types.js'
 
 export interface StoreComponents {
   clock: Clock
@@ -30,7 +32,7 @@ export interface StoreComponents {
 }
 
 export interface StoreInit extends Partial<StoreLimits> {
-  /** The node's folder. The store makes `blocks`, `meta` and `appended` in it, and nothing else. */
+  /** The node's folder. The store makes `blocks`, `meta` and `logs` in it, and nothing else. */
   home: string
   /** Asked before each block is accepted, with its size; what it throws is what the put throws. For reservations. */
   admit?: (bytes: number) => void
@@ -69,12 +71,7 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
       opened.push(database)
     }
     const { ledger, report } = await recover({ blocks, meta, log })
-    const appended = new Database(
-      { clock: components.clock, log },
-      // Half the buffer of the blocks: its rows are small, and when some are erased the buffer is written out before.
-      { folder: join(init.home, 'appended'), compression: false, writeBufferBytes: Math.ceil(limits.writeBufferBytes / 2), fileBytes: Math.ceil(limits.writeBufferBytes / 2), cacheBytes: mebibyte, reopenFreeBytes: 4 * mebibyte },
-    )
-    return new LevelStore({ ...components, log, blocks, meta, appended }, { limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
+    return new LevelStore({ ...components, log, blocks, meta }, { home: init.home, limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
   } catch (error) {
     for (const database of opened.reverse()) await database.close().catch(() => undefined)
     throw error
@@ -84,11 +81,10 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
 interface LevelStoreComponents extends StoreComponents {
   blocks: Database
   meta: Database
-  /** Opened when it is first asked for. */
-  appended: Database
 }
 
 interface LevelStoreInit {
+  home: string
   limits: StoreLimits
   ledger: LedgerRecord
   report: RecoveryReport
@@ -97,13 +93,14 @@ interface LevelStoreInit {
 }
 
 class LevelStore implements Store {
-  readonly #components: Pick<StoreComponents, 'clock'>
+  readonly #components: StoreComponents
+  readonly #home: string
   readonly blocks: Blocks
   readonly recovery: RecoveryReport
-  readonly #databases: { blocks: Database; meta: Database; appended: Database }
-  readonly #appendLog: AppendDatabase
-  #appendLogOpening: Promise<void> | undefined
-  #appendLogIsOpen = false
+  readonly #databases: { blocks: Database; meta: Database }
+  /** Opened when they are first asked for. */
+  readonly #appendLogs = new Map<string, Promise<AppendFiles>>()
+  readonly #appendLogsOpen = new Map<string, AppendFiles>()
   readonly #log: BlockLog
   readonly #held = new HeldBlocks()
   readonly #transactions: Transactions
@@ -115,12 +112,12 @@ class LevelStore implements Store {
   #closing: Promise<void> | undefined
   #restNotBeforeMs = 0
 
-  constructor({ clock, log, blocks, meta, appended }: LevelStoreComponents, init: LevelStoreInit) {
+  constructor({ clock, random, log, blocks, meta }: LevelStoreComponents, init: LevelStoreInit) {
     const { limits } = init
-    this.#components = { clock }
+    this.#components = { clock, random, log }
+    this.#home = init.home
     this.recovery = init.report
-    this.#databases = { blocks, meta, appended }
-    this.#appendLog = new AppendDatabase({ database: appended, admit: (bytes) => this.#footprint.admit(bytes) })
+    this.#databases = { blocks, meta }
     this.#log = new BlockLog(
       { clock, database: blocks },
       {
@@ -136,9 +133,9 @@ class LevelStore implements Store {
     this.#lookups = new Lookups({ database: meta })
     this.#transactions = new Transactions({ database: meta, log: this.#log, lookups: this.#lookups }, { ledger: init.ledger })
     this.#footprint = new Footprint(
-      { clock, blocks, meta, log: this.#log, appended: () => (this.#appendLogIsOpen ? { database: appended, log: this.#appendLog } : undefined) },
+      { clock, blocks, meta, log: this.#log, appended: this.#appendLogsOpen },
       {
-        appendedFolder: appended.folder,
+        logsFolder: this.#logsFolder,
         limitBytes: limits.limitBytes,
         freshMs: limits.usageFreshMs,
         moveBytesMax: 2 * limits.writeBufferBytes,
@@ -169,22 +166,30 @@ class LevelStore implements Store {
     return new MetaSlice({ database: this.#databases.meta, transactions: this.#transactions, lookups: this.#lookups }, { prefix: textBytes(prefixOf(name)) })
   }
 
-  async appendLog(name: string): Promise<AppendLog> {
-    const prefix = prefixOf(name)
+  async appendLog(name: string, init: AppendLogInit): Promise<AppendLog> {
+    prefixOf(name)
     if (this.#closing !== undefined) throw new StoreError('CLOSED', 'the store is closed')
-    this.#appendLogOpening ??= this.#openAppendLog()
-    await this.#appendLogOpening
-    return this.#appendLog.slice(prefix)
+    let opening = this.#appendLogs.get(name)
+    if (opening === undefined) {
+      opening = this.#openAppendLog(name, init)
+      this.#appendLogs.set(name, opening)
+      opening.catch(() => this.#appendLogs.delete(name))
+    }
+    return opening
   }
 
-  async #openAppendLog(): Promise<void> {
-    try {
-      await this.#databases.appended.open()
-      this.#appendLogIsOpen = true
-    } catch (error) {
-      this.#appendLogOpening = undefined
-      throw error
-    }
+  get #logsFolder(): string {
+    return join(this.#home, 'logs')
+  }
+
+  async #openAppendLog(name: string, init: AppendLogInit): Promise<AppendFiles> {
+    const { clock, random, log } = this.#components
+    const components = { random, log, admit: async (bytes: number) => this.#footprint.admit(bytes) }
+    const folder = await openLogFolder({ clock }, join(this.#logsFolder, name))
+    await importOldLog({ clock, log }, { home: this.#home, prefix: textBytes(prefixOf(name)), folder, open: async () => AppendFiles.open({ ...components, folder }, init) })
+    const files = await AppendFiles.open({ ...components, folder }, init)
+    this.#appendLogsOpen.set(name, files)
+    return files
   }
 
   async usage(): Promise<StoreUsage> {
@@ -266,10 +271,9 @@ class LevelStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const { blocks, meta, appended } = this.#databases
+    const { blocks, meta } = this.#databases
     try {
-      await this.#appendLogOpening?.catch(() => undefined)
-      if (this.#appendLogIsOpen) await this.#appendLog.idle()
+      for (const opening of this.#appendLogs.values()) await (await opening.catch(() => undefined))?.close()
       await this.#reclaimer.stop()
       await this.blocks.park()
       await this.#transactions.idle()
@@ -279,7 +283,6 @@ class LevelStore implements Store {
     } finally {
       // Also on a full disk: what could not be written is found by the next start.
       // Also when nobody asked for it: LevelDB opens a database by itself soon after it is made, and locks its folder.
-      await appended.close()
       await blocks.close()
       await meta.close()
     }

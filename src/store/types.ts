@@ -132,6 +132,14 @@ export interface BackgroundStatus {
   lastError?: string
 }
 
+export interface AppendLogInit {
+  /**
+   * Whether all of a value was written. A loss of power leaves values of which a part is missing; of what was never synced
+   * they must not be taken for values that were damaged later.
+   */
+  readonly isWhole: (key: Uint8Array, value: Uint8Array) => boolean
+}
+
 export interface Store {
   readonly blocks: BlockStore
   /** What was found at open. */
@@ -139,10 +147,10 @@ export interface Store {
   /** The slice of `meta` for one room; `name` is a row of the table in `keyspace.ts`. */
   meta(name: string): KeyValue
   /**
-   * The slice of the database for what is appended, which is made when it is first asked for; `name` is a row of the same
-   * table. Counted in `usage` (as metadata) and held to the limit: a write that would pass it throws NO_SPACE.
+   * A log of files of its own, which is made when it is first asked for; `name` is a row of the same table. Counted in
+   * `usage` (as metadata) and held to the limit: a write that would pass it throws NO_SPACE.
    */
-  appendLog(name: string): Promise<AppendLog>
+  appendLog(name: string, init: AppendLogInit): Promise<AppendLog>
   usage(): Promise<StoreUsage>
   /** Gives back all space that can be: what runs by itself in the background, now and to the end. */
   reclaim(signal?: AbortSignal): Promise<void>

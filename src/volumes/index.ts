@@ -8,6 +8,7 @@ export { blockBytes, checkVolumeName, checkVolumeSize, partsOf, segmentBlocks, s
 export type { BlockRange, SegmentPart, VolumeCode } from './geometry.js'
 export { createReplicaDisk, type ClosableReplicaDisk, type ReplicaDiskComponents } from './disk/disk.js'
 export type { DiskSettings } from './disk/settings.js'
+export { isWholeRow } from './disk/rows.js'
 export * from './engine-types.js'
 export { decodeChanged, decodeEntry, encodeChanged, encodeEntry, volumeReplicasMax } from './registry/entry.js'
 export type { VolumeEntry, VolumeRecord } from './registry/entry.js'

@@ -5,7 +5,6 @@ import type { BlockData, BlockRun, Content, LogEntry, Version } from '../replica
 import { DiskError } from '../replica-types.js'
 import { entryOfRows } from './entries.js'
 import { contentCodes, pageBlocks } from './page.js'
-import { RowReads } from './row-reads.js'
 import type { StoredRow } from './rows.js'
 import { decodeRow, rowKey } from './rows.js'
 import type { Segment } from './segments.js'
@@ -24,11 +23,9 @@ interface Run extends BlockRun {
 
 export class Reading {
   readonly #log: AppendLog
-  readonly #single: RowReads
 
   constructor(components: { log: AppendLog }) {
     this.#log = components.log
-    this.#single = new RowReads(components)
   }
 
   /** Throws CORRUPT. The pages of the range are in memory. */
@@ -102,8 +99,12 @@ export class Reading {
   async #rows(segment: Segment, positions: readonly number[]): Promise<Map<number, StoredRow>> {
     const rows = new Map<number, StoredRow>()
     const keys = positions.map((position) => rowKey(position, segment.key))
-    const [only] = keys
-    const values = keys.length === 1 && only !== undefined ? [await this.#single.get(only)] : keys.length === 0 ? [] : await this.#log.getMany(keys)
+    const values = keys.map((key) => this.#log.now(key))
+    const absent = keys.filter((_, i) => values[i] === undefined)
+    if (absent.length > 0) {
+      const late = await this.#log.getMany(absent)
+      for (let i = 0, at = 0; i < keys.length; i++) if (values[i] === undefined) values[i] = late[at++]
+    }
     for (const [i, position] of positions.entries()) {
       const [key, value] = [keys[i], values[i]]
       if (key === undefined || value === undefined) continue

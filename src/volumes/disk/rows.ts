@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { blockBytes, segmentBlocks } from '../geometry.js'
 import type { Content, Origin, SegmentId } from '../replica-types.js'
+import { DiskError } from '../replica-types.js'
 import { damaged, readWhole, viewOf, volumeBytes, writeWhole } from './bytes.js'
 
 /**
@@ -188,6 +189,16 @@ export function decodeRow(key: Uint8Array, value: Uint8Array): StoredRow {
   const row = decodeAt(key, value, 0) ?? decodeAt(key, value, value.length - headerBytes)
   if (row === undefined) throw damaged('a row of the log', { position: key.length >= 8 ? readWhole(viewOf(key), 0) : 0 })
   return row
+}
+
+/** Whether what was written of a row is all there: what a loss of power left of one that was never synced is not. */
+export function isWholeRow(key: Uint8Array, value: Uint8Array): boolean {
+  try {
+    return decodeRow(key, value).intact
+  } catch (error) {
+    if (error instanceof DiskError) return false
+    throw error
+  }
 }
 
 /** By the header that begins at `at`: the value's first bytes, or its last. Undefined if that is none. */

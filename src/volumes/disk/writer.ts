@@ -130,8 +130,8 @@ export class LogWriter {
     while (ready !== undefined || this.#queue.length > 0) {
       const { group, firsts, operations, last }: Placed = ready ?? this.#place(this.#takeGroup(), this.#previous)
       ready = undefined
-      const writing = this.#log.write(operations, { durable: false, freesSpace: group[0]?.write.freesSpace === true })
-      // What did not fit is encoded while LevelDB writes: of large writes that is a fifth of the time.
+      const writing = this.#log.write(operations, { freesSpace: group[0]?.write.freesSpace === true })
+      // What did not fit is encoded while it is written: of large writes that is a fifth of the time.
       if (this.#queue.length > 0) ready = this.#place(this.#takeGroup(), last)
       try {
         await writing

@@ -1,14 +1,14 @@
 /** Writes to the disk of a replica until it is killed, and says what was acknowledged: see disk.test.ts. */
 import { seededRandom, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import { openStore } from '../../../src/store/index.js'
-import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
+import { blockBytes, createReplicaDisk, isWholeRow } from '../../../src/volumes/index.js'
 import { blockOf, idOf, segmentsUsed } from './disk-world.js'
 
 const [home = '', seed = '1'] = process.argv.slice(2)
 const random = seededRandom(Number(seed))
 const store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home })
 const disk = await createReplicaDisk(
-  { log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock: systemClock, journal: silentLog },
+  { log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock: systemClock, journal: silentLog },
   { checkpointBytes: 200_000, unitBytesMax: 100_000, quietCheckpointBytes: 50_000, pauseMs: 5, bytesPerSecond: 1e9 },
 )
 void disk.run(new AbortController().signal)

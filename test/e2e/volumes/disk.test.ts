@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { codeOf, silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import { openStore } from '../../../src/store/index.js'
-import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
+import { blockBytes, createReplicaDisk, isWholeRow } from '../../../src/volumes/index.js'
 import type { ClosableReplicaDisk } from '../../../src/volumes/index.js'
 import { blockOf, idOf, segmentsUsed } from './disk-world.js'
 
@@ -22,7 +22,7 @@ describe('the disk of a replica whose process is killed', () => {
         await writeUntilKilled(home, round, acknowledged, 300)
         assert.ok(acknowledged.some((sequence, segment) => sequence > (before[segment] ?? 0)))
         const store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home })
-        const disk = await createReplicaDisk({ log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
+        const disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
         for (const [segment, sequence] of acknowledged.entries()) {
           const end = await disk.streamEnd(idOf(segment), 1)
           assert.ok(end >= sequence, `segment ${String(segment)}: ${String(sequence)} acknowledged, ${String(end)} there`)
@@ -53,7 +53,7 @@ describe('the disk of a replica whose process is killed', () => {
     const opened: { close: () => Promise<void> }[] = []
     const open = async (folder: string): Promise<ClosableReplicaDisk> => {
       const store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home: folder })
-      const disk = await createReplicaDisk({ log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
+      const disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock: systemClock, journal: silentLog })
       opened.push(store, disk)
       return disk
     }
@@ -66,9 +66,9 @@ describe('the disk of a replica whose process is killed', () => {
       await disk.setWhole(idOf(0), true)
       await disk.sync()
       await disk.witness()
-      // As a loss of power leaves it, and with the last quarter of what LevelDB wrote last damaged.
+      // As a loss of power leaves it, and with the last quarter of what was written last damaged.
       cpSync(join(home, 'a'), join(home, 'b'), { recursive: true, filter: (path) => !path.endsWith('LOCK') })
-      const logs = readdirSync(join(home, 'b'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.log')).map((path) => join(home, 'b', path)).filter((path) => readFileSync(path).includes(Buffer.alloc(blockBytes, count)))
+      const logs = readdirSync(join(home, 'b'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.rows')).map((path) => join(home, 'b', path)).filter((path) => readFileSync(path).includes(Buffer.alloc(blockBytes, count)))
       assert.equal(logs.length, 1)
       const path = logs[0] ?? ''
       const bytes = readFileSync(path)

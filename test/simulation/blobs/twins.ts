@@ -75,6 +75,8 @@ export class MemoryBlockStore implements BlockStore {
   readonly #quarantine = new Set<string>()
   /** Fails puts once it would hold more. */
   bytesMax = Number.POSITIVE_INFINITY
+  /** The disk is so full that a draft cannot even be given up. */
+  abortFails = false
   reads = 0
 
   constructor(readonly meta: MemoryKeyValue) {}
@@ -130,6 +132,7 @@ export class MemoryBlockStore implements BlockStore {
         this.meta.apply(operations)
       },
       abort: async () => {
+        if (this.abortFails) throw new CodedError('NO_SPACE', 'the disk is full')
         close()
         this.#sweep(own)
       },

@@ -6,7 +6,7 @@ import { randomFillSync } from 'node:crypto'
 import { silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
 import { openStore } from '../../../src/store/index.js'
 import type { Store } from '../../../src/store/index.js'
-import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
+import { blockBytes, createReplicaDisk, isWholeRow } from '../../../src/volumes/index.js'
 import type { ClosableReplicaDisk } from '../../../src/volumes/index.js'
 
 const mebibyte = 2 ** 20
@@ -14,7 +14,7 @@ const kept = { volume: '00112233445566778899aabbccddeeff', segment: 0 }
 const removed = { volume: 'ffeeddccbbaa99887766554433221100', segment: 0 }
 const none = new Uint8Array(0)
 
-describe('the disk of a replica, on LevelDB', function () {
+describe('the disk of a replica, on files', function () {
   this.timeout(60_000)
   let home: string
   let store: Store
@@ -29,7 +29,7 @@ describe('the disk of a replica, on LevelDB', function () {
   }
 
   function mibOnDisk(): number {
-    const folder = join(home, 'appended')
+    const folder = join(home, 'logs', 'volume-log')
     return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0) / mebibyte
   }
 
@@ -43,7 +43,7 @@ describe('the disk of a replica, on LevelDB', function () {
   before(async () => {
     home = mkdtempSync(join(tmpdir(), 'mesh-disk-space-'))
     store = await openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home })
-    disk = await createReplicaDisk({ log: await store.appendLog('volume-log'), meta: store.meta('volumes'), clock: systemClock, journal: silentLog }, { unitBytesMax: 2 * mebibyte, bytesPerSecond: 1e12 })
+    disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock: systemClock, journal: silentLog }, { unitBytesMax: 2 * mebibyte, bytesPerSecond: 1e12 })
   })
 
   after(async () => {

@@ -72,6 +72,7 @@ export class MemorySlice implements AppendLog {
   readonly #database: MemoryDatabase
   readonly #prefix: Uint8Array
   readonly #life: number
+  #nows = 0
   /** Writes and syncs are done in the order in which they were asked for. */
   #turn: Promise<void> = Promise.resolve()
 
@@ -84,6 +85,12 @@ export class MemorySlice implements AppendLog {
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     await this.#database.pause()
     return this.#database.rows.get(this.#hex(key))?.slice()
+  }
+
+  /** Every other time, as if the rest had to be read from a disk. */
+  now(key: Uint8Array): Uint8Array | undefined {
+    this.#nows++
+    return this.#isDead() || this.#nows % 2 === 0 ? undefined : this.#database.rows.get(this.#hex(key))?.slice()
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
@@ -110,7 +117,7 @@ export class MemorySlice implements AppendLog {
     return { type: 'del', key: this.#full(key) }
   }
 
-  async write(operations: readonly WriteOperation[], { durable, freesSpace = false }: { durable: boolean; freesSpace?: boolean }): Promise<void> {
+  async write(operations: readonly WriteOperation[], { durable = false, freesSpace = false }: { durable?: boolean; freesSpace?: boolean }): Promise<void> {
     await this.#inTurn(() => { this.#database.write(operations, durable, freesSpace) })
   }
 
