@@ -248,6 +248,11 @@ export class Stream {
     this.trim()
   }
 
+  /** Replicas that have not heard what is settled, and are sent nothing else, hear it. */
+  tell(): void {
+    for (const sender of this.#senders.values()) sender.tell()
+  }
+
   /** Of the replicas, so far that `room` may say something. */
   get isAhead(): boolean {
     return this.#tailBytes > lagBytes.min

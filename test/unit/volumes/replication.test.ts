@@ -22,6 +22,8 @@ class Pair {
   /** Nodes whose disk takes no more data. */
   readonly full = new Set<NodeId>()
   readonly syncs: NodeId[] = []
+  /** Whose disk was told what is settled. */
+  readonly told: NodeId[] = []
   /** Copies that were given up or begun anew. */
   readonly begun: NodeId[] = []
   #failing: { readonly node: NodeId; readonly over: Promise<void> } | undefined
@@ -63,6 +65,7 @@ class Pair {
         }
       }
       if (name === 'entries') this.readBack++
+      if (name === 'settled') this.told.push(node)
       const found: unknown = Reflect.get(target, name)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
     },
@@ -352,6 +355,21 @@ describe('volumes: replication', () => {
     await world.clock.advance(40_000)
     assert.equal(a.engine!.figures().replicasJoined, 1)
     assert.deepEqual(await world.contentOf(b, 1), Buffer.from(filled(2, 1)))
+  })
+
+  it('a replica hears soon what a flush has settled, though nobody writes after it', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(2)
+    await world.run(a.device!.write(0, filled(1, 100)))
+    await world.run(a.device!.flush())
+    await world.run(a.device!.trim(0, 100 * blockBytes))
+    await world.run(a.device!.flush())
+    await world.clock.advance(2_000)
+    // What is not settled is kept, with what it overwrote.
+    assert.deepEqual(await world.run(b.disk!.unsettled(id)), [])
+    const told = world.told.length
+    await world.clock.advance(20_000)
+    assert.equal(world.told.length, told, 'and hears it once')
   })
 
   it('a write that waited for a hand-off suspects nobody when the news came first', async () => {
