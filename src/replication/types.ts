@@ -106,6 +106,8 @@ export interface ReplicationStatus {
   /** Of those, with fewer counted copies than wanted, and with fewer live ones than the minimum. */
   readonly underReplicated: number
   readonly belowMinimum: number
+  /** Looks at a blob since the start: at rest hardly any. */
+  readonly looked: number
   readonly copying: number
   readonly queued: number
   readonly storing: number
