@@ -205,6 +205,16 @@ class LogDisk implements ClosableReplicaDisk {
     return this.#withPages(id, pagesOf(range), async (segment) => this.#reading.read(segment, range))
   }
 
+  readNow(id: SegmentId, range: BlockRange): BlockData[] | undefined {
+    checkRange(range)
+    if (this.#isClosed) return undefined
+    const { segments, clock } = this.#components
+    const segment = segments.get(id)
+    if (segment.head === undefined || segment.head.isDamaged || !segments.isReady(segment, pagesOf(range))) return undefined
+    this.#usedAtMs = clock.monotonicMs()
+    return this.#reading.readNow(segment, range)
+  }
+
   async versions(id: SegmentId, range: BlockRange): Promise<BlockRun[]> {
     checkRange(range)
     return this.#withPages(id, pagesOf(range), (segment) => Promise.resolve(this.#reading.versions(segment, range)))
