@@ -4,6 +4,7 @@
  */
 export * from './abort.js'
 export * from './backoff.js'
+export * from './cids.js'
 export * from './clock.js'
 export * from './errors.js'
 export * from './events.js'

@@ -33,6 +33,7 @@ export type SigningPurpose =
   | 'mesh-node description 1'
   | 'mesh-node revocation 1'
   | 'mesh-node catalog record 1'
+  | 'mesh-node catalog records 1'
   | 'mesh-node voter configuration 1'
 
 export interface Signer {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { hashBytes } from './record.js'
 
 /**
@@ -8,56 +8,47 @@ import { hashBytes } from './record.js'
  * defence against a member who looks for collisions of 128 bits; such a member could as well say that it has nothing.)
  *
  * 1 MiB of memory, whatever the size of the catalog; filled by one scan at the start. At 100,000 entries a bucket has
- * one or two, so that a difference is found by what differs and little else.
+ * one or two, so that a difference is found by what differs and little else. The levels above follow each change at once:
+ * while files come in they are asked for several times a second, and to add up all buckets takes a millisecond.
  */
 const words = hashBytes / 4
 const fanout = 256
 
 export class DigestTree {
   readonly #buckets = new Uint32Array(fanout * fanout * words)
-  /** First-level digests and the root, made when asked for. */
-  #upper: { first: Uint8Array; root: Uint8Array } | undefined
+  readonly #first = new Uint32Array(fanout * words)
+  readonly #root = new Uint32Array(words)
 
   /** In or out: the same. */
   toggle(pathHash: Uint8Array, versionHash: Uint8Array): void {
     const bucket = ((pathHash[0] ?? 0) << 8) | (pathHash[1] ?? 0)
     const view = new DataView(versionHash.buffer, versionHash.byteOffset, hashBytes)
     for (let word = 0; word < words; word++) {
-      const at = bucket * words + word
-      this.#buckets[at] = (this.#buckets[at] ?? 0) ^ view.getUint32(4 * word)
+      const value = view.getUint32(4 * word)
+      toggleAt(this.#buckets, bucket * words + word, value)
+      toggleAt(this.#first, (bucket >> 8) * words + word, value)
+      toggleAt(this.#root, word, value)
     }
-    this.#upper = undefined
   }
 
   /** 16 bytes. */
   root(): Uint8Array {
-    return this.#sums().root
+    return bytesOf(this.#root)
   }
 
   /** 256 digests. */
   firstLevel(): Uint8Array {
-    return this.#sums().first
+    return bytesOf(this.#first)
   }
 
   /** The 256 digests below a first-level bucket. */
   secondLevel(bucket: number): Uint8Array {
     return bytesOf(this.#buckets.subarray(bucket * fanout * words, (bucket + 1) * fanout * words))
   }
+}
 
-  #sums(): { first: Uint8Array; root: Uint8Array } {
-    if (this.#upper !== undefined) return this.#upper
-    const first = new Uint32Array(fanout * words)
-    const root = new Uint32Array(words)
-    for (let bucket = 0; bucket < fanout * fanout; bucket++) {
-      for (let word = 0; word < words; word++) {
-        const value = this.#buckets[bucket * words + word] ?? 0
-        const at = (bucket >> 8) * words + word
-        first[at] = (first[at] ?? 0) ^ value
-        root[word] = (root[word] ?? 0) ^ value
-      }
-    }
-    return (this.#upper = { first: bytesOf(first), root: bytesOf(root) })
-  }
+function toggleAt(values: Uint32Array, at: number, value: number): void {
+  values[at] = (values[at] ?? 0) ^ value
 }
 
 /** The root over first-level digests, as a peer sent them. */
@@ -79,18 +70,22 @@ function bytesOf(values: Uint32Array): Uint8Array {
 
 /** Where a path falls: 16 bytes of SHA-256. */
 export function hashOfPath(path: string): Uint8Array {
-  return createHash('sha256').update(path).digest().subarray(0, hashBytes)
+  return hash('sha256', path, 'buffer').subarray(0, hashBytes)
 }
 
-/** The digests in `bytes` that are no other than in `others`, by place. */
+/** The places at which the digests are not the same. */
 export function differing(bytes: Uint8Array, others: Uint8Array): number[] {
   const places = []
+  // 65,536 of them are compared at a time: a view of each would be most of the work.
   for (let at = 0; at < bytes.length; at += hashBytes) {
-    if (Buffer.compare(bytes.subarray(at, at + hashBytes), others.subarray(at, at + hashBytes)) !== 0) places.push(at / hashBytes)
+    let same = 0
+    while (same < hashBytes && bytes[at + same] === others[at + same]) same++
+    if (same < hashBytes) places.push(at / hashBytes)
   }
   return places
 }
 
 export function isEmptyDigest(digests: Uint8Array, place: number): boolean {
-  return digests.subarray(place * hashBytes, (place + 1) * hashBytes).every((byte) => byte === 0)
+  for (let at = place * hashBytes; at < (place + 1) * hashBytes; at++) if (digests[at] !== 0) return false
+  return true
 }

@@ -4,8 +4,9 @@ import { lineageOfNext } from './lineage.js'
 import type { Version } from './merge.js'
 import { join, sameDot, viewOf } from './merge.js'
 import { conflictPath } from './path.js'
-import { checkContent, parseCid, signRecord } from './record.js'
+import { checkContent, parseCid, signIn } from './record.js'
 import { modifiedMaxOf } from './record-table.js'
+import { SigningGroup } from './signing.js'
 import type { Edit, FileContent, FileRecord, Moved, Run } from './types.js'
 import { CatalogError } from './types.js'
 
@@ -27,6 +28,7 @@ export class Editing {
   readonly #leaves: Map<string, readonly Version[]>
   readonly #sources: ReadonlyMap<string, string>
   readonly #signer: Signer
+  readonly #signing: SigningGroup
   readonly #now: () => Hlc
 
   constructor(leaves: ReadonlyMap<string, readonly Version[]>, sources: ReadonlyMap<string, string>, signer: Signer, now: () => Hlc) {
@@ -34,6 +36,7 @@ export class Editing {
     this.#leaves = new Map(leaves)
     this.#sources = sources
     this.#signer = signer
+    this.#signing = new SigningGroup(signer)
     this.#now = now
   }
 
@@ -128,7 +131,7 @@ export class Editing {
   }
 
   #add(record: FileRecord): FileRecord {
-    const version = signRecord(record, this.#signer)
+    const version = signIn(this.#signing, record)
     this.signed.push(version)
     this.#leaves.set(record.path, join(this.#of(record.path), [version]))
     return record

@@ -70,6 +70,8 @@ export function join(a: readonly Version[], b: readonly Version[]): Version[] {
     (version, i) =>
       !all.some((other, j) => supersedes(other.record, version.record) || (j < i && sameDot(other.record, version.record))),
   )
+  // Not asked how long it is: to be asked that is when a version is signed, and those of one batch are signed together.
+  if (leaves.length === 1) return leaves
   let bytes = 0
   const over = leaves.findIndex((version, i) => i >= leavesMax || (bytes += version.bytes.length) > leavesBytesMax)
   return over === -1 ? leaves : leaves.slice(0, Math.max(1, over))

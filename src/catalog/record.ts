@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto'
-import { CID } from 'multiformats/cid'
+import { hash as hashOf } from 'node:crypto'
+import type { CID } from 'multiformats/cid'
 import type { NodeId, Signer } from '../base/index.js'
-import { messageOf, nodeIdOfPublicKey, publicKeyOf, signatureBytes } from '../base/index.js'
+import { cidOfText, messageOf, nodeIdOfPublicKey, publicKeyOf, signatureBytes, textOfCid } from '../base/index.js'
 import type { Version } from './merge.js'
 import { sameDot } from './merge.js'
 import { runsMax } from './lineage.js'
 import { normalizePath } from './path.js'
+import type { Signed } from './signing.js'
+import { isProof, SigningGroup } from './signing.js'
 import type { FileContent, FileRecord, Priority, Run } from './types.js'
 import { CatalogError } from './types.js'
 import { RecordBody, SignedRecord, StoredVersions } from './wire/catalog.js'
@@ -25,17 +27,14 @@ const priorityNames = new Map(Object.entries(priorityValues).map(([name, value])
 
 /** The CID in its usual text form, whatever base it was given in. Throws BAD_RECORD. */
 export function parseCid(text: string): CID {
+  let cid: CID
   try {
-    return normalCid(CID.parse(text))
+    cid = cidOfText(text)
   } catch (error) {
     throw new CatalogError('BAD_RECORD', `not a CID: ${messageOf(error)}`, { cid: text.slice(0, 100) }, { cause: error })
   }
-}
-
-/** Made anew from its bytes, since a CID remembers the text it was parsed from. */
-function normalCid(cid: CID): CID {
-  if (cid.bytes.length > cidBytesMax) throw new CatalogError('BAD_RECORD', `a CID of ${cid.bytes.length} bytes; ${cidBytesMax} are allowed`)
-  return CID.decode(cid.bytes)
+  if (cid.bytes.length > cidBytesMax) throw new CatalogError('BAD_RECORD', `not a CID: it has ${cid.bytes.length} bytes; ${cidBytesMax} are allowed`, { cid: text.slice(0, 100) })
+  return cid
 }
 
 /** Throws BAD_RECORD for content that no record may carry. */
@@ -49,6 +48,11 @@ export function checkContent(content: FileContent): void {
 
 /** `record`: valid (see `checkContent`, `normalizePath`, `lineageOfNext`). */
 export function signRecord(record: FileRecord, signer: Signer): Version {
+  return signIn(new SigningGroup(signer), record)
+}
+
+/** The same, together with others: whoever asks for the version's bytes has all signed that have come until then. */
+export function signIn(group: SigningGroup, record: FileRecord): Version {
   const [own, ...others] = record.lineage
   const { content, moved } = record
   const body = RecordBody.encode({
@@ -67,19 +71,22 @@ export function signRecord(record: FileRecord, signer: Signer): Version {
       ? {}
       : { movedPath: Buffer.from(moved.path), movedModified: moved.modified, ...(moved.writer === record.writer ? {} : { movedWriter: rawKey(moved.writer) }) }),
   })
-  return versionOf(record, SignedRecord.encode({ body, signature: signer.sign('mesh-node catalog record 1', body) }))
+  const signed = group.add(body)
+  let bytes: Uint8Array | undefined
+  return versionOf(record, () => (bytes ??= SignedRecord.encode(signed())))
 }
 
 /** Everything but the signature and the membership of the writer is checked. Throws BAD_RECORD, and nothing else. */
 export function decodeRecord(bytes: Uint8Array): Version {
-  return versionOf(decodeBody(signedParts(bytes).body), bytes)
+  return versionOf(decodeBody(signedParts(bytes).body), () => bytes)
 }
 
-/** What was signed, and the signature. Throws BAD_RECORD. */
-export function signedParts(bytes: Uint8Array): { body: Uint8Array; signature: Uint8Array } {
+/** The body, and how it was signed. Throws BAD_RECORD. */
+export function signedParts(bytes: Uint8Array): Signed {
   if (bytes.length > recordBytesMax) throw bad(`it has ${bytes.length} bytes; ${recordBytesMax} are allowed`)
   const signed = attempt(() => SignedRecord.decode(bytes))
   if (signed.signature.length !== signatureBytes) throw bad('its signature has a wrong length')
+  if (signed.proof !== undefined && !isProof(signed.proof)) throw bad('the proof that it was signed has no form that there is')
   return signed
 }
 
@@ -106,7 +113,7 @@ function decodeBody(body: Uint8Array): FileRecord {
     const { cid, size, priority, replicas, pinned } = wire.content
     if (cid.length > cidBytesMax) throw bad('its CID is too long')
     content = {
-      cid: attempt(() => CID.decode(cid)).toString(),
+      cid: attempt(() => textOfCid(cid)),
       size: Number(u64(size)),
       priority: priorityNames.get(priority) ?? fail('it has a priority that does not exist'),
       replicas,
@@ -154,13 +161,15 @@ export function readable<T>(decode: () => T): T | undefined {
 }
 
 /** The hash is wanted seldom (not for listings), and costs as much as the rest. */
-function versionOf(record: FileRecord, bytes: Uint8Array): Version {
+function versionOf(record: FileRecord, bytesOf: () => Uint8Array): Version {
   let hash: Uint8Array | undefined
   return {
     record,
-    bytes,
+    get bytes() {
+      return bytesOf()
+    },
     get hash() {
-      return (hash ??= createHash('sha256').update(bytes).digest().subarray(0, hashBytes))
+      return (hash ??= hashOf('sha256', bytesOf(), 'buffer').subarray(0, hashBytes))
     },
   }
 }

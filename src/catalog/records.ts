@@ -1,5 +1,5 @@
 import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '../base/index.js'
-import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant, verifySignatureInPool } from '../base/index.js'
+import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant } from '../base/index.js'
 import { ClockAgreement } from './clock-agreement.js'
 import { DigestTree, hashOfPath } from './digest-tree.js'
 import type { PathChange } from './editing.js'
@@ -15,6 +15,7 @@ import type { TableEntry } from './record-table.js'
 import { modifiedMaxOf, RecordTable } from './record-table.js'
 import { damagedRoot } from './root-index.js'
 import { SeenVersions } from './seen-versions.js'
+import { Verifier } from './signing.js'
 import type { CatalogChange, CatalogStats, Edit, FileRecord, Moved, Prepared } from './types.js'
 import { CatalogError } from './types.js'
 import { visibleOf } from './visible.js'
@@ -79,6 +80,7 @@ export class Records {
   readonly #init: RecordsInit
   readonly #locks = new PathLocks()
   readonly #refused: SeenVersions
+  readonly #verifier = new Verifier()
   #hlc: HlcClock
   /** When the index by content could not be made anew, elapsed time. */
   #unmendableAtMs: number | undefined
@@ -414,8 +416,7 @@ export class Records {
   }
 
   async #isSigned(version: Version): Promise<boolean> {
-    const { body, signature } = signedParts(version.bytes)
-    return verifySignatureInPool(version.record.writer, 'mesh-node catalog record 1', body, signature)
+    return this.#verifier.isSigned(version.record.writer, signedParts(version.bytes))
   }
 
   async #mergeIn(byPath: ReadonlyMap<string, Version[]>): Promise<number> {

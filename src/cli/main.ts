@@ -4,8 +4,10 @@
  * and words out.
  */
 import { limitArenas } from './arenas.js'
+import { optimizeLater } from './optimizing.js'
 
 limitArenas()
+optimizeLater()
 // All else is loaded after it.
 const [{ ClientError }, { exitCodes }, { runCli }] = await Promise.all([import('../client/index.js'), import('./errors.js'), import('./program.js')])
 

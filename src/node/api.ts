@@ -1,4 +1,4 @@
-import { CommonError, Emitter, formatSize, formatDuration } from '../base/index.js'
+import { CommonError, Emitter, formatDuration } from '../base/index.js'
 import type { Clock, NodeId } from '../base/index.js'
 import { asNodeId } from '../base/index.js'
 import type { BlobService } from '../blobs/index.js'
@@ -14,7 +14,7 @@ import type { PowerWatch } from './power.js'
 import type { Config } from './config/index.js'
 import type { LeasePart } from './lease-part.js'
 import type { DiskSpace } from './disk.js'
-import { examineRunning } from './doctor.js'
+import { diskTrouble, examineRunning, roomTrouble } from './doctor.js'
 import type { Tallies } from './figures.js'
 import type { VolumePart } from './volume-part.js'
 
@@ -180,10 +180,11 @@ export class NodeService implements NodeApi {
   async doctor(): Promise<DoctorCheck[]> {
     const { net, membership, store, disk, clock, contribution } = this.#components
     const checks = examineRunning({
-      config: { ...this.#init.config, 'storage.max_storage': contribution.quota.maxBytes },
+      quota: contribution.quota,
       addresses: net.addresses(),
       members: membership.members().filter((member) => member.peerId !== net.self && !member.revoked),
       connected: net.connected().length,
+      refusal: net.lastRefusal()?.reason,
       usage: await store.usage(),
       background: store.background(),
       freeBytes: disk.freeBytes(),
@@ -271,9 +272,8 @@ export class NodeService implements NodeApi {
 
   /** What is not as it should be, in words. Grave: the node cannot do its work. */
   #problems(quarantined: number, usedBytes: number): { text: string; grave: boolean }[] {
-    const { net, membership, disk, contribution, replication, power } = this.#components
+    const { net, membership, contribution, replication, power } = this.#components
     const { config } = this.#init
-    const { maxBytes, minFreeDiskBytes } = contribution.quota
     const problems: { text: string; grave: boolean }[] = []
     const others = membership.members().filter((member) => member.peerId !== net.self && !member.revoked)
     if (config['network.listen'].length > 0 && net.addresses().length === 0) {
@@ -286,12 +286,10 @@ export class NodeService implements NodeApi {
         : `none of the ${String(others.length)} other members lets this node in; one says: ${refusal.reason}`
       problems.push({ text, grave: true })
     }
-    if (disk.freeBytes() < minFreeDiskBytes) {
-      problems.push({ text: `the disk has only ${formatSize(disk.freeBytes())} free: nothing more is stored here (storage.min_free_space)`, grave: true })
-    }
-    if (usedBytes > maxBytes * 0.95) {
-      problems.push({ text: `${formatSize(usedBytes)} of ${formatSize(maxBytes)} are used: give more with \`mesh-node quota set\`, or remove files`, grave: false })
-    }
+    const disk = diskTrouble(this.#components.disk.freeBytes(), contribution.quota.minFreeDiskBytes)
+    if (disk !== undefined) problems.push({ text: disk, grave: true })
+    const room = roomTrouble(usedBytes, contribution.quota)
+    if (room !== undefined) problems.push({ text: `${room}: give more with \`mesh-node quota set\`, or remove files`, grave: false })
     if (quarantined > 0) {
       problems.push({ text: `${String(quarantined)} blocks on this disk are corrupt; \`mesh-node verify\` fetches them again from other nodes. Look after the disk`, grave: true })
     }

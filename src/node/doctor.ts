@@ -4,6 +4,7 @@ import { formatDuration, formatSize, messageOf } from '../base/index.js'
 import type { DoctorCheck } from '../client/index.js'
 import { readApiFile } from '../client/index.js'
 import type { Member } from '../membership/index.js'
+import type { QuotaSettings } from '../storage-policy/index.js'
 import type { BackgroundStatus, StoreUsage } from '../store/index.js'
 import { loadConfig, splitHostPort } from './config/index.js'
 import type { Config } from './config/index.js'
@@ -103,11 +104,31 @@ async function listenError(host: string, port: number): Promise<string | undefin
   })
 }
 
+/** Below this nothing can be written down any more, whatever is to stay free. */
+const diskLeastBytes = 2 ** 20
+/** Share of the room that files and volumes may take, from which on it is worth saying. */
+const nearlyFull = 0.95
+
+/** Why nothing more is stored for want of the disk's own space; undefined: there is some. */
+export function diskTrouble(freeBytes: number, minFreeDiskBytes: number): string | undefined {
+  if (freeBytes >= Math.max(minFreeDiskBytes, diskLeastBytes)) return undefined
+  return `the disk has only ${formatSize(freeBytes)} free: nothing more is stored here${freeBytes < minFreeDiskBytes ? ' (storage.min_free_space)' : ''}`
+}
+
+/** The room that this node gives is used up, or nearly so. Part of a quota is the store's own: with a small one, a good part. */
+export function roomTrouble(usedBytes: number, quota: Pick<QuotaSettings, 'maxBytes' | 'headroomBytes'>): string | undefined {
+  const roomBytes = Math.max(0, quota.maxBytes - (quota.headroomBytes ?? 0))
+  if (usedBytes <= roomBytes * nearlyFull) return undefined
+  return `${formatSize(usedBytes)} of the ${formatSize(roomBytes)} that files and volumes may take here are used`
+}
+
 export interface RunningFacts {
-  config: Config
+  quota: Pick<QuotaSettings, 'maxBytes' | 'headroomBytes'>
   addresses: readonly string[]
   members: readonly Member[]
   connected: number
+  /** What a member said that let this node in no more. */
+  refusal: string | undefined
   usage: StoreUsage
   background: BackgroundStatus
   freeBytes: number
@@ -121,7 +142,7 @@ const lagMsMax = 3_600_000
 
 /** What the node itself can tell. */
 export function examineRunning(facts: RunningFacts): DoctorCheck[] {
-  const { addresses, members, connected, usage, background, config } = facts
+  const { addresses, members, connected, usage, background, quota } = facts
   const reachable = addresses.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
   const checks: DoctorCheck[] = []
   checks.push(reachable.length > 0
@@ -130,16 +151,19 @@ export function examineRunning(facts: RunningFacts): DoctorCheck[] {
   checks.push(members.length === 0
     ? { name: 'members', state: 'warning', message: 'this node is alone: there is no second copy of anything', advice: '`mesh-node invite` makes a token for another machine' }
     : connected === 0
-      ? { name: 'members', state: 'failed', message: `none of ${String(members.length)} members is connected`, advice: 'check that one of their addresses can be reached from here (firewall, router)' }
+      ? facts.refusal === undefined
+        ? { name: 'members', state: 'failed', message: `none of ${String(members.length)} members is connected`, advice: 'check that one of their addresses can be reached from here (firewall, router)' }
+        : { name: 'members', state: 'failed', message: `none of ${String(members.length)} members lets this node in`, advice: `one says: ${facts.refusal}` }
       : { name: 'members', state: 'ok', message: `${String(connected)} of ${String(members.length)} connected` })
   checks.push(facts.leaseTrouble === undefined
     ? { name: 'leases', state: 'ok', message: 'this node takes part' }
     : { name: 'leases', state: 'warning', message: facts.leaseTrouble, advice: 'files work without; for leases do as it says, or see the log' })
   const versions = new Set(members.filter((member) => member.version !== '').map((member) => member.version))
   if (versions.size > 1) checks.push({ name: 'versions', state: 'warning', message: `members run ${[...versions].join(', ')}`, advice: 'bring all to the newest' })
-  checks.push(usage.totalBytes < config['storage.max_storage'] * 0.95
-    ? { name: 'storage', state: 'ok', message: `${formatSize(usage.totalBytes)} of ${formatSize(config['storage.max_storage'])} used` }
-    : { name: 'storage', state: 'warning', message: `${formatSize(usage.totalBytes)} of ${formatSize(config['storage.max_storage'])} used`, advice: 'raise storage.max_storage, or remove files' })
+  const full = roomTrouble(usage.totalBytes, quota)
+  checks.push(full === undefined
+    ? { name: 'storage', state: 'ok', message: `${formatSize(usage.totalBytes)} of ${formatSize(quota.maxBytes)} used` }
+    : { name: 'storage', state: 'warning', message: full, advice: 'raise storage.max_storage, or remove files' })
   checks.push(usage.quarantined === 0
     ? { name: 'blocks', state: 'ok', message: `${String(usage.blocks)}, none known to be corrupt` }
     : { name: 'blocks', state: 'failed', message: `${String(usage.quarantined)} of ${String(usage.blocks)} are corrupt`, advice: '`mesh-node verify` heals them from other nodes; look after the disk' })

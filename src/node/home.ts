@@ -39,7 +39,7 @@ export function prepareHome(home: Home, initial: ReadonlyMap<SettingName, unknow
   try {
     mkdirSync(home.path, { recursive: true, mode: 0o700 })
     // The home may have been there before, open to all; what people put into the mesh is in these, and is not for all.
-    for (const folder of ['blocks', 'meta']) {
+    for (const folder of ['blocks', 'logs', 'meta']) {
       mkdirSync(join(home.path, folder), { recursive: true, mode: 0o700 })
       if (isExposed(join(home.path, folder))) chmodSync(join(home.path, folder), 0o700)
     }

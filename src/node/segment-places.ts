@@ -67,9 +67,9 @@ export class SegmentPlacement {
     for (const member of membership.members()) {
       if (member.revoked) continue
       const isSelf = member.peerId === this.#self
-      const storage = isSelf ? { maxBytes: own.maxBytes, usedBytes: own.maxBytes - own.freeForOwnBytes, shareExcess: true } : replication.storageOf(member.peerId)
+      const storage = isSelf ? { maxBytes: own.maxBytes, freeForOthersBytes: own.freeForOwnBytes, shareExcess: true } : replication.storageOf(member.peerId)
       // A node that has not told of itself yet may still be asked: it knows best what it takes.
-      const freeBytes = storage === undefined ? segmentBytes : Math.max(0, storage.maxBytes - storage.usedBytes)
+      const freeBytes = storage?.freeForOthersBytes ?? segmentBytes
       views.push({
         node: member.peerId, region: member.region, segment: member.segment, power: member.power, reliability: member.reliability,
         state: isSelf ? 'up' : member.state, silentMs: 0, maxBytes: storage?.maxBytes ?? 0, freeBytes, ownFreeBytes: freeBytes,

@@ -1,6 +1,6 @@
-import { lstatSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
-import { isAbsolute } from 'node:path'
+import { dirname, isAbsolute } from 'node:path'
 import { codeOf, CommonError, Emitter, messageOf } from '../base/index.js'
 import type { Clock, KeyValue, Log, Random } from '../base/index.js'
 import type { ExportVolume, VolumeExport } from '../client/index.js'
@@ -337,8 +337,10 @@ export class VolumeExports {
     try {
       if (!lstatSync(path).isSocket()) throw new NodeError('BAD_ADDRESS', `there is something at ${path} that is no socket`, { unix: path })
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return
-      throw error
+      if (codeOf(error) !== 'ENOENT') throw error
+      // Said here: the system calls it a permission that is denied.
+      if (!existsSync(dirname(path))) throw new NodeError('BAD_ADDRESS', `there is no folder ${dirname(path)} for the socket`, { unix: path })
+      return
     }
     const alive = await new Promise<boolean>((resolve) => {
       const socket = connect(path)

@@ -82,6 +82,19 @@ export class Holders {
     })
   }
 
+  /** Blobs held here that one of these may hold, too: all of them if this node is among these. */
+  sharedWith(nodes: ReadonlySet<NodeId>): string[] {
+    const isAny = (holders: Iterable<NodeId>): boolean => {
+      for (const holder of holders) if (nodes.has(holder)) return true
+      return false
+    }
+    const found: string[] = []
+    for (const { cid } of this.#inventory.entries()) {
+      if (nodes.has(this.#self) || isAny(this.#claimed.get(cid) ?? nobody) || isAny(this.#shown.get(cid)?.keys() ?? nobody)) found.push(cid)
+    }
+    return found
+  }
+
   /** An exchange has shown it. Without `asOf`, any change of the inventory after the one known now knows better. */
   show(cid: string, node: NodeId, has: boolean, asOf?: AsOf): void {
     this.#claims.settled(cid, node)

@@ -51,7 +51,7 @@ export function listen({ topic, catalog, connections, membership }: Heard, liste
       for (const cid of stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) rounds.take(cid)
       catalogChanges.wake()
     }),
-    membership.on('changed', () => rounds.membersChanged()),
+    membership.on('changed', () => rounds.wake()),
     membership.on('revoked', (peer) => {
       book.forget(peer)
       holders.gone(peer)

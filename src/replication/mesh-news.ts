@@ -4,7 +4,7 @@ import type { NodeView, Priority, QuotaReport } from '../storage-policy/index.js
 import type { Conduct } from './conduct.js'
 import type { PeerBook } from './peer-book.js'
 import type { Trust } from './trust.js'
-import type { ReplicationComponents } from './types.js'
+import type { ReplicationComponents, StorageOf } from './types.js'
 import type { Vitals } from './wire/replication.js'
 
 /** Who has refused what it said it had room for is asked again after this, twice as long each time… */
@@ -116,12 +116,12 @@ export class MeshNews {
   }
 
   /** What a node says of its storage; this one's own as it is. */
-  storageOf(peer: NodeId, ownSharing: boolean): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined {
+  storageOf(peer: NodeId, ownSharing: boolean): StorageOf | undefined {
     const quota = peer === this.#self ? this.#own().quota : undefined
-    if (quota !== undefined) return { maxBytes: quota.maxBytes, usedBytes: quota.usedBytes, shareExcess: ownSharing }
+    if (quota !== undefined) return { maxBytes: quota.maxBytes, usedBytes: quota.usedBytes, freeForOthersBytes: quota.roomForOthersBytes, shareExcess: ownSharing }
     const vitals = this.#book.vitalsOf(peer)
     if (vitals === undefined) return undefined
-    return { maxBytes: vitals.maxBytes, usedBytes: vitals.usedBytes, shareExcess: (vitals.flags & vitalsFlags.sharing) !== 0 }
+    return { maxBytes: vitals.maxBytes, usedBytes: vitals.usedBytes, freeForOthersBytes: vitals.freeForOthersBytes, shareExcess: (vitals.flags & vitalsFlags.sharing) !== 0 }
   }
 
   isLeaving(peer: NodeId): boolean {

@@ -1,4 +1,5 @@
 import { CID } from 'multiformats/cid'
+import { cidOfText } from '../base/index.js'
 import { ReplicationError } from './types.js'
 import { Vitals } from './wire/replication.js'
 
@@ -32,14 +33,14 @@ export function decodeCid(bytes: Uint8Array): CID {
 /** Text of ours, or of the API: undefined if it is no CID. */
 export function parseCid(text: string): CID | undefined {
   try {
-    return CID.parse(text)
+    return cidOfText(text)
   } catch {
     return undefined
   }
 }
 
 export function cidBytes(text: string): Uint8Array {
-  return CID.parse(text).bytes
+  return cidOfText(text).bytes
 }
 
 /** One figure for each of the five priorities. */

@@ -32,7 +32,7 @@ import { Stock } from './stock.js'
 import { Target } from './target.js'
 import { Telling } from './telling.js'
 import { Trust } from './trust.js'
-import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus } from './types.js'
+import type { DrainOutcome, EvictionOutcome, FileSpread, ReplicaCount, Replication, ReplicationComponents, ReplicationEvents, ReplicationSettings, ReplicationStatus, StorageOf } from './types.js'
 import { ReplicationError } from './types.js'
 import { Views } from './views.js'
 import { Vouchers } from './vouchers.js'
@@ -96,7 +96,10 @@ export class ReplicationRoom implements Replication {
       {
         onInventory: (peer) => this.#changed(holders.inventoryOf(peer)),
         onDelta: (peer, delta) => this.#changed(holders.delta(peer, delta)),
-        onVitals: (peer) => void this.#forgotten.remove(peer),
+        onVitals: (peer, before) => {
+          void this.#forgotten.remove(peer)
+          this.#rounds.heard(peer, before?.flags !== this.#book.vitalsOf(peer)?.flags)
+        },
         onOffence: (peer, what) => {
           conduct.offended(peer, 'inventory')
           log.warn('a peer sent what is no inventory', { peer, what })
@@ -239,7 +242,7 @@ export class ReplicationRoom implements Replication {
     )
     this.#rounds = new Rounds(
       {
-        clock, log, membership, inventory,
+        clock, log, membership, inventory, holders,
         news: this.#news,
         stock: this.#stock,
         space: this.#space,
@@ -425,7 +428,7 @@ export class ReplicationRoom implements Replication {
     return this.#space.report()
   }
 
-  storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined {
+  storageOf(peer: NodeId): StorageOf | undefined {
     return this.#news.storageOf(peer, this.#settings.quota.shareExcess)
   }
 
@@ -503,6 +506,7 @@ export class ReplicationRoom implements Replication {
       if (signal.aborted) {
         this.#draining = false
         this.#herald.soon()
+        this.#rounds.rescan()
       }
     }
   }

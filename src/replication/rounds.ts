@@ -1,18 +1,21 @@
 /**
  * When what is looked at, and what comes of it: rounds that plan and start, and never wait for what they have started.
  *
- * A round looks at the blobs that something has happened to; when nodes come and go, at all of them; every
- * `sweepIntervalMs`, and when asked for, at the disk as well. What happens within a moment is planned together. What a
- * round starts runs on by itself, bounded by the carrier; when it is done, its blob is looked at again. What a plan had no
- * room for is the backlog: the next rounds take from it as fast as the carrier gets done, so that a thousand blobs of a
- * dead node are not copied in portions, one a sweep.
+ * A round looks at the blobs that something has happened to: to their file, their holders, a copy of theirs on its way, or
+ * to a node that matters to them (see `circumstances.ts`). What nobody says is found by sweeps, which read the disk and look
+ * at everything: when asked for, and now and then. What happens within a moment is planned together. What a round starts
+ * runs on by itself, bounded by the carrier; when it is done, its blob is looked at again. What a plan had no room for is
+ * the backlog: the next rounds take from it as fast as the carrier gets done, so that a thousand blobs of a dead node are
+ * not copied in portions, one a sweep.
  */
 import type { Clock, Log, NodeId } from '../base/index.js'
 import { formatSize, messageOf } from '../base/index.js'
-import type { BlobView, MeshView, RebalancePolicy } from '../storage-policy/index.js'
+import type { Action, BlobView, MeshView, RebalancePolicy } from '../storage-policy/index.js'
 import { planRebalance } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
+import { Circumstances } from './circumstances.js'
 import type { Dropper } from './dropper.js'
+import type { Holders } from './holders.js'
 import type { Inventory } from './inventory.js'
 import type { MeshNews } from './mesh-news.js'
 import { isOver, Pauses } from './pausing.js'
@@ -30,6 +33,7 @@ export interface RoundsComponents {
   readonly news: MeshNews
   readonly stock: Stock
   readonly inventory: Pick<Inventory, 'size'>
+  readonly holders: Pick<Holders, 'sharedWith'>
   readonly space: Space
   readonly dropper: Dropper
   readonly shedding: Shedding
@@ -57,10 +61,12 @@ const backlogMs = 250
 const gatherMs = 20
 /** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
 const settleMs = 15_000
-/** From when on a node may be calm: several times what it takes to hear of the others. */
+/** Until then sweeps do not rest: several times what it takes to hear of the others. */
 const calmAfterMs = 60_000
-/** What a sweep finds and nobody said is never later than this. */
-const sweepPauseMaxMs = 5 * 60_000
+/** What a sweep finds and nobody said is never later than this. A node of 100,000 blobs sweeps for a third of a percent. */
+const sweepPauseMaxMs = 15 * 60_000
+/** Refusals are on stale news, and by the next sweep there is fresh. */
+const movesInVainMax = 3
 /** Ten times what vitals take to go round after a change. */
 const leaveToAskerMs = 15_000
 
@@ -72,24 +78,28 @@ export class Rounds {
   #dirty = new Set<string>()
   /** What is to be repaired and had no room in a plan yet, rarest first. */
   #backlog: string[] = []
-  #all = false
   #rescan = false
-  /** Who is up, as of the last change. */
-  #present = ''
+  readonly #circumstances = new Circumstances()
   #startedAtMs = 0
   /** Blobs that somebody else is making copies of, and until when that is left to them; elapsed time. */
   readonly #left = new Map<string, number>()
   /** Blobs that others leave to this node in turn, since it has made a copy there a moment ago; elapsed time. */
   readonly #begun = new Map<string, number>()
   #lastSweepMs: number | undefined
-  /** When orphans were last looked at; elapsed time. */
-  #lastDropMs = 0
+  /** When what time alone may change was last looked at; elapsed time. */
+  #lastBeatMs = 0
   #dropping = false
   /** What was over the limit at the last look. */
   #overBytes = 0
-  #counts = { underReplicated: 0, belowMinimum: 0 }
+  /** Whether the last look found more over the limit than could go, and some of it went: there may be more to be gained. */
+  #isRelieving = false
+  /** What was over the limit when the last try to change that began. */
+  #relievedFrom = Number.POSITIVE_INFINITY
   /** When moves towards balance are due; elapsed time. */
   #balanceAtMs = 0
+  /** Sweeps in a row that planned moves, and none was made since the one before. */
+  #movesInVain = 0
+  #copiedAtMove = 0
   #budgetBytes = 0
   #budgetAtMs = 0
 
@@ -99,8 +109,10 @@ export class Rounds {
     this.#tending = new Pauses(components.clock)
   }
 
-  get counts(): { underReplicated: number; belowMinimum: number } {
-    return this.#counts
+  /** `looked`: looks at a blob since the start. */
+  get counts(): { underReplicated: number; belowMinimum: number; looked: number } {
+    const { views } = this.#components
+    return { ...views.counts, looked: views.looked }
   }
 
   get lastSweepMs(): number | undefined {
@@ -113,12 +125,9 @@ export class Rounds {
     if (cids.length > 0) this.wake()
   }
 
-  /** Members have changed: everything is to be looked at if one has come or gone. */
-  membersChanged(): void {
-    const present = this.#components.membership.members().map(({ peerId, state }) => `${peerId} ${state}`).sort().join()
-    if (present !== this.#present) this.#all = true
-    this.#present = present
-    this.wake()
+  /** A node said something new of its storage. `isOtherwise`: more than how much there is. */
+  heard(peer: NodeId, isOtherwise: boolean): void {
+    if (isOtherwise || this.#circumstances.isAwaited(peer)) this.wake()
   }
 
   /** Everything is to be looked at, the disk included. */
@@ -167,10 +176,13 @@ export class Rounds {
         if (isOver(signal)) return
         log.error('planning failed', { error: messageOf(error) })
         problems.note('round', `planning failed: ${messageOf(error)}`)
+        // What it was to look at is forgotten: so all of it, next time.
+        this.#lastSweepMs = undefined
       }
-      if (this.#dirty.size === 0 && !this.#rescan && !this.#all && !this.#mayGoOn()) {
+      if (this.#dirty.size === 0 && !this.#rescan && !this.#mayGoOn()) {
         const { sweepIntervalMs } = this.#init.settings()
-        await this.#tending.wait(this.#backlog.length === 0 ? sweepIntervalMs : Math.min(backlogMs, sweepIntervalMs), signal)
+        const isWaiting = this.#backlog.length > 0 && !this.#init.isResting()
+        await this.#tending.wait(isWaiting ? Math.min(backlogMs, sweepIntervalMs) : sweepIntervalMs, signal)
       }
       try {
         await clock.sleep(gatherMs, signal)
@@ -191,33 +203,32 @@ export class Rounds {
     const settings = this.#init.settings()
     const nowMs = clock.monotonicMs()
     const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= this.#sweepPauseMs()
+    const beat = sweep || nowMs - this.#lastBeatMs >= settings.sweepIntervalMs
     if (sweep) await this.#takeStock(signal)
-    const everything = sweep || this.#all
+    if (beat) this.#lastBeatMs = nowMs
+    this.#notice(nowMs, beat)
     if (this.#mayGoOn()) for (const cid of this.#backlog.splice(0, settings.rebalance.actionsMax)) this.#dirty.add(cid)
     const looked = [...this.#dirty]
     this.#dirty = new Set()
-    this.#all = false
-    const views = everything ? await all.all() : await all.of(looked)
+    const views = sweep ? await all.all() : await all.of(looked)
     const mesh = news.mesh()
-    this.#watch(views, mesh, everything)
+    this.#watch(views, mesh, sweep)
     if (sweep) this.#lastSweepMs = nowMs
-    if (sweep || nowMs - this.#lastDropMs >= settings.sweepIntervalMs) {
-      this.#lastDropMs = nowMs
+    if (beat) {
       void this.#dropOrphans(signal)
-      if (!sweep) await this.#lookAtSpace(signal)
+      if (!sweep) await this.#lookAround(signal)
     }
     if (this.#init.isResting()) return
     const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
     const budget = this.#refillBudget(nowMs)
-    for (const some of [this.#left, this.#begun]) for (const [cid, untilMs] of some) if (untilMs <= nowMs) some.delete(cid)
     const isUp = (node: NodeId): boolean => mesh.get(node)?.view.state === 'up'
     // Whose holders come and go is everybody's business: the one that it was left to may be among them.
     const mine = views.filter((view) => !this.#left.has(view.cid) || !view.holders.every(isUp))
     const { actions, left } = planRebalance(this.#init.self, mine, mesh, this.policy(budget), clock.wallMs())
-    this.#backlog = everything ? [...left] : [...new Set([...left, ...this.#backlog])]
+    this.#backlog = sweep ? [...left] : [...new Set([...left, ...this.#backlog])]
+    this.#noteNeeds(mine, new Set([...left, ...actions.map(({ cid }) => cid)]), mesh, sweep)
     const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
-    // Until a look finds nothing more to move.
-    if (balancing && !actions.some((action) => action.kind === 'move')) this.#balanceAtMs = nowMs + settings.balanceIntervalMs
+    if (balancing && this.#isBalanced(actions)) this.#balanceAtMs = nowMs + settings.balanceIntervalMs
     for (const action of actions) {
       if (action.kind === 'move' && !balancing) continue
       // Right after the start all others seem to be away; only what the owner has just put does not wait.
@@ -229,26 +240,66 @@ export class Rounds {
   }
 
   /**
+   * What has changed besides the blobs, and for which of them that matters. `beat`: what time alone changes, too, which is
+   * not looked for in every one of the rounds that follow on each other while copies are made.
+   */
+  #notice(nowMs: number, beat: boolean): void {
+    const { news, holders, views, carrier } = this.#components
+    for (const [cid, untilMs] of this.#begun) if (untilMs <= nowMs) this.#begun.delete(cid)
+    for (const [cid, untilMs] of this.#left) {
+      if (untilMs > nowMs) continue
+      this.#left.delete(cid)
+      // Whoever it was left to has not made all of its copies.
+      if (views.waiting.has(cid)) this.#dirty.add(cid)
+    }
+    const nodes = news.views()
+    const others = this.#circumstances.standingOtherwise(nodes, this.#init.settings().rebalance)
+    if (others.size > 0) for (const cid of holders.sharedWith(others)) this.#dirty.add(cid)
+    if (beat) for (const cid of views.due()) this.#dirty.add(cid)
+    if (!this.#circumstances.isPlaceFound(nodes, nowMs, carrier.copied)) return
+    this.#circumstances.forgetNeeds()
+    for (const cid of views.waiting.keys()) this.#dirty.add(cid)
+  }
+
+  /** `helped`: for these something was planned, or will be as soon as there is room in a plan. */
+  #noteNeeds(views: readonly BlobView[], helped: ReadonlySet<string>, mesh: MeshView, sweep: boolean): void {
+    const { waiting } = this.#components.views
+    if (sweep || waiting.size === 0) this.#circumstances.forgetNeeds()
+    for (const view of views) {
+      const wait = waiting.get(view.cid)
+      if (wait !== undefined && !helped.has(view.cid)) this.#circumstances.waits(view, wait.short, mesh)
+    }
+  }
+
+  /** Until a look finds nothing more to move; or again and again what nobody takes. */
+  #isBalanced(actions: readonly Action[]): boolean {
+    const { copied, copying, queued } = this.#components.carrier
+    this.#movesInVain = copied === this.#copiedAtMove && copying + queued === 0 ? this.#movesInVain + 1 : 0
+    this.#copiedAtMove = copied
+    if (this.#movesInVain < movesInVainMax && actions.some((action) => action.kind === 'move')) return false
+    this.#movesInVain = 0
+    return true
+  }
+
+  /**
    * A sweep reads all that is held: ten seconds apart that took a fortieth of a core for 10,000 blobs, on a laptop on
-   * which nothing happened, and 14 MiB that V8 kept until it was told to collect. Where all members are up and nothing is
-   * short, a sweep has next to nothing to find that was not said before, and takes a small share of the time only. By the
+   * which nothing happened, and 14 MiB that V8 kept until it was told to collect. It is there to find what nobody has said,
+   * and that is next to nothing, whoever is away and whatever is short: so it takes a small share of the time only. By the
    * number of blobs, and not by what the last one took: a machine that is busy for a moment changes nothing.
    */
   #sweepPauseMs(): number {
     const { sweepIntervalMs, sweepRestPerBlobMs } = this.#init.settings()
-    const members = this.#components.membership.members()
     const nowMs = this.#components.clock.monotonicMs()
     // Right after the start nobody has judged anybody yet, and moves towards balance go on from sweep to sweep.
-    if (nowMs - this.#startedAtMs < calmAfterMs || nowMs >= this.#balanceAtMs) return sweepIntervalMs
-    const isCalm = members.every(({ state }) => state === 'up') && (members.length <= 1 || this.#counts.underReplicated === 0)
-    if (!isCalm) return sweepIntervalMs
+    if (nowMs - this.#startedAtMs < calmAfterMs || nowMs >= this.#balanceAtMs || this.#isRelieving) return sweepIntervalMs
     return Math.max(sweepIntervalMs, Math.min(sweepPauseMaxMs, sweepRestPerBlobMs * this.#components.inventory.size))
   }
 
   /** Between two sweeps, what costs next to nothing: promises that have lapsed, and whether another program fills the disk. */
-  async #lookAtSpace(signal: AbortSignal): Promise<void> {
+  async #lookAround(signal: AbortSignal): Promise<void> {
     const { space, dropper } = this.#components
     await dropper.tick(signal)
+    await this.#noteReturns()
     const overBytes = await space.overBytes()
     // Not for what a sweep was made for already, and could not help: it tries again in its own time.
     if (overBytes > this.#overBytes) this.#rescan = true
@@ -262,25 +313,28 @@ export class Rounds {
 
   /** Brings what is remembered in line with the disk, the ledger and the members. */
   async #takeStock(signal: AbortSignal): Promise<void> {
-    const { stock, space, dropper, shedding, news, membership } = this.#components
+    const { stock, space, dropper, shedding } = this.#components
     this.#rescan = false
     await stock.scan()
     await space.report()
     await dropper.tick(signal)
     await shedding.measure()
+    await this.#noteReturns()
+  }
+
+  async #noteReturns(): Promise<void> {
+    const { news, membership } = this.#components
     for (const peer of news.forgotten) {
       if (membership.members().some((member) => member.peerId === peer && member.state === 'up')) await this.#init.returned(peer)
     }
   }
 
   #watch(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
-    const counts = this.#components.views.watch(views, mesh, all)
-    if (all) {
-      this.#counts = counts
-      const { problems } = this.#components
-      if (counts.underReplicated > 0) problems.note('under', `${counts.underReplicated === 1 ? '1 blob here has' : `${String(counts.underReplicated)} blobs here have`} fewer copies than wanted`)
-      else problems.solved('under')
-    }
+    const { views: watched, problems } = this.#components
+    watched.watch(views, mesh, all)
+    const { underReplicated } = watched.counts
+    if (underReplicated > 0) problems.note('under', `${underReplicated === 1 ? '1 blob here has' : `${String(underReplicated)} blobs here have`} fewer copies than wanted`)
+    else problems.solved('under')
     this.#init.counted()
   }
 
@@ -303,8 +357,11 @@ export class Rounds {
   async #relieve(views: readonly BlobView[], signal: AbortSignal): Promise<void> {
     const { shedding, problems } = this.#components
     const over = await shedding.relieve(views, signal)
+    if (over === undefined) return
+    this.#isRelieving = over > 0 && over < this.#relievedFrom
+    this.#relievedFrom = over > 0 ? over : Number.POSITIVE_INFINITY
     if (over === 0) problems.solved('over')
-    else if (over !== undefined) problems.note('over', `this node was ${formatSize(over)} over its limit and is shedding`)
+    else problems.note('over', `this node was ${formatSize(over)} over its limit and is shedding`)
   }
 
   #refillBudget(nowMs: number): number {

@@ -90,6 +90,15 @@ export interface ReplicaCount {
   readonly blobs: number
 }
 
+/** What a node says of its storage. */
+export interface StorageOf {
+  readonly maxBytes: number
+  readonly usedBytes: number
+  /** Less than the difference: some is kept for the store to move things in, and for the node's own files. */
+  readonly freeForOthersBytes: number
+  readonly shareExcess: boolean
+}
+
 export interface ReplicationStatus {
   readonly state: 'running' | 'paused' | 'draining' | 'stopped'
   /** Held here. */
@@ -97,6 +106,8 @@ export interface ReplicationStatus {
   /** Of those, with fewer counted copies than wanted, and with fewer live ones than the minimum. */
   readonly underReplicated: number
   readonly belowMinimum: number
+  /** Looks at a blob since the start: at rest hardly any. */
+  readonly looked: number
   readonly copying: number
   readonly queued: number
   readonly storing: number
@@ -184,7 +195,7 @@ export interface Replication {
    */
   spread(file: { bytes: number; priority: Priority; replicas?: number | undefined; heldBytes?: number; blobBytesMax?: number }, signal?: AbortSignal): Promise<FileSpread>
   /** What a node says of its storage, for `peers`. */
-  storageOf(peer: NodeId): { maxBytes: number; usedBytes: number; shareExcess: boolean } | undefined
+  storageOf(peer: NodeId): StorageOf | undefined
   /** Somebody said here that it will not come back (`forget`), and it has not been seen since. */
   isForgotten(peer: NodeId): boolean
   /** It said that it gives up what it keeps (`drain`). */

@@ -64,6 +64,9 @@ export function nameOf(unit: number): string {
   return `${unit.toString(16).padStart(12, '0')}.rows`
 }
 
+/** Of a file that is being made to take the place of one; what is left of it after a crash is of no use. */
+export const unfinishedSuffix = '.new'
+
 /** Undefined if it is no name of a unit's file. */
 export function unitOfName(name: string): number | undefined {
   return /^[0-9a-f]{12}\.rows$/.test(name) ? Number.parseInt(name.slice(0, 12), 16) : undefined
@@ -99,9 +102,8 @@ export function sumOfSalt(salt: Uint8Array): number {
   return crc32(salt)
 }
 
-/** Says where it ends. `following`: rows of the same batch behind it. */
-export function encodeFrame(target: Buffer, at: number, saltSum: number, put: Put, following: number): number {
-  const { key, value } = put
+/** The head of a row, to stand before its value and behind it. Says where it ends. `following`: rows of the same batch behind it. */
+export function encodeFrameHead(target: Buffer, at: number, saltSum: number, { key, value }: Put, following: number): number {
   const head = rowHeadBytes + key.length
   target.writeUInt32BE(rowMagic, at)
   target.writeUInt32BE(value.length, at + 8)
@@ -109,10 +111,16 @@ export function encodeFrame(target: Buffer, at: number, saltSum: number, put: Pu
   target.writeUInt16BE(key.length, at + 14)
   target.set(key, at + rowHeadBytes)
   target.writeUInt32BE(crc32(target.subarray(at + 8, at + head), saltSum), at + 4)
-  target.set(value, at + head)
-  const end = at + head + value.length
-  target.copyWithin(end, at, at + head)
-  return end + head
+  return at + head
+}
+
+/** A whole row. Says where it ends. */
+export function encodeFrame(target: Buffer, at: number, saltSum: number, put: Put, following: number): number {
+  const body = encodeFrameHead(target, at, saltSum, put, following)
+  target.set(put.value, body)
+  const end = body + put.value.length
+  target.copyWithin(end, at, body)
+  return end + body - at
 }
 
 export interface FrameHead {

@@ -1,7 +1,7 @@
 import type { AppendLog, KeyRange, Log, Random, WriteOperation } from '../base/index.js'
 import { CommonError, GroupCommit, messageOf } from '../base/index.js'
 import type { Put } from './append-frames.js'
-import { frameBytes, keyBytesMax, keyBytesMin, nameOf, rowOf, rowsMax, saltBytes, unitOf, unitOfName } from './append-frames.js'
+import { frameBytes, keyBytesMax, keyBytesMin, nameOf, rowOf, rowsMax, saltBytes, unfinishedSuffix, unitOf, unitOfName } from './append-frames.js'
 import type { AppendUnitInit } from './append-unit.js'
 import { AppendUnit } from './append-unit.js'
 import { readSequence } from './bytes.js'
@@ -49,7 +49,7 @@ export class AppendFiles implements AppendLog {
   readonly #unsynced = new Set<AppendUnit>()
   readonly #sealing = new Set<Promise<void>>()
   #folderChanged = false
-  /** How many files were removed, and of how many of these it is durable. */
+  /** How many files were removed or replaced, and of how many of these it is durable. */
   #removed = 0
   #removedSynced = 0
   readonly #syncs: GroupCommit<never>
@@ -103,6 +103,51 @@ export class AppendFiles implements AppendLog {
     return Promise.all(keys.map(async (key) => this.now(key) ?? this.get(key)))
   }
 
+  /** Of the last row; 0 if there is none. */
+  async lastPosition(): Promise<number> {
+    const unit = this.#units.get(this.#highest)
+    return unit === undefined ? 0 : unit.number * rowsMax + (await unit.rows()) - 1
+  }
+
+  /** Whether there is a unit that may have it; which takes no look at its file. */
+  mayHave(key: Uint8Array): boolean {
+    return this.#units.has(unitOf(key))
+  }
+
+  /** Whether there is a row at the key's position. */
+  async has(key: Uint8Array): Promise<boolean> {
+    const unit = this.#units.get(unitOf(key))
+    if (unit === undefined) return false
+    this.#use(unit)
+    return unit.has(rowOf(key))
+  }
+
+  /** Keys from this one on, in order, without reading values. */
+  async *keys(from: Uint8Array): AsyncIterable<Uint8Array> {
+    for (const unit of [...this.#units.values()]) {
+      if (unit.number < unitOf(from)) continue
+      this.#use(unit)
+      yield* unit.keys(unit.number === unitOf(from) ? rowOf(from) : 0)
+    }
+  }
+
+  /** What the rows from one position to another take, both included. */
+  async bytesOf(first: Uint8Array, last: Uint8Array): Promise<number> {
+    let bytes = 0
+    for (const unit of [...this.#units.values()]) {
+      if (unit.number < unitOf(first) || unit.number > unitOf(last)) continue
+      this.#use(unit)
+      bytes += await unit.bytesOf(unit.number === unitOf(first) ? rowOf(first) : 0, unit.number === unitOf(last) ? rowOf(last) : rowsMax - 1)
+    }
+    return bytes
+  }
+
+  /** The first position that is not in a sealed file, of those that were given; undefined if all are. */
+  get firstUnsealed(): number | undefined {
+    for (const unit of this.#unsynced) if (!unit.isSealed) return unit.number * rowsMax
+    return undefined
+  }
+
   async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
     if (range.reverse === true) {
       yield* this.#backwards(range)
@@ -147,6 +192,34 @@ export class AppendFiles implements AppendLog {
     await this.#syncs.commit([])
   }
 
+  /** Completes the open file: all of it is durable, and the next start has nothing to look through. */
+  async seal(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#current !== undefined) await this.#seal(this.#current)
+      this.#current = undefined
+    })
+    await Promise.all(this.#sealing)
+  }
+
+  /** Deletes single rows: their units are written anew without them. Durable. Keys of rows that are not there do not matter. */
+  async drop(keys: readonly Uint8Array[]): Promise<void> {
+    const rowsOf = new Map<AppendUnit, Set<number>>()
+    for (const key of keys) {
+      const unit = this.#units.get(unitOf(key))
+      if (unit === undefined || !(await unit.has(rowOf(key)))) continue
+      const rows = rowsOf.get(unit)
+      if (rows === undefined) rowsOf.set(unit, new Set([rowOf(key)]))
+      else rows.add(rowOf(key))
+    }
+    for (const [unit, rows] of rowsOf) {
+      this.#use(unit)
+      // The highest may be opened for more rows meanwhile.
+      if (unit.number === this.#highest) await this.#inTurn(async () => this.#dropRows(unit, rows))
+      else await this.#dropRows(unit, rows)
+    }
+    await this.#syncRemoved()
+  }
+
   async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
     const [first, last] = [readSequence(from, 0), readSequence(to, 0) - (to.length > keyBytesMin ? 0 : 1)]
     const gone: AppendUnit[] = []
@@ -159,8 +232,12 @@ export class AppendFiles implements AppendLog {
       else await this.#cut(unit, first - firstRow)
     }
     for (const unit of gone) await this.#remove(unit)
+    await this.#syncRemoved()
+  }
+
+  /** Also of what one before it has removed and could not sync. */
+  async #syncRemoved(): Promise<void> {
     const removed = this.#removed
-    // Also of what one before it has removed and could not sync.
     if (removed <= this.#removedSynced) return
     await this.#components.folder.sync()
     this.#removedSynced = Math.max(this.#removedSynced, removed)
@@ -183,7 +260,9 @@ export class AppendFiles implements AppendLog {
 
   async #open(): Promise<void> {
     const { folder, log } = this.#components
-    const numbers = (await folder.names()).map(unitOfName).filter((number) => number !== undefined).sort((a, b) => a - b)
+    const names = await folder.names()
+    for (const name of names) if (name.endsWith(unfinishedSuffix)) await folder.remove(name)
+    const numbers = names.map(unitOfName).filter((number) => number !== undefined).sort((a, b) => a - b)
     for (let at = 0; at < numbers.length; at += openedAtOnce) {
       const some = numbers.slice(at, at + openedAtOnce)
       const units = await Promise.all(some.map(async (number) => AppendUnit.find(folder, this.#unitInit(number))))
@@ -225,6 +304,14 @@ export class AppendFiles implements AppendLog {
     this.#bytesSinceSync += bytes
   }
 
+  async #dropRows(unit: AppendUnit, rows: ReadonlySet<number>): Promise<void> {
+    if (!unit.isSealed) await unit.seal()
+    if (unit === this.#current) this.#current = undefined
+    this.#unsynced.delete(unit)
+    if (await unit.rewrite(rows)) this.#removed++
+    else await this.#remove(unit)
+  }
+
   async #begin(number: number): Promise<AppendUnit> {
     const { folder, random } = this.#components
     const before = this.#current
@@ -234,7 +321,16 @@ export class AppendFiles implements AppendLog {
       this.#sealing.add(sealing)
     }
     while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing)
-    if (number <= this.#highest) throw new CommonError('BAD_INPUT', 'rows of a log are appended in their order')
+    const last = this.#units.get(number)
+    if (last !== undefined && number === this.#highest) {
+      await last.reopen()
+      this.#loaded.delete(last)
+      if (this.#lastUsed === last) this.#lastUsed = undefined
+      this.#current = last
+      return last
+    }
+    // The last one may have gone with all its rows.
+    if (number < this.#highest) throw new CommonError('BAD_INPUT', 'rows of a log are appended in their order')
     const unit = await AppendUnit.create(folder, this.#unitInit(number), random.bytes(saltBytes))
     this.#highest = number
     this.#folderChanged = true
@@ -260,7 +356,7 @@ export class AppendFiles implements AppendLog {
     this.#bytesSinceSync = 0
     const folderChanged = this.#folderChanged
     this.#folderChanged = false
-    this.#smallSyncs = bytes > smallSyncBytes ? 0 : this.#smallSyncs + 1
+    if (bytes > 0) this.#smallSyncs = bytes > smallSyncBytes ? 0 : this.#smallSyncs + 1
     try {
       const work = units.map(async (unit) => unit.sync())
       if (folderChanged) work.push(this.#components.folder.sync())

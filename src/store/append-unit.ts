@@ -1,8 +1,8 @@
 import { invariant } from '../base/index.js'
 import type { Put } from './append-frames.js'
 import {
-  decodeEnd, decodeFrameHead, decodeHead, decodeTable, encodeEnd, encodeFrame, encodeHead, endBytesMax, entryOf, frameHeadBytesMax, headBytes,
-  nameOf, rowOf, rowsMax, sumOfSalt, tableBytes, unitOf, valueFor,
+  decodeEnd, decodeFrameHead, decodeHead, decodeTable, encodeEnd, encodeFrame, encodeFrameHead, encodeHead, endBytesMax, entryOf, frameHeadBytesMax, headBytes,
+  nameOf, rowOf, rowsMax, sumOfSalt, tableBytes, unfinishedSuffix, unitOf, valueFor,
 } from './append-frames.js'
 import type { LogFile, LogFolder } from './log-folder.js'
 import { StoreError } from './types.js'
@@ -21,6 +21,8 @@ interface Content {
 /** Read at once when rows are gone through. */
 const pieceBytes = 1024 * 1024
 const firstRows = 512
+/** From this size on a value goes to the kernel from where it is. */
+const ownPieceBytes = 64 * 1024
 /** Small reads share memory: new memory for each costs as much as the read. */
 const slabBytes = 64 * 1024
 const sharedBytesMax = 8 * 1024
@@ -57,10 +59,13 @@ export class AppendUnit {
   /** Reads under way, and whoever goes through it. */
   #uses = 0
   readonly #onUnused: (() => void)[] = []
+  /** Replaced by another file while it was in use. */
+  #retired: Content[] = []
   #mayClose = false
   #syncedTo = 0
   #syncFailed = false
   #syncs: Promise<unknown> = Promise.resolve()
+  #sealing: Promise<void> | undefined
   #preparing: Promise<void> | undefined
   #preparedFrom = 0
   /** Where the rows end that are being written. */
@@ -135,26 +140,20 @@ export class AppendUnit {
     }
   }
 
-  /** The bytes of these rows in the buffer, which is at least as long as they are, and what to do when they are written. */
+  /** `buffer`: memory for what has to be put together, as long as the rows are. Undefined: written already. */
   append(puts: readonly Put[], buffer: Buffer): Promise<void> | undefined {
     const content = this.#content
     invariant(content !== undefined && !this.#isSealed, 'rows are appended to the open unit')
     const end = endOf(content)
-    let at = 0
-    const ends: number[] = []
-    for (const [i, put] of puts.entries()) {
-      at = encodeFrame(buffer, at, content.saltSum, put, puts.length - 1 - i)
-      ends.push(end + at)
-    }
-    const bytes = buffer.subarray(0, at)
+    const { bytes, ends } = framesOf(puts, buffer, content.saltSum, end)
     // What is being prepared would come over them.
-    const isInTheWay = this.#preparing !== undefined && end + at > this.#preparedFrom
+    const isInTheWay = this.#preparing !== undefined && (ends.at(-1) ?? end) > this.#preparedFrom
     const writing = isInTheWay ? this.#preparing?.then(async () => content.file.write(bytes, end)) : content.file.write(bytes, end)
     if (writing === undefined) {
       this.#took(content, puts, ends)
       return undefined
     }
-    this.#writingTo = end + at
+    this.#writingTo = ends.at(-1) ?? end
     return writing.then(() => {
       this.#took(content, puts, ends)
     })
@@ -182,6 +181,40 @@ export class AppendUnit {
       if (this.#isRemoved) return undefined
       throw error
     })
+  }
+
+  async has(row: number): Promise<boolean> {
+    return this.#used((content) => {
+      const [from, to] = placeOf(content, row)
+      return Promise.resolve(from < to)
+    })
+  }
+
+  /** What these rows and those between them take. */
+  async bytesOf(first: number, last: number): Promise<number> {
+    return this.#used((content) => {
+      if (first >= content.rows) return Promise.resolve(0)
+      return Promise.resolve((content.offsets[Math.min(last + 1, content.rows)] ?? 0) - (content.offsets[first] ?? 0))
+    })
+  }
+
+  /** Keys of the rows from this number on, without reading values; and without those that are damaged. */
+  async *keys(from: number): AsyncIterable<Uint8Array> {
+    for (let row = from, rows = row + 1; row < rows; row++) {
+      const key = await this.#used(async (content) => {
+        rows = content.rows
+        const [at, until] = placeOf(content, row)
+        if (at === until) return undefined
+        const start = Buffer.alloc(Math.min(frameHeadBytesMax, until - at))
+        await content.file.read(start, at)
+        const head = decodeFrameHead(start, 0, content.saltSum)
+        if (head !== undefined) return head.key
+        const frame = Buffer.alloc(until - at)
+        await content.file.read(frame, at)
+        return entryOf(frame, content.saltSum)?.key
+      })
+      if (key !== undefined && rowOf(key) === row && unitOf(key) === this.number) yield key
+    }
   }
 
   /** Rows with numbers from `from` on and below `to`, of those that are there now; without those whose key is damaged. */
@@ -246,10 +279,85 @@ export class AppendUnit {
 
   /** No more rows. Durable, whatever is in it. */
   async seal(): Promise<void> {
+    this.#sealing ??= this.#seal().finally(() => {
+      this.#sealing = undefined
+    })
+    await this.#sealing
+  }
+
+  async #seal(): Promise<void> {
     if (this.#isSealed || this.#isRemoved) return
     await this.#preparing
     await this.sync()
     await this.#used(async (content) => this.#end(content))
+  }
+
+  /** More rows come: what was sealed is open again. */
+  async reopen(): Promise<void> {
+    await this.#used(async (content) => {
+      this.#mayClose = false
+      // It could not be completed, and may not be synced either.
+      if (!this.#isSealed) return
+      await this.#shorten(content, 0)
+      this.#isSealed = false
+      this.#syncedTo = endOf(content)
+    })
+  }
+
+  /**
+   * Writes a file without these rows and puts it in the place of this one: durable with the next sync of the folder. Only
+   * of a sealed one; false if no row is left, and nothing was done.
+   */
+  async rewrite(without: ReadonlySet<number>): Promise<boolean> {
+    invariant(this.#isSealed, 'only a sealed unit is rewritten')
+    return this.#used(async (content) => {
+      const kept: number[] = []
+      for (let row = 0; row < content.rows; row++) {
+        const [from, to] = placeOf(content, row)
+        if (from < to && !without.has(row)) kept.push(row)
+      }
+      if (kept.length === 0) return false
+      const name = nameOf(this.number)
+      const unfinished = name + unfinishedSuffix
+      await this.#folder.remove(unfinished)
+      const file = await this.#folder.open(unfinished, { create: true })
+      const replacement: Content = { ...content, file, offsets: new Uint32Array(firstRows), rows: 0 }
+      replacement.offsets[0] = headBytes
+      let bytes = 0
+      try {
+        await file.write(encodeHead(this.number, content.salt), 0)
+        for (const row of kept) await this.#copyRow(content, replacement, row)
+        const end = encodeEnd(this.number, content.salt, replacement.offsets, replacement.rows)
+        await file.write(end, endOf(replacement))
+        await file.sync()
+        await this.#folder.rename(unfinished, name)
+        bytes = endOf(replacement) + end.length
+      } catch (error) {
+        await file.close()
+        await this.#folder.remove(unfinished)
+        throw error
+      }
+      this.#retired.push(content)
+      this.#content = replacement
+      this.#hasBytes(bytes)
+      return true
+    })
+  }
+
+  /** As a batch of its own: others of its batch may not be there any more. One whose head is damaged is copied as it is. */
+  async #copyRow(content: Content, replacement: Content, row: number): Promise<void> {
+    const [from, to] = placeOf(content, row)
+    const frame = Buffer.allocUnsafeSlow(to - from)
+    if ((await content.file.read(frame, from)) < frame.length) throw new StoreError('CORRUPT', 'a file of a log is shorter than it was', { unit: this.number })
+    const entry = entryOf(frame, content.saltSum)
+    const at = endOf(replacement)
+    if (entry === undefined) await replacement.file.write(frame, at)
+    else {
+      const copy = Buffer.allocUnsafeSlow(frame.length)
+      encodeFrame(copy, 0, content.saltSum, { type: 'put', ...entry }, 0)
+      await replacement.file.write(copy, at)
+    }
+    placeRow(replacement, row, at + frame.length)
   }
 
   /** Takes the rows from this number on away, and all that could come. Durable. */
@@ -260,6 +368,8 @@ export class AppendUnit {
       this.#isSealed = false
       this.#preparedTo = 0
       content.rows = row
+      // Not with the numbers of rows that failed: the last one is there.
+      while (content.rows > 0 && content.offsets[content.rows - 1] === endOf(content)) content.rows--
       // Shorter first: that needs no room, and nothing of what goes can be taken for a row that is damaged.
       await this.#shorten(content, 0)
       await content.file.sync()
@@ -311,10 +421,18 @@ export class AppendUnit {
     try {
       return await work(await this.#loaded())
     } finally {
-      this.#uses--
-      if (this.#mayClose) await this.unload()
-      if (this.#uses === 0) for (const wake of this.#onUnused.splice(0)) wake()
+      await this.#leave()
     }
+  }
+
+  async #leave(): Promise<void> {
+    this.#uses--
+    if (this.#uses > 0) return
+    const retired = this.#retired
+    this.#retired = []
+    for (const { file } of retired) await file.close()
+    if (this.#mayClose) await this.unload()
+    for (const wake of this.#onUnused.splice(0)) wake()
   }
 
   async #loaded(): Promise<Content> {
@@ -499,6 +617,30 @@ export class AppendUnit {
       this.#cannotPrepare = true
     }
   }
+}
+
+/** The bytes of rows, one behind the other, and where each ends in the file. Large values are not copied together. */
+function framesOf(puts: readonly Put[], buffer: Buffer, saltSum: number, end: number): { bytes: Uint8Array | readonly Uint8Array[]; ends: readonly number[] } {
+  const ends: number[] = []
+  let at = 0
+  if (!puts.some(({ value }) => value.length >= ownPieceBytes)) {
+    for (const [i, put] of puts.entries()) {
+      at = encodeFrame(buffer, at, saltSum, put, puts.length - 1 - i)
+      ends.push(end + at)
+    }
+    return { bytes: buffer.subarray(0, at), ends }
+  }
+  const pieces: Uint8Array[] = []
+  let total = end
+  for (const [i, put] of puts.entries()) {
+    const to = encodeFrameHead(buffer, at, saltSum, put, puts.length - 1 - i)
+    const head = buffer.subarray(at, to)
+    pieces.push(head, put.value, head)
+    total += 2 * head.length + put.value.length
+    ends.push(total)
+    at = to
+  }
+  return { bytes: pieces, ends }
 }
 
 function endOf(content: Content): number {

@@ -1,7 +1,9 @@
 import type { Clock } from '../base/index.js'
 import { GroupCommit } from '../base/index.js'
+import { rowsMax } from './append-frames.js'
+import type { AppendFiles } from './append-log.js'
 import type { Database, RawOperation } from './database.js'
-import { blockKey, decodeBlockKey } from './records.js'
+import { blockKey } from './records.js'
 import { sequenceKey } from './bytes.js'
 import { StoreError } from './types.js'
 
@@ -20,7 +22,10 @@ export interface BlockLogInit {
 
 export interface BlockLogComponents {
   clock: Clock
+  /** For small blocks. */
   database: Database
+  /** For large ones. */
+  files: AppendFiles
 }
 
 /** A place in the log: what is needed to find the bytes again. */
@@ -38,16 +43,12 @@ interface Append {
   readonly reject: (error: unknown) => void
 }
 
-/**
- * From this size on a block is written by a put of its own: the binding copies a put's value on a worker thread, a
- * batch's on the main one.
- */
-const ownPutBytes = 128 * 1024
-/**
- * Large blocks that are put at once: while LevelDB writes one to its log, the binding copies the next. More would only
- * take worker threads away from hashing.
- */
-const putsAtOnce = 2
+/** From this size on a block goes to the files: below it what LevelDB does with each byte is less than its work for each row. */
+const largeBytes = 128 * 1024
+/** Large blocks of one write, which the kernel takes in one call. */
+const largeAtOnce = 4
+/** A file of large blocks: what is deleted in it takes rewriting the rest to come back. */
+const unitBytesMax = 16 * 1024 * 1024
 /** One batch of small blocks: large enough to share the cost of a write, small enough not to hold up the main thread. */
 const batchBytesMax = 1024 * 1024
 const batchOperationsMax = 512
@@ -60,11 +61,15 @@ const restPauseMs = 5 * 60_000
 const remapShareMax = 0.1
 
 /**
- * The append-only log of block bytes: keys that only grow, so that LevelDB's compactions move files and do not rewrite
- * them (two bytes written per byte stored: its log, and its table). One write is under way at a time; what arrives
- * meanwhile is gathered into the next.
+ * The append-only log of block bytes: keys that only grow. One write is under way at a time; what arrives meanwhile is
+ * gathered into the next.
  *
- * Deleting would undo that if done naively: a tombstone for an old key in the same write buffer as new blocks makes a
+ * Large blocks stand in files of their own (append-log.ts), small ones in a LevelDB, and the index in `meta` names both by
+ * their number; what is not in a file is in the LevelDB, where all blocks were at first. LevelDB writes each byte twice,
+ * into its log and a table, sums it twice, and copies it on the way: of a large file that comes in, that was a fifth of all
+ * the processor did. (WiscKey, Lu et al. 2016, is the same thought.) For small blocks its cost is that of the row.
+ *
+ * What follows is about the LevelDB. As keys only grow, its compactions move files and do not rewrite them. Deleting would undo that if done naively: a tombstone for an old key in the same write buffer as new blocks makes a
  * table that spans everything between them, and compacting that table rewrites all of it. So deletions get write buffers
  * of their own (`erase`): the buffer is flushed, the tombstones of one narrow range are written and flushed while
  * appends wait, and then only the files of that range are compacted.
@@ -85,6 +90,11 @@ export class BlockLog {
   #sequenceNext: number
   /** The highest sequence number of which the write is done; all below are done or failed too. */
   #written: number
+  /** The same of those in the LevelDB. */
+  #levelWritten: number
+  /** The unit that large blocks go to, and what was given to it. */
+  #unit = -1
+  #unitBytes = 0
   /** `#written` at the last change of log files: what came before is in a table at the next change. */
   #writtenAtChange: number
   #settled: number
@@ -104,14 +114,20 @@ export class BlockLog {
     this.#written = init.sequenceNext - 1
     this.#writtenAtChange = this.#written
     this.#settled = this.#written
-    this.#syncs = new GroupCommit<never>({ write: async () => components.database.sync(), operationsMax: 1 })
+    this.#levelWritten = this.#written
+    this.#syncs = new GroupCommit<never>({
+      write: async () => {
+        await Promise.all([components.database.sync(), components.files.sync()])
+      },
+      operationsMax: 1,
+    })
   }
 
   get sequenceNext(): number {
     return this.#sequenceNext
   }
 
-  /** Bytes appended since the log was opened. */
+  /** Bytes appended to the LevelDB since the log was opened; files know their own. */
   get appendedBytes(): number {
     return this.#appendedBytes
   }
@@ -136,12 +152,15 @@ export class BlockLog {
   }
 
   /**
-   * Everything up to here is in synced tables, and whatever of it is alive is in the index: an opening after a crash
+   * Everything up to here is in synced tables or complete files, and whatever of it is alive is in the index: an opening after a crash
    * has to look at what comes after it only.
    */
   get mark(): number {
-    for (const first of this.#unindexed) return Math.min(this.#settled, first - 1)
-    return this.#settled
+    const { files } = this.#components
+    let mark = this.#settled >= this.#levelWritten ? this.#written : this.#settled
+    if (files.firstUnsealed !== undefined) mark = Math.min(mark, files.firstUnsealed - 1)
+    for (const first of this.#unindexed) return Math.min(mark, first - 1)
+    return mark
   }
 
   /**
@@ -149,7 +168,7 @@ export class BlockLog {
    * sequence number, the mark stays below it.
    */
   append(codec: number, multihash: Uint8Array, bytes: Uint8Array): { place: BlockPlace; written: Promise<void> } {
-    const sequence = this.#sequenceNext++
+    const sequence = this.#place(bytes.length)
     this.#unindexed.add(sequence)
     this.#queuedBytes += bytes.length
     const written = new Promise<void>((resolve, reject) => {
@@ -180,61 +199,68 @@ export class BlockLog {
   }
 
   async get(place: BlockPlace): Promise<Uint8Array | undefined> {
-    const bytes = await this.#components.database.read(async (level) => level.get(keyOf(place), { fillCache: false }))
+    const { files } = this.#components
+    const key = keyOf(place)
+    const large = files.mayHave(key) ? await files.get(key) : undefined
+    if (large !== undefined) {
+      this.#noteMapped(0)
+      return large
+    }
+    const bytes = await this.#components.database.read(async (level) => level.get(key, { fillCache: false }))
     if (bytes !== undefined) this.#noteMapped(bytes.length)
     return bytes
   }
 
   async getMany(places: readonly BlockPlace[]): Promise<(Uint8Array | undefined)[]> {
     if (places.length === 0) return []
-    const all = await this.#components.database.read(async (level) => level.getMany(places.map(keyOf), { fillCache: false }))
-    this.#noteMapped(all.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0))
+    const { database, files } = this.#components
+    const keys = places.map(keyOf)
+    const all = await Promise.all(keys.map(async (key) => (files.mayHave(key) ? files.get(key) : undefined)))
+    const absent = keys.filter((_, i) => all[i] === undefined)
+    if (absent.length > 0) {
+      const small = await database.read(async (level) => level.getMany(absent, { fillCache: false }))
+      for (let i = 0, at = 0; i < all.length; i++) if (all[i] === undefined) all[i] = small[at++]
+      this.#noteMapped(small.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0))
+    } else this.#noteMapped(0)
     return all
-  }
-
-  async hasMany(places: readonly BlockPlace[]): Promise<boolean[]> {
-    if (places.length === 0) return []
-    return this.#components.database.read(async (level) => level.hasMany(places.map(keyOf)))
-  }
-
-  /** The places above `after`, in order, in pages. Reads keys only. */
-  async *places(after: number, pageSize: number): AsyncIterable<BlockPlace[]> {
-    let from = sequenceKey(after + 1)
-    while (true) {
-      const keys = await this.#components.database.read(async (level) =>
-        level.keys({ gte: from, limit: pageSize, fillCache: false }).all(),
-      )
-      const page = keys.map(decodeBlockKey)
-      const last = page.at(-1)
-      if (last === undefined) return
-      yield page
-      from = sequenceKey(last.sequence + 1)
-    }
   }
 
   /** What the files hold between two sequence numbers, both included, roughly; what is not yet in a table counts 0. */
   async spanBytes(first: number, last: number): Promise<number> {
+    return (await this.#levelBytes(first, last)) + (await this.#components.files.bytesOf(sequenceKey(first), sequenceKey(last)))
+  }
+
+  async #levelBytes(first: number, last: number): Promise<number> {
     return this.#components.database.read(async (level) => level.approximateSize(sequenceKey(first), sequenceKey(last + 1)))
   }
 
   /**
    * Deletes these blocks, all of one narrow range, and compacts the range, so that the space comes back. Durable.
-   * Appends wait for the first part, which takes as long as writing the write buffer out.
+   * Appends wait for a part of it, which takes as long as writing the write buffer out. Large blocks' files are rewritten
+   * without them.
    */
   async erase(places: readonly BlockPlace[]): Promise<void> {
-    const first = places[0]
-    const last = places.at(-1)
+    const { database, files } = this.#components
+    const large: Uint8Array[] = []
+    const small: BlockPlace[] = []
+    for (const place of places) {
+      const key = keyOf(place)
+      if (await files.has(key)) large.push(key)
+      else small.push(place)
+    }
+    if (large.length > 0) await files.drop(large)
+    const first = small[0]
+    const last = small.at(-1)
     if (first === undefined || last === undefined) return
-    const { database } = this.#components
     await this.#exclusive(async () => {
       await this.#flush()
-      const operations = places.map((place): RawOperation => ({ type: 'del', key: keyOf(place) }))
+      const operations = small.map((place): RawOperation => ({ type: 'del', key: keyOf(place) }))
       await database.write(async (level) => level.batch(operations))
       await database.flush()
     })
     await database.read(async (level) => level.compactRange(sequenceKey(first.sequence), sequenceKey(last.sequence + 1)))
     // A compaction reads what it rewrites through the same mapped tables.
-    this.#noteMapped(await this.spanBytes(first.sequence, last.sequence))
+    this.#noteMapped(await this.#levelBytes(first.sequence, last.sequence))
   }
 
   /** Writes what is buffered out as a table: gives its memory back and leaves nothing for the next opening to do. */
@@ -273,6 +299,7 @@ export class BlockLog {
   async #flush(): Promise<void> {
     const written = this.#written
     await this.#components.database.flush()
+    await this.#components.files.seal()
     this.#settle(written)
   }
 
@@ -317,39 +344,59 @@ export class BlockLog {
     this.#draining = false
   }
 
+  /** Large blocks go to the file of their number's unit, which is left for the next when it is full: numbers in between are left out. */
+  #place(bytes: number): number {
+    if (bytes >= largeBytes) {
+      const unit = Math.floor(this.#sequenceNext / rowsMax)
+      if (unit !== this.#unit || this.#unitBytes >= unitBytesMax) {
+        // One that was begun before this start, or by a small block, is let be: its file may be complete.
+        this.#unit = unit + 1
+        this.#unitBytes = 0
+        this.#sequenceNext = this.#unit * rowsMax
+      }
+      this.#unitBytes += bytes
+    }
+    return this.#sequenceNext++
+  }
+
   /** Either large blocks only, or small ones only. */
   #takeGroup(): Append[] {
     let bytes = 0
     let count = 0
-    const large = (this.#queue[0]?.bytes.length ?? 0) >= ownPutBytes
+    const large = (this.#queue[0]?.bytes.length ?? 0) >= largeBytes
     const bytesMax = large ? this.#init.groupBytesMax : batchBytesMax
-    const countMax = large ? putsAtOnce : batchOperationsMax
+    const countMax = large ? largeAtOnce : batchOperationsMax
     for (const append of this.#queue) {
       bytes += append.bytes.length
-      if (count > 0 && (bytes > bytesMax || append.bytes.length >= ownPutBytes !== large || count >= countMax)) break
+      if (count > 0 && (bytes > bytesMax || append.bytes.length >= largeBytes !== large || count >= countMax)) break
       count++
     }
     return this.#queue.splice(0, count)
   }
 
   async #write(group: readonly Append[]): Promise<void> {
-    const { clock, database } = this.#components
+    const { clock, database, files } = this.#components
     const [first] = group
     const last = group.at(-1)
     if (first === undefined || last === undefined) return
-    const groupBytes = group.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    const changedLog = await database.write(async (level) => {
-      if (group.length === 1) await level.put(first.key, first.bytes)
-      else if (first.bytes.length < ownPutBytes) await level.batch(group.map(({ key, bytes }): RawOperation => ({ type: 'put', key, value: bytes })))
-      else await allOf(group.map(async ({ key, bytes }) => level.put(key, bytes)))
-    }, groupBytes)
-    if (changedLog) {
-      // LevelDB changes logs only when the buffer before the last has become a table.
-      this.#settled = Math.max(this.#settled, this.#writtenAtChange)
-      this.#writtenAtChange = this.#written
+    if (first.bytes.length >= largeBytes) {
+      // They were admitted when they were accepted.
+      await files.write(group.map(({ key, bytes }) => files.put(key, bytes)), { freesSpace: true })
+    } else {
+      const groupBytes = group.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      const changedLog = await database.write(async (level) => {
+        if (group.length === 1) await level.put(first.key, first.bytes)
+        else await level.batch(group.map(({ key, bytes }): RawOperation => ({ type: 'put', key, value: bytes })))
+      }, groupBytes)
+      if (changedLog) {
+        // LevelDB changes logs only when the buffer before the last has become a table.
+        this.#settled = Math.max(this.#settled, this.#writtenAtChange)
+        this.#writtenAtChange = this.#written
+      }
+      this.#levelWritten = last.sequence
+      this.#appendedBytes += groupBytes
     }
     this.#written = last.sequence
-    for (const { bytes } of group) this.#appendedBytes += bytes.length
     this.#lastActiveMs = clock.monotonicMs()
     this.#init.onActive()
   }
@@ -369,11 +416,6 @@ export class BlockLog {
         this.#remapping = undefined
       })
   }
-}
-
-/** Like `Promise.all`, but nothing is under way any more when it rejects. */
-async function allOf(works: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(works)) if (result.status === 'rejected') throw result.reason
 }
 
 function keyOf(place: BlockPlace): Uint8Array {

@@ -164,9 +164,9 @@ export class Footprint {
   }
 
   #logFileBytes(): number {
-    let bytes = 0
+    let bytes = this.#closedLogBytes
     for (const files of this.#components.appended.values()) bytes += files.fileBytes
-    return this.#components.appended.size > 0 ? bytes : this.#closedLogBytes
+    return bytes
   }
 
   #logQueuedBytes(): number {
@@ -180,7 +180,7 @@ export class Footprint {
     const appended = log.appendedBytes
     const seen = new Set<string>()
     const { logsFolder } = this.#init
-    const closed = this.#components.appended.size > 0 ? [] : (await namesIn(logsFolder)).map((name) => join(logsFolder, name))
+    const closed = (await namesIn(logsFolder)).filter((name) => !this.#components.appended.has(name)).map((name) => join(logsFolder, name))
     const [blocksBytes, metaBytes, ...closedBytes] = await Promise.all([blocks.folder, meta.folder, ...closed].map(async (folder) => this.#folderBytes(folder, seen)))
     for (const known of [this.#tables, this.#sizesOnce]) {
       for (const path of known.keys()) if (!seen.has(path)) known.delete(path)

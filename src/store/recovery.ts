@@ -1,5 +1,6 @@
 import type { Log } from '../base/index.js'
 import { afterPrefix, bytesOfMapKey, joined, mapKey, readSequence, sequenceKey } from './bytes.js'
+import type { AppendFiles } from './append-log.js'
 import type { Database, RawOperation } from './database.js'
 import type { LedgerRecord } from './ledger.js'
 import { account, decodeLedger, emptyLedger, encodeLedger } from './ledger.js'
@@ -10,7 +11,10 @@ import type { RecoveryReport } from './types.js'
 import { StoreError } from './types.js'
 
 export interface RecoveryComponents {
+  /** Small blocks. */
   blocks: Database
+  /** Large ones. */
+  files: AppendFiles
   meta: Database
   log: Log
 }
@@ -32,20 +36,20 @@ const page = 512
  * bytes, since LevelDB drops the damaged end of a log without a word: they go to quarantine, from which they can be
  * fetched again. The `tail` rows name all entries above the mark, so that this does not take reading the whole index.
  *
- * Assumes that both databases were just opened: then all that is in them is in synced tables, and the mark can move to
- * the end. Runs before anybody else sees the store.
+ * Assumes that databases and files were just opened: then all that is in them is in synced tables and files, and the mark can
+ * move to the end. Runs before anybody else sees the store.
  */
 export async function recover(components: RecoveryComponents): Promise<Recovered> {
-  const { blocks, meta, log } = components
+  const { meta, log } = components
   const stored = await meta.read(async (level) => level.get(rows.ledger))
   const ledger: LedgerRecord = stored === undefined ? { ...emptyLedger } : decodeLedger(stored)
-  if (stored === undefined && (await blocks.read(async (level) => level.keys({ limit: 1 }).all())).length > 0) {
+  const last = await lastSequence(components)
+  if (stored === undefined && last > 0) {
     // Taking every block for garbage would be the last thing to do to somebody whose index was lost.
     throw new StoreError('CORRUPT', 'there are blocks in this home, but no index of them: the folder "meta" is missing or was emptied', { folder: meta.folder })
   }
   const report: RecoveryReport = { clean: ledger.clean, orphans: 0, orphanBytes: 0, missing: 0 }
   const tail = await tailOf(meta)
-  const last = await lastSequence(blocks)
   const lastGarbage = await lastGarbageSequence(meta)
   const lastTail = tail.blocks.reduce((max, { sequence }) => Math.max(max, sequence), 0)
   ledger.sequenceNext = Math.max(ledger.sequenceNext, ledger.mark + 1, last + 1, lastGarbage + 1, lastTail + 1)
@@ -64,11 +68,9 @@ export async function recover(components: RecoveryComponents): Promise<Recovered
   return { ledger, report }
 }
 
-async function listOrphans({ blocks, meta }: RecoveryComponents, ledger: LedgerRecord, report: RecoveryReport): Promise<void> {
-  let from = sequenceKey(ledger.mark + 1)
-  while (true) {
-    const keys = await blocks.read(async (level) => level.keys({ gte: from, limit: page, fillCache: false }).all())
-    if (keys.length === 0) return
+async function listOrphans(components: RecoveryComponents, ledger: LedgerRecord, report: RecoveryReport): Promise<void> {
+  const { blocks, files, meta } = components
+  for await (const keys of keysAbove(components, ledger.mark)) {
     const places = keys.map(decodeBlockKey)
     const indexKeys = places.map(({ multihash }) => joined(rows.index, multihash))
     const garbageKeys = places.map(({ sequence }) => joined(rows.garbage, sequenceKey(sequence)))
@@ -78,7 +80,9 @@ async function listOrphans({ blocks, meta }: RecoveryComponents, ledger: LedgerR
       const entry = entries[i]
       if (entry !== undefined && decodeEntry(entry).sequence === place.sequence) continue
       if (listed[i] === true) continue
-      const size = (await blocks.read(async (level) => level.get(keys[i] ?? new Uint8Array(0), { fillCache: false })))?.length ?? 0
+      const bytesKey = keys[i] ?? new Uint8Array(0)
+      const bytes = (await files.get(bytesKey)) ?? (await blocks.read(async (level) => level.get(bytesKey, { fillCache: false })))
+      const size = bytes?.length ?? 0
       const { key, value } = encodeGarbage({ ...place, size })
       operations.push({ type: 'put', key: joined(rows.garbage, key), value })
       ledger.reclaimableBytes += size
@@ -90,12 +94,30 @@ async function listOrphans({ blocks, meta }: RecoveryComponents, ledger: LedgerR
       operations.push({ type: 'put', key: rows.ledger, value: encodeLedger({ ...ledger, clean: false }) })
       await meta.writeDurably(async (level) => level.batch(operations, { sync: true }))
     }
-    from = sequenceKey((places.at(-1)?.sequence ?? 0) + 1)
   }
 }
 
+/** Keys of blocks with numbers above the mark, in pages: first of the small ones, then of the large ones. */
+async function* keysAbove({ blocks, files }: RecoveryComponents, mark: number): AsyncIterable<Uint8Array[]> {
+  for (let from = sequenceKey(mark + 1); ; ) {
+    const keys = await blocks.read(async (level) => level.keys({ gte: from, limit: page, fillCache: false }).all())
+    const last = keys.at(-1)
+    if (last === undefined) break
+    yield keys
+    from = sequenceKey(decodeBlockKey(last).sequence + 1)
+  }
+  let some: Uint8Array[] = []
+  for await (const key of files.keys(sequenceKey(mark + 1))) {
+    some.push(key)
+    if (some.length < page) continue
+    yield some
+    some = []
+  }
+  if (some.length > 0) yield some
+}
+
 async function quarantineMissing(
-  { blocks, meta }: RecoveryComponents,
+  { blocks, files, meta }: RecoveryComponents,
   ledger: LedgerRecord,
   tail: readonly TailBlock[],
   report: RecoveryReport,
@@ -110,12 +132,11 @@ async function quarantineMissing(
       const entry = value === undefined ? undefined : decodeEntry(value)
       if (entry?.sequence === sequence && !entry.missing) promised.push({ key: mapKey(multihash), entry })
     })
-    const there = await blocks.read(async (level) =>
-      level.hasMany(promised.map(({ key, entry }) => blockKey(entry.sequence, entry.codec, bytesOfMapKey(key)))),
-    )
+    const keys = promised.map(({ key, entry }) => blockKey(entry.sequence, entry.codec, bytesOfMapKey(key)))
+    const [small, large] = await Promise.all([blocks.read(async (level) => level.hasMany(keys)), Promise.all(keys.map(async (key) => files.has(key)))])
     const operations: RawOperation[] = []
     promised.forEach(({ key, entry }, i) => {
-      if (there[i] === true) return
+      if (small[i] === true || large[i] === true) return
       const after = { ...entry, quarantined: true, missing: true }
       account(ledger, entry, after)
       operations.push({ type: 'put', key: joined(rows.index, bytesOfMapKey(key)), value: encodeEntry(after) })
@@ -133,9 +154,9 @@ async function tailOf(meta: Database): Promise<{ keys: Uint8Array[]; blocks: Tai
   return { keys: entries.map(([key]) => key), blocks: entries.flatMap(([, value]) => decodeTail(value)) }
 }
 
-async function lastSequence(blocks: Database): Promise<number> {
+async function lastSequence({ blocks, files }: RecoveryComponents): Promise<number> {
   const [last] = await blocks.read(async (level) => level.keys({ reverse: true, limit: 1 }).all())
-  return last === undefined ? 0 : decodeBlockKey(last).sequence
+  return Math.max(last === undefined ? 0 : decodeBlockKey(last).sequence, await files.lastPosition())
 }
 
 async function lastGarbageSequence(meta: Database): Promise<number> {

@@ -11,6 +11,7 @@ import { accelerateChecksums } from './checksums.js'
 import { Database } from './database.js'
 import { Footprint } from './footprint.js'
 import { HeldBlocks } from './held.js'
+import { isWholeBlock } from './hashing.js'
 import { prefixOf } from './keyspace.js'
 import type { LedgerRecord } from './ledger.js'
 import { openLogFolder } from './log-folder.js'
@@ -39,6 +40,9 @@ export interface StoreInit extends Partial<StoreLimits> {
 }
 
 const mebibyte = 1024 * 1024
+/** The folder of the logs, each in one of its own. */
+const logsName = 'logs'
+const blocksName = 'blocks'
 /** Fewer reads of `meta` than these map little: a read touches a page of 4 KiB, most of them the same. */
 const restReadsMin = 500
 /** A node that is used now and then does not open its index anew in every break. */
@@ -64,14 +68,17 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
     // Bytes of blocks do not compress, and are not worth a cache of LevelDB's: the system has them in its own.
     { folder: join(init.home, 'blocks'), compression: false, writeBufferBytes: limits.writeBufferBytes, fileBytes: limits.writeBufferBytes, cacheBytes: mebibyte, reopenFreeBytes: 4 * mebibyte },
   )
-  const opened: Database[] = []
+  const opened: { close: () => Promise<void> }[] = []
   try {
     for (const database of [meta, blocks]) {
       await database.open()
       opened.push(database)
     }
-    const { ledger, report } = await recover({ blocks, meta, log })
-    return new LevelStore({ ...components, log, blocks, meta }, { home: init.home, limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
+    const folder = await openLogFolder(components, join(init.home, logsName, blocksName))
+    const files = await AppendFiles.open({ random: components.random, log, folder, admit: async () => Promise.resolve(() => undefined) }, { isWhole: isWholeBlock })
+    opened.push(files)
+    const { ledger, report } = await recover({ blocks, files, meta, log })
+    return new LevelStore({ ...components, log, blocks, meta, files }, { home: init.home, limits, ledger, report, draftsOnDisk: await draftsOnDisk(meta), admit: init.admit })
   } catch (error) {
     for (const database of opened.reverse()) await database.close().catch(() => undefined)
     throw error
@@ -81,6 +88,8 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
 interface LevelStoreComponents extends StoreComponents {
   blocks: Database
   meta: Database
+  /** Of large blocks. */
+  files: AppendFiles
 }
 
 interface LevelStoreInit {
@@ -98,6 +107,7 @@ class LevelStore implements Store {
   readonly blocks: Blocks
   readonly recovery: RecoveryReport
   readonly #databases: { blocks: Database; meta: Database }
+  readonly #blockFiles: AppendFiles
   /** Opened when they are first asked for. */
   readonly #appendLogs = new Map<string, Promise<AppendFiles>>()
   readonly #appendLogsOpen = new Map<string, AppendFiles>()
@@ -112,14 +122,16 @@ class LevelStore implements Store {
   #closing: Promise<void> | undefined
   #restNotBeforeMs = 0
 
-  constructor({ clock, random, log, blocks, meta }: LevelStoreComponents, init: LevelStoreInit) {
+  constructor({ clock, random, log, blocks, meta, files }: LevelStoreComponents, init: LevelStoreInit) {
     const { limits } = init
     this.#components = { clock, random, log }
     this.#home = init.home
     this.recovery = init.report
     this.#databases = { blocks, meta }
+    this.#blockFiles = files
+    this.#appendLogsOpen.set(blocksName, files)
     this.#log = new BlockLog(
-      { clock, database: blocks },
+      { clock, database: blocks, files },
       {
         sequenceNext: init.ledger.sequenceNext,
         mappedBytesMax: limits.mappedBytesMax,
@@ -179,7 +191,7 @@ class LevelStore implements Store {
   }
 
   get #logsFolder(): string {
-    return join(this.#home, 'logs')
+    return join(this.#home, logsName)
   }
 
   async #openAppendLog(name: string, init: AppendLogInit): Promise<AppendFiles> {
@@ -189,6 +201,7 @@ class LevelStore implements Store {
     await importOldLog({ clock, log }, { home: this.#home, prefix: textBytes(prefixOf(name)), folder, open: async () => AppendFiles.open({ ...components, folder }, init) })
     const files = await AppendFiles.open({ ...components, folder }, init)
     this.#appendLogsOpen.set(name, files)
+    await this.#footprint.measure()
     return files
   }
 
@@ -283,6 +296,7 @@ class LevelStore implements Store {
     } finally {
       // Also on a full disk: what could not be written is found by the next start.
       // Also when nobody asked for it: LevelDB opens a database by itself soon after it is made, and locks its folder.
+      await this.#blockFiles.close()
       await blocks.close()
       await meta.close()
     }

@@ -111,6 +111,11 @@ export interface ReplicaDisk {
   fence(id: SegmentId, fence: Fence): Promise<readonly StreamEnd[] | AppendRefusal>
   /** Newest content of each block; runs in order, that cover the range. CORRUPT if any of it is damaged. */
   read(id: SegmentId, range: BlockRange): Promise<BlockData[]>
+  /**
+   * What `read` would answer, if it can be had without a wait: the index is in memory, and so are the bytes. Undefined if not,
+   * or if anything is wrong: then `read` tells. The bytes are the caller's.
+   */
+  readNow?(id: SegmentId, range: BlockRange): BlockData[] | undefined
   /** The same without the bytes: of one consistent moment. */
   versions(id: SegmentId, range: BlockRange): Promise<BlockRun[]>
   /**

@@ -41,6 +41,8 @@ export interface BlockDevice {
   /** What requests should be multiples of, to be fast. */
   readonly blockBytes: number
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** What `read` would answer, if it can be had without a wait. Undefined if not, or if anything is wrong: then `read` tells. */
+  readNow?(offset: number, length: number): Uint8Array | undefined
   /** `bytes` are the device's until this resolves, and the caller's again then; after a rejection they must not be changed ever. */
   write(offset: number, bytes: Uint8Array, flags?: WriteFlags): Promise<void>
   flush(): Promise<void>

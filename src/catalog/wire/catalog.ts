@@ -14,6 +14,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 export interface SignedRecord {
   body: Uint8Array
   signature: Uint8Array
+  proof?: Uint8Array
 }
 
 export namespace SignedRecord {
@@ -34,6 +35,11 @@ export namespace SignedRecord {
         if ((obj.signature != null && obj.signature.byteLength > 0)) {
           w.uint32(18)
           w.bytes(obj.signature)
+        }
+
+        if (obj.proof != null) {
+          w.uint32(26)
+          w.bytes(obj.proof)
         }
 
         if (opts.lengthDelimited !== false) {
@@ -57,6 +63,10 @@ export namespace SignedRecord {
             }
             case 2: {
               obj.signature = reader.bytes()
+              break
+            }
+            case 3: {
+              obj.proof = reader.bytes()
               break
             }
             default: {

@@ -136,7 +136,8 @@ async function hold(context: Context, name: string, wish: ExportVolume): Promise
 }
 
 function explain(context: Context, { uri, unix, tcp, volume, readOnly }: VolumeExport): void {
-  const [host = '', port = ''] = tcp === null ? [] : [tcp.slice(0, tcp.lastIndexOf(':')), tcp.slice(tcp.lastIndexOf(':') + 1)]
+  // Unlike an address with a port behind it, a host alone has no brackets.
+  const [host = '', port = ''] = tcp === null ? [] : [tcp.slice(0, tcp.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1'), tcp.slice(tcp.lastIndexOf(':') + 1)]
   const kernel = unix === null ? `nbd-client ${host} ${port} /dev/nbd0 -name ${volume}` : `nbd-client -unix ${unix} /dev/nbd0 -name ${volume}`
   context.say([
     `  look      nbdinfo '${uri}'`,

@@ -19,6 +19,8 @@ const intoBytesMin = 64 * 1024 + 1
 export class ByteReader {
   readonly #socket: Socket
   #chunks: Buffer[] = []
+  /** Of the first chunk, what was taken before. */
+  #taken = 0
   #length = 0
   #wanted: Wanted | undefined
   /** No more bytes will come; those that are here can still be read. */
@@ -51,9 +53,24 @@ export class ByteReader {
     this.#serve()
   }
 
-  /** The next `length` bytes if they are here already: many small requests that came together cost no turn each. */
+  /** The next `length` bytes are here already: many small requests that came together cost no turn each. */
+  has(length: number): boolean {
+    return !this.#stopped && this.#length >= length
+  }
+
+  /** The next `length` bytes, which are here, as `parse` makes something of them; it is given where they begin. */
+  parse<T>(length: number, parse: (bytes: Buffer, at: number) => T): T {
+    const [first] = this.#chunks
+    if (first === undefined || first.length - this.#taken <= length) return parse(this.#take(length), 0)
+    const at = this.#taken
+    this.#taken += length
+    this.#length -= length
+    return parse(first, at)
+  }
+
+  /** The next `length` bytes, if they are here. */
   take(length: number): Buffer | undefined {
-    return this.#stopped || this.#length < length ? undefined : this.#take(length)
+    return this.has(length) ? this.#take(length) : undefined
   }
 
   /**
@@ -68,7 +85,10 @@ export class ByteReader {
       const wanted: Wanted = { length, resolve, into: length < intoBytesMin ? undefined : spareMemory.take(length), filled: 0 }
       this.#wanted = wanted
       if (wanted.into !== undefined) {
-        for (const chunk of this.#chunks.splice(0)) this.#fill(chunk)
+        for (const chunk of this.#chunks.splice(0)) {
+          this.#fill(this.#taken === 0 ? chunk : chunk.subarray(this.#taken))
+          this.#taken = 0
+        }
         this.#length = 0
       }
       this.#socket.resume()
@@ -104,24 +124,25 @@ export class ByteReader {
     const first = this.#chunks[0]
     if (length === 0 || first === undefined) return Buffer.alloc(0)
     this.#length -= length
-    if (first.length > length) {
-      this.#chunks[0] = first.subarray(length)
-      return first.subarray(0, length)
-    }
-    if (first.length === length) {
-      this.#chunks.shift()
-      return first
+    const end = this.#taken + length
+    if (first.length >= end) {
+      const bytes = first.subarray(this.#taken, end)
+      if (first.length === end) this.#chunks.shift()
+      this.#taken = first.length === end ? 0 : end
+      return bytes
     }
     const bytes = length < intoBytesMin ? Buffer.allocUnsafe(length) : spareMemory.take(length)
     let filled = 0
     let used = 0
     while (filled < length) {
       const chunk = this.#chunks[used] as Buffer
-      const part = Math.min(chunk.length, length - filled)
-      chunk.copy(bytes, filled, 0, part)
+      const part = Math.min(chunk.length - this.#taken, length - filled)
+      chunk.copy(bytes, filled, this.#taken, this.#taken + part)
       filled += part
-      if (part === chunk.length) used++
-      else this.#chunks[used] = chunk.subarray(part)
+      this.#taken += part
+      if (this.#taken < chunk.length) continue
+      this.#taken = 0
+      used++
     }
     this.#chunks.splice(0, used)
     return bytes

@@ -1,13 +1,14 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { unlink } from 'node:fs/promises'
-import { CommonError, codeOf, messageOf, silentLog, spareMemory } from '../../base/index.js'
+import { CommonError, codeOf, messageOf, silentLog } from '../../base/index.js'
 import type { Clock, Log } from '../../base/index.js'
 import type { BlockDevice } from '../../volumes/index.js'
 import { ByteReader } from './byte-reader.js'
 import { Latencies } from './latencies.js'
 import { negotiate } from './negotiation.js'
 import type { Exports } from './negotiation.js'
+import { Replies } from './replies.js'
 import { Transmission } from './transmission.js'
 import type { TransmissionInit } from './transmission.js'
 
@@ -171,119 +172,12 @@ export class NbdServer implements Exports {
       return
     }
     connection.name = negotiated.name
-    const sink = new SocketSink(socket)
-    const transmission = new Transmission({ reader, sink, log: this.#log, clock: this.#clock, latencies: this.#latencies }, negotiated, this.#init)
+    const replies = new Replies(socket)
+    const transmission = new Transmission({ reader, replies, log: this.#log, clock: this.#clock, latencies: this.#latencies }, negotiated, this.#init)
     const running = transmission.run()
     connection.stop = () => { transmission.stop() }
     await running
-    sink.flush()
+    replies.flush()
     socket.end(() => { socket.destroy() })
   }
-}
-
-/** Many replies without bytes in one write: those of a full queue, and no more memory than a connection is worth. */
-const shortRepliesBytes = 4096
-const shortReplyBytes = 1024
-/** Replies of a full queue of reads of a block. A client that takes none of them keeps a mebibyte of these at most in its socket. */
-const blockRepliesBytes = 64 * 1024
-/** Longer ones leave as they are: copying them costs more than a write of several pieces does. */
-const blockReplyBytes = 8 * 1024
-
-/**
- * Replies of one turn of the event loop travel in one write, and a client that does not read makes the senders wait.
- * Short ones are put together in one buffer: a list of buffers costs Node and the system more than copying them.
- */
-class SocketSink {
-  readonly #socket: Socket
-  #corked = false
-  #short = Buffer.allocUnsafeSlow(shortRepliesBytes)
-  #shortBytes = 0
-  /** Of spare memory, while there is something in it. */
-  #blocks: Buffer | undefined
-  #blocksBytes = 0
-  #waiting: Promise<void> | undefined
-
-  constructor(socket: Socket) {
-    this.#socket = socket
-  }
-
-  async send(parts: readonly Uint8Array[]): Promise<void> {
-    const socket = this.#socket
-    if (socket.destroyed || socket.writableEnded) return
-    if (!this.#corked) {
-      this.#corked = true
-      socket.cork()
-      setImmediate(() => {
-        this.#corked = false
-        this.flush()
-        socket.uncork()
-      })
-    }
-    let bytes = 0
-    for (const part of parts) bytes += part.length
-    let room = !socket.writableNeedDrain
-    if (bytes <= shortReplyBytes) {
-      if (this.#shortBytes + bytes > this.#short.length) this.#flushShort()
-      this.#shortBytes = put(this.#short, this.#shortBytes, parts)
-    } else if (bytes <= blockReplyBytes) {
-      if (this.#blocksBytes + bytes > blockRepliesBytes) this.#flushBlocks()
-      this.#blocks ??= spareMemory.take(blockRepliesBytes)
-      this.#blocksBytes = put(this.#blocks, this.#blocksBytes, parts)
-    } else for (const part of parts) room = socket.write(part)
-    if (!room) await this.#drained()
-  }
-
-  /** To be called before the socket is ended, too. */
-  flush(): void {
-    this.#flushShort()
-    this.#flushBlocks()
-  }
-
-  #flushShort(): void {
-    if (this.#shortBytes === 0) return
-    const bytes = this.#short.subarray(0, this.#shortBytes)
-    this.#shortBytes = 0
-    if (this.#socket.destroyed || this.#socket.writableEnded) return
-    // The socket keeps what it could not send at once: its next replies go into other memory.
-    this.#short = this.#short.length - bytes.length >= shortReplyBytes ? this.#short.subarray(bytes.length) : Buffer.allocUnsafeSlow(shortRepliesBytes)
-    this.#socket.write(bytes)
-  }
-
-  #flushBlocks(): void {
-    const blocks = this.#blocks
-    if (blocks === undefined) return
-    this.#blocks = undefined
-    const bytes = blocks.subarray(0, this.#blocksBytes)
-    this.#blocksBytes = 0
-    if (this.#socket.destroyed || this.#socket.writableEnded) return
-    this.#socket.write(bytes, (error) => {
-      // What could not be sent may still stand in the socket.
-      if (error === undefined || error === null) spareMemory.release(blocks)
-    })
-  }
-
-  /** One pair of listeners however many wait. */
-  async #drained(): Promise<void> {
-    this.#waiting ??= new Promise<void>((resolve) => {
-      const done = (): void => {
-        this.#socket.off('drain', done)
-        this.#socket.off('close', done)
-        this.#waiting = undefined
-        resolve()
-      }
-      this.#socket.on('drain', done)
-      this.#socket.on('close', done)
-    })
-    await this.#waiting
-  }
-}
-
-/** Where the next ones go. */
-function put(target: Buffer, at: number, parts: readonly Uint8Array[]): number {
-  let end = at
-  for (const part of parts) {
-    target.set(part, end)
-    end += part.length
-  }
-  return end
 }

@@ -4,7 +4,8 @@ import type { ByteReader } from './byte-reader.js'
 import type { Latencies, TimedKind } from './latencies.js'
 import { payloadBytesMax } from './negotiation.js'
 import type { Negotiated } from './negotiation.js'
-import { allocation, chunk, chunkHeader, command, commandFlag, errno, errorChunk, parseRequest, requestBytes, simpleReply } from './wire.js'
+import type { Replies } from './replies.js'
+import { allocation, chunk, chunkOf, command, commandFlag, errno, errorChunk, parseRequest, requestBytes } from './wire.js'
 import type { Errno, Request } from './wire.js'
 
 /**
@@ -19,10 +20,8 @@ export interface TransmissionInit {
   inFlightBytesMax: number
 }
 
-/** Where replies go. `send` resolves when the socket has room again. */
-export interface ReplySink {
-  send(parts: readonly Uint8Array[]): Promise<void>
-}
+/** Reads that are answered without a wait, in a row, before whatever else the process does has a turn: less than a millisecond. */
+const answersAtOnceMax = 64
 
 class RequestError extends Error {
   readonly errno: Errno
@@ -35,7 +34,7 @@ class RequestError extends Error {
 
 export class Transmission {
   readonly #reader: ByteReader
-  readonly #sink: ReplySink
+  readonly #replies: Replies
   readonly #negotiated: Negotiated
   readonly #init: TransmissionInit
   readonly #log: Log
@@ -46,9 +45,9 @@ export class Transmission {
   /** Called when a request has been answered, if somebody waits for that. */
   #onAnswered: (() => void) | undefined
 
-  constructor(components: { reader: ByteReader; sink: ReplySink; log: Log; clock: Clock; latencies: Latencies }, negotiated: Negotiated, init: TransmissionInit) {
+  constructor(components: { reader: ByteReader; replies: Replies; log: Log; clock: Clock; latencies: Latencies }, negotiated: Negotiated, init: TransmissionInit) {
     this.#reader = components.reader
-    this.#sink = components.sink
+    this.#replies = components.replies
     this.#log = components.log
     this.#clock = components.clock
     this.#latencies = components.latencies
@@ -63,10 +62,16 @@ export class Transmission {
 
   /** Resolves when the client has disconnected, in good order or not, and everything it asked for has ended. */
   async run(): Promise<void> {
+    let answersAtOnce = 0
     for (;;) {
-      const header = this.#reader.take(requestBytes) ?? (await this.#reader.read(requestBytes))
-      if (header === undefined) break
-      const request = parseRequest(header)
+      let request: Request | undefined
+      if (this.#reader.has(requestBytes)) request = this.#reader.parse(requestBytes, parseRequest)
+      else {
+        answersAtOnce = 0
+        const header = await this.#reader.read(requestBytes)
+        if (header === undefined) break
+        request = parseRequest(header, 0)
+      }
       if (request === undefined) {
         this.#log.warn('a client sent what is no request; its connection is closed', { export: this.#negotiated.name })
         break
@@ -75,15 +80,22 @@ export class Transmission {
       let payload: Buffer | undefined
       if (request.command === command.write) {
         if (request.length > payloadBytesMax) {
-          await this.#sink.send(this.#failure(request, errno.EINVAL, 'the request is larger than the maximum'))
+          await this.#fail(request, errno.EINVAL, 'the request is larger than the maximum')
           break
         }
         payload = this.#reader.take(request.length) ?? (await this.#reader.read(request.length))
         if (payload === undefined) break
       }
-      this.#running++
-      this.#runningBytes += costOf(request)
-      void this.#answer(request, payload)
+      if (request.command === command.read && this.#readNow(request)) {
+        if (++answersAtOnce >= answersAtOnceMax) {
+          answersAtOnce = 0
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      } else {
+        this.#running++
+        this.#runningBytes += costOf(request)
+        void this.#answer(request, payload)
+      }
       while (this.#running >= this.#init.inFlightMax || (this.#runningBytes > this.#init.inFlightBytesMax && this.#running > 0)) await this.#oneAnswered()
     }
     while (this.#running > 0) await this.#oneAnswered()
@@ -93,24 +105,46 @@ export class Transmission {
     await new Promise<void>((resolve) => { this.#onAnswered = resolve })
   }
 
+  /** False: it cannot be answered without a wait, or not as it should be. */
+  #readNow(request: Request): boolean {
+    const { device, structured } = this.#negotiated
+    if (request.flags !== 0) return false
+    const startedMs = this.#clock.monotonicMs()
+    const bytes = device.readNow?.(request.offset, request.length)
+    if (bytes === undefined) return false
+    this.#latencies.record('read', this.#clock.monotonicMs() - startedMs)
+    const room = this.#replies.data(request, bytes, structured)
+    if (room === undefined) return true
+    // A client that does not read: its requests count until it does.
+    this.#running++
+    this.#runningBytes += costOf(request)
+    void room.then(() => { this.#ended(request) })
+    return true
+  }
+
   /** Never rejects. */
   async #answer(request: Request, payload: Buffer | undefined): Promise<void> {
-    let reply: readonly Uint8Array[]
     const kind = timed[request.command]
     const startedMs = kind === undefined ? 0 : this.#clock.monotonicMs()
+    let room: Promise<void> | undefined
     try {
-      reply = await this.#perform(request, payload)
+      const done = await this.#perform(request, payload)
       if (kind !== undefined) this.#latencies.record(kind, this.#clock.monotonicMs() - startedMs)
+      if (!(done instanceof Uint8Array)) room = this.#replies.simple(request, 0)
+      else if (request.command === command.read) room = this.#replies.data(request, done, this.#negotiated.structured)
+      else room = this.#replies.chunk(chunkOf(request, chunk.blockStatus, done))
+      // Only of what was done: a write that failed may still be on its way somewhere.
+      if (payload !== undefined) spareMemory.release(payload)
     } catch (error) {
       const [code, message] = errnoOf(error)
       if (code === errno.EIO) this.#log.warn('a request failed', { export: this.#negotiated.name, command: request.command, reason: message })
-      reply = this.#failure(request, code, message)
+      room = this.#fail(request, code, message)
     }
-    try {
-      await this.#sink.send(reply)
-    } catch (error) {
-      this.#log.debug('a reply could not be sent', { export: this.#negotiated.name, reason: messageOf(error) })
-    }
+    if (room !== undefined) await room
+    this.#ended(request)
+  }
+
+  #ended(request: Request): void {
     this.#running--
     this.#runningBytes -= costOf(request)
     const onAnswered = this.#onAnswered
@@ -118,34 +152,26 @@ export class Transmission {
     onAnswered?.()
   }
 
-  async #perform(request: Request, payload: Buffer | undefined): Promise<readonly Uint8Array[]> {
+  /** Resolves to the bytes that the reply has, if it has any: those that were read, or a description of extents. Throws or rejects. */
+  #perform(request: Request, payload: Buffer | undefined): Promise<unknown> {
     const { device } = this.#negotiated
     const { length } = request
     const offset = this.#check(request)
     const fua = (request.flags & commandFlag.fua) !== 0
     switch (request.command) {
       case command.read:
-        return this.#read(request, offset)
+        return device.read(offset, length)
       case command.write:
-        if (payload !== undefined && payload.length > 0) {
-          await device.write(offset, payload, { fua })
-          // Only of what was done: a write that failed may still be on its way somewhere.
-          spareMemory.release(payload)
-        }
-        return this.#success(request)
+        return payload === undefined ? Promise.resolve() : device.write(offset, payload, fua ? withFua : undefined)
       case command.flush:
-        await device.flush()
-        return this.#success(request)
+        return device.flush()
       case command.trim:
-        await device.trim(offset, length, { fua })
-        return this.#success(request)
+        return device.trim(offset, length, { fua })
       case command.writeZeroes:
         // Zeroes are an entry of the log however many they are: every request is a fast one.
-        await device.writeZeroes(offset, length, { fua, keepAllocated: (request.flags & commandFlag.noHole) !== 0 })
-        return this.#success(request)
+        return device.writeZeroes(offset, length, { fua, keepAllocated: (request.flags & commandFlag.noHole) !== 0 })
       case command.cache:
-        await device.prefetch(offset, length)
-        return this.#success(request)
+        return device.prefetch(offset, length)
       case command.blockStatus:
         return this.#blockStatus(request, offset)
       default:
@@ -173,38 +199,28 @@ export class Transmission {
     return request.offset
   }
 
-  async #read(request: Request, offset: number): Promise<readonly Uint8Array[]> {
-    const bytes = await this.#negotiated.device.read(offset, request.length)
-    if (!this.#negotiated.structured) return [simpleReply(request.cookie, 0), bytes]
-    const fixed = Buffer.allocUnsafe(8)
-    fixed.writeBigUInt64BE(BigInt(request.offset), 0)
-    return [chunkHeader(request.cookie, chunk.offsetData, true, fixed, bytes.length), bytes]
-  }
-
-  async #blockStatus(request: Request, offset: number): Promise<readonly Uint8Array[]> {
+  async #blockStatus(request: Request, offset: number): Promise<Uint8Array> {
     const { allocationContext, device } = this.#negotiated
     if (allocationContext === undefined) throw new RequestError(errno.EINVAL, 'no metadata context was negotiated')
     let extents = await device.extents(offset, request.length)
     if ((request.flags & commandFlag.requestOne) !== 0) extents = extents.slice(0, 1)
-    const fixed = Buffer.allocUnsafe(4 + 8 * extents.length)
-    fixed.writeUInt32BE(allocationContext, 0)
+    const payload = Buffer.allocUnsafe(4 + 8 * extents.length)
+    payload.writeUInt32BE(allocationContext, 0)
     for (const [i, extent] of extents.entries()) {
-      fixed.writeUInt32BE(extent.length, 4 + 8 * i)
-      fixed.writeUInt32BE((extent.hole ? allocation.hole : 0) | (extent.zero ? allocation.zero : 0), 8 + 8 * i)
+      payload.writeUInt32BE(extent.length, 4 + 8 * i)
+      payload.writeUInt32BE((extent.hole ? allocation.hole : 0) | (extent.zero ? allocation.zero : 0), 8 + 8 * i)
     }
-    return [chunkHeader(request.cookie, chunk.blockStatus, true, fixed)]
-  }
-
-  #success(request: Request): readonly Uint8Array[] {
-    return [simpleReply(request.cookie, 0)]
+    return payload
   }
 
   /** Reads and block status must be answered in chunks once structured replies are agreed; the rest may be simple. */
-  #failure(request: Request, code: Errno, message: string): readonly Uint8Array[] {
+  #fail(request: Request, code: Errno, message: string): Promise<void> | undefined {
     const chunked = this.#negotiated.structured && (request.command === command.read || request.command === command.blockStatus)
-    return [chunked ? errorChunk(request.cookie, code, message) : simpleReply(request.cookie, code)]
+    return chunked ? this.#replies.chunk(errorChunk(request, code, message)) : this.#replies.simple(request, code)
   }
 }
+
+const withFua = { fua: true }
 
 const timed: Readonly<Record<number, TimedKind | undefined>> = { [command.read]: 'read', [command.write]: 'write', [command.flush]: 'flush' }
 

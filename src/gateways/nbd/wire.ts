@@ -52,53 +52,74 @@ export type Errno = (typeof errno)[keyof typeof errno]
 export interface Request {
   readonly flags: number
   readonly command: number
-  /** Eight bytes that the reply repeats; what they mean is the client's business. */
-  readonly cookie: Buffer
+  /** Eight bytes that the reply repeats, in two halves; what they mean is the client's business. */
+  readonly cookieHigh: number
+  readonly cookieLow: number
   /** Past 2⁵³ it is rounded, and past the end of any volume all the same. */
   readonly offset: number
   readonly length: number
 }
 
-/** Undefined if the bytes do not start with a request's magic: the stream is out of step and cannot be trusted again. */
-export function parseRequest(bytes: Buffer): Request | undefined {
-  if (bytes.readUInt32BE(0) !== requestMagic) return undefined
+/** The request at `at`; undefined if no request's magic is there: the stream is out of step and cannot be trusted again. */
+export function parseRequest(bytes: Buffer, at: number): Request | undefined {
+  if (bytes.readUInt32BE(at) !== requestMagic) return undefined
   return {
-    flags: bytes.readUInt16BE(4),
-    command: bytes.readUInt16BE(6),
-    cookie: bytes.subarray(8, 16),
-    offset: bytes.readUInt32BE(16) * 2 ** 32 + bytes.readUInt32BE(20),
-    length: bytes.readUInt32BE(24),
+    flags: bytes.readUInt16BE(at + 4),
+    command: bytes.readUInt16BE(at + 6),
+    cookieHigh: bytes.readUInt32BE(at + 8),
+    cookieLow: bytes.readUInt32BE(at + 12),
+    offset: bytes.readUInt32BE(at + 16) * 2 ** 32 + bytes.readUInt32BE(at + 20),
+    length: bytes.readUInt32BE(at + 24),
   }
 }
 
-export function simpleReply(cookie: Buffer, code: number): Buffer {
-  const bytes = Buffer.allocUnsafe(16)
-  bytes.writeUInt32BE(simpleReplyMagic, 0)
-  bytes.writeUInt32BE(code, 4)
-  bytes.set(cookie, 8)
+export const simpleReplyBytes = 16
+
+/** Lays a simple reply out at `at`, without the data that may follow. */
+export function putSimpleReply(target: Buffer, at: number, request: Request, code: number): void {
+  target.writeUInt32BE(simpleReplyMagic, at)
+  target.writeUInt32BE(code, at + 4)
+  target.writeUInt32BE(request.cookieHigh, at + 8)
+  target.writeUInt32BE(request.cookieLow, at + 12)
+}
+
+const chunkHeaderBytes = 20
+
+function putChunkHeader(target: Buffer, at: number, request: Request, type: number, length: number): void {
+  target.writeUInt32BE(structuredReplyMagic, at)
+  // Each of our replies is one chunk.
+  target.writeUInt16BE(chunkFlagDone, at + 4)
+  target.writeUInt16BE(type, at + 6)
+  target.writeUInt32BE(request.cookieHigh, at + 8)
+  target.writeUInt32BE(request.cookieLow, at + 12)
+  target.writeUInt32BE(length, at + 16)
+}
+
+/** A chunk without bytes of the volume. */
+export function chunkOf(request: Request, type: number, payload: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(chunkHeaderBytes + payload.length)
+  putChunkHeader(bytes, 0, request, type, payload.length)
+  bytes.set(payload, chunkHeaderBytes)
   return bytes
 }
 
-/** `fixed` is the part of the payload that this side lays out; `more` bytes of payload follow it from elsewhere. */
-export function chunkHeader(cookie: Buffer, type: number, done: boolean, fixed: Buffer, more = 0): Buffer {
-  const bytes = Buffer.allocUnsafe(20 + fixed.length)
-  bytes.writeUInt32BE(structuredReplyMagic, 0)
-  bytes.writeUInt16BE(done ? chunkFlagDone : 0, 4)
-  bytes.writeUInt16BE(type, 6)
-  bytes.set(cookie, 8)
-  bytes.writeUInt32BE(fixed.length + more, 16)
-  fixed.copy(bytes, 20)
-  return bytes
+/** Before the data of a read: the header, and the offset once more. */
+export const dataHeaderBytes = chunkHeaderBytes + 8
+
+export function putDataHeader(target: Buffer, at: number, request: Request, length: number): void {
+  putChunkHeader(target, at, request, chunk.offsetData, 8 + length)
+  target.writeUInt32BE(Math.floor(request.offset / 2 ** 32), at + chunkHeaderBytes)
+  target.writeUInt32BE(request.offset % 2 ** 32, at + chunkHeaderBytes + 4)
 }
 
-export function errorChunk(cookie: Buffer, code: number, message: string): Buffer {
+export function errorChunk(request: Request, code: number, message: string): Buffer {
   // 4096 is the protocol's limit for a string; a sentence of ours is far shorter.
   const text = Buffer.from(message).subarray(0, 1024)
-  const fixed = Buffer.allocUnsafe(6 + text.length)
-  fixed.writeUInt32BE(code, 0)
-  fixed.writeUInt16BE(text.length, 4)
-  text.copy(fixed, 6)
-  return chunkHeader(cookie, chunk.error, true, fixed)
+  const payload = Buffer.allocUnsafe(6 + text.length)
+  payload.writeUInt32BE(code, 0)
+  payload.writeUInt16BE(text.length, 4)
+  text.copy(payload, 6)
+  return chunkOf(request, chunk.error, payload)
 }
 
 export function optionReply(toOption: number, type: number, data: Buffer = Buffer.alloc(0)): Buffer {

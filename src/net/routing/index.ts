@@ -1,9 +1,9 @@
 import type { KadDHT } from '@libp2p/kad-dht'
 import { encode as lengthPrefixed } from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { multiaddr } from '@multiformats/multiaddr'
-import { CommonError, abortReason, asNodeId, messageOf, withDeadline } from '../../base/index.js'
+import { CommonError, abortReason, asNodeId, cidOfText, messageOf, withDeadline } from '../../base/index.js'
 import type { Clock, ContentRouting, KeyValue, Log, NodeId, Random } from '../../base/index.js'
 import type { Links } from '../links.js'
 import { peerIdOf } from '../links.js'
@@ -173,7 +173,7 @@ async function exhaust(source: AsyncIterable<unknown>): Promise<void> {
 
 function parse(text: string): CID {
   try {
-    return CID.parse(text)
+    return cidOfText(text)
   } catch (error) {
     throw new CommonError('BAD_INPUT', 'that is not a CID', {}, { cause: error })
   }

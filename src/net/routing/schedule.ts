@@ -1,5 +1,6 @@
 import type { Clock, KeyValue, NodeId, WriteOperation } from '../../base/index.js'
-import { CID } from 'multiformats/cid'
+import { cidOfText } from '../../base/index.js'
+import type { CID } from 'multiformats/cid'
 import type { ProviderRecords } from './provider-records.js'
 
 /**
@@ -133,7 +134,7 @@ function readDueKey(key: Uint8Array): Due | undefined {
   if (place === undefined) return undefined
   const text = decoder.decode(key.subarray(9))
   try {
-    return { cid: CID.parse(text), text, ...place }
+    return { cid: cidOfText(text), text, ...place }
   } catch {
     return undefined
   }

@@ -12,9 +12,10 @@ import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes } from './content.js'
 import type { SegmentWrite } from './content.js'
 import type { EngineContext } from './context.js'
+import type { Deadlines } from './deadlines.js'
 import { fateOf, rangeOfToken } from './fate.js'
 import { deviceError } from './holder.js'
-import type { SegmentHolder } from './holder.js'
+import type { SegmentHolder, WriteEnd } from './holder.js'
 import { keyOf } from './registers.js'
 import type { SegmentPart } from './segment-part.js'
 import { readStale } from './stale-read.js'
@@ -106,6 +107,55 @@ export class SegmentAccess {
 
   // ---- writes -------------------------------------------------------------------------------------------------------
 
+  /**
+   * The usual write, in as few turns as there can be: of whole blocks that are held here, with nothing in its way. Undefined:
+   * it is none. Resolves false if it was none in the end, and did not happen: then too, `write` does it. Rejects as `write` does.
+   */
+  writeNow(write: SegmentWrite, deadlines: Deadlines): Promise<boolean> | undefined {
+    if (this.part.isGone || this.#queue.length > 0 || this.#dispatching || !this.#stands()) return undefined
+    const startedMs = this.#context.components.clock.monotonicMs()
+    const range = blocksOf(write.offset, write.length)
+    const written = this.#holder.writeNow(write, range)
+    if (written === undefined) return undefined
+    this.part.users++
+    return written.then(
+      (end) => {
+        const isDone = end.type === 'done'
+        if (isDone) {
+          this.#wrote(end.version)
+          this.#record('write', range, this.#context.self, startedMs, false)
+          if (!this.#mayHaveToWait(range)) {
+            this.part.release()
+            return true
+          }
+        }
+        return this.#endNow(end, range, startedMs, deadlines)
+      },
+      (error: unknown) => {
+        this.part.release()
+        throw error
+      },
+    )
+  }
+
+  /** What may take longer of a write that was done, or is in doubt. */
+  async #endNow(end: WriteEnd, range: BlockRange, startedMs: number, deadlines: Deadlines): Promise<boolean> {
+    try {
+      if (end.type === 'moved') return false
+      return await deadlines.run(async (deadline) => {
+        if (end.type === 'doubt') {
+          if (!(await this.#becameOf(range, end.version, deadline))) return false
+          this.#wrote(end.version)
+          this.#record('write', range, this.#context.self, startedMs, false)
+        }
+        await this.#room(range, deadline)
+        return true
+      })
+    } finally {
+      this.part.release()
+    }
+  }
+
   /** Acknowledged when it resolves. Rejects with DeviceError; then it may or may not have happened. */
   async write(write: SegmentWrite, deadline: AbortSignal): Promise<void> {
     this.#enter()
@@ -123,9 +173,7 @@ export class SegmentAccess {
     if (this.#queue.length === 0 && !this.#dispatching && this.#stands() && this.#holder.holdOf(range) !== undefined) {
       if (await this.#writeHere({ write, numbering: this.#numbering, sequence: 0 }, deadline)) {
         this.#record('write', range, self, startedMs, false)
-        const room = this.#holder.room(range)
-        if (room !== undefined) await room
-        if (this.#unflushedBytes() > this.#context.init.unflushedBytesMax) await this.#bound(deadline)
+        await this.#room(range, deadline)
         return
       }
     }
@@ -135,6 +183,15 @@ export class SegmentAccess {
     })
     this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
     this.#record('write', range, self, startedMs)
+    await this.#room(range, deadline)
+  }
+
+  #mayHaveToWait(range: BlockRange): boolean {
+    return this.#holder.isAhead(range) || this.#unflushedBytes() > this.#context.init.unflushedBytesMax
+  }
+
+  /** Writers wait here for replicas, and for flushes that they do not ask for. */
+  async #room(range: BlockRange, deadline: AbortSignal): Promise<void> {
     const room = this.#holder.room(range)
     if (room !== undefined) await room
     await this.#bound(deadline)
@@ -151,11 +208,16 @@ export class SegmentAccess {
     const end = await this.#holder.write(write, origin)
     if (end.type === 'moved') return false
     if (end.type === 'done' || (await this.#becameOf(blocksOf(write.offset, write.length), end.version, deadline))) {
-      this.#context.counters.writesLocal++
-      if (end.version.sequence > 0) this.#marks.set(end.version.token, Math.max(this.#marks.get(end.version.token) ?? 0, end.version.sequence))
+      this.#wrote(end.version)
       return true
     }
     return false
+  }
+
+  /** It is on this disk, and stands. */
+  #wrote({ token, sequence }: Version): void {
+    this.#context.counters.writesLocal++
+    if (sequence > (this.#marks.get(token) ?? 0)) this.#marks.set(token, sequence)
   }
 
   /** Whether a write that is on this disk counts, once that can be told. */
@@ -464,6 +526,17 @@ export class SegmentAccess {
   }
 
   // ---- reads --------------------------------------------------------------------------------------------------------
+
+  /** What `read` would answer, without a wait; undefined if there is one, or anything else that `read` has to tell. */
+  readNow(offset: number, length: number): Uint8Array | undefined {
+    if (this.part.isGone || !this.#stands()) return undefined
+    const startedMs = this.#context.components.clock.monotonicMs()
+    const range = blocksOf(offset, length)
+    const runs = this.#holder.readNow(range)
+    if (runs === undefined) return undefined
+    this.#record('read', range, this.#context.self, startedMs, false)
+    return bytesOfRuns(runs, offset, length)
+  }
 
   /** `length` bytes, all in this segment. `stale`: from whoever is near and has them. */
   async read(offset: number, length: number, deadline: AbortSignal, stale: boolean): Promise<Uint8Array> {

@@ -27,6 +27,8 @@ export interface OpenVolumeInit {
 
 /** Segments that one request reaches into at once, and that are flushed at once. */
 const segmentsAtOnce = 16
+/** Of one read without a wait: copying more takes the event loop longer than a turn to another thread and back. */
+const nowBytesMax = 64 * 1024
 /** How far a sequential reader is read ahead of: what a fast disk gives while a client thinks. */
 const readAheadBytes = 1024 * 1024
 
@@ -41,6 +43,8 @@ export class VolumeDevice implements OpenDevice {
   readonly #init: OpenVolumeInit
   readonly #stale: boolean
   readonly #writes: Limiter
+  /** Those that did not have to go through the limiter; they count there. */
+  #writesNow = 0
   readonly #flushes: Limiter
   readonly #deadlines: Deadlines
 
@@ -83,8 +87,29 @@ export class VolumeDevice implements OpenDevice {
     })
   }
 
+  readNow(offset: number, length: number): Uint8Array | undefined {
+    if (this.#stale || !this.#isUsable(offset, length)) return undefined
+    const number = length > nowBytesMax ? undefined : onlySegmentOf(offset, length)
+    return number === undefined ? undefined : this.#components.segment(number).readNow(offset - number * segmentBytes, length)
+  }
+
   async write(offset: number, bytes: Uint8Array, flags: WriteFlags = {}): Promise<void> {
+    const now = flags.fua === true ? undefined : this.#writeNow(offset, bytes)
+    if (now !== undefined) {
+      this.#writesNow++
+      try {
+        if (await now) return
+      } finally {
+        this.#writesNow--
+      }
+    }
     await this.#change(offset, bytes.length, 'data', bytes, flags)
+  }
+
+  #writeNow(offset: number, bytes: Uint8Array): Promise<boolean> | undefined {
+    if (this.readOnly || this.#init.writethrough || this.#writesNow + this.#writes.running >= this.#init.writesInFlightMax || !this.#isUsable(offset, bytes.length)) return undefined
+    const number = onlySegmentOf(offset, bytes.length)
+    return number === undefined ? undefined : this.#components.segment(number).writeNow({ offset: offset - number * segmentBytes, length: bytes.length, content: 'data', bytes }, this.#deadlines)
   }
 
   async trim(offset: number, length: number, flags: WriteFlags = {}): Promise<void> {
@@ -165,6 +190,10 @@ export class VolumeDevice implements OpenDevice {
     await Promise.all(segments.map((segment) => this.#flushes.run(() => segment.flush(deadline))))
     // A segment may have failed for good while another was flushed: then nothing may be claimed.
     this.#mayUse(0, 0)
+  }
+
+  #isUsable(offset: number, length: number): boolean {
+    return this.failed === undefined && !this.#closed && Number.isSafeInteger(offset) && offset >= 0 && length > 0 && offset + length <= this.#sizeBytes
   }
 
   #mayUse(offset: number, length: number): void {

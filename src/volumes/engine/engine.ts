@@ -220,6 +220,7 @@ export class Engine implements VolumeEngine {
   async #keep(): Promise<void> {
     const { components } = this.#context
     await forEachLimit(this.#parts.all(), joinsMax, async (part) => {
+      for (const hold of part.holder.holds) hold.stream.tell()
       try {
         await this.#keeper.tend(part)
       } catch (error) {

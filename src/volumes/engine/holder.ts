@@ -35,6 +35,7 @@ export type WriteEnd =
 /** For a block that a holder does not have: as long as a slow replica needs for a megabyte. */
 const fetchDeadlineMs = 10_000
 const nothing: ReadonlyMap<number, Uint8Array> = new Map()
+const moved: WriteEnd = { type: 'moved' }
 /** How long until a flush asks again for a replica set that is large enough. */
 const flushRetryMs = 200
 /** How long until it looks again while the replica set changes: about a message's way on a LAN. */
@@ -96,6 +97,11 @@ export class SegmentHolder {
     return most
   }
 
+  /** Of the range's replicas, so far that `room` may say something. */
+  isAhead(range: BlockRange): boolean {
+    return this.holdOf(range)?.stream.isAhead === true
+  }
+
   /** Undefined, or resolves when the replicas of what is written here have come closer, or do not in time. */
   room(range: BlockRange): Promise<void> | undefined {
     return this.holdOf(range)?.stream.room()
@@ -121,7 +127,7 @@ export class SegmentHolder {
     if (this.#holds.has(token)) return
     const stream = new Stream({ ...components, replica, links }, {
       id: this.id, token, self: this.#context.self, end,
-      view: () => registers.view(this.id),
+      view: () => registers.viewAt(this.#key),
       outdated: async () => { await registers.refreshShared(this.id, this.#context.signal) },
       lacking: async (node) => this.#remove({ session, token }, node, 'a replica that lacks what it had was left out, to be brought up anew'),
     })
@@ -158,6 +164,28 @@ export class SegmentHolder {
   }
 
   // ---- writes -------------------------------------------------------------------------------------------------------
+
+  /**
+   * A write of whole blocks that are held here and that nobody else is at: all of it is under way when this returns, in as
+   * few turns as there can be. Undefined: it is none, and `write` does it. Rejects as `write` does.
+   */
+  writeNow(write: SegmentWrite, range: BlockRange): Promise<WriteEnd> | undefined {
+    if (!isAligned(write)) return undefined
+    const hold = this.holdOf(range)
+    const claim = hold === undefined ? undefined : this.lock.take(range)
+    if (hold === undefined || claim === undefined) return undefined
+    return hold.stream.append(piecesOf(write, nothing)).then(
+      (last) => {
+        this.lock.release(claim)
+        // Somebody took it, or changed the replica set: `write` looks at the register.
+        return last === 'fenced' ? moved : this.#told(range, hold, { token: hold.token, sequence: last })
+      },
+      (error: unknown) => {
+        this.lock.release(claim)
+        throw deviceError(error)
+      },
+    )
+  }
 
   /** Throws DeviceError NO_SPACE, IO: then nothing was done. */
   async write(write: SegmentWrite, origin?: Origin): Promise<WriteEnd> {
@@ -241,6 +269,18 @@ export class SegmentHolder {
   }
 
   // ---- reads --------------------------------------------------------------------------------------------------------
+
+  /** What `read` would answer, without a wait; undefined if there is one, or anything else that `read` has to tell. */
+  readNow(range: BlockRange): BlockData[] | undefined {
+    const hold = this.holdOf(range)
+    if (hold === undefined) return undefined
+    const runs = this.#context.components.disk.readNow?.(this.id, range)
+    if (runs === undefined) return undefined
+    for (const run of runs) if (run.content === 'unknown') return undefined
+    if (this.#ahead.isReading) this.#ahead.saw(range, false, this.#endOf(range, hold))
+    // Nothing was waited for, but time: the process may have been stopped meanwhile.
+    return this.#isValid(hold) ? runs : undefined
+  }
 
   /** Runs that cover the range, none of them unknown; undefined: not held here. */
   async read(range: BlockRange): Promise<BlockData[] | undefined> {

@@ -7,7 +7,8 @@ import * as codec from './codec.js'
 import type { EngineContext } from './context.js'
 import type { Hold } from './holder.js'
 import { keyOf } from './registers.js'
-import { rangesWithTokens } from './replica.js'
+import type { RefusalReason } from './replica.js'
+import { decodeRefusal, rangesWithTokens } from './replica.js'
 import type { SegmentPart } from './segment-part.js'
 import { ask, verbs } from './verbs.js'
 
@@ -15,6 +16,8 @@ import { ask, verbs } from './verbs.js'
 const copyDeadlineMs = 5_000
 /** A replica that has not come up after so many questions is given up: another may do better. */
 const copyQuestionsMax = 600
+/** One that had no room for a copy is not chosen for so long: each try carries up to 64 MiB, and flushes wait for who joins. */
+const fullPauseMs = 30_000
 /** Copies made at once: each is a stream of up to 64 MiB between two other nodes. */
 export const joinsMax = 2
 
@@ -25,6 +28,8 @@ export const joinsMax = 2
  */
 export class ReplicaKeeper {
   readonly #context: EngineContext
+  /** Nodes that had no room, and until when they are left alone. */
+  readonly #full = new Map<NodeId, number>()
 
   constructor(context: EngineContext) {
     this.#context = context
@@ -41,7 +46,7 @@ export class ReplicaKeeper {
     const joining = segment.joining[0]
     if (joining !== undefined) return this.#bringUp(id, hold, segment, joining)
     if (segment.replicas.length < wanted) {
-      const [node] = await components.places.choose(id, 1, segment.replicas)
+      const [node] = await this.#choose(id, segment.replicas)
       return node === undefined || segment.replicas.includes(node) ? false : this.add(part, node)
     }
     const leaving = segment.replicas.find((node) => node !== this.#context.self && components.places.isLeaving(node))
@@ -52,11 +57,18 @@ export class ReplicaKeeper {
   async replace(part: SegmentPart, leaving: NodeId): Promise<boolean> {
     const { registers, components } = this.#context
     const { id } = part.holder
-    const [next] = await components.places.choose(id, 1, registers.view(id)?.replicas ?? [])
+    const [next] = await this.#choose(id, registers.view(id)?.replicas ?? [])
     if (next !== undefined) await this.add(part, next)
     // Others that leave as well are no place for the last copy.
     const stays = (registers.view(id)?.replicas ?? []).some((node) => node !== leaving && !components.places.isLeaving(node))
     return stays && this.leaveOut(part, leaving)
+  }
+
+  async #choose(id: SegmentId, not: readonly NodeId[]): Promise<readonly NodeId[]> {
+    const { clock, places } = this.#context.components
+    const nowMs = clock.monotonicMs()
+    for (const [node, untilMs] of this.#full) if (untilMs <= nowMs) this.#full.delete(node)
+    return places.choose(id, 1, [...new Set([...not, ...this.#full.keys()])])
   }
 
   /** Resolves when the node has everything and counts, or it came to nothing. */
@@ -128,14 +140,20 @@ export class ReplicaKeeper {
     try {
       if (node === self) {
         const own = await replica.copy(id, source, segment, { ranges: [], cuts: [], join: true, waitMs: copyDeadlineMs / 2 })
-        return own.refused ? undefined : own.done
+        return this.#heard(node, own.refused) ? own.done : undefined
       }
       const request = { segment: codec.encodeId(id), from: source, value: codec.toWire(segment), ranges: [], cuts: [], join: true }
       const answer = await withDeadline(components.clock, copyDeadlineMs, signal, (deadline) => ask(components.rpc, node, verbs.copy, request, { deadlineMs: copyDeadlineMs, signal: deadline }))
-      return answer.refusal === undefined ? answer.done : undefined
+      return this.#heard(node, answer.refusal === undefined ? undefined : decodeRefusal(answer.refusal)) ? answer.done : undefined
     } catch (error) {
       components.log.debug('a replica does not come up', { segment: keyOf(id), node, error: messageOf(error) })
       return undefined
     }
+  }
+
+  /** False: the node refuses. One without room is left alone for a while. */
+  #heard(node: NodeId, refused: RefusalReason | undefined): boolean {
+    if (refused === 'FULL') this.#full.set(node, this.#context.components.clock.monotonicMs() + fullPauseMs)
+    return refused === undefined
   }
 }

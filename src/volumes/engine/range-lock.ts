@@ -1,6 +1,6 @@
 import type { BlockRange } from '../geometry.js'
 
-interface Claim extends BlockRange {
+export interface Claim extends BlockRange {
   granted: boolean
   readonly enter: () => void
 }
@@ -19,7 +19,16 @@ export class RangeLock {
   }
 
   isFree(range: BlockRange): boolean {
-    return !this.#claims.some((other) => overlap(other, range))
+    for (const other of this.#claims) if (overlap(other, range)) return false
+    return true
+  }
+
+  /** For who would not wait: the claim, for `release`; undefined if it is not free. */
+  take(range: BlockRange): Claim | undefined {
+    if (!this.isFree(range)) return undefined
+    const claim: Claim = { start: range.start, blocks: range.blocks, granted: true, enter: noWait }
+    this.#claims.push(claim)
+    return claim
   }
 
   /** A release when granted at once; else a promise of one. */
@@ -27,12 +36,13 @@ export class RangeLock {
     let enter: (() => void) | undefined
     const claim: Claim = { start: range.start, blocks: range.blocks, granted: this.isFree(range), enter: () => enter?.() }
     this.#claims.push(claim)
-    const release = (): void => { this.#release(claim) }
+    const release = (): void => { this.release(claim) }
     if (claim.granted) return release
     return new Promise((resolve) => { enter = () => { resolve(release) } })
   }
 
-  #release(claim: Claim): void {
+  /** Of what was taken, once. */
+  release(claim: Claim): void {
     this.#claims.splice(this.#claims.indexOf(claim), 1)
     for (let i = 0; i < this.#claims.length; i++) {
       const waiting = this.#claims[i] as Claim
@@ -42,6 +52,10 @@ export class RangeLock {
       waiting.enter()
     }
   }
+}
+
+function noWait(): void {
+  // It was granted at once.
 }
 
 export function overlap(a: BlockRange, b: BlockRange): boolean {

@@ -40,6 +40,11 @@ export class ReadAhead {
     this.#fetch = fetch
   }
 
+  /** Somebody reads in order, or did lately. */
+  get isReading(): boolean {
+    return this.#readers.length > 0
+  }
+
   /** What is on its way of the range: undefined, or resolves when some of it came, or does not come. */
   underWay(range: BlockRange): Promise<void> | undefined {
     for (const [done, other] of this.#underWay) if (overlap(other, range)) return done

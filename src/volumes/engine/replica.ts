@@ -41,8 +41,8 @@ interface CopyJob {
   ready: boolean
   done: boolean
   failed: boolean
-  /** Whoever asked knows less than the register says: it must look there. */
-  refused: boolean
+  /** `FENCED`: whoever asked knows less than the register says, and must look there. `FULL`: there is no room here. */
+  refused: RefusalReason | undefined
   /** Aborted: what it would end in does not count any more. */
   readonly stop: AbortController
   readonly finished: Promise<void>
@@ -183,29 +183,34 @@ export class Replica {
 
   /**
    * Brings this disk up to date; `done` is false while it is still at it. Asked again, it goes on with the same job.
-   * `refused`: it will not, under this configuration; the asker must look at the register.
+   * `refused`: it will not, under this configuration.
    */
-  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean; refused: boolean }> {
+  async copy(id: SegmentId, from: NodeId, segment: Segment, options: { ranges: readonly BlockRange[]; cuts: readonly Cut[]; join: boolean; waitMs: number }): Promise<{ done: boolean; ready: boolean; refused: RefusalReason | undefined }> {
     const key = keyOf(id)
     let job = this.#jobs.get(key)
-    if (options.join && segment.configuration < (this.#begun.get(key) ?? 0)) return { done: false, ready: false, refused: true }
+    if (options.join && segment.configuration < (this.#begun.get(key) ?? 0)) return { done: false, ready: false, refused: 'FENCED' }
     if (job === undefined || job.failed || job.configuration !== segment.configuration || !options.join) {
       // One copy at a time: an older one must not declare the disk whole after this one began anew.
       if (options.join) this.#cancel(key)
-      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, refused: false, stop: new AbortController(), finished: Promise.resolve() }
+      const made: CopyJob = { configuration: segment.configuration, ready: false, done: false, failed: false, refused: undefined, stop: new AbortController(), finished: Promise.resolve() }
       if (options.join) this.#begun.set(key, segment.configuration)
       const finished = (options.join ? this.#inTurn(key, () => this.#join(id, from, segment, made)) : this.#equalize(id, from, segment, options)).then(
         () => { made.done = true },
         (error: unknown) => {
           made.failed = true
-          made.refused = error instanceof Refusal
+          made.refused = error instanceof Refusal ? 'FENCED' : codeOf(error) === 'NO_SPACE' ? 'FULL' : undefined
           this.#components.log.warn('a segment could not be brought up to date', { segment: keyOf(id), from, error: messageOf(error) })
         },
       )
       job = Object.assign(made, { finished })
       if (options.join) this.#jobs.set(key, job)
     }
-    await Promise.race([job.finished, this.#components.clock.sleep(options.waitMs).catch(() => undefined)])
+    const { clock } = this.#components
+    const startedMs = clock.monotonicMs()
+    await Promise.race([job.finished, clock.sleep(options.waitMs).catch(() => undefined)])
+    const leftMs = options.waitMs - (clock.monotonicMs() - startedMs)
+    // Asked again it begins anew: at the pace of the questions about one that goes on, not at once and for ever.
+    if (options.join && job.failed && job.refused === undefined && leftMs > 0) await clock.sleep(leftMs, job.stop.signal).catch(() => undefined)
     return { done: job.done, ready: job.ready, refused: job.refused }
   }
 
@@ -440,7 +445,7 @@ export class Replica {
     const segment = codec.fromWire(codec.there(request.value, 'the register'))
     // While joining, a question every few seconds is cheap, and an answer that is late by them does no harm.
     const { done, ready, refused } = await this.copy(id, codec.nodeOf(request.from), segment, { ranges: request.ranges.map(codec.decodeRange), cuts: request.cuts.map(codec.decodePosition), join: request.join, waitMs: request.join ? copyWaitMs : copyEndMs })
-    return refused ? { done, ready, refusal: encodeRefusal('FENCED') } : { done, ready }
+    return refused === undefined ? { done, ready } : { done, ready, refusal: encodeRefusal(refused) }
   }
 }
 

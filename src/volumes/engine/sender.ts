@@ -47,6 +47,9 @@ export class Sender {
   #wanted = 0
   /** A message under way asks for the sync up to here. */
   #asked = 0
+  /** The replica knows that everything up to here is settled. */
+  #told = 0
+  #isTelling = false
   #underWay = 0
   #fenced = false
   #stopped = false
@@ -110,6 +113,17 @@ export class Sender {
     this.#wakeUp()
   }
 
+  /**
+   * A replica hears what is settled with what is sent next, and only then lets go of what that overwrote. Where nothing comes
+   * next, as after a large trim, it is told by itself: or that space would not come back for as long as nobody writes there.
+   */
+  tell(): void {
+    const { stream } = this.#init
+    if (stream.settled <= this.#told || this.#sent < stream.end || this.#underWay > 0) return
+    this.#isTelling = true
+    this.#wakeUp()
+  }
+
   #wakeUp(): void {
     const wake = this.#wake
     this.#wake = undefined
@@ -159,7 +173,7 @@ export class Sender {
   /** Whether a message is to be sent now; if something is only gathering, it will be. */
   #isDue(): boolean {
     const { stream } = this.#init
-    if (this.#wanted > Math.max(this.#synced, this.#asked)) return true
+    if (this.#isTelling || this.#wanted > Math.max(this.#synced, this.#asked)) return true
     if (this.#sent >= stream.end) return false
     if (this.#isRipe || stream.hasAfter(this.#sent, gatherBytes)) return true
     this.#ripen()
@@ -190,8 +204,10 @@ export class Sender {
     const wanted = this.#wanted > Math.max(this.#synced, this.#asked)
     // Only the last of the messages that a flush waits for need ask for the sync.
     const sync = wanted && through >= Math.min(this.#wanted, stream.end)
+    const isTelling = this.#isTelling
     this.#isRipe = false
-    if (this.#isOver() || this.#failure !== undefined || (entries.length === 0 && !sync)) {
+    this.#isTelling = false
+    if (this.#isOver() || this.#failure !== undefined || (entries.length === 0 && !sync && !isTelling)) {
       link.release(bytes)
       released(entries)
       return
@@ -211,6 +227,7 @@ export class Sender {
   async #send(message: Append, { from, through, set }: { from: number; through: number; set: number }): Promise<void> {
     try {
       const { end, refusal } = await this.#components.links.to(this.#init.node).append(message)
+      if (refusal === undefined) this.#told = Math.max(this.#told, message.settled)
       // It has arrived. Where there is no answer it may still stand in a socket: its memory is not used again.
       released(message.entries)
       const why = refusal === undefined ? undefined : decodeRefusal(refusal)
@@ -228,6 +245,7 @@ export class Sender {
   /** The replica sets have changed: this replica may have left and begun anew, unseen, so that what it synced is gone. */
   doubt(): void {
     this.#set++
+    this.#told = 0
     this.#synced = 0
     this.#asked = 0
     this.wake()

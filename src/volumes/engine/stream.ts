@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Clock, Connections, Log, NodeId, Random, Rpc } from '../../base/index.js'
 import { invariant, spareMemory } from '../../base/index.js'
 import type { BlockRange } from '../geometry.js'
-import type { Content, LogEntry, Origin, ReplicaDisk, SegmentId } from '../replica-types.js'
+import type { AppendRefusal, Content, LogEntry, Origin, ReplicaDisk, SegmentId } from '../replica-types.js'
 import type { Segment } from '../segment.js'
 import { entriesPerFrameMax } from './append-frames.js'
 import type { Replica } from './replica.js'
@@ -129,35 +129,54 @@ export class Stream {
    * Resolves with the number of the last piece when all are on this disk; `fenced` when the disk takes nothing under this
    * token or configuration any more. Rejects with the disk's error: then none of them counts.
    */
-  async append(pieces: readonly Piece[]): Promise<number | 'fenced'> {
-    while (this.#isBroken()) await this.#broken
+  append(pieces: readonly Piece[]): Promise<number | 'fenced'> {
+    if (this.#isBroken()) return this.#appendMended(pieces)
     // Another may number under this token by now.
-    if (this.stopped) return 'fenced'
+    if (this.stopped) return Promise.resolve('fenced')
     const configuration = this.#init.view()?.configuration ?? 0
-    const entries = pieces.map((piece): LogEntry => this.#keep({ ...piece, token: this.token, sequence: this.#next++, configuration }))
+    const entries: LogEntry[] = []
+    for (const { start, blocks, content, bytes, origin } of pieces) {
+      const entry = { start, blocks, content, bytes, token: this.token, sequence: this.#next++, configuration }
+      entries.push(this.#keep(origin === undefined ? entry : { ...entry, origin }))
+    }
     const last = this.#next - 1
     this.#inFlight++
-    try {
-      const refusal = await this.#components.replica.appendOwn(this.#init.id, entries)
-      if (refusal === undefined) {
-        if (!this.#isBroken()) {
-          invariant(last >= this.#end, 'entries reach the disk in order')
-          this.#end = last
-          if (!this.#foresee()) for (const sender of this.#senders.values()) sender.wake()
-        }
+    return this.#components.replica.appendOwn(this.#init.id, entries).then(
+      (refusal) => {
+        if (refusal !== undefined || this.#isBroken()) return this.#refused(refusal, last)
+        this.#inFlight--
+        invariant(last >= this.#end, 'entries reach the disk in order')
+        this.#end = last
+        if (!this.#foresee()) for (const sender of this.#senders.values()) sender.wake()
+        if (this.#inFlight === 0) this.#drained?.()
         return last
-      }
-      this.#break()
-      if (refusal.type === 'gap') throw new Error(`the stream has a gap: ${String(refusal.next)} is needed`)
-      return 'fenced'
-    } catch (error) {
-      this.#break()
-      throw error
-    } finally {
-      this.#inFlight--
-      if (this.#isBroken() && this.#inFlight === 0) await this.#repair()
-      if (this.#inFlight === 0) this.#drained?.()
-    }
+      },
+      async (error: unknown) => {
+        this.#break()
+        await this.#ended()
+        throw error
+      },
+    )
+  }
+
+  async #appendMended(pieces: readonly Piece[]): Promise<number | 'fenced'> {
+    while (this.#isBroken()) await this.#broken
+    return this.append(pieces)
+  }
+
+  /** An append that the disk refused, or one that was taken while another one failed. */
+  async #refused(refusal: AppendRefusal | undefined, last: number): Promise<number | 'fenced'> {
+    if (refusal !== undefined) this.#break()
+    await this.#ended()
+    if (refusal?.type === 'gap') throw new Error(`the stream has a gap: ${String(refusal.next)} is needed`)
+    return refusal === undefined ? last : 'fenced'
+  }
+
+  /** Of an append, while the stream is broken. */
+  async #ended(): Promise<void> {
+    this.#inFlight--
+    if (this.#isBroken() && this.#inFlight === 0) await this.#repair()
+    if (this.#inFlight === 0) this.#drained?.()
   }
 
   /** After `stop`: resolves when nothing of it is on its way to the disk any more. */
@@ -213,7 +232,7 @@ export class Stream {
     // Another write came where a flush was expected.
     if (this.#foreseen !== undefined) this.#rhythm = 0
     this.#foreseen = undefined
-    if (this.#rhythm < rhythmMin || this.#inFlight > 1 || this.#end !== this.#flushed + 1) return false
+    if (this.#rhythm < rhythmMin || this.#inFlight > 0 || this.#end !== this.#flushed + 1) return false
     for (const sender of this.#senders.values()) sender.foresee(this.#end)
     // Where there are replicas, theirs is the longer way: this disk's sync would only be in it, and waits for the flush.
     const synced = this.#senders.size === 0 ? this.#components.disk.sync() : undefined
@@ -229,9 +248,19 @@ export class Stream {
     this.trim()
   }
 
+  /** Replicas that have not heard what is settled, and are sent nothing else, hear it. */
+  tell(): void {
+    for (const sender of this.#senders.values()) sender.tell()
+  }
+
+  /** Of the replicas, so far that `room` may say something. */
+  get isAhead(): boolean {
+    return this.#tailBytes > lagBytes.min
+  }
+
   /** Undefined, or resolves when the replicas have come closer, or do not. */
   room(): Promise<void> | undefined {
-    return this.#tailBytes <= lagBytes.min ? undefined : this.#room.wait()
+    return this.isAhead ? this.#room.wait() : undefined
   }
 
   /** About a message's worth of entries after `after`, of those that are on the disk. For the caller to release. */

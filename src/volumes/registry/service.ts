@@ -336,6 +336,7 @@ function openVolume(device: OpenDevice, info: VolumeInfo, close: () => Promise<v
     readOnly: device.readOnly,
     blockBytes: device.blockBytes,
     read: device.read.bind(device),
+    ...(device.readNow === undefined ? {} : { readNow: device.readNow.bind(device) }),
     write: device.write.bind(device),
     flush: device.flush.bind(device),
     trim: device.trim.bind(device),

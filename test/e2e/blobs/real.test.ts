@@ -139,7 +139,7 @@ describe('blobs over the real store and network', function () {
     const found: number[] = []
     await b.reopen(async () => {
       // Two blocks: one by a bit in its middle, one by a bit near its end, wherever LevelDB has put them.
-      for (const block of [3, 11]) if (await flipOnDisk(join(b.home, 'blocks'), bytes.subarray(block * mebibyte + 4000, block * mebibyte + 4064))) found.push(block)
+      for (const block of [3, 11]) if (await flipOnDisk(join(b.home, 'logs', 'blocks'), bytes.subarray(block * mebibyte + 4000, block * mebibyte + 4064))) found.push(block)
     }, settings)
     assert.ok(found.length > 0)
     const stop = new AbortController()
@@ -157,7 +157,7 @@ describe('blobs over the real store and network', function () {
 
 async function flipOnDisk(folder: string, pattern: Uint8Array): Promise<boolean> {
   for (const name of await readdir(folder)) {
-    if (!/\.(ldb|log)$/.test(name)) continue
+    if (!/\.rows$/.test(name)) continue
     const at = (await readFile(join(folder, name))).indexOf(pattern)
     if (at < 0) continue
     const file = await open(join(folder, name), 'r+')

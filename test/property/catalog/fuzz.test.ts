@@ -6,8 +6,9 @@ import type { RpcMethod } from '../../../src/base/index.js'
 import { antiEntropyMethods } from '../../../src/catalog/anti-entropy-server.js'
 import { pull } from '../../../src/catalog/anti-entropy.js'
 import { conflictPath, normalizeFolder, normalizePath, pathKey, pathOfKey, segmentBytesMax } from '../../../src/catalog/path.js'
-import { decodeRecord, signRecord } from '../../../src/catalog/record.js'
+import { decodeRecord, signedParts, signIn } from '../../../src/catalog/record.js'
 import { Records } from '../../../src/catalog/records.js'
+import { isProof, SigningGroup } from '../../../src/catalog/signing.js'
 import type { FileRecord } from '../../../src/catalog/types.js'
 import { BucketResponse, DigestResponse, RecordsRequest, RecordsResponse } from '../../../src/catalog/wire/catalog.js'
 import { silentLog } from '../../../src/base/index.js'
@@ -47,8 +48,16 @@ const record = fc
     ],
   }))
 
-const mutated = fc.tuple(record, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat(20)).map(([one, changes, cut]) => {
-  const bytes = Uint8Array.from(signRecord(one, signer).bytes)
+/** Signed alone, or with others. */
+const signed = (one: FileRecord, others: number): Uint8Array => {
+  const group = new SigningGroup(signer)
+  const version = signIn(group, one)
+  for (let i = 0; i < others; i++) group.add(Buffer.of(i))
+  return version.bytes
+}
+
+const mutated = fc.tuple(record, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat(20), fc.nat(4)).map(([one, changes, cut, others]) => {
+  const bytes = Uint8Array.from(signed(one, others))
   for (const [at, value] of changes) bytes[at % bytes.length] = value
   return cut === 0 ? bytes.subarray(0, bytes.length >> 1) : bytes
 })
@@ -110,7 +119,7 @@ describe('catalog: bad input', () => {
   })
 
   it('a record comes back as it was signed', () => {
-    fc.assert(fc.property(record, (one) => assert.deepEqual(decodeRecord(signRecord(one, signer).bytes).record, one)))
+    fc.assert(fc.property(record, fc.nat(4), (one, others) => assert.deepEqual(decodeRecord(signed(one, others)).record, one)))
   })
 
   it('arbitrary and mutated records are refused with BAD_RECORD or keep every rule', () => {
@@ -118,6 +127,8 @@ describe('catalog: bad input', () => {
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), mutated), (bytes) => {
         try {
           const { record: one } = decodeRecord(bytes)
+          const { proof } = signedParts(bytes)
+          assert.ok(proof === undefined || isProof(proof))
           assert.equal(normalizePath(one.path), one.path)
           assert.ok(one.lineage.every(({ from, to }, i) => from <= to && (i === 0 ? to === one.modified : to < one.modified)))
         } catch (error) {

@@ -16,6 +16,9 @@ const poolBlocks = 24
 /** Parts of the pool, one for each step of a round. */
 const parts = 4
 
+/** Small ones and such as have files of their own. */
+const blockOf = (n: number): Block => block(n, n % 3 === 2 ? 140_000 : 1000)
+
 interface Model {
   references: Map<number, number>
   drafts: Map<string, Set<number>>
@@ -51,16 +54,16 @@ class World {
         model.drafts.set(id, set)
         const isTogether = this.#random.below(2) === 0
         if (isTogether) {
-          await draft.putMany([...some, ...some.slice(0, 1)].map((n) => ({ cid: block(n).cid, bytes: this.#bytes(n).bytes })))
+          await draft.putMany([...some, ...some.slice(0, 1)].map((n) => ({ cid: blockOf(n).cid, bytes: this.#bytes(n).bytes })))
           for (const n of some) set.add(n)
         }
         for (const n of isTogether ? [] : some) {
           if (this.#random.below(3) === 0) {
             const there = this.#alive(n)
-            assert.equal(await draft.adopt(block(n).cid), there, `adopt ${String(n)}`)
+            assert.equal(await draft.adopt(blockOf(n).cid), there, `adopt ${String(n)}`)
             if (there) set.add(n)
           } else {
-            await draft.put(block(n).cid, this.#bytes(n).bytes)
+            await draft.put(blockOf(n).cid, this.#bytes(n).bytes)
             set.add(n)
           }
         }
@@ -84,14 +87,14 @@ class World {
         break
       case 7: {
         const chosen = own.filter(() => this.#random.below(2) === 0)
-        await this.store.blocks.retain(chosen.map((n) => block(n).cid), [put])
+        await this.store.blocks.retain(chosen.map((n) => blockOf(n).cid), [put])
         for (const n of chosen) model.references.set(n, (model.references.get(n) ?? 0) + 1)
         model.records.set(name, some.join())
         break
       }
       default: {
         const chosen = own.filter(() => this.#random.below(3) > 0)
-        await this.store.blocks.release(chosen.map((n) => block(n).cid), [slice.del(Buffer.from(name))])
+        await this.store.blocks.release(chosen.map((n) => blockOf(n).cid), [slice.del(Buffer.from(name))])
         for (const n of chosen) model.references.set(n, (model.references.get(n) ?? 0) - 1)
         model.records.delete(name)
       }
@@ -137,7 +140,7 @@ class World {
   }
 
   #bytes(n: number): Block {
-    return block(n)
+    return blockOf(n)
   }
 
   #some(part: number): number[] {

@@ -262,6 +262,7 @@ function whileAlive(disk: ReplicaDisk, life: { dead: boolean }): ReplicaDisk {
       const found: unknown = Reflect.get(target, name, receiver)
       if (typeof found !== 'function') return found
       if (name === 'segments') return (...parts: unknown[]): unknown => Reflect.apply(found, target, parts)
+      if (name === 'readNow') return (...parts: unknown[]): unknown => (life.dead ? undefined : Reflect.apply(found, target, parts))
       return (...parts: unknown[]) => {
         if (life.dead) return new Promise(() => undefined)
         const result: unknown = Reflect.apply(found, target, parts)

@@ -374,7 +374,9 @@ class Storm {
     const count = 1 + random.below(cells - first)
     const startedMs = this.clock.monotonicMs()
     try {
-      const seen = valuesOf(await device.read(this.#base + first * half, count * half))
+      const now = random.below(2) === 0 ? device.readNow?.(this.#base + first * half, count * half) : undefined
+      if (now !== undefined) this.#count('reads without a wait')
+      const seen = valuesOf(now ?? (await device.read(this.#base + first * half, count * half)))
       if (this.#weather.clockErrorMs > 0) return
       for (const [i, value] of seen.entries()) this.history.read(first + i, value, startedMs, this.clock.monotonicMs())
     } catch (error) {

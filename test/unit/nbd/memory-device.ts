@@ -9,6 +9,8 @@ export class MemoryDevice implements BlockDevice {
   readonly written: Uint8Array
   readonly calls: string[] = []
   failWith: DeviceError | undefined
+  /** Reads are answered without a wait. */
+  isAtOnce = false
 
   constructor(sizeBytes: number, readOnly = false) {
     this.bytes = new Uint8Array(sizeBytes)
@@ -21,6 +23,12 @@ export class MemoryDevice implements BlockDevice {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
+    this.#note('read', offset, length)
+    return this.bytes.slice(offset, offset + length)
+  }
+
+  readNow(offset: number, length: number): Uint8Array | undefined {
+    if (!this.isAtOnce || this.failWith !== undefined || length === 0 || offset + length > this.bytes.length) return undefined
     this.#note('read', offset, length)
     return this.bytes.slice(offset, offset + length)
   }

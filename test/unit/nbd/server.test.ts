@@ -197,86 +197,95 @@ describe('nbd server', () => {
     assert.ok(device.calls.includes('write fua 0+4'))
   })
 
-  it('answers each request of a burst once, whatever comes together in one packet', async () => {
-    const client = dial()
-    await client.go('vm1')
-    const count = 1000
-    // A quit behind them: all are answered before the connection ends.
-    const burst: Buffer[] = []
-    client.send = (...parts) => { burst.push(...parts) }
-    for (let i = 0; i < count; i++) {
-      if (i % 3 === 0) client.request(1, i, 1, 0, BigInt(i), Buffer.from([i % 251]))
-      else if (i % 3 === 1) client.request(0, i - 1, 1, 0, BigInt(i))
-      else client.request(3, 0, 0, 0, BigInt(i))
-    }
-    client.request(2, 0, 0)
-    client.socket.write(Buffer.concat(burst))
-    const seen = new Set<bigint>()
-    for (let i = 0; i < count; i++) {
-      const header = await client.read(16)
-      assert.equal(header.readUInt32BE(4), 0)
-      const cookie = header.readBigUInt64BE(8)
-      assert.equal(seen.has(cookie), false)
-      seen.add(cookie)
-      if (cookie % 3n === 1n) assert.equal((await client.read(1))[0], Number((cookie - 1n) % 251n))
-    }
-    await client.untilClosed()
-    assert.equal(seen.size, count)
-  })
-
-  it('reads of all lengths that come together each have their own bytes, also in memory that was used before', async () => {
-    for (let i = 0; i < device.bytes.length; i += 4) device.bytes.set([i >> 24, i >> 16, i >> 8, i], i)
-    const client = dial()
-    await client.go('vm1')
-    // Around where replies are put together, and where they leave alone.
-    const lengths = [1, 512, 1007, 1008, 1009, 4096, 4096, 4096, 8175, 8176, 8177, 65_536, 200_000]
-    for (let round = 0; round < 20; round++) {
+  for (const isAtOnce of [false, true]) {
+    it(`answers each request of a burst once, whatever comes together in one packet${isAtOnce ? ', by a device that answers without a wait' : ''}`, async () => {
+      device.isAtOnce = isAtOnce
+      const client = dial()
+      await client.go('vm1')
+      const count = 1000
+      // A quit behind them: all are answered before the connection ends.
       const burst: Buffer[] = []
-      const send = client.send.bind(client)
       client.send = (...parts) => { burst.push(...parts) }
-      const asked = Array.from({ length: 60 }, (_, i) => ({ offset: (round * 7919 + i * 104_729) % (7 * MiB), length: lengths[(i + round) % lengths.length] ?? 1 }))
-      for (const [i, { offset, length }] of asked.entries()) client.request(0, offset, length, 0, BigInt(i))
-      client.send = send
-      client.socket.write(Buffer.concat(burst))
-      for (let left = asked.length; left > 0; left--) {
-        const header = await client.read(16)
-        const { offset, length } = asked[Number(header.readBigUInt64BE(8))] ?? { offset: 0, length: 0 }
-        assert.equal(header.readUInt32BE(4), 0)
-        assert.ok((await client.read(length)).equals(device.bytes.subarray(offset, offset + length)), `${String(length)} bytes at ${String(offset)}`)
+      for (let i = 0; i < count; i++) {
+        if (i % 3 === 0) client.request(1, i, 1, 0, BigInt(i), Buffer.from([i % 251]))
+        else if (i % 3 === 1) client.request(0, i - 1, 1, 0, BigInt(i))
+        else client.request(3, 0, 0, 0, BigInt(i))
       }
-    }
-  })
+      client.request(2, 0, 0)
+      client.socket.write(Buffer.concat(burst))
+      const seen = new Set<bigint>()
+      for (let i = 0; i < count; i++) {
+        const header = await client.read(16)
+        assert.equal(header.readUInt32BE(4), 0)
+        const cookie = header.readBigUInt64BE(8)
+        assert.equal(seen.has(cookie), false)
+        seen.add(cookie)
+        if (cookie % 3n === 1n) assert.equal((await client.read(1))[0], Number((cookie - 1n) % 251n))
+      }
+      await client.untilClosed()
+      assert.equal(seen.size, count)
+    })
+  }
 
-  it('every bad request has its error, and the connection goes on', async () => {
-    const client = dial()
-    await client.go('vm1')
-    const cases: [string, () => void, number][] = [
-      ['read past the end', () => { client.request(0, device.sizeBytes - 10, 11) }, 22],
-      ['write past the end', () => { client.request(1, device.sizeBytes - 1, 2, 0, 1n, Buffer.alloc(2)) }, 28],
-      ['offset 2⁶⁴−1', () => { client.request(0, 2n ** 64n - 1n, 4096) }, 22],
-      ['length 0', () => { client.request(0, 0, 0) }, 22],
-      ['unknown command', () => { client.request(999, 0, 1) }, 22],
-      ['unknown flag', () => { client.request(0, 0, 1, 0x8000) }, 22],
-      ['trim past the end', () => { client.request(4, device.sizeBytes - 1, 2) }, 28],
-      ['zeroes past the end', () => { client.request(6, 4096, 2 ** 32 - 1) }, 28],
-      ['write at 2⁶³', () => { client.request(1, 2n ** 63n, 1, 0, 1n, Buffer.alloc(1)) }, 28],
-      ['write of nothing', () => { client.request(1, 0, 0) }, 22],
-      ['trim of nothing', () => { client.request(4, 0, 0) }, 22],
-      ['unknown command with a length', () => { client.request(8, 0, 4096) }, 22],
-      ['a flag of another command', () => { client.request(0, 0, 1, 2) }, 22],
-      ['a write with an unknown flag, its bytes behind it', () => { client.request(1, 0, 3, 0x4000, 1n, Buffer.from('abc')) }, 22],
-      ['flush with an offset', () => { client.request(3, 1, 0) }, 22],
-      ['flush with a length', () => { client.request(3, 0, 5) }, 22],
-      ['a read larger than the maximum', () => { client.request(0, 0, payloadBytesMax + 1) }, 22],
-      ['block status nobody agreed on', () => { client.request(7, 0, 4096) }, 22],
-    ]
-    for (const [what, send, error] of cases) {
-      send()
-      assert.equal((await client.simple()).error, error, what)
-    }
-    client.request(0, 0, 8)
-    assert.equal((await client.simple(8)).error, 0)
-  })
+  for (const isAtOnce of [false, true]) {
+    it(`reads of all lengths that come together each have their own bytes, also in memory that was used before${isAtOnce ? ', by a device that answers without a wait' : ''}`, async () => {
+      device.isAtOnce = isAtOnce
+      for (let i = 0; i < device.bytes.length; i += 4) device.bytes.set([i >> 24, i >> 16, i >> 8, i], i)
+      const client = dial()
+      await client.go('vm1')
+      // Around where replies are put together, and where they leave alone.
+      const lengths = [1, 512, 1007, 1008, 1009, 4096, 4096, 4096, 8175, 8176, 8177, 65_536, 200_000]
+      for (let round = 0; round < 20; round++) {
+        const burst: Buffer[] = []
+        const send = client.send.bind(client)
+        client.send = (...parts) => { burst.push(...parts) }
+        const asked = Array.from({ length: 60 }, (_, i) => ({ offset: (round * 7919 + i * 104_729) % (7 * MiB), length: lengths[(i + round) % lengths.length] ?? 1 }))
+        for (const [i, { offset, length }] of asked.entries()) client.request(0, offset, length, 0, BigInt(i))
+        client.send = send
+        client.socket.write(Buffer.concat(burst))
+        for (let left = asked.length; left > 0; left--) {
+          const header = await client.read(16)
+          const { offset, length } = asked[Number(header.readBigUInt64BE(8))] ?? { offset: 0, length: 0 }
+          assert.equal(header.readUInt32BE(4), 0)
+          assert.ok((await client.read(length)).equals(device.bytes.subarray(offset, offset + length)), `${String(length)} bytes at ${String(offset)}`)
+        }
+      }
+    })
+  }
+
+  for (const isAtOnce of [false, true]) {
+    it(`every bad request has its error, and the connection goes on${isAtOnce ? ', by a device that answers without a wait' : ''}`, async () => {
+      device.isAtOnce = isAtOnce
+      const client = dial()
+      await client.go('vm1')
+      const cases: [string, () => void, number][] = [
+        ['read past the end', () => { client.request(0, device.sizeBytes - 10, 11) }, 22],
+        ['write past the end', () => { client.request(1, device.sizeBytes - 1, 2, 0, 1n, Buffer.alloc(2)) }, 28],
+        ['offset 2⁶⁴−1', () => { client.request(0, 2n ** 64n - 1n, 4096) }, 22],
+        ['length 0', () => { client.request(0, 0, 0) }, 22],
+        ['unknown command', () => { client.request(999, 0, 1) }, 22],
+        ['unknown flag', () => { client.request(0, 0, 1, 0x8000) }, 22],
+        ['trim past the end', () => { client.request(4, device.sizeBytes - 1, 2) }, 28],
+        ['zeroes past the end', () => { client.request(6, 4096, 2 ** 32 - 1) }, 28],
+        ['write at 2⁶³', () => { client.request(1, 2n ** 63n, 1, 0, 1n, Buffer.alloc(1)) }, 28],
+        ['write of nothing', () => { client.request(1, 0, 0) }, 22],
+        ['trim of nothing', () => { client.request(4, 0, 0) }, 22],
+        ['unknown command with a length', () => { client.request(8, 0, 4096) }, 22],
+        ['a flag of another command', () => { client.request(0, 0, 1, 2) }, 22],
+        ['a write with an unknown flag, its bytes behind it', () => { client.request(1, 0, 3, 0x4000, 1n, Buffer.from('abc')) }, 22],
+        ['flush with an offset', () => { client.request(3, 1, 0) }, 22],
+        ['flush with a length', () => { client.request(3, 0, 5) }, 22],
+        ['a read larger than the maximum', () => { client.request(0, 0, payloadBytesMax + 1) }, 22],
+        ['block status nobody agreed on', () => { client.request(7, 0, 4096) }, 22],
+      ]
+      for (const [what, send, error] of cases) {
+        send()
+        assert.equal((await client.simple()).error, error, what)
+      }
+      client.request(0, 0, 8)
+      assert.equal((await client.simple(8)).error, 0)
+    })
+  }
 
   it("the device's errors become NBD's, never a dropped connection and never a success", async () => {
     const client = dial()
@@ -385,16 +394,19 @@ describe('nbd server', () => {
     await serves()
   })
 
-  it('a client that stops reading holds a bounded amount and disturbs nobody', async () => {
-    const client = dial()
-    await client.go('vm1')
-    client.socket.pause()
-    for (let i = 0; i < 400; i++) client.request(0, 0, MiB, 0, BigInt(i))
-    await serves()
-    await serves()
-    // 64 MiB in flight is the bound; beyond it the requests stay in the socket.
-    assert.ok(device.calls.filter((call) => call === `read 0+${String(MiB)}`).length <= 80)
-  })
+  for (const isAtOnce of [false, true]) {
+    it(`a client that stops reading holds a bounded amount and disturbs nobody${isAtOnce ? ', by a device that answers without a wait' : ''}`, async () => {
+      device.isAtOnce = isAtOnce
+      const client = dial()
+      await client.go('vm1')
+      client.socket.pause()
+      for (let i = 0; i < 400; i++) client.request(0, 0, MiB, 0, BigInt(i))
+      await serves()
+      await serves()
+      // 64 MiB in flight is the bound; beyond it the requests stay in the socket.
+      assert.ok(device.calls.filter((call) => call === `read 0+${String(MiB)}`).length <= 80)
+    })
+  }
 
   it('stopping answers what runs and closes; removing an export closes its clients only', async () => {
     server.add('vm2', new MemoryDevice(MiB))

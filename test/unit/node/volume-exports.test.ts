@@ -137,6 +137,11 @@ describe('exports of volumes', () => {
     assert.equal(await exports.remove('other', undefined).then(() => undefined, codeOf), 'NOT_FOUND')
   })
 
+  it('says that the folder for a socket is not there, and not that something is forbidden', async () => {
+    await assert.rejects(exports.held('vm', { unix: join(folder, 'none', 'x.sock') }), { code: 'BAD_ADDRESS', message: `there is no folder ${join(folder, 'none')} for the socket` })
+    assert.equal(volumes.openNow, 0)
+  })
+
   it('takes a socket that a killed node left, and none at which somebody listens', async () => {
     const unix = join(folder, 'left')
     const other = createServer()

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLog, systemClock } from '../../../src/base/index.js'
+import { silentLog, systemClock, systemRandom } from '../../../src/base/index.js'
+import { AppendFiles } from '../../../src/store/append-log.js'
 import { BlockLog } from '../../../src/store/block-log.js'
 import { mapKey } from '../../../src/store/bytes.js'
 import { Database } from '../../../src/store/database.js'
 import { StoredDraft } from '../../../src/store/draft.js'
 import { HeldBlocks } from '../../../src/store/held.js'
+import { openLogFolder } from '../../../src/store/log-folder.js'
 import { Lookups } from '../../../src/store/lookups.js'
 import { decodeGarbage } from '../../../src/store/records.js'
 import { recover, within } from '../../../src/store/recovery.js'
@@ -21,11 +23,13 @@ describe('store: a batch that failed and is on the disk all the same', () => {
     const settings = { compression: false, writeBufferBytes: 4 * 2 ** 20, fileBytes: 4 * 2 ** 20, cacheBytes: 2 ** 20, reopenFreeBytes: 0 }
     const blocks = new Database({ clock: systemClock, log: silentLog }, { ...settings, folder: join(home, 'blocks') })
     const meta = new Database({ clock: systemClock, log: silentLog }, { ...settings, folder: join(home, 'meta') })
+    let files: AppendFiles | undefined
     try {
       await meta.open()
       await blocks.open()
-      const { ledger } = await recover({ blocks, meta, log: silentLog })
-      const log = new BlockLog({ clock: systemClock, database: blocks }, { sequenceNext: ledger.sequenceNext, mappedBytesMax: 2 ** 26, queuedBytesMax: 2 ** 24, groupBytesMax: 2 ** 22, onActive: () => undefined })
+      files = await AppendFiles.open({ random: systemRandom, log: silentLog, folder: await openLogFolder({ clock: systemClock }, join(home, 'logs')), admit: async () => Promise.resolve(() => undefined) }, { isWhole: () => true })
+      const { ledger } = await recover({ blocks, files, meta, log: silentLog })
+      const log = new BlockLog({ clock: systemClock, database: blocks, files }, { sequenceNext: ledger.sequenceNext, mappedBytesMax: 2 ** 26, queuedBytesMax: 2 ** 24, groupBytesMax: 2 ** 22, onActive: () => undefined })
       const transactions = new Transactions({ database: meta, log, lookups: new Lookups({ database: meta }) }, { ledger })
       const held = new HeldBlocks()
       const draft = new StoredDraft(
@@ -52,6 +56,7 @@ describe('store: a batch that failed and is on the disk all the same', () => {
       await transactions.run({ durable: true, operations: [] })
       assert.equal((await meta.read(async (level) => level.iterator(within(rows.garbage)).all())).length, 0)
     } finally {
+      await files?.close()
       await blocks.close()
       await meta.close()
       await rm(home, { recursive: true, force: true })

@@ -183,6 +183,12 @@ export class TornDisk {
         if (happens(disk, 'removals')) throw new StoreError('DISK', 'it cannot be removed')
         this.#names.delete(name)
       }),
+      rename: async (from, to) => done(disk, () => {
+        const inode = this.#names.get(from)
+        if (inode === undefined) throw new StoreError('DISK', `there is no ${from}`)
+        this.#names.delete(from)
+        this.#names.set(to, inode)
+      }),
       sync: async () => {
         const names = new Map(this.#names)
         await done(disk, () => {
@@ -245,8 +251,10 @@ class TornFile implements LogFile {
     return !this.#disk.isDead() && this.#disk.random.below(2) === 0 && this.#copy(target, position) === target.length
   }
 
-  write(bytes: Uint8Array, position: number): Promise<void> | undefined {
+  write(given: Uint8Array | readonly Uint8Array[], position: number): Promise<void> | undefined {
     this.#check('write')
+    const pieces = given instanceof Uint8Array ? [given] : given
+    const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     const { random } = this.#disk
     if (random.below(2) === 0 && !this.#disk.isDead()) {
       this.#put(bytes, position)

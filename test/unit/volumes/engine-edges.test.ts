@@ -372,7 +372,7 @@ describe('volumes: a replica that is told by somebody who was overtaken', () => 
     assert.equal((await world.run(replica.copy(id, a.id, now, options))).done, true)
     assert.equal(givenUp, 1)
     // Whoever asked may be about to make it count.
-    assert.equal((await world.run(replica.copy(id, a.id, { ...segment, configuration: segment.configuration + 1 }, options))).refused, true)
+    assert.equal((await world.run(replica.copy(id, a.id, { ...segment, configuration: segment.configuration + 1 }, options))).refused, 'FENCED')
     assert.equal((await world.run(replica.copy(id, a.id, now, options))).done, true)
     assert.equal(await world.run(replica.leave(id, segment.configuration + 2)), false)
     assert.equal(givenUp, 1)
@@ -393,7 +393,7 @@ describe('volumes: a replica that is told by somebody who was overtaken', () => 
     const options = { ranges: [], cuts: [], join: true, waitMs: 1_000 }
     const first = { ...segment, configuration: segment.configuration + 1 }
     for (let i = 0; i < 2; i++) {
-      assert.equal((await world.run(replica.copy(id, a.id, first, options))).refused, true)
+      assert.equal((await world.run(replica.copy(id, a.id, first, options))).refused, 'FENCED')
       assert.equal(await world.run(Promise.resolve(b.disk!.isWhole(id))), true)
     }
     assert.equal((await world.run(replica.copy(id, a.id, { ...segment, configuration: segment.configuration + 3 }, options))).done, true)

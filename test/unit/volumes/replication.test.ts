@@ -22,6 +22,10 @@ class Pair {
   /** Nodes whose disk takes no more data. */
   readonly full = new Set<NodeId>()
   readonly syncs: NodeId[] = []
+  /** Whose disk was told what is settled. */
+  readonly told: NodeId[] = []
+  /** Copies that were given up or begun anew. */
+  readonly begun: NodeId[] = []
   #failing: { readonly node: NodeId; readonly over: Promise<void> } | undefined
   /** How often a holder read back from its disk what it had to send. */
   readBack = 0
@@ -38,6 +42,18 @@ class Pair {
           return target.append(...parts)
         }
       }
+      if (name === 'install') {
+        return async (...parts: Parameters<ReplicaDisk['install']>) => {
+          if (this.full.has(node)) throw new CommonError('NO_SPACE', 'the disk is full')
+          return target.install(...parts)
+        }
+      }
+      if (name === 'setWhole') {
+        return async (...parts: Parameters<ReplicaDisk['setWhole']>) => {
+          if (!parts[1]) this.begun.push(node)
+          return target.setWhole(...parts)
+        }
+      }
       if (name === 'sync') {
         return async () => {
           this.syncs.push(node)
@@ -49,6 +65,7 @@ class Pair {
         }
       }
       if (name === 'entries') this.readBack++
+      if (name === 'settled') this.told.push(node)
       const found: unknown = Reflect.get(target, name)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
     },
@@ -322,6 +339,37 @@ describe('volumes: replication', () => {
     await world.run(a.device!.write(blockBytes, filled(3, 1)))
     await world.run(a.device!.flush())
     assert.deepEqual(await world.contentOf(b, 2), Buffer.concat([filled(2, 1), filled(3, 1)]))
+  })
+
+  it('a replica that has no room for what it lacks is asked now and then, and not without a pause', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(1)
+    await world.run(a.device!.write(0, filled(1, 1)))
+    await world.run(a.device!.flush())
+    world.full.add(b.id)
+    await world.run(a.device!.write(0, filled(2, 1)))
+    await world.run(a.device!.flush())
+    await world.clock.advance(60_000)
+    assert.ok(world.begun.length > 1 && world.begun.length < 20, `begun ${String(world.begun.length)} times`)
+    world.full.delete(b.id)
+    await world.clock.advance(40_000)
+    assert.equal(a.engine!.figures().replicasJoined, 1)
+    assert.deepEqual(await world.contentOf(b, 1), Buffer.from(filled(2, 1)))
+  })
+
+  it('a replica hears soon what a flush has settled, though nobody writes after it', async () => {
+    const world = new Pair()
+    const [a, b] = await world.begin(2)
+    await world.run(a.device!.write(0, filled(1, 100)))
+    await world.run(a.device!.flush())
+    await world.run(a.device!.trim(0, 100 * blockBytes))
+    await world.run(a.device!.flush())
+    await world.clock.advance(2_000)
+    // What is not settled is kept, with what it overwrote.
+    assert.deepEqual(await world.run(b.disk!.unsettled(id)), [])
+    const told = world.told.length
+    await world.clock.advance(20_000)
+    assert.equal(world.told.length, told, 'and hears it once')
   })
 
   it('a write that waited for a hand-off suspects nobody when the news came first', async () => {

@@ -1,0 +1,37 @@
+import { CID } from 'multiformats/cid'
+
+/**
+ * CIDs and their texts, remembered. Rooms hand a CID to each other as text, and keep it as bytes; one small file that is put
+ * or heard of goes to and fro some ten times, within seconds, and base 32 costs more than all the rest of reading its record.
+ */
+
+/** As many small files as are under way on a busy node, twice; some 500 bytes each. */
+const rememberedMax = 2048
+const cids = new Map<string, CID>()
+const texts = new Map<string, string>()
+/** What `toString` makes of a CID of version 1: such a text is the only one of its bytes. */
+const normalText = /^b[a-z2-7]+$/
+
+/** Its text is in the usual form, whatever form this one is in. Throws what `CID.parse` throws. */
+export function cidOfText(text: string): CID {
+  const known = cids.get(text)
+  if (known !== undefined) return known
+  const parsed = CID.parse(text)
+  // A CID remembers the text that it was parsed from.
+  const cid = normalText.test(text) ? parsed : CID.decode(parsed.bytes)
+  if (cids.size >= rememberedMax) cids.clear()
+  cids.set(text, cid)
+  return cid
+}
+
+/** The text of a binary CID. Throws what `CID.decode` throws. */
+export function textOfCid(bytes: Uint8Array): string {
+  // The bytes may be a part of something large: only texts are kept.
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  const known = texts.get(key)
+  if (known !== undefined) return known
+  const text = CID.decode(bytes).toString()
+  if (texts.size >= rememberedMax) texts.clear()
+  texts.set(key, text)
+  return text
+}
