@@ -135,3 +135,91 @@ class PieceReader {
     return true
   }
 }
+
+export interface FrameTakerInit {
+  messageBytesMax: number
+  payloadBytesMax: number
+  /** As that of `readFrames`; what it returns, if anything, is waited for. */
+  beforePayload: (bytes: number) => Promise<void> | undefined
+  allocate: (bytes: number) => Uint8Array
+  onFrame: (frame: Frame) => void
+}
+
+/**
+ * The same frames from pieces that are pushed, and lent for the time of a call: no promise for a piece, unless the reader
+ * has to wait for its memory. One `take` at a time. Throws FramingError as `readFrames` does.
+ */
+export class FrameTaker {
+  readonly #init: FrameTakerInit
+  readonly #head = new Uint8Array(frameHeadBytes)
+  /** What is being filled, how far, and what of. */
+  #part: 'head' | 'message' | 'payload' = 'head'
+  #target: Uint8Array = this.#head
+  #filled = 0
+  #message: Uint8Array = nothing
+  #payloadBytes = 0
+
+  constructor(init: FrameTakerInit) {
+    this.#init = init
+  }
+
+  take(piece: Uint8Array): Promise<void> | undefined {
+    for (let at = 0; at < piece.length; ) {
+      const bytes = Math.min(this.#target.length - this.#filled, piece.length - at)
+      this.#target.set(at === 0 && bytes === piece.length ? piece : piece.subarray(at, at + bytes), this.#filled)
+      this.#filled += bytes
+      at += bytes
+      if (this.#filled < this.#target.length) return undefined
+      const wait = this.#next()
+      if (wait === undefined) continue
+      const rest = Uint8Array.from(piece.subarray(at))
+      return wait.then(async () => this.take(rest))
+    }
+    return undefined
+  }
+
+  /** The stream has ended. */
+  end(): void {
+    if (this.#part !== 'head' || this.#filled > 0) throw new FramingError('the stream ended within a frame')
+  }
+
+  /** A part is whole: on to the next that is not empty. */
+  #next(): Promise<void> | undefined {
+    if (this.#part === 'head') {
+      const view = new DataView(this.#head.buffer)
+      const messageBytes = view.getUint32(0)
+      this.#payloadBytes = view.getUint32(4)
+      if (messageBytes > this.#init.messageBytesMax) throw new FramingError(`a message of ${messageBytes} bytes`)
+      if (this.#payloadBytes > this.#init.payloadBytesMax) throw new FramingError(`a payload of ${this.#payloadBytes} bytes`)
+      this.#message = this.#begin('message', messageBytes === 0 ? nothing : new Uint8Array(messageBytes))
+      if (messageBytes > 0) return undefined
+    }
+    if (this.#part === 'message') {
+      if (this.#payloadBytes === 0) {
+        this.#end(nothing)
+        return undefined
+      }
+      const wait = this.#init.beforePayload(this.#payloadBytes)
+      if (wait === undefined) this.#begin('payload', this.#init.allocate(this.#payloadBytes))
+      return wait?.then(() => {
+        this.#begin('payload', this.#init.allocate(this.#payloadBytes))
+      })
+    }
+    this.#end(this.#target)
+    return undefined
+  }
+
+  #begin(part: 'head' | 'message' | 'payload', target: Uint8Array): Uint8Array {
+    this.#part = part
+    this.#target = target
+    this.#filled = 0
+    return target
+  }
+
+  #end(payload: Uint8Array): void {
+    const message = this.#message
+    this.#message = nothing
+    this.#begin('head', this.#head)
+    this.#init.onFrame({ message, payload })
+  }
+}

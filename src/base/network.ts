@@ -47,6 +47,11 @@ export interface ByteStream {
   send(bytes: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Chunks as they come, of any size; ends when the other side has closed its direction. */
   readonly received: AsyncIterable<Uint8Array>
+  /**
+   * Instead of `received`: calls `take` with each chunk in the turn in which it comes, lent for the time of the call.
+   * Nothing more is handed over until what it returns has resolved. Settles as `received` does, or with what `take` threw.
+   */
+  receive?(take: (chunk: Uint8Array) => Promise<void> | undefined): Promise<void>
   /** Nobody reads this chunk of `received`, or any part of it, any more: its memory may be used again. Never has to be called. */
   release?(chunk: Uint8Array): void
   /** No more will be sent; what was sent is delivered. */

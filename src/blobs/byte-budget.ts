@@ -14,12 +14,16 @@ export class ByteBudget {
     return this.#used
   }
 
+  /** Whether they could be taken at once, and were. */
+  tryTake(bytes: number): boolean {
+    if (this.#waiting.length > 0 || !this.#fits(bytes)) return false
+    this.#used += bytes
+    return true
+  }
+
   /** Resolves when `bytes` are taken; give them back with `release`. */
   async take(bytes: number, signal?: AbortSignal): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      this.#used += bytes
-      return
-    }
+    if (this.tryTake(bytes)) return
     await new Promise<void>((resolve, reject) => {
       const onAbort = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(entry), 1)

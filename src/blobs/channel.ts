@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import { messageOf, spareMemory, withDeadline, type Bulk, type ByteStream, type Clock, type NodeId } from '../base/index.js'
 import type { ByteBudget } from './byte-budget.js'
-import { FramingError, readFrames } from './frames.js'
+import { FramingError, frameTaker } from './frames.js'
 import { isWhatItSays } from './hashing.js'
 import { decodeAnswer, encodeRequest, Status, wantsPerMessageMax } from './messages.js'
 import { blobProtocolId, wantsInFlightMax } from './responder.js'
@@ -165,31 +165,59 @@ export class Channel {
   async #receive(stream: ByteStream): Promise<void> {
     const { budget, clock } = this.#components
     let taken = 0
-    const beforePayload = async (bytes: number): Promise<void> => {
-      this.#heldBack++
-      try {
-        await budget.take(bytes, this.#stop.signal)
-        taken = bytes
-      } finally {
-        this.#heldBack--
-        this.#progressMs = clock.monotonicMs()
-      }
+    let isOver = false
+    const giveBack = (): void => {
+      if (taken > 0) budget.release(taken)
+      taken = 0
+    }
+    const frames = frameTaker({
+      payloadBytesMax: blockBytesMax,
+      beforePayload: (bytes) => {
+        if (budget.tryTake(bytes)) {
+          taken = bytes
+          return undefined
+        }
+        return this.#waitForBudget(bytes).then(() => {
+          taken = bytes
+          // Granted when nobody waits for it any more.
+          if (isOver) giveBack()
+        })
+      },
+      allocate: (bytes) => spareMemory.take(bytes),
+      onFrame: ({ message, payload }) => {
+        const bytes = taken
+        taken = 0
+        const pending = this.#answered(decodeAnswer(message), payload.length)
+        if (pending !== undefined) {
+          void this.#deliver(pending, payload).finally(() => budget.release(bytes))
+          return
+        }
+        budget.release(bytes)
+        spareMemory.release(payload)
+      },
+    })
+    const take = (piece: Uint8Array): Promise<void> | undefined => {
+      this.#progressMs = clock.monotonicMs()
+      return frames.take(piece)
     }
     try {
-      for await (const frame of readFrames(this.#noted(stream.received), { payloadBytesMax: blockBytesMax, beforePayload, allocate: (bytes) => spareMemory.take(bytes), release: (piece) => stream.release?.(piece) })) {
-        const pending = this.#answered(decodeAnswer(frame.message), frame.payload.length)
-        if (pending === undefined) {
-          budget.release(taken)
-          spareMemory.release(frame.payload)
-        } else {
-          const bytes = taken
-          void this.#deliver(pending, frame.payload).finally(() => budget.release(bytes))
-        }
-        taken = 0
-      }
+      if (stream.receive !== undefined) await stream.receive(take)
+      else for await (const piece of stream.received) await take(piece)
+      frames.end()
     } finally {
       // What was taken for a payload that never came whole.
-      if (taken > 0) budget.release(taken)
+      isOver = true
+      giveBack()
+    }
+  }
+
+  async #waitForBudget(bytes: number): Promise<void> {
+    this.#heldBack++
+    try {
+      await this.#components.budget.take(bytes, this.#stop.signal)
+    } finally {
+      this.#heldBack--
+      this.#progressMs = this.#components.clock.monotonicMs()
     }
   }
 
@@ -215,13 +243,6 @@ export class Channel {
       pending.resolve()
     } catch (error) {
       pending.reject(error)
-    }
-  }
-
-  async *#noted(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const piece of pieces) {
-      this.#progressMs = this.#components.clock.monotonicMs()
-      yield piece
     }
   }
 

@@ -58,6 +58,7 @@ export class BlobFetch {
     while (level.length > 0) {
       const nodes = new Array<DagNode | undefined>(level.length)
       let index = 0
+      this.#arrivals.expect(level)
       await forEachLimit(level, blocksAtOnce, async (part) => {
         // Order matters to the next level, and to a reader: parents' order is children's order.
         const at = index++
@@ -165,7 +166,18 @@ function assertKind(ref: BlobRef, node: DagNode, settings: BlobSettings): void {
 /** Who waits for which block of a fetch that is under way. */
 export class Arrivals {
   readonly #waiting = new Map<string, Set<(bytes?: Uint8Array) => void>>()
+  /** Known to belong to the blob, and not here yet. */
+  readonly #due = new Set<string>()
   #ended = false
+
+  expect(parts: Iterable<Part>): void {
+    for (const { cid } of parts) this.#due.add(keyOf(cid))
+  }
+
+  /** The fetch under way is about to bring it: nobody need look whether it is here. */
+  isDue(cid: CID): boolean {
+    return this.#due.has(keyOf(cid))
+  }
 
   /**
    * With its verified bytes, when they have just come: whoever waits need not read them back from the disk. Each who does
@@ -173,6 +185,7 @@ export class Arrivals {
    */
   arrived(cid: CID, bytes?: Uint8Array): void {
     const key = keyOf(cid)
+    this.#due.delete(key)
     for (const wake of this.#waiting.get(key) ?? []) {
       if (bytes !== undefined) spareMemory.share(bytes)
       wake(bytes)
@@ -185,6 +198,7 @@ export class Arrivals {
     this.#ended = true
     for (const set of this.#waiting.values()) for (const wake of set) wake()
     this.#waiting.clear()
+    this.#due.clear()
   }
 
   get ended(): boolean {

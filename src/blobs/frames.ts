@@ -1,5 +1,5 @@
-import { frameHead, readFrames as readAnyFrames } from '../base/index.js'
-import type { Frame, FrameReaderInit } from '../base/index.js'
+import { FrameTaker, frameHead, readFrames as readAnyFrames } from '../base/index.js'
+import type { Frame, FrameReaderInit, FrameTakerInit } from '../base/index.js'
 import { BlobError } from './types.js'
 import { blockBytesMax } from './settings.js'
 
@@ -24,4 +24,9 @@ export function encodeFrame(message: Uint8Array, payload?: Uint8Array): Uint8Arr
 /** Pieces of any size → frames. Throws FramingError for a head past the limits and for an end in the middle of a frame. */
 export function readFrames(pieces: AsyncIterable<Uint8Array>, init: Omit<FrameReaderInit, 'messageBytesMax'>): AsyncGenerator<Frame> {
   return readAnyFrames(pieces, { ...init, messageBytesMax })
+}
+
+/** The same from a stream that pushes them. */
+export function frameTaker(init: Omit<FrameTakerInit, 'messageBytesMax'>): FrameTaker {
+  return new FrameTaker({ ...init, messageBytesMax })
 }

@@ -60,7 +60,7 @@ export class WholeRead {
       const ended = this.#ended
       const arrival = this.#current?.ended === false ? this.#current.wait(cid) : undefined
       try {
-        const local = await source.local(cid)
+        const local = this.#current?.isDue(cid) === true ? undefined : await source.local(cid)
         if (local instanceof Uint8Array) return local
         if (local === 'damaged') return await source.get(cid, expectedBytes, blob)
         if (ended) {

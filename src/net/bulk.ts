@@ -3,6 +3,7 @@ import { pipe } from 'it-pipe'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { CommonError, abortReason, messageOf, withDeadline } from '../base/index.js'
 import type { Bulk, BulkProtocol, ByteStream, Clock, Log, NodeId } from '../base/index.js'
+import { DirectReading } from './direct-reading.js'
 import type { Links } from './links.js'
 import { fateOf } from './transport/muxer.js'
 import { receiveBuffers } from './transport/receive-buffers.js'
@@ -201,6 +202,20 @@ class DuplexByteStream implements ByteStream {
     receiveBuffers.release(bytes)
   }
 
+  async receive(take: (chunk: Uint8Array) => Promise<void> | undefined): Promise<void> {
+    const chunks = this.#incoming()
+    for (;;) {
+      const next = await chunks.next()
+      if (next.done === true) return
+      const held = take(next.value)
+      if (held !== undefined) await held
+      this.release(next.value)
+      // What the negotiation of the protocol had read too much of has come by now.
+      if (this.#fate?.flows === true && this.#readyAt === this.#ready.length && this.#fate.queuedBytes() === 0) break
+    }
+    await this.#receiveDirectly(this.#fate, chunks, take)
+  }
+
   async closeSend(): Promise<void> {
     await this.#sending
     this.#sendClosed = true
@@ -323,6 +338,33 @@ class DuplexByteStream implements ByteStream {
       },
       // Leaving a loop is not the end: a reader may take a header first and the rest later. Who wants no more aborts.
       return: async () => over,
+    }
+  }
+
+  async #receiveDirectly(fate: StreamFate, end: AsyncIterator<Uint8Array, void>, take: (chunk: Uint8Array) => Promise<void> | undefined): Promise<void> {
+    let fail: (error: unknown) => void = () => undefined
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject
+    })
+    const reading = new DirectReading(take, {
+      onRead: () => {
+        fate.waitingBytes = reading.waitingBytes
+        fate.giveRoom()
+      },
+      onFailed: fail,
+    })
+    fate.direct = (bytes) => {
+      reading.push(bytes)
+      fate.waitingBytes = reading.waitingBytes
+    }
+    try {
+      // Nothing comes this way any more but the end.
+      await Promise.race([end.next(), failed])
+      await Promise.race([reading.idle(), failed])
+    } finally {
+      fate.direct = undefined
+      fate.waitingBytes = 0
+      reading.stop()
     }
   }
 

@@ -115,7 +115,7 @@ export interface ReplicaDisk {
    * What `read` would answer, if it can be had without a wait: the index is in memory, and so are the bytes. Undefined if not,
    * or if anything is wrong: then `read` tells. The bytes are the caller's.
    */
-  readNow?(id: SegmentId, range: BlockRange): BlockData[] | undefined
+  readNow(id: SegmentId, range: BlockRange): BlockData[] | undefined
   /** The same without the bytes: of one consistent moment. */
   versions(id: SegmentId, range: BlockRange): Promise<BlockRun[]>
   /**

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Stats } from 'node:fs'
-import { open, readdir, readFile, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { open, readFile, stat } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { codeOf, formatSize, messageOf } from '../../base/index.js'
@@ -9,6 +9,8 @@ import type { FolderSource, Priority, PutOptions } from '../../client/index.js'
 import { priorities } from '../../client/index.js'
 import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
+import { filesBelow } from '../folder-files.js'
+import type { FolderFile } from '../folder-files.js'
 import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
 import { clean, counted } from '../table.js'
@@ -157,23 +159,30 @@ async function* readable(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint
 }
 
 async function putFolder(context: Context, folder: string, path: string, options: PutOptions): Promise<void> {
-  const files: { path: string; full: string; size: number; modifiedMs: number }[] = []
+  const files: FolderFile[] = []
+  const unnamed: { path: string; code: string; message: string }[] = []
   let bytes = 0
-  for await (const file of filesBelow(folder, '', (skipped, why) => {
-    context.say(`skipped ${clean(skipped)}: ${why}`)
-  })) {
+  for await (const found of filesBelow(folder)) {
     context.signal.throwIfAborted()
-    files.push(file)
-    bytes += file.size
+    if ('skipped' in found) context.say(`skipped ${clean(found.full)}: ${found.skipped}`)
+    else if ('why' in found) unnamed.push({ path: found.path, code: 'BAD_PATH', message: found.why })
+    else {
+      files.push(found)
+      bytes += found.size
+    }
   }
-  if (files.length === 0) throw new CliError('NOT_FOUND', `there are no files in ${folder}, and the mesh keeps no empty folders`, { folder })
+  if (files.length === 0) {
+    const [first] = unnamed
+    if (first !== undefined) throw new CliError('NOT_ALL', `none of the files in ${folder} can be put; ${clean(first.path)}: ${first.message}`, { failed: unnamed.length })
+    throw new CliError('NOT_FOUND', `there are no files in ${folder}, and the mesh keeps no empty folders`, { folder })
+  }
   const progress = new Progress(path, bytes, { quiet: context.json })
   try {
     const result = await context.client().putFolder(path, sources(files, progress), { ...options, signal: context.signal })
     progress.clear()
-    const failed = result.failed ?? []
+    const failed = [...unnamed, ...(result.failed ?? [])]
     const error = failed.length === 0 ? undefined : new CliError('NOT_ALL', `${String(failed.length)} of ${String(failed.length + result.files)} files could not be put`, { failed: failed.length })
-    context.print(withError(result, error), () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
+    context.print(withError({ ...result, ...(failed.length === 0 ? {} : { failed }) }, error), () => [...result.entries.map((entry) => `${entry.cid}  ${entry.path}`), ...(result.cid === null ? [] : [result.cid])].join('\n'))
     context.say(`${counted(result.files, 'file')}, ${formatSize(result.size)} at ${result.path}`)
     for (const file of failed.slice(0, failuresShownMax)) context.say(`${clean(file.path)}: ${clean(file.message)}`)
     if (error !== undefined) throw error
@@ -182,34 +191,7 @@ async function putFolder(context: Context, folder: string, path: string, options
   }
 }
 
-/** Depth first, in name order. Links are not followed: they may lead anywhere, round in circles included. */
-async function* filesBelow(
-  folder: string,
-  prefix: string,
-  skip: (path: string, why: string) => void,
-): AsyncIterable<{ path: string; full: string; size: number; modifiedMs: number }> {
-  let entries
-  try {
-    entries = await readdir(folder, { withFileTypes: true })
-  } catch (error) {
-    throw new CliError('CANNOT_READ', `${folder} cannot be read: ${messageOf(error)}`, { folder }, { cause: error })
-  }
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1))
-  for (const entry of entries) {
-    const full = join(folder, entry.name)
-    const path = `${prefix}${entry.name}`
-    if (entry.isDirectory()) yield* filesBelow(full, `${path}/`, skip)
-    else if (entry.isSymbolicLink()) skip(full, 'a symbolic link')
-    else if (!entry.isFile()) skip(full, 'neither a file nor a folder')
-    else if (entry.name.includes('�')) skip(full, 'its name is not Unicode')
-    else {
-      const info = await lookAt(full)
-      yield { path, full, size: info.size, modifiedMs: Math.floor(info.mtimeMs) }
-    }
-  }
-}
-
-async function* sources(files: readonly { path: string; full: string; size: number; modifiedMs: number }[], progress: Progress): AsyncIterable<FolderSource> {
+async function* sources(files: readonly FolderFile[], progress: Progress): AsyncIterable<FolderSource> {
   const ahead = new Map<number, Promise<FolderSource>>()
   const start = (index: number): void => {
     const file = files[index]
@@ -227,7 +209,7 @@ async function* sources(files: readonly { path: string; full: string; size: numb
   }
 }
 
-async function openSource(file: { path: string; full: string; size: number; modifiedMs: number }, progress: Progress): Promise<FolderSource> {
+async function openSource(file: FolderFile, progress: Progress): Promise<FolderSource> {
   if (file.size <= smallBytesMax) {
     let content
     try {

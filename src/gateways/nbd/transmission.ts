@@ -110,7 +110,13 @@ export class Transmission {
     const { device, structured } = this.#negotiated
     if (request.flags !== 0) return false
     const startedMs = this.#clock.monotonicMs()
-    const bytes = device.readNow?.(request.offset, request.length)
+    let bytes: Uint8Array | undefined
+    try {
+      bytes = device.readNow?.(request.offset, request.length)
+    } catch {
+      // What is wrong, `read` tells.
+      return false
+    }
     if (bytes === undefined) return false
     this.#latencies.record('read', this.#clock.monotonicMs() - startedMs)
     const room = this.#replies.data(request, bytes, structured)

@@ -1,5 +1,7 @@
 import type { SecurableStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { flowOf, flowTo } from '../transport/flow.js'
+import type { FlowSink, Flowing } from '../transport/flow.js'
 import { NetError } from '../types.js'
 
 type Chunk = Uint8Array | Uint8ArrayList
@@ -60,7 +62,7 @@ export class HandshakeChannel {
     const incoming = this.#incoming
     const rest = this.#buffer
     const source: AsyncGenerator<Chunk> =
-      rest.byteLength === 0 ? incoming : new PrefixedSource(rest.sublist(), incoming)
+      rest.byteLength === 0 ? incoming : prefixed(rest.sublist(), incoming)
     return {
       source,
       sink: async (outgoing) => {
@@ -148,6 +150,19 @@ class SwitchingSource implements AsyncGenerator<Chunk, void, unknown> {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return()
   }
+}
+
+/** One chunk, then the rest; it flows where the rest does. */
+function prefixed(first: Uint8ArrayList, rest: AsyncGenerator<Chunk>): AsyncGenerator<Chunk> {
+  const source = new PrefixedSource(first, rest)
+  const flow = flowOf(rest)
+  if (flow === undefined) return source
+  return Object.assign<AsyncGenerator<Chunk>, Flowing>(source, {
+    [flowTo]: (sink: FlowSink) => {
+      for (const part of first) sink.take(part)
+      return flow[flowTo](sink)
+    },
+  })
 }
 
 /** One chunk, then the rest. */

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { flowTo } from './flow.js'
+import type { FlowSink, Flowing } from './flow.js'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
@@ -24,7 +26,7 @@ const handedOverBytes = 64 * 1024
 
 /** A socket as libp2p's duplex of iterables. The `error` events of the socket must have a listener already. */
 export class DuplexSocket {
-  readonly source: AsyncGenerator<Chunk>
+  readonly source: AsyncGenerator<Chunk> & Flowing
   readonly #socket: Socket
   readonly #waiting: Uint8Array[] = []
   #waitingBytes = 0
@@ -35,6 +37,8 @@ export class DuplexSocket {
   #wakesSoon = false
   #tap: HandleTap | undefined
   #isTapTried = false
+  /** Takes all that comes, instead of who reads the source. */
+  #flow: FlowSink | undefined
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -92,6 +96,10 @@ export class DuplexSocket {
 
   #take(bytes: Uint8Array): void {
     if (this.#over) return
+    if (this.#flow !== undefined) {
+      this.#flow.take(bytes)
+      return
+    }
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.length
     // Again for what comes all the same: the cipher had it already, or the socket's stream asked for it.
@@ -118,7 +126,20 @@ export class DuplexSocket {
     if (this.#over) return
     this.#over = true
     this.#error = error
+    this.#flow?.end(error)
     this.#wakeReader?.()
+  }
+
+  #startFlow(sink: FlowSink): void {
+    const waiting = this.#shift()
+    if (waiting instanceof Uint8Array) sink.take(waiting)
+    else if (waiting !== undefined) for (const part of waiting) sink.take(part)
+    if (this.#over) {
+      sink.end(this.#error)
+      return
+    }
+    this.#flow = sink
+    this.#tap?.lend()
   }
 
   /** All that waits. */
@@ -141,10 +162,11 @@ export class DuplexSocket {
     if (this.#isTapTried || this.#socket.readableLength > 0 || this.#paused || this.#over) return
     this.#isTapTried = true
     this.#tap = tapHandle(this.#socket, (bytes) => { this.#take(bytes) })
+    if (this.#flow !== undefined) this.#tap?.lend()
   }
 
   /** Written by hand: a generator costs two turns of promises more per chunk. */
-  #makeSource(): AsyncGenerator<Chunk> {
+  #makeSource(): AsyncGenerator<Chunk> & Flowing {
     const over: IteratorResult<Chunk, undefined> = { done: true, value: undefined }
     const next = async (): Promise<IteratorResult<Chunk>> => {
       for (;;) {
@@ -178,6 +200,10 @@ export class DuplexSocket {
       [Symbol.asyncIterator]() {
         return this
       },
+      [flowTo]: (sink) => {
+        this.#startFlow(sink)
+        return stop
+      },
     }
   }
 }
@@ -185,6 +211,8 @@ export class DuplexSocket {
 interface HandleTap {
   pause(): void
   resume(): void
+  /** From now on what is taken is lent: all records come in the same memory, instead of each in a buffer of its own. */
+  lend(): void
 }
 
 /**
@@ -203,12 +231,19 @@ function tapHandle(socket: Socket, take: (bytes: Uint8Array) => void): HandleTap
   const readStart: unknown = Reflect.get(handle, 'readStart')
   const readStop: unknown = Reflect.get(handle, 'readStop')
   let readBytes: unknown = Reflect.get(handle, 'bytesRead')
+  let lent: Buffer | undefined
   if (typeof original !== 'function' || typeof readStart !== 'function' || typeof readStop !== 'function' || typeof readBytes !== 'number') return undefined
   Reflect.set(handle, 'onread', function (this: unknown, bytes: unknown, ...rest: unknown[]): unknown {
     const now: unknown = Reflect.get(handle, 'bytesRead')
     if (bytes instanceof ArrayBuffer && typeof now === 'number' && typeof readBytes === 'number' && now - readBytes === bytes.byteLength) {
       readBytes = now
       take(new Uint8Array(bytes))
+      return undefined
+    }
+    if (bytes === undefined && lent !== undefined && typeof now === 'number' && typeof readBytes === 'number' && now > readBytes) {
+      const length = now - readBytes
+      readBytes = now
+      take(lent.subarray(0, length))
       return undefined
     }
     if (bytes !== undefined) Reflect.set(handle, 'onread', original)
@@ -220,5 +255,11 @@ function tapHandle(socket: Socket, take: (bytes: Uint8Array) => void): HandleTap
     Reflect.set(handle, 'reading', reading)
     Reflect.apply(reading ? readStart : readStop, handle, [])
   }
-  return { pause: () => { set(false) }, resume: () => { set(true) } }
+  const lend = (): void => {
+    const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
+    if (lent !== undefined || typeof useUserBuffer !== 'function' || Reflect.get(socket, '_handle') !== handle) return
+    lent = Buffer.allocUnsafeSlow(recordBytesMax)
+    Reflect.apply(useUserBuffer, handle, [lent])
+  }
+  return { pause: () => { set(false) }, resume: () => { set(true) }, lend }
 }

@@ -2,7 +2,9 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { ComponentLogger, Stream, StreamMuxer, StreamMuxerFactory, StreamMuxerInit } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { FairQueue } from './fair-queue.js'
+import { flowOf } from './flow.js'
 import { frameBytesMax, receiveBuffers } from './receive-buffers.js'
+import { isReceiving, receive } from './yamux-receiver.js'
 
 type Frame = Uint8Array | Uint8ArrayList
 
@@ -24,6 +26,18 @@ export interface StreamFate {
   onBroken: (() => void) | undefined
   /** Its reader gives back the memory of what it has read: see receive-buffers.ts. */
   recycles: boolean
+  /** Bytes come in the turn in which the connection brings them (see flow.ts), and may be taken with `direct`. */
+  flows: boolean
+  /**
+   * Its reader takes what comes, lent for the time of the call, instead of the stream's source. To be set when nothing
+   * waits in the source; `waitingBytes` is what it has taken and not read yet, for the window.
+   */
+  direct: ((bytes: Uint8Array) => void) | undefined
+  waitingBytes: number
+  /** Bytes in the stream's source that nobody has read. */
+  queuedBytes(): number
+  /** Bytes of `waitingBytes` were read: the other side may be given room for more. */
+  giveRoom(): void
   readonly outgoing: FairQueue
   readonly number: number
 }
@@ -72,6 +86,12 @@ function createFairMuxer(factory: StreamMuxerFactory, init: StreamMuxerInit = {}
     },
   })
   muxer.source = new FairSource(queue, muxer.source)
+  const sink = muxer.sink
+  muxer.sink = async (source) => {
+    const flow = flowOf(source)
+    if (flow === undefined || !isReceiving(muxer)) await sink(source)
+    else await receive(muxer, flow, (stream) => fates.get(stream))
+  }
   steadyRtt(muxer)
   const newStream = muxer.newStream.bind(muxer)
   muxer.newStream = (name) => {
@@ -125,14 +145,32 @@ function steadyRtt(muxer: StreamMuxer): void {
 
 /** Hears of FIN and reset where the muxer tells its stream; both are public methods that yamux calls on the stream. */
 function watch(stream: Stream, outgoing: FairQueue): void {
-  const fate: StreamFate = { finished: false, broken: false, onBroken: undefined, recycles: false, outgoing, number: Number(stream.id) }
+  const call = (name: string): unknown => {
+    const method: unknown = Reflect.get(stream, name)
+    return typeof method === 'function' ? Reflect.apply(method, stream, []) : undefined
+  }
+  const fate: StreamFate = {
+    finished: false,
+    broken: false,
+    onBroken: undefined,
+    recycles: false,
+    flows: false,
+    direct: undefined,
+    waitingBytes: 0,
+    queuedBytes: () => Number(call('sourceReadableLength') ?? 0),
+    giveRoom: () => {
+      call('sendWindowUpdate')
+    },
+    outgoing,
+    number: Number(stream.id),
+  }
   fates.set(stream, fate)
   intercept(stream, 'remoteCloseWrite', () => {
     fate.finished = true
   })
   intercept(stream, 'reset', () => markBroken(stream, true))
   recycle(stream, fate)
-  updateByHalves(stream)
+  updateByHalves(stream, fate)
 }
 
 /** Yamux's number for a stream that both sides know. */
@@ -152,7 +190,7 @@ const laggingShare = 1 / 8
  * a whole window for each. Only what was read is given back here, so that never more than a window waits. Where this
  * yamux has other insides, it does as it likes.
  */
-function updateByHalves(stream: Stream): void {
+function updateByHalves(stream: Stream, fate: StreamFate): void {
   const update: unknown = Reflect.get(stream, 'sendWindowUpdate')
   const readableLength: unknown = Reflect.get(stream, 'sourceReadableLength')
   if (typeof update !== 'function' || typeof readableLength !== 'function') return
@@ -162,7 +200,8 @@ function updateByHalves(stream: Stream): void {
   Reflect.set(stream, 'sendWindowUpdate', () => {
     const window: unknown = Reflect.get(stream, 'recvWindow')
     const left: unknown = Reflect.get(stream, 'recvWindowCapacity')
-    const unread: unknown = Reflect.apply(readableLength, stream, [])
+    const queued: unknown = Reflect.apply(readableLength, stream, [])
+    const unread = typeof queued === 'number' ? queued + fate.waitingBytes : undefined
     if (typeof window !== 'number' || typeof left !== 'number' || typeof unread !== 'number') {
       Reflect.apply(update, stream, [])
       return
@@ -185,7 +224,9 @@ function recycle(stream: Stream, fate: StreamFate): void {
   const push: unknown = Reflect.get(stream, 'sourcePush')
   if (typeof push !== 'function') return
   Reflect.set(stream, 'sourcePush', (data: Uint8ArrayList): unknown => {
-    const copy = fate.recycles ? receiveBuffers.copied(data, data.byteLength) : undefined
+    const [first] = data
+    const isCopy = first !== undefined && receiveBuffers.has(first)
+    const copy = fate.recycles && !isCopy ? receiveBuffers.copied(data, data.byteLength) : undefined
     return Reflect.apply(push, stream, [copy === undefined ? data : new Uint8ArrayList(copy)]) as unknown
   })
 }

@@ -15,15 +15,26 @@ class ReceiveBuffers {
 
   /** The same bytes in memory from here; undefined where that is not worth it. */
   copied(parts: Iterable<Uint8Array>, bytes: number): Uint8Array | undefined {
-    if (bytes < bytesMin || bytes > frameBytesMax) return undefined
-    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(frameBytesMax)
-    this.#taken.add(buffer.buffer)
+    if (bytes < recycledBytesMin || bytes > frameBytesMax) return undefined
+    const buffer = this.take(bytes)
     let filled = 0
     for (const part of parts) {
       buffer.set(part, filled)
       filled += part.length
     }
+    return buffer
+  }
+
+  /** Of any content; at most `frameBytesMax`. */
+  take(bytes: number): Uint8Array {
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(frameBytesMax)
+    this.#taken.add(buffer.buffer)
     return buffer.subarray(0, bytes)
+  }
+
+  /** Whether it came from here and was not released. */
+  has(bytes: Uint8Array): boolean {
+    return this.#taken.has(bytes.buffer)
   }
 
   /** Nobody reads it any more. What did not come from here, or was released before, is let be. */
@@ -48,7 +59,7 @@ class ReceiveBuffers {
  */
 export const frameBytesMax = 128 * 1024
 /** Smaller frames would waste most of a buffer. */
-const bytesMin = 16 * 1024
+export const recycledBytesMin = 16 * 1024
 /** 8 MiB: half of what a window may be, and few links fill it. */
 const freeMax = 64
 

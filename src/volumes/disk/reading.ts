@@ -39,6 +39,27 @@ export class Reading {
     }
   }
 
+  /** What `read` would answer, if all of it is in memory and intact; nobody else has had a turn when this returns. */
+  readNow(segment: Segment, range: BlockRange): BlockData[] | undefined {
+    const found: BlockData[] = []
+    let row: StoredRow | undefined
+    let position = -1
+    for (const run of runsOf(segment, range)) {
+      if (!hasBytes(run)) {
+        found.push(plain(run, none))
+        continue
+      }
+      if (run.position !== position) {
+        const key = rowKey((position = run.position), segment.key)
+        const value = this.#log.now(key)
+        row = value === undefined ? undefined : rowOf(key, value)
+      }
+      if (row === undefined || !isRight(run, row)) return undefined
+      found.push(plain(run, bytesOf(run, row)))
+    }
+    return found
+  }
+
   versions(segment: Segment, range: BlockRange): BlockRun[] {
     const merged: BlockRun[] = []
     for (const run of runsOf(segment, range)) {
@@ -108,11 +129,8 @@ export class Reading {
     for (const [i, position] of positions.entries()) {
       const [key, value] = [keys[i], values[i]]
       if (key === undefined || value === undefined) continue
-      try {
-        rows.set(position, decodeRow(key, value))
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error
-      }
+      const row = rowOf(key, value)
+      if (row !== undefined) rows.set(position, row)
     }
     return rows
   }
@@ -126,17 +144,34 @@ function plain({ start, blocks, version, content }: Run, bytes: Uint8Array): Blo
   return { start, blocks, version, content, bytes }
 }
 
-function dataOf(segment: Segment, run: Run, row: StoredRow | undefined): BlockData {
-  const isRight =
-    row?.intact === true && row.token === run.version?.token && row.sequence === run.version.sequence &&
+/** Undefined if its header is damaged. */
+function rowOf(key: Uint8Array, value: Uint8Array): StoredRow | undefined {
+  try {
+    return decodeRow(key, value)
+  } catch (error) {
+    if (error instanceof DiskError) return undefined
+    throw error
+  }
+}
+
+/** Whether the row has what the index says of the run. */
+function isRight(run: Run, row: StoredRow): boolean {
+  return row.intact && row.token === run.version?.token && row.sequence === run.version.sequence &&
     row.start + run.skip === run.start && run.skip + run.blocks <= row.blocks && row.content === 'data'
-  if (!isRight) {
+}
+
+function bytesOf(run: Run, row: StoredRow): Uint8Array {
+  return row.bytes.subarray(run.skip * blockBytes, (run.skip + run.blocks) * blockBytes)
+}
+
+function dataOf(segment: Segment, run: Run, row: StoredRow | undefined): BlockData {
+  if (row === undefined || !isRight(run, row)) {
     for (let block = run.start; block < run.start + run.blocks; block++) {
       segment.pages[Math.floor(block / pageBlocks)]?.markDamaged(block % pageBlocks, run.position)
     }
     throw corrupt(segment, run, run.version)
   }
-  return plain(run, row.bytes.subarray(run.skip * blockBytes, (run.skip + run.blocks) * blockBytes))
+  return plain(run, bytesOf(run, row))
 }
 
 /** Blocks of the range that stand side by side in one row, or are the same kind of nothing. */

@@ -124,7 +124,7 @@ export class SegmentAccess {
         if (isDone) {
           this.#wrote(end.version)
           this.#record('write', range, this.#context.self, startedMs, false)
-          if (!this.#mayHaveToWait(range)) {
+          if (!this.#holder.isAhead && this.#unflushedBytes() <= this.#context.init.unflushedBytesMax) {
             this.part.release()
             return true
           }
@@ -184,10 +184,6 @@ export class SegmentAccess {
     this.#lastLatencyMs = components.clock.monotonicMs() - startedMs
     this.#record('write', range, self, startedMs)
     await this.#room(range, deadline)
-  }
-
-  #mayHaveToWait(range: BlockRange): boolean {
-    return this.#holder.isAhead(range) || this.#unflushedBytes() > this.#context.init.unflushedBytesMax
   }
 
   /** Writers wait here for replicas, and for flushes that they do not ask for. */

@@ -97,9 +97,10 @@ export class SegmentHolder {
     return most
   }
 
-  /** Of the range's replicas, so far that `room` may say something. */
-  isAhead(range: BlockRange): boolean {
-    return this.holdOf(range)?.stream.isAhead === true
+  /** Of some replicas, so far that `room` may say something. */
+  get isAhead(): boolean {
+    for (const { stream } of this.#holds.values()) if (stream.isAhead) return true
+    return false
   }
 
   /** Undefined, or resolves when the replicas of what is written here have come closer, or do not in time. */
@@ -274,7 +275,7 @@ export class SegmentHolder {
   readNow(range: BlockRange): BlockData[] | undefined {
     const hold = this.holdOf(range)
     if (hold === undefined) return undefined
-    const runs = this.#context.components.disk.readNow?.(this.id, range)
+    const runs = this.#context.components.disk.readNow(this.id, range)
     if (runs === undefined) return undefined
     for (const run of runs) if (run.content === 'unknown') return undefined
     if (this.#ahead.isReading) this.#ahead.saw(range, false, this.#endOf(range, hold))

@@ -98,6 +98,13 @@ async function seen(disk: ClosableReplicaDisk, segment: number): Promise<string[
       assert.ok(Buffer.compare(data.bytes.subarray(i * blockBytes, (i + 1) * blockBytes), expected) === 0, `bytes of block ${String(data.start + i)}`)
     }
   }
+  // Without a wait: the same, or nothing.
+  for (const [i, text] of texts.entries()) {
+    for (const data of disk.readNow(id, { start: firstBlock + i, blocks: 1 }) ?? []) {
+      assert.equal(textOf(data.content, data.version), text)
+      if (data.version !== undefined && data.content === 'data') assert.ok(Buffer.compare(data.bytes, bytesOf(data.version, firstBlock + i, 1)) === 0, `bytes of block ${String(firstBlock + i)}, without a wait`)
+    }
+  }
   const runs = await disk.versions(id, { start: firstBlock, blocks: blockCount })
   assert.deepEqual(runs.flatMap((run) => Array.from({ length: run.blocks }, () => textOf(run.content, run.version))), texts)
   return texts

@@ -215,9 +215,11 @@ describe('simulation: volumes: stories', function () {
     const stage = await Stage.begin({ replicas: 1, places: ['B'] })
     await stage.write('A', 0, 1)
     await stage.flush('A')
+    assert.equal(stage.readNow('A', 0), 1)
     await stage.cutOff('A')
     await stage.write('C', 0, 2)
     await stage.flush('C')
+    assert.equal(stage.readNow('A', 0), undefined)
     await assert.rejects(stage.read('A', 0), { code: 'IO' })
   })
 

@@ -27,6 +27,11 @@ describe('the disk of a replica', () => {
     disk = await createReplicaDisk({ log: new MemorySlice(log), meta: new MemorySlice(meta), clock: systemClock, journal: silentLog }, { unitBytesMax: 20_000, bytesPerSecond: 1e12 })
   }
 
+  /** The memory database has every other row at hand. */
+  function now(start: number, blocks = 1): BlockData[] | undefined {
+    return disk.readNow(id, { start, blocks }) ?? disk.readNow(id, { start, blocks })
+  }
+
   async function first(start: number): Promise<BlockData> {
     const [data] = await disk.read(id, { start, blocks: 1 })
     assert.ok(data !== undefined)
@@ -191,6 +196,21 @@ describe('the disk of a replica', () => {
       const newest = [end >= 3 ? 3 : 1, end >= 5 ? 5 : 2, end >= 4 ? 4 : 0]
       assert.deepEqual((await disk.read(id, { start: 5, blocks: 3 })).map(({ content, bytes }) => (content === 'data' ? bytes[0] : 0)), newest)
     }
+  })
+
+  it('reads without a wait what is in memory and whole, and nothing else', async () => {
+    assert.equal(now(5), undefined, 'nobody has used the segment')
+    await disk.append(id, [entry(1, 5), entry(2, 6)])
+    assert.deepEqual(now(5)?.map(({ start, version, bytes }) => [start, version?.sequence, bytes.length, bytes[4095]]), [[5, 1, blockBytes, 1]])
+    assert.equal(disk.readNow(id, { start: 5, blocks: 2 }), undefined, 'one of two is not at hand')
+    assert.deepEqual(now(100, 3)?.map(({ blocks, content }) => [blocks, content]), [[3, 'unknown']])
+    await disk.setWhole(id, true)
+    assert.deepEqual(now(100, 3)?.map(({ blocks, content }) => [blocks, content]), [[3, 'hole']])
+    for (const value of log.rows.values()) value[value.length - 100] = (value[value.length - 100] ?? 0) ^ 4
+    assert.equal(now(6), undefined, 'damaged')
+    await assert.rejects(disk.read(id, { start: 6, blocks: 1 }), (error) => codeOf(error) === 'CORRUPT')
+    await disk.close()
+    assert.equal(now(5), undefined, 'closed')
   })
 
   it('names damaged blocks, keeps the others, and is healed by the same version', async () => {
