@@ -43,7 +43,7 @@ function report(name: string, value: number, unit: string, peers: Record<string,
     return
   }
   const beside = Object.entries(peers).map(([peer, figure]) => `${peer} ${figure.toFixed(1)}`).join(', ')
-  console.log(`${name.padEnd(46)} ${value.toFixed(1).padStart(9)} ${unit}${beside === '' ? '' : `   beside: ${beside}   (${(ratio ?? 0).toFixed(2)}x the best of them)`}`)
+  console.log(`${name.padEnd(56)} ${value.toFixed(1).padStart(9)} ${unit}${beside === '' ? '' : `   beside: ${beside}   (${(ratio ?? 0).toFixed(2)}x the best of them)`}`)
 }
 
 /** AES-CTR over zeros: cheap to make, impossible to compress, different for every seed. */

@@ -14,7 +14,12 @@ export interface HeldEntry {
   readonly heldSinceMs: number
   lastUsedMs: number
   readonly hash: Hash64
+  /** The last reading of the disk that came across it. */
+  seenInScan: number
 }
+
+/** What is on the disk about it. */
+export type NewEntry = Omit<HeldEntry, 'hash' | 'lastUsedMs' | 'seenInScan'>
 
 /** Changes remembered, so that who is a little behind gets the difference: 64 KB, an hour of a busy node. */
 const changesMax = 4096
@@ -60,11 +65,11 @@ export class Inventory {
   }
 
   /** False if it was there. */
-  add({ cid, kind, bytes, blocks, heldSinceMs }: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): boolean {
+  add({ cid, kind, bytes, blocks, heldSinceMs }: NewEntry): boolean {
     if (this.#held.has(cid)) return false
     const hash = hashName(cid)
     // Field by field: V8 gives each object that is made by spreading and adding a layout of its own, 300 bytes more a blob.
-    const entry: HeldEntry = { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash }
+    const entry: HeldEntry = { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash, seenInScan: 0 }
     this.#held.set(cid, entry)
     if (kind === 'spine') this.#spines.add(entry)
     this.#changed(hash, true)

@@ -32,7 +32,7 @@ export interface RoundsComponents {
   readonly membership: ReplicationComponents['membership']
   readonly news: MeshNews
   readonly stock: Stock
-  readonly inventory: Pick<Inventory, 'size'>
+  readonly inventory: Pick<Inventory, 'size' | 'entries'>
   readonly holders: Pick<Holders, 'sharedWith'>
   readonly space: Space
   readonly dropper: Dropper
@@ -65,6 +65,8 @@ const settleMs = 15_000
 const calmAfterMs = 60_000
 /** What a sweep finds and nobody said is never later than this. A node of 100,000 blobs sweeps for a third of a percent. */
 const sweepPauseMaxMs = 15 * 60_000
+/** Some milliseconds of work. */
+const lookedAtOnce = 512
 /** Refusals are on stale news, and by the next sweep there is fresh. */
 const movesInVainMax = 3
 /** Ten times what vitals take to go round after a change. */
@@ -199,7 +201,7 @@ export class Rounds {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { clock, news, views: all, carrier } = this.#components
+    const { clock, news, views: all, carrier, inventory } = this.#components
     const settings = this.#init.settings()
     const nowMs = clock.monotonicMs()
     const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= this.#sweepPauseMs()
@@ -208,26 +210,25 @@ export class Rounds {
     if (beat) this.#lastBeatMs = nowMs
     this.#notice(nowMs, beat)
     if (this.#mayGoOn()) for (const cid of this.#backlog.splice(0, settings.rebalance.actionsMax)) this.#dirty.add(cid)
-    const looked = [...this.#dirty]
+    const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
+    const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
+    const looked = this.#dirty
     this.#dirty = new Set()
-    const views = sweep ? await all.all() : await all.of(looked)
+    const amiss = await this.#look(sweep ? [...inventory.entries()].map(({ cid }) => cid) : [...looked], sweep)
     const mesh = news.mesh()
-    this.#watch(views, mesh, sweep)
     if (sweep) this.#lastSweepMs = nowMs
     if (beat) {
       void this.#dropOrphans(signal)
       if (!sweep) await this.#lookAround(signal)
     }
     if (this.#init.isResting()) return
-    const settling = nowMs - this.#startedAtMs < Math.min(settleMs, settings.rebalance.graceMs)
     const budget = this.#refillBudget(nowMs)
     const isUp = (node: NodeId): boolean => mesh.get(node)?.view.state === 'up'
     // Whose holders come and go is everybody's business: the one that it was left to may be among them.
-    const mine = views.filter((view) => !this.#left.has(view.cid) || !view.holders.every(isUp))
+    const mine = (balancing ? await all.all() : amiss).filter((view) => !this.#left.has(view.cid) || !view.holders.every(isUp))
     const { actions, left } = planRebalance(this.#init.self, mine, mesh, this.policy(budget), clock.wallMs())
     this.#backlog = sweep ? [...left] : [...new Set([...left, ...this.#backlog])]
     this.#noteNeeds(mine, new Set([...left, ...actions.map(({ cid }) => cid)]), mesh, sweep)
-    const balancing = sweep && !settling && nowMs >= this.#balanceAtMs
     if (balancing && this.#isBalanced(actions)) this.#balanceAtMs = nowMs + settings.balanceIntervalMs
     for (const action of actions) {
       if (action.kind === 'move' && !balancing) continue
@@ -236,7 +237,7 @@ export class Rounds {
       if (action.urgent !== true && action.to !== null) this.#budgetBytes -= action.bytes
       void carrier.carry(action, signal, { balance: action.kind === 'move' })
     }
-    if (sweep && !settling) void this.#relieve(views, signal)
+    if (sweep && !settling) void this.#relieve(signal)
   }
 
   /**
@@ -329,13 +330,24 @@ export class Rounds {
     }
   }
 
-  #watch(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
-    const { views: watched, problems } = this.#components
-    watched.watch(views, mesh, all)
-    const { underReplicated } = watched.counts
+  /**
+   * Looks at these, or at all there are, and resolves to those for which there may be something to do. In portions, of
+   * which nothing is kept where all is well: a view of every blob at once is megabytes that V8 takes for long-lived.
+   */
+  async #look(cids: readonly string[], all: boolean): Promise<BlobView[]> {
+    const { views, news, problems, clock } = this.#components
+    if (all) views.forgetGone()
+    const amiss: BlobView[] = []
+    for (let at = 0; at < cids.length; at += lookedAtOnce) {
+      // Others get their turn in between: nobody waits for a sweep.
+      if (at > 0) await clock.sleep(0)
+      amiss.push(...views.watch(await views.of(cids.slice(at, at + lookedAtOnce)), news.mesh()))
+    }
+    const { underReplicated } = views.counts
     if (underReplicated > 0) problems.note('under', `${underReplicated === 1 ? '1 blob here has' : `${String(underReplicated)} blobs here have`} fewer copies than wanted`)
     else problems.solved('under')
     this.#init.counted()
+    return amiss
   }
 
   /**
@@ -354,9 +366,9 @@ export class Rounds {
     }
   }
 
-  async #relieve(views: readonly BlobView[], signal: AbortSignal): Promise<void> {
+  async #relieve(signal: AbortSignal): Promise<void> {
     const { shedding, problems } = this.#components
-    const over = await shedding.relieve(views, signal)
+    const over = await shedding.relieve(signal)
     if (over === undefined) return
     this.#isRelieving = over > 0 && over < this.#relievedFrom
     this.#relievedFrom = over > 0 ? over : Number.POSITIVE_INFINITY

@@ -1,12 +1,12 @@
 /** Making room: which blobs may go, and letting go of them by the exchange. */
 import type { Log, NodeId, Random, Clock } from '../base/index.js'
 import { messageOf } from '../base/index.js'
-import type { Action, BlobView, EvictionCandidate, EvictionPlan, Plan, Priority } from '../storage-policy/index.js'
+import type { Action, EvictionCandidate, EvictionPlan, MeshView, Plan, Priority } from '../storage-policy/index.js'
 import { keepReason, minimumReplicas, planEviction, planRelief, priorities } from '../storage-policy/index.js'
 import type { Carrier } from './carrier.js'
 import type { DropOutcome, Dropper } from './dropper.js'
 import type { Holders } from './holders.js'
-import type { Inventory } from './inventory.js'
+import type { HeldEntry, Inventory } from './inventory.js'
 import { prioritiesRising } from './mesh-news.js'
 import type { MeshNews } from './mesh-news.js'
 import type { Space } from './space.js'
@@ -47,10 +47,6 @@ function yieldsTo(one: EvictionCandidate, priority: Priority): boolean {
   return one.copies > one.wanted || priorities[one.priority].value < priorities[priority].value
 }
 
-function sumOf(candidates: readonly EvictionCandidate[]): number {
-  return candidates.reduce((sum, one) => sum + one.bytes, 0)
-}
-
 export class Shedding {
   readonly #components: SheddingComponents
   readonly #init: SheddingInit
@@ -63,30 +59,36 @@ export class Shedding {
   }
 
   async candidates(): Promise<EvictionCandidate[]> {
-    const { inventory, wants, holders, news, late } = this.#components
-    const { carrier, dropper, target } = late()
+    const { inventory, news } = this.#components
     const mesh = news.mesh()
     const candidates: EvictionCandidate[] = []
     for (const entry of inventory.entries()) {
-      const want = await wants.of(entry.cid)
-      // What is here for a file on its way is no copy that anybody counts yet, or its import's own to move.
-      if (want === undefined || want.vouchedBy !== undefined) continue
-      candidates.push({
-        cid: entry.cid,
-        bytes: entry.bytes,
-        priority: want.priority,
-        copies: holders.live(entry.cid, mesh).length,
-        wanted: want.wanted,
-        minimum: minimumReplicas(want.wanted, this.#init.settings().factors),
-        pinned: want.pinned,
-        inUse: carrier.isBusy(entry.cid) || target.isStoring(entry.cid),
-        ownerMustHold: priorities[want.priority].ownerMustHold && want.owner === this.#init.self,
-        promised: dropper.isBound(entry.cid),
-        heldSinceMs: entry.heldSinceMs,
-        lastUsedMs: entry.lastUsedMs,
-      })
+      const candidate = await this.#candidateOf(entry, mesh)
+      if (candidate !== undefined) candidates.push(candidate)
     }
     return candidates
+  }
+
+  async #candidateOf(entry: HeldEntry, mesh: MeshView): Promise<EvictionCandidate | undefined> {
+    const { wants, holders, late } = this.#components
+    const { carrier, dropper, target } = late()
+    const want = await wants.of(entry.cid)
+    // What is here for a file on its way is no copy that anybody counts yet, or its import's own to move.
+    if (want === undefined || want.vouchedBy !== undefined) return undefined
+    return {
+      cid: entry.cid,
+      bytes: entry.bytes,
+      priority: want.priority,
+      copies: holders.live(entry.cid, mesh).length,
+      wanted: want.wanted,
+      minimum: minimumReplicas(want.wanted, this.#init.settings().factors),
+      pinned: want.pinned,
+      inUse: carrier.isBusy(entry.cid) || target.isStoring(entry.cid),
+      ownerMustHold: priorities[want.priority].ownerMustHold && want.owner === this.#init.self,
+      promised: dropper.isBound(entry.cid),
+      heldSinceMs: entry.heldSinceMs,
+      lastUsedMs: entry.lastUsedMs,
+    }
   }
 
   /** What could go for a blob of each priority, least first; made anew by `measure`, since it takes a look at everything. */
@@ -94,10 +96,22 @@ export class Shedding {
     return this.#evictable
   }
 
+  /** One after the other, and none is kept: a list of all would be megabytes that V8 has to find again at every sweep. */
   async measure(): Promise<void> {
-    const nowMs = this.#components.clock.wallMs()
-    const candidates = this.#init.settings().autoEvict ? (await this.candidates()).filter((one) => keepReason(one, nowMs) === null) : []
-    this.#evictable = prioritiesRising.map((priority) => sumOf(candidates.filter((one) => yieldsTo(one, priority))))
+    const { inventory, news, clock } = this.#components
+    const sums = prioritiesRising.map(() => 0)
+    if (this.#init.settings().autoEvict) {
+      const nowMs = clock.wallMs()
+      const mesh = news.mesh()
+      for (const entry of inventory.entries()) {
+        const one = await this.#candidateOf(entry, mesh)
+        if (one === undefined || keepReason(one, nowMs) !== null) continue
+        prioritiesRising.forEach((priority, i) => {
+          if (yieldsTo(one, priority)) sums[i] = (sums[i] ?? 0) + one.bytes
+        })
+      }
+    }
+    this.#evictable = sums
   }
 
   plan(candidates: readonly EvictionCandidate[], bytes: number): EvictionPlan {
@@ -192,7 +206,7 @@ export class Shedding {
    * Gets below a limit that was lowered, or that another program on the same disk has made tighter: evicts what may go,
    * and moves the rest. Resolves to how many bytes it was over; undefined while an earlier call is at it.
    */
-  async relieve(views: readonly BlobView[], signal: AbortSignal): Promise<number | undefined> {
+  async relieve(signal: AbortSignal): Promise<number | undefined> {
     const { space, inventory, wants, news, late, log, reclaim } = this.#components
     if (this.#relieving) return undefined
     this.#relieving = true
@@ -201,7 +215,7 @@ export class Shedding {
       if (over <= 0) return 0
       const freed = await this.carryOut(this.plan(await this.candidates(), over), signal)
       if (freed < over) {
-        const held = views.filter((view) => inventory.get(view.cid) !== undefined && wants.last(view.cid)?.pinned !== true)
+        const held = (await late().views.all()).filter((view) => inventory.get(view.cid) !== undefined && wants.last(view.cid)?.pinned !== true)
         const { placement, rebalance, factors } = this.#init.settings()
         const relief = planRelief(this.#init.self, held, over - freed, news.mesh(), { placement, rebalance, factors })
         await Promise.all(relief.actions.map((action) => late().carrier.carry(action, signal)))

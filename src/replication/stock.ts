@@ -10,7 +10,7 @@
 import type { Clock, Log } from '../base/index.js'
 import { forEachLimit, messageOf } from '../base/index.js'
 import type { Holders } from './holders.js'
-import type { HeldEntry, Inventory } from './inventory.js'
+import type { Inventory, NewEntry } from './inventory.js'
 import { parseCid } from './messages.js'
 import type { HeldShares } from './space.js'
 import type { ReplicationComponents, ReplicationSettings } from './types.js'
@@ -51,6 +51,7 @@ export class Stock {
   #shares: HeldShares = { ownBytes: 0, othersBytes: 0, pinnedBytes: 0 }
   dropped = 0
   droppedBytes = 0
+  #scans = 0
   /** Files whose list of parts is here and could not be read. */
   readonly #unread = new Set<string>()
 
@@ -75,15 +76,16 @@ export class Stock {
   /** Brings the inventory in line with the disk. */
   async scan(): Promise<void> {
     const { blobs, inventory, wants } = this.#components
-    const seen = new Set<string>()
+    const scan = ++this.#scans
     for await (const held of blobs.list()) {
       const cid = held.cid.toString()
-      seen.add(cid)
-      await this.held({ cid, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      if (inventory.get(cid) === undefined) await this.held({ cid, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      const entry = inventory.get(cid)
+      if (entry !== undefined) entry.seenInScan = scan
     }
-    for (const entry of [...inventory.entries()]) {
+    for (const entry of inventory.entries()) {
       // What was stored or dropped while the list was read is told apart by asking once more.
-      if (!seen.has(entry.cid) && !(await this.#isOnDisk(entry.cid))) await this.#forget(entry.cid)
+      if (entry.seenInScan !== scan && !(await this.#isOnDisk(entry.cid))) await this.#forget(entry.cid)
     }
     let ownBytes = 0
     let othersBytes = 0
@@ -97,7 +99,7 @@ export class Stock {
     this.#shares = { ownBytes, othersBytes, pinnedBytes }
   }
 
-  async held(entry: Omit<HeldEntry, 'hash' | 'lastUsedMs'>): Promise<void> {
+  async held(entry: NewEntry): Promise<void> {
     const { inventory, holders } = this.#components
     if (!inventory.add(entry)) return
     holders.held(entry.cid)

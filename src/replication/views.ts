@@ -121,16 +121,20 @@ export class Views {
     return entry !== undefined && wants.last(cid)?.own === true && clock.wallMs() - entry.heldSinceMs < freshMs
   }
 
-  /** Notes what has changed since the last look. `all`: these are all there are. */
-  watch(views: readonly BlobView[], mesh: MeshView, all: boolean): void {
-    const { clock, inventory, holders } = this.#components
+  /** What is remembered of blobs that are gone. */
+  forgetGone(): void {
+    const { inventory } = this.#components
+    for (const table of [this.#surplusSince, this.#brokenSince, this.#told, this.#dueSeen, this.#under, this.#belowMinimum, this.#waiting]) {
+      for (const cid of table.keys()) if (inventory.get(cid) === undefined) table.delete(cid)
+    }
+  }
+
+  /** Notes what has changed since the last look. Returns those that have too few copies, or too many, or not their owner's. */
+  watch(views: readonly BlobView[], mesh: MeshView): BlobView[] {
+    const { clock, holders } = this.#components
     const nowMs = clock.wallMs()
     const policy = this.#init.policy()
-    if (all) {
-      for (const table of [this.#surplusSince, this.#brokenSince, this.#told, this.#dueSeen, this.#under, this.#belowMinimum, this.#waiting]) {
-        for (const cid of table.keys()) if (inventory.get(cid) === undefined) table.delete(cid)
-      }
-    }
+    const amiss: BlobView[] = []
     for (const view of views) {
       const standing = standingOf(view, mesh, policy)
       this.#watchSurplus(view, standing, nowMs)
@@ -143,7 +147,9 @@ export class Views {
       else this.#waiting.delete(view.cid)
       if (this.#told.get(view.cid) !== have) this.#init.told(view.cid, view.wanted, have)
       this.#told.set(view.cid, have)
+      if (standing.missing > 0 || isOwnersMissing || standing.surplus > 0) amiss.push(view)
     }
+    return amiss
   }
 
   /**

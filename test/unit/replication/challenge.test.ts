@@ -20,7 +20,7 @@ function meshOf(): { mesh: Mesh; a: Host; entryOf: (cid: string) => HeldEntry } 
     mesh, a,
     entryOf: (cid) => {
       const { kind, bytes, blocks, heldSinceMs } = a.disk.held.get(cid)!
-      return { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash: hashName(cid) }
+      return { cid, kind, bytes, blocks, heldSinceMs, lastUsedMs: heldSinceMs, hash: hashName(cid), seenInScan: 0 }
     },
   }
 }

@@ -40,7 +40,7 @@ class Seen {
       node, region: 'r', segment: 's', power: 'mains', reliability: 1, maxBytes: 100, freeBytes: 50, ownFreeBytes: 50, accepting: true, repairing: true, trusted: true,
       ...(node === 'c' && awayMs !== undefined ? { state, silentMs: awayMs } : { state: 'up', silentMs: 0 }),
     })))
-    this.#views.watch(await this.#views.all(), mesh, true)
+    this.#views.watch(await this.#views.all(), mesh)
     const [view]: BlobView[] = await this.#views.all()
     return view?.surplusSinceMs === undefined ? undefined : this.nowMs - view.surplusSinceMs
   }
