@@ -21,6 +21,8 @@ interface Content {
 /** Read at once when rows are gone through. */
 const pieceBytes = 1024 * 1024
 const firstRows = 512
+/** What a disk reads or does not read at once. */
+const sectorBytes = 4096
 /** From this size on a value goes to the kernel from where it is. */
 const ownPieceBytes = 64 * 1024
 /** Small reads share memory: new memory for each costs as much as the read. */
@@ -174,7 +176,7 @@ export class AppendUnit {
       const [from, to] = placeOf(content, rowOf(key))
       if (from === to) return undefined
       const target = memoryFor(to - from)
-      const bytes = await content.file.read(target, from)
+      const bytes = await readDamaged(content.file, target, from)
       return bytes < target.length ? undefined : valueFor(target, key, content.saltSum)
     }).catch((error: unknown) => {
       // It went before its file could be opened.
@@ -206,11 +208,11 @@ export class AppendUnit {
         const [at, until] = placeOf(content, row)
         if (at === until) return undefined
         const start = Buffer.alloc(Math.min(frameHeadBytesMax, until - at))
-        await content.file.read(start, at)
+        await readDamaged(content.file, start, at)
         const head = decodeFrameHead(start, 0, content.saltSum)
         if (head !== undefined) return head.key
         const frame = Buffer.alloc(until - at)
-        await content.file.read(frame, at)
+        await readDamaged(content.file, frame, at)
         return entryOf(frame, content.saltSum)?.key
       })
       if (key !== undefined && rowOf(key) === row && unitOf(key) === this.number) yield key
@@ -241,7 +243,7 @@ export class AppendUnit {
         const stop = content.offsets[end] ?? 0
         // New memory for each piece: whoever takes the rows may keep them.
         const piece = Buffer.allocUnsafeSlow(stop - start)
-        if (stop > start && (await content.file.read(piece, start)) < piece.length) throw new StoreError('CORRUPT', 'a file of a log is shorter than it was', { unit: this.number })
+        if (stop > start && (await readDamaged(content.file, piece, start)) < piece.length) throw new StoreError('CORRUPT', 'a file of a log is shorter than it was', { unit: this.number })
         for (let row = from; row < end; row++) {
           const [at, until] = placeOf(content, row)
           const entry = until > at ? entryOf(piece.subarray(at - start, until - start), content.saltSum) : undefined
@@ -348,7 +350,7 @@ export class AppendUnit {
   async #copyRow(content: Content, replacement: Content, row: number): Promise<void> {
     const [from, to] = placeOf(content, row)
     const frame = Buffer.allocUnsafeSlow(to - from)
-    if ((await content.file.read(frame, from)) < frame.length) throw new StoreError('CORRUPT', 'a file of a log is shorter than it was', { unit: this.number })
+    if ((await readDamaged(content.file, frame, from)) < frame.length) throw new StoreError('CORRUPT', 'a file of a log is shorter than it was', { unit: this.number })
     const entry = entryOf(frame, content.saltSum)
     const at = endOf(replacement)
     if (entry === undefined) await replacement.file.write(frame, at)
@@ -494,7 +496,7 @@ export class AppendUnit {
     let piece = Buffer.alloc(0)
     let pieceFrom = headBytes
     let batch: { row: number; end: number }[] = []
-    for (let at = headBytes, lastRow = -1; ; ) {
+    for (let at = headBytes, lastRow = -1, following = 0; ; ) {
       /** At least so many bytes from `at` on are in the piece, if the file has them. */
       const need = async (bytes: number): Promise<void> => {
         if (at + bytes <= pieceFrom + piece.length) return
@@ -507,6 +509,9 @@ export class AppendUnit {
       await need(frameHeadBytesMax)
       const frame = decodeFrameHead(piece, at - pieceFrom, content.saltSum)
       if (frame === undefined || unitOf(frame.key) !== this.number || rowOf(frame.key) <= lastRow || at + frame.bytes > fileBytes) break
+      // Of another batch: what is left of one that failed may end where this one begins.
+      if (batch.length > 0 && frame.following !== following - 1) break
+      following = frame.following
       const row = rowOf(frame.key)
       const key = Buffer.from(frame.key)
       await need(frame.bytes)
@@ -641,6 +646,26 @@ function framesOf(puts: readonly Put[], buffer: Buffer, saltSum: number, end: nu
     at = to
   }
   return { bytes: pieces, ends }
+}
+
+/**
+ * Of rows that are known to be there. What the disk cannot read is damage like any other, and harms the rows it is in: it
+ * is read as zeroes. A start does not do so: it would take a disk that does not answer for one on which nothing is.
+ */
+async function readDamaged(file: LogFile, target: Uint8Array, position: number): Promise<number> {
+  try {
+    return await file.read(target, position)
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'DISK') throw error
+  }
+  let done = 0
+  while (done < target.length) {
+    const piece = target.subarray(done, done + sectorBytes - ((position + done) % sectorBytes))
+    const bytes = await file.read(piece, position + done).catch(() => piece.fill(0).length)
+    done += bytes
+    if (bytes < piece.length) break
+  }
+  return done
 }
 
 function endOf(content: Content): number {

@@ -78,8 +78,11 @@ class World {
   /** Of all ends of all lives. */
   found = 0
 
+  readonly areAlike: boolean
+
   constructor(seed: number) {
     this.random = seededRandom(seed)
+    this.areAlike = this.chance(20)
     this.disk = new TornDisk(this.random)
   }
 
@@ -224,7 +227,8 @@ class World {
 
   rows(): Row[] {
     const isLarge = this.chance(4)
-    const size = (): number => isLarge ? 50_000 + this.random.below(20_000) : [0, this.random.below(40), this.random.below(600), this.random.below(5000), this.random.below(70_000)][this.random.below(this.chance(10) ? 5 : 4)] ?? 0
+    // Of one size, as blocks are: what is written over a row that failed may end where that one did.
+    const size = (): number => this.areAlike ? 100 : isLarge ? 50_000 + this.random.below(20_000) : [0, this.random.below(40), this.random.below(600), this.random.below(5000), this.random.below(70_000)][this.random.below(this.chance(10) ? 5 : 4)] ?? 0
     return Array.from({ length: 1 + this.random.below(isLarge ? 8 : 4) }, () => {
       if (this.chance(12)) this.next = (Math.floor(this.next / rowsPerUnit) + 1) * rowsPerUnit
       const position = this.next++
@@ -409,9 +413,9 @@ describe('the log in files, on a disk that loses power', () => {
   it('has what was synced, batches as a whole and in their order, and nothing else', async function () {
     this.timeout(600_000)
     const first = Number(process.env['SEED'] ?? 1)
-    const count = Number(process.env['SEEDS'] ?? 500)
+    const count = Number(process.env['SEEDS'] ?? 300)
     let found = 0
     for (let seed = first; seed < first + count; seed++) found += (await run(seed, seed % 25 === 0 ? 200 : 24)).found
-    if (count >= 500) assert.ok(found > 10 * count, `${String(found)} rows were found by starts`)
+    if (count >= 300) assert.ok(found > 10 * count, `${String(found)} rows were found by starts`)
   })
 })

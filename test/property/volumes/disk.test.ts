@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import type { Random } from '../../../src/base/index.js'
+import type { AppendLog, Random } from '../../../src/base/index.js'
 import { codeOf, seededRandom, silentLog, systemClock } from '../../../src/base/index.js'
 import type { BlockData, Content, LogEntry, SegmentId, Version } from '../../../src/volumes/index.js'
-import { blockBytes, createReplicaDisk } from '../../../src/volumes/index.js'
+import { AppendFiles } from '../../../src/store/append-log.js'
+import { blockBytes, createReplicaDisk, isWholeRow } from '../../../src/volumes/index.js'
 import type { ClosableReplicaDisk } from '../../../src/volumes/index.js'
+import { TornDisk } from '../../unit/store/torn-disk.js'
 import { MemoryDatabase, MemorySlice, noSpace } from '../../unit/volumes/disk-store.js'
 
 /**
@@ -126,6 +128,9 @@ class World {
   readonly random: Random
   readonly log = new MemoryDatabase()
   readonly meta = new MemoryDatabase()
+  /** In place of `log`: the files as they are in a store, on a disk that loses power page by page. */
+  readonly torn: TornDisk | undefined
+  files: AppendFiles | undefined
   disk!: ClosableReplicaDisk
   model: Model = Array.from({ length: segmentCount }, emptySegment)
   /** The models since the last sync, oldest first; the first is what is durable at least. */
@@ -134,9 +139,10 @@ class World {
   compacted = 0
   readonly #sizes: { pagesMax: number; headsMax: number; checkpointBytes: number; unitBytesMax: number }
 
-  constructor(seed: number) {
+  constructor(seed: number, { inFiles = false }: { inFiles?: boolean } = {}) {
     this.random = seededRandom(seed)
     const { random } = this
+    if (inFiles) this.torn = new TornDisk(random)
     this.#sizes = {
       pagesMax: 1 + random.below(6), headsMax: 1 + random.below(3),
       checkpointBytes: [1, 20_000, 200_000, 10_000_000][random.below(4)] as number,
@@ -148,7 +154,20 @@ class World {
   async open(): Promise<void> {
     this.log.life++
     this.meta.life++
-    this.disk = await createReplicaDisk({ log: new MemorySlice(this.log), meta: new MemorySlice(this.meta), clock: systemClock, journal: silentLog }, { ...this.#sizes, garbageShareMin: 0.2, bytesPerSecond: 1e12 })
+    this.disk = await createReplicaDisk({ log: await this.openLog(), meta: new MemorySlice(this.meta), clock: systemClock, journal: silentLog }, { ...this.#sizes, garbageShareMin: 0.2, bytesPerSecond: 1e12 })
+  }
+
+  async openLog(): Promise<AppendLog> {
+    if (this.torn === undefined) return new MemorySlice(this.log)
+    // Whoever has closed it has nothing to lose, and else the process is taken for dead.
+    this.torn.crash()
+    const admit = async (bytes: number): Promise<() => void> => {
+      const failure = this.log.onWrite({ freesSpace: false, bytes })
+      if (failure !== undefined) throw failure.error
+      return () => undefined
+    }
+    this.files = await AppendFiles.open({ folder: this.torn.folder(), random: this.random, log: silentLog, admit }, { isWhole: isWholeRow })
+    return this.files
   }
 
   async step(): Promise<void> {
@@ -421,6 +440,8 @@ class World {
   async reopen(): Promise<void> {
     this.note('reopen')
     await this.disk.close()
+    await this.files?.close()
+    assert.deepEqual([this.torn?.openFiles ?? 0, this.torn?.violations ?? []], [0, []])
     this.synced()
     await this.open()
     await this.check()
@@ -441,6 +462,7 @@ class World {
       for (let turns = this.random.below(40); turns > 0; turns--) await Promise.resolve()
     }
     this.log.losePower(this.random)
+    this.torn?.losePower()
     this.meta.losePower(this.random)
     await this.open()
     const states = await Promise.all(Array.from({ length: segmentCount }, async (_, index) => this.stateOf(index)))
@@ -522,8 +544,8 @@ function same(a: unknown, b: unknown): boolean {
   }
 }
 
-export async function runSeed(seed: number, steps: number): Promise<World> {
-  const world = new World(seed)
+export async function runSeed(seed: number, steps: number, options: { inFiles?: boolean } = {}): Promise<World> {
+  const world = new World(seed, options)
   try {
     await world.open()
     for (let step = 0; step < steps; step++) {
@@ -547,5 +569,12 @@ describe('the disk of a replica against a naive model', () => {
     let compacted = 0
     for (let seed = first; seed < first + count; seed++) compacted += (await runSeed(seed, 120)).compacted
     if (count >= 8) assert.ok(compacted > 3, `compaction gave something back ${String(compacted)} times`)
+  })
+
+  it('is the same in files, on a disk that loses power page by page', async function () {
+    this.timeout(120_000)
+    const first = Number(process.env['SEED'] ?? 1)
+    const count = Number(process.env['SEEDS'] ?? 4)
+    for (let seed = first; seed < first + count; seed++) await runSeed(seed, 120, { inFiles: true })
   })
 })

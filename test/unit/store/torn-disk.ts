@@ -31,6 +31,8 @@ class Inode {
   /** Taken for clean, although they never got to the disk. */
   readonly stale = new Set<number>()
   readonly inFlight = new Set<Set<number>>()
+  /** Which the disk cannot read any more. */
+  readonly bad = new Set<number>()
 
   write(from: Uint8Array, at: number): void {
     this.bytes = grown(this.bytes, at + from.length)
@@ -153,6 +155,11 @@ export class TornDisk {
     inode.dirty.clear()
   }
 
+  /** A page that the disk cannot read any more. */
+  breakPage(name: string, page: number): void {
+    this.#names.get(name)?.bad.add(page)
+  }
+
   /** The folder as the process that begins now sees it. */
   folder(): LogFolder {
     const life = this.#life
@@ -248,7 +255,7 @@ class TornFile implements LogFile {
 
   readNow(target: Uint8Array, position: number): boolean {
     this.#check('readNow')
-    return !this.#disk.isDead() && this.#disk.random.below(2) === 0 && this.#copy(target, position) === target.length
+    return !this.#disk.isDead() && this.#inode.bad.size === 0 && this.#disk.random.below(2) === 0 && this.#copy(target, position) === target.length
   }
 
   write(given: Uint8Array | readonly Uint8Array[], position: number): Promise<void> | undefined {
@@ -308,7 +315,10 @@ class TornFile implements LogFile {
   }
 
   #copy(target: Uint8Array, position: number): number {
-    const { bytes, length } = this.#inode
+    const { bytes, length, bad } = this.#inode
+    for (const page of bad) {
+      if (page * pageBytes < position + target.length && (page + 1) * pageBytes > position) throw new StoreError('DISK', 'a page cannot be read')
+    }
     const piece = bytes.subarray(position, Math.min(length, position + target.length))
     target.set(piece)
     return piece.length
@@ -340,7 +350,8 @@ class TornFile implements LogFile {
 
 /** After a while. Nothing happens for a process that has died, and it never hears of it. */
 async function done<T>(disk: Kernel, act: () => T): Promise<T> {
-  for (let turns = disk.random.below(12); turns > 0; turns--) await Promise.resolve()
+  const slow = disk.random.below(16) === 0 ? 10 : 1
+  for (let turns = disk.random.below(12 * slow); turns > 0; turns--) await Promise.resolve()
   if (disk.isDead()) return new Promise<never>(() => undefined)
   return act()
 }
