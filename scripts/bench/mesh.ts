@@ -2,7 +2,12 @@
 // Helia, Hyperdrive and Syncthing between two processes on the same machine, in the same run; and what a node costs at
 // rest and under a large file.
 //   npm run bench -- mesh [--json] [--mib 256] [--files 2000] [--memory-gib 2] [--rest-files 10000]
-//     [--rest-minutes 3] [--only fetch,small,rest,memory]
+//     [--rest-minutes 3] [--rest-restart] [--only fetch,small,rest,memory]
+// Rest: meshes of one, two and three nodes side by side, each with that many small files of which three copies are wanted; so
+// all files of the first two are short of copies that nobody can take. What came of putting them (copies, the DHT) is over
+// when no node has done much for half a minute, at most as long as is measured then. So with the files put it takes up to
+// twice the minutes that are asked for, and with `--rest-restart`, which has all of them start again and be measured once
+// more, up to four times.
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createCipheriv } from 'node:crypto'
@@ -154,15 +159,84 @@ async function peersDo(order: object, amount: number, amountBytes = 0): Promise<
   return figures
 }
 
+const sleep = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Less of a core than this is rest, if it lasts: some hundred times what it takes to be there. */
+const restShareMax = 0.03
+const restStepMs = 5_000
+/** As long as a node takes to see that it has nothing to do, and give back memory (it looks every 15 s). */
+const restSteps = 6
+
+/** Resolves when all have been at rest for a while, or when that has not come about within `limitMs`. */
+async function untilAtRest(nodes: readonly Process[], limitMs: number): Promise<void> {
+  let calm = 0
+  for (const start = performance.now(); calm < restSteps && performance.now() - start < limitMs;) {
+    const before = nodes.map(ticksOf)
+    await sleep(restStepMs)
+    // A tick is 10 ms.
+    const isCalm = nodes.every((node, i) => (ticksOf(node) - (before[i] ?? 0)) * 10 < restShareMax * restStepMs)
+    calm = isCalm ? calm + 1 : 0
+  }
+}
+
+/** Percent of a core of each, over `ms`. */
+async function sharesOf(nodes: readonly Process[], ms: number): Promise<number[]> {
+  const before = nodes.map(ticksOf)
+  await sleep(ms)
+  return nodes.map((node, i) => ((ticksOf(node) - (before[i] ?? 0)) * 10 * 100) / ms)
+}
+
+async function meshOf(world: World, name: string, count: number): Promise<[TestNode, ...TestNode[]]> {
+  const first = await world.start(`${name}1`)
+  const mesh: [TestNode, ...TestNode[]] = [first]
+  for (let i = 2; i <= count; i++) mesh.push(await world.join(`${name}${String(i)}`, first))
+  for (const node of mesh) await eventually(async () => (await node.status()).peers === count - 1, `${String(count)} nodes to meet`)
+  return mesh
+}
+
+async function measureRest(world: World): Promise<void> {
+  const idle = await world.start('idle')
+  async function* entries(): AsyncGenerator<{ path: string; size: number; content: Uint8Array }> {
+    for (let i = 0; i < restFiles; i++) for await (const chunk of content(fileBytes, i + 2)) yield { path: `${String(i)}.bin`, size: fileBytes, content: chunk }
+  }
+  const meshes: [TestNode, ...TestNode[]][] = []
+  for (const count of [1, 2, 3]) {
+    const mesh = await meshOf(world, `of${String(count)}-`, count)
+    await mesh[0].client().putFolder('/rest', entries(), { replicas: 3 })
+    for (const node of mesh) await eventually(async () => (await node.status()).blobs >= restFiles, 'the copies', 300_000)
+    meshes.push(mesh)
+  }
+  const helia = existsSync(join(peersFolder, 'node_modules')) ? new Peer('helia.mjs', 'serve') : undefined
+  await helia?.ask({ files: restFiles, fileBytes })
+  const nodes = meshes.flat()
+  const measure = async (how: string, others: Process[]): Promise<number[]> => {
+    await untilAtRest(nodes, restMs)
+    const shares = await sharesOf([...nodes, ...others], restMs)
+    const shareOf = (node: Process): number => shares[[...nodes, ...others].indexOf(node)] ?? 0
+    for (const mesh of meshes) {
+      const beside = (figure: () => number): Record<string, number> => (helia === undefined || mesh.length > 1 || others.length === 0 ? {} : { Helia: figure() })
+      report(`${mesh.length === 1 ? 'one node' : `each of ${String(mesh.length)} nodes`}, ${String(restFiles)} files${how}: resident`, Math.max(...mesh.map(residentOf)), 'MiB', beside(() => residentOf(helia ?? idle)))
+      report('  processor', Math.max(...mesh.map(shareOf)), '% of a core', beside(() => shareOf(helia ?? idle)))
+    }
+    return others.map(shareOf)
+  }
+  const [idleShare = 0] = await measure('', [idle, ...(helia === undefined ? [] : [helia])])
+  report('an empty node alone, at rest: resident', residentOf(idle), 'MiB')
+  report('  processor', idleShare, '% of a core')
+  await helia?.end()
+  if (!process.argv.includes('--rest-restart')) return
+  for (const node of nodes) await node.stop()
+  for (const node of nodes) await node.start()
+  await measure(', started again', [])
+}
+
 const world = new World()
 try {
-  const a = await world.start('a')
-  const b = await world.join('b', a)
-  const c = await world.join('c', a)
-  // One copy wanted: else copies made in the background would be measured along, or stand in for a fetch.
-  await eventually(async () => (await a.status()).peers === 2 && (await c.status()).peers === 2, 'three nodes to meet')
+  if (only.includes('rest') && process.platform === 'linux') await measureRest(world)
+  const [a, b, c] = only.includes('fetch') || only.includes('small') ? await meshOf(world, 'node', 3) : []
 
-  if (only.includes('fetch')) {
+  // One copy wanted: else copies made in the background would be measured along, or stand in for a fetch.
+  if (only.includes('fetch') && a !== undefined && b !== undefined && c !== undefined) {
     await warmPageCache(3 * bytes)
     const putMs = await timed(async () => a.client().put('/big', content(bytes, 1), { size: bytes, replicas: 1 }))
     await eventually(async () => (await b.client().list('/')).length === 1 && (await c.client().list('/')).length === 1, 'the catalog to spread')
@@ -176,7 +250,7 @@ try {
     report('the same from two holders', (bytes / mebibyte / twoMs) * 1000, 'MiB/s', { 'one holder': (bytes / mebibyte / fetchMs) * 1000 })
   }
 
-  if (only.includes('small')) {
+  if (only.includes('small') && a !== undefined && b !== undefined) {
     async function* entries(): AsyncGenerator<{ path: string; size: number; content: Uint8Array }> {
       for (let i = 0; i < files; i++) for await (const chunk of content(fileBytes, i + 2)) yield { path: `${String(i)}.bin`, size: fileBytes, content: chunk }
     }
@@ -190,31 +264,6 @@ try {
     const peers = await peersDo({ files, fileBytes }, files)
     report(`put ${String(files)} files of 10 KiB, durable`, (files / putMs) * 1000, 'files/s', peers.put)
     report('get them on another node, cold, kept there', (files / fetchMs) * 1000, 'files/s', peers.fetch)
-  }
-
-  if (only.includes('rest') && process.platform === 'linux') {
-    const idle = await world.start('idle')
-    async function* entries(): AsyncGenerator<{ path: string; size: number; content: Uint8Array }> {
-      for (let i = 0; i < restFiles; i++) for await (const chunk of content(fileBytes, i + 2)) yield { path: `${String(i)}.bin`, size: fileBytes, content: chunk }
-    }
-    await a.client().putFolder('/rest', entries(), { replicas: 1 })
-    for (const node of [b, c]) await eventually(async () => ((await node.client().stat('/rest')).files ?? 0) === restFiles, 'the catalog to spread', 120_000)
-    const helia = existsSync(join(peersFolder, 'node_modules')) ? new Peer('helia.mjs', 'serve') : undefined
-    await helia?.ask({ files: restFiles, fileBytes })
-    // What was put is announced in the DHT meanwhile, and each has had its time to give memory back.
-    await new Promise((resolve) => setTimeout(resolve, restMs))
-    const nodes: Process[] = [idle, a, b, c, ...(helia === undefined ? [] : [helia])]
-    const before = nodes.map(ticksOf)
-    await new Promise((resolve) => setTimeout(resolve, restMs))
-    // A tick is 10 ms.
-    const shares = nodes.map((node, i) => ((ticksOf(node) - (before[i] ?? 0)) * 10 * 100) / restMs)
-    const beside = (figure: number | undefined): Record<string, number> => (figure === undefined ? {} : { Helia: figure })
-    const most = (figures: number[]): number => Math.max(...figures.slice(1, 4))
-    report('an empty node alone, at rest: resident', residentOf(idle), 'MiB')
-    report('  processor', shares[0] ?? 0, '% of a core')
-    report(`three nodes and ${String(restFiles)} files: resident, the most of them`, most(nodes.map(residentOf)), 'MiB', beside(helia === undefined ? undefined : residentOf(helia)))
-    report('  processor, the most of them', most(shares), '% of a core', beside(shares[4]))
-    await helia?.end()
   }
 
   if (only.includes('memory') && process.platform === 'linux') {

@@ -157,6 +157,7 @@ class MeshCatalog implements Catalog {
       ...counts,
       lastSyncMs: this.#synchronizer.lastSyncMs,
       returning: this.#synchronizer.isReturning,
+      clockAhead: this.#records.clocks.aheadOf(),
       received: { ...received },
       sent: { records: 0, announcements: 0, ...this.#news?.sent, ...this.#synchronizer.sent },
     }

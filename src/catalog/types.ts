@@ -126,6 +126,8 @@ export interface CatalogStats {
   lastSyncMs: number | undefined
   /** Longer away than tombstones live, and nobody met yet who was not. */
   returning: boolean
+  /** This machine's clock shows a later time than those of most others, so that changes made here are refused. */
+  clockAhead: { aheadMs: number; nodes: number; of: number } | undefined
   /** Versions that came from elsewhere, by what became of them, since the start. */
   received: { accepted: number; known: number; malformed: number; badSignature: number; notMember: number; future: number; expired: number }
   /** Records and announcements published, pulls made. */

@@ -14,7 +14,7 @@ import type { PowerWatch } from './power.js'
 import type { Config } from './config/index.js'
 import type { LeasePart } from './lease-part.js'
 import type { DiskSpace } from './disk.js'
-import { diskTrouble, examineRunning, roomTrouble } from './doctor.js'
+import { clockTrouble, diskTrouble, examineRunning, roomTrouble } from './doctor.js'
 import type { Tallies } from './figures.js'
 import type { VolumePart } from './volume-part.js'
 
@@ -189,6 +189,7 @@ export class NodeService implements NodeApi {
       background: store.background(),
       freeBytes: disk.freeBytes(),
       provideLagMs: net.provideLagMs(),
+      clockAhead: this.#components.catalog.stats().clockAhead,
       leaseTrouble: this.#components.leases.trouble(),
       nowMs: clock.wallMs(),
     })
@@ -296,6 +297,8 @@ export class NodeService implements NodeApi {
     if (net.provideLagMs() > lagWarnMs) {
       problems.push({ text: `announcing what this node holds is ${formatDuration(net.provideLagMs())} late: others may not find it`, grave: false })
     }
+    const ahead = clockTrouble(this.#components.catalog.stats().clockAhead)
+    if (ahead !== undefined) problems.push({ text: ahead, grave: true })
     const leaseTrouble = this.#components.leases.trouble()
     if (leaseTrouble !== undefined) problems.push({ text: leaseTrouble, grave: false })
     for (const text of this.#components.volumes.problems()) problems.push({ text, grave: false })

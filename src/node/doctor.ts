@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { formatDuration, formatSize, messageOf } from '../base/index.js'
+import type { CatalogStats } from '../catalog/index.js'
 import type { DoctorCheck } from '../client/index.js'
 import { readApiFile } from '../client/index.js'
 import type { Member } from '../membership/index.js'
@@ -122,6 +123,12 @@ export function roomTrouble(usedBytes: number, quota: Pick<QuotaSettings, 'maxBy
   return `${formatSize(usedBytes)} of the ${formatSize(roomBytes)} that files and volumes may take here are used`
 }
 
+/** Why changes of files are refused; undefined: they are not. */
+export function clockTrouble(ahead: CatalogStats['clockAhead']): string | undefined {
+  if (ahead === undefined) return undefined
+  return `this machine's clock is ${formatDuration(ahead.aheadMs)} ahead of ${String(ahead.nodes)} of ${String(ahead.of)} other nodes: files cannot be changed here until it is set right`
+}
+
 export interface RunningFacts {
   quota: Pick<QuotaSettings, 'maxBytes' | 'headroomBytes'>
   addresses: readonly string[]
@@ -133,6 +140,7 @@ export interface RunningFacts {
   background: BackgroundStatus
   freeBytes: number
   provideLagMs: number
+  clockAhead: CatalogStats['clockAhead']
   /** Why leases do not work, in words. */
   leaseTrouble: string | undefined
   nowMs: number
@@ -155,6 +163,8 @@ export function examineRunning(facts: RunningFacts): DoctorCheck[] {
         ? { name: 'members', state: 'failed', message: `none of ${String(members.length)} members is connected`, advice: 'check that one of their addresses can be reached from here (firewall, router)' }
         : { name: 'members', state: 'failed', message: `none of ${String(members.length)} members lets this node in`, advice: `one says: ${facts.refusal}` }
       : { name: 'members', state: 'ok', message: `${String(connected)} of ${String(members.length)} connected` })
+  const clock = clockTrouble(facts.clockAhead)
+  if (clock !== undefined) checks.push({ name: 'clock', state: 'failed', message: clock, advice: 'let the system set it (NTP); a minute or two later all is well' })
   checks.push(facts.leaseTrouble === undefined
     ? { name: 'leases', state: 'ok', message: 'this node takes part' }
     : { name: 'leases', state: 'warning', message: facts.leaseTrouble, advice: 'files work without; for leases do as it says, or see the log' })

@@ -17,6 +17,7 @@ import { replicationSettings } from './contribution.js'
 import type { Lifecycle } from './lifecycle.js'
 import { heatSettings, migrationSettings, withDecisions } from './migration-settings.js'
 import { NodeVolumes } from './node-volumes.js'
+import { optimizeSooner } from './optimizing.js'
 import { SegmentPlacement } from './segment-places.js'
 import { VolumeExports } from './volume-exports.js'
 
@@ -59,7 +60,7 @@ export class VolumePart {
   /** Opens the disk, and replays what a crash left behind. */
   static async open(components: VolumePartComponents, init: { config: Config }): Promise<VolumePart> {
     const { store, clock, log } = components
-    const disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock, journal: log })
+    const disk = await createReplicaDisk({ log: await store.appendLog('volume-log', { isWhole: isWholeRow }), meta: store.meta('volumes'), clock, journal: log, onUsed: optimizeSooner })
     return new VolumePart(components, { ...init, disk })
   }
 

@@ -20,10 +20,41 @@ export const claimsMax = 65_536
 const askAgainMs = 60_000
 /** Whoever did not answer twice: later. */
 const askLateMs = 10 * 60_000
+/** So many that were settled before their turn are kept in line, beside as many as there are: 60 KB. */
+const settledMax = 1000
+
+/** What one peer claims, in line to be asked for. */
+class Open {
+  /** blob → how often it was asked for, and not before when again; elapsed time. */
+  readonly claims = new Map<string, { tries: number; notBeforeMs: number }>()
+  /** Never asked for, the newest last: what has been settled since is passed over when its turn comes. */
+  fresh: string[] = []
+  /** Asked for in vain, at least once. */
+  readonly late = new Set<string>()
+
+  note(cid: string): void {
+    this.claims.set(cid, { tries: 0, notBeforeMs: 0 })
+    this.fresh.push(cid)
+    if (this.fresh.length > 2 * this.claims.size + settledMax) this.fresh = this.fresh.filter((one) => this.#isFresh(one))
+  }
+
+  /** The next to be asked for, without a look at all ten thousand. What is due again comes first: that was newer. */
+  next(nowMs: number): string | undefined {
+    for (const cid of this.late) if ((this.claims.get(cid)?.notBeforeMs ?? Number.POSITIVE_INFINITY) <= nowMs) return cid
+    for (let cid = this.fresh.at(-1); cid !== undefined; cid = this.fresh.at(-1)) {
+      if (this.#isFresh(cid)) return cid
+      this.fresh.pop()
+    }
+    return undefined
+  }
+
+  #isFresh(cid: string): boolean {
+    return this.claims.get(cid)?.tries === 0
+  }
+}
 
 export class Claims {
-  /** peer → blob → tries, and not before when; elapsed time. */
-  readonly #open = new Map<NodeId, Map<string, { tries: number; notBeforeMs: number }>>()
+  readonly #open = new Map<NodeId, Open>()
   readonly #onNote: () => void
   #size = 0
 
@@ -36,47 +67,49 @@ export class Claims {
   }
 
   note(cid: string, peer: NodeId): void {
-    let claims = this.#open.get(peer)
-    if (claims?.has(cid) === true) return
+    let open = this.#open.get(peer)
+    if (open?.claims.has(cid) === true) return
     if (this.#size >= claimsMax) this.#makeRoom()
-    if (claims === undefined || claims.size === 0) this.#open.set(peer, (claims = new Map<string, { tries: number; notBeforeMs: number }>()))
-    claims.set(cid, { tries: 0, notBeforeMs: 0 })
+    if (open === undefined || open.claims.size === 0) this.#open.set(peer, (open = new Open()))
+    open.note(cid)
     this.#size++
     this.#onNote()
   }
 
   /** It was proven, or is no claim any more. */
   settled(cid: string, peer: NodeId): void {
-    const claims = this.#open.get(peer)
-    if (claims?.delete(cid) !== true) return
+    const open = this.#open.get(peer)
+    if (open?.claims.delete(cid) !== true) return
+    open.late.delete(cid)
     this.#size--
-    if (claims.size === 0) this.#open.delete(peer)
+    if (open.claims.size === 0) this.#open.delete(peer)
   }
 
   /** Returns how often by now. */
   unanswered(cid: string, peer: NodeId, nowMs: number): number {
-    const claim = this.#open.get(peer)?.get(cid)
-    if (claim === undefined) return 0
+    const open = this.#open.get(peer)
+    const claim = open?.claims.get(cid)
+    if (open === undefined || claim === undefined) return 0
     claim.tries++
     claim.notBeforeMs = nowMs + (claim.tries === 1 ? askAgainMs : askLateMs)
+    open.late.add(cid)
     return claim.tries
   }
 
   forget(peer: NodeId): void {
-    this.#size -= this.#open.get(peer)?.size ?? 0
+    this.#size -= this.#open.get(peer)?.claims.size ?? 0
     this.#open.delete(peer)
   }
 
   /** The next to be asked for: of the peer whose turn it is, what it claimed last. */
   next(mayAsk: (peer: NodeId) => boolean, nowMs: number): Claim | undefined {
-    for (const [peer, claims] of this.#open) {
+    for (const [peer, open] of this.#open) {
       if (!mayAsk(peer)) continue
-      let last: Claim | undefined
-      for (const [cid, { tries, notBeforeMs }] of claims) if (notBeforeMs <= nowMs) last = { cid, peer, tries }
-      if (last === undefined) continue
+      const cid = open.next(nowMs)
+      if (cid === undefined) continue
       this.#open.delete(peer)
-      this.#open.set(peer, claims)
-      return last
+      this.#open.set(peer, open)
+      return { cid, peer, tries: open.claims.get(cid)?.tries ?? 0 }
     }
     return undefined
   }
@@ -84,7 +117,7 @@ export class Claims {
   /** Of who has most, what it claimed first. */
   #makeRoom(): void {
     let largest: { peer: NodeId; claims: Map<string, unknown> } | undefined
-    for (const [peer, claims] of this.#open) if (claims.size > (largest?.claims.size ?? 0)) largest = { peer, claims }
+    for (const [peer, { claims }] of this.#open) if (claims.size > (largest?.claims.size ?? 0)) largest = { peer, claims }
     if (largest === undefined) return
     for (const cid of largest.claims.keys()) {
       this.settled(cid, largest.peer)

@@ -145,12 +145,15 @@ export function decodeFrameHead(bytes: Buffer, at: number, saltSum: number): Fra
 /** Bytes to read for a head. */
 export const frameHeadBytesMax = rowHeadBytes + keyBytesMax
 
-/** The value of a whole row, if its key is this one: also where the head's first copy is damaged, which the value may not be. */
+/** The value of a whole row, unless its key is another one: also where its head is damaged, which the value may not be. */
 export function valueFor(frame: Buffer, key: Uint8Array, saltSum: number): Uint8Array | undefined {
   const from = rowHeadBytes + key.length
   const to = frame.length - from
   if (to < from) return undefined
-  if (frame.compare(key, 0, key.length, rowHeadBytes, from) !== 0 && decodeFrameHead(frame, 0, saltSum) !== undefined) return undefined
+  if (frame.compare(key, 0, key.length, rowHeadBytes, from) !== 0) {
+    const entry = entryOf(frame, saltSum)
+    if (entry !== undefined && Buffer.compare(entry.key, key) !== 0) return undefined
+  }
   return frame.subarray(from, to)
 }
 

@@ -49,6 +49,9 @@ export class AppendFiles implements AppendLog {
   readonly #unsynced = new Set<AppendUnit>()
   readonly #sealing = new Set<Promise<void>>()
   #folderChanged = false
+  /** How many files were removed or replaced, and of how many of these it is durable. */
+  #removed = 0
+  #removedSynced = 0
   readonly #syncs: GroupCommit<never>
   #turn: Promise<unknown> | undefined
   readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes)
@@ -214,6 +217,7 @@ export class AppendFiles implements AppendLog {
       if (unit.number === this.#highest) await this.#inTurn(async () => this.#dropRows(unit, rows))
       else await this.#dropRows(unit, rows)
     }
+    await this.#syncRemoved()
   }
 
   async erase(from: Uint8Array, to: Uint8Array): Promise<void> {
@@ -228,7 +232,15 @@ export class AppendFiles implements AppendLog {
       else await this.#cut(unit, first - firstRow)
     }
     for (const unit of gone) await this.#remove(unit)
-    if (gone.length > 0) await this.#components.folder.sync()
+    await this.#syncRemoved()
+  }
+
+  /** Also of what one before it has removed and could not sync. */
+  async #syncRemoved(): Promise<void> {
+    const removed = this.#removed
+    if (removed <= this.#removedSynced) return
+    await this.#components.folder.sync()
+    this.#removedSynced = Math.max(this.#removedSynced, removed)
   }
 
   /** Resolves when nothing is under way. */
@@ -272,7 +284,8 @@ export class AppendFiles implements AppendLog {
         log.warn('a file of the log could not be completed', { unit: unit.number, reason: messageOf(error) })
       }
     }
-    if (numbers.length > 0) await folder.sync()
+    // Also what is not there: it may have been removed just before the process died.
+    await folder.sync()
   }
 
   async #write(puts: readonly Put[], bytes: number): Promise<void> {
@@ -295,9 +308,8 @@ export class AppendFiles implements AppendLog {
     if (!unit.isSealed) await unit.seal()
     if (unit === this.#current) this.#current = undefined
     this.#unsynced.delete(unit)
-    if (await unit.rewrite(rows)) return
-    await this.#remove(unit)
-    await this.#components.folder.sync()
+    if (await unit.rewrite(rows)) this.#removed++
+    else await this.#remove(unit)
   }
 
   async #begin(number: number): Promise<AppendUnit> {
@@ -354,23 +366,27 @@ export class AppendFiles implements AppendLog {
       this.#folderChanged ||= folderChanged
       throw error
     }
-    for (const unit of units) if (unit !== this.#current) this.#unsynced.delete(unit)
+    // More may have come to one of them meanwhile, before the next one was begun.
+    for (const unit of units) if (unit !== this.#current && unit.isSynced) this.#unsynced.delete(unit)
     if (this.#smallSyncs >= smallSyncs) this.#current?.prepare(this.#components.admit)
   }
 
   async #cut(unit: AppendUnit, row: number): Promise<void> {
     if (unit === this.#current) this.#current = undefined
     await unit.cut(row)
-    await this.#seal(unit)
+    this.#unsynced.delete(unit)
+    this.#use(unit)
   }
 
   async #remove(unit: AppendUnit): Promise<void> {
     if (unit === this.#current) this.#current = undefined
+    this.#unsynced.delete(unit)
+    // First of all: what cannot be removed is there, and can be tried again.
+    await unit.remove()
+    this.#removed++
     this.#units.delete(unit.number)
     this.#loaded.delete(unit)
-    this.#unsynced.delete(unit)
     if (this.#lastUsed === unit) this.#lastUsed = undefined
-    await unit.remove()
   }
 
   async *#backwards(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {

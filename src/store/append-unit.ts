@@ -20,8 +20,6 @@ interface Content {
 
 /** Read at once when rows are gone through. */
 const pieceBytes = 1024 * 1024
-/** Of what a failed sync was about, written once more. */
-const again = 1024 * 1024
 const firstRows = 512
 /** From this size on a value goes to the kernel from where it is. */
 const ownPieceBytes = 64 * 1024
@@ -57,16 +55,22 @@ export class AppendUnit {
   #fileBytes = 0
   #isSealed = false
   #isRemoved = false
+  #isClosed = false
   /** Reads under way, and whoever goes through it. */
   #uses = 0
+  readonly #onUnused: (() => void)[] = []
   /** Replaced by another file while it was in use. */
   #retired: Content[] = []
   #mayClose = false
   #syncedTo = 0
   #syncFailed = false
   #syncs: Promise<unknown> = Promise.resolve()
+  #sealing: Promise<void> | undefined
   #preparing: Promise<void> | undefined
   #preparedFrom = 0
+  /** Where the rows end that are being written. */
+  #writingTo = 0
+  #cannotPrepare = false
   #preparedTo = 0
 
   private constructor(folder: LogFolder, init: AppendUnitInit) {
@@ -97,16 +101,24 @@ export class AppendUnit {
   static async find(folder: LogFolder, init: AppendUnitInit): Promise<AppendUnit | undefined> {
     const unit = new AppendUnit(folder, init)
     const content = await unit.#load()
-    if (content === undefined || content.rows === 0) {
+    if (content === undefined || endOf(content) === headBytes) {
+      unit.#hasBytes(0)
       await content?.file.close()
       return undefined
     }
+    // The kernel may hold what is not on the disk for what is, if a sync failed before the process ended.
+    if (!unit.#isSealed) unit.#syncFailed = true
     if (unit.#isSealed) await unit.unload()
     return unit
   }
 
   get isSealed(): boolean {
     return this.#isSealed
+  }
+
+  /** Nothing is in it that a sync has not covered. */
+  get isSynced(): boolean {
+    return this.#isSealed || this.#content === undefined || this.#syncedTo >= endOf(this.#content)
   }
 
   get isLoaded(): boolean {
@@ -120,7 +132,12 @@ export class AppendUnit {
 
   /** One more than the highest number of a row that was ever given here. */
   async rows(): Promise<number> {
-    return (await this.#loaded()).rows
+    try {
+      return await this.#used((content) => Promise.resolve(content.rows))
+    } catch (error) {
+      if (this.#isRemoved) return 0
+      throw error
+    }
   }
 
   /** `buffer`: memory for what has to be put together, as long as the rows are. Undefined: written already. */
@@ -136,6 +153,7 @@ export class AppendUnit {
       this.#took(content, puts, ends)
       return undefined
     }
+    this.#writingTo = ends.at(-1) ?? end
     return writing.then(() => {
       this.#took(content, puts, ends)
     })
@@ -182,51 +200,58 @@ export class AppendUnit {
 
   /** Keys of the rows from this number on, without reading values; and without those that are damaged. */
   async *keys(from: number): AsyncIterable<Uint8Array> {
-    this.#uses++
-    try {
-      const content = await this.#loaded()
-      for (let row = from; row < content.rows; row++) {
+    for (let row = from, rows = row + 1; row < rows; row++) {
+      const key = await this.#used(async (content) => {
+        rows = content.rows
         const [at, until] = placeOf(content, row)
-        if (at === until) continue
+        if (at === until) return undefined
         const start = Buffer.alloc(Math.min(frameHeadBytesMax, until - at))
         await content.file.read(start, at)
-        let key = decodeFrameHead(start, 0, content.saltSum)?.key
-        if (key === undefined) {
-          const frame = Buffer.alloc(until - at)
-          await content.file.read(frame, at)
-          key = entryOf(frame, content.saltSum)?.key
-        }
-        if (key !== undefined && rowOf(key) === row && unitOf(key) === this.number) yield key
-      }
-    } finally {
-      await this.#leave()
+        const head = decodeFrameHead(start, 0, content.saltSum)
+        if (head !== undefined) return head.key
+        const frame = Buffer.alloc(until - at)
+        await content.file.read(frame, at)
+        return entryOf(frame, content.saltSum)?.key
+      })
+      if (key !== undefined && rowOf(key) === row && unitOf(key) === this.number) yield key
     }
   }
 
   /** Rows with numbers from `from` on and below `to`, of those that are there now; without those whose key is damaged. */
   async *entries(from: number, to: number): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
-    this.#uses++
+    for (let row = from; ; ) {
+      // In pieces: whoever takes the rows may take any time over it, and the file is not kept open for that.
+      const { found, next } = await this.#piece(row, to)
+      yield* found
+      if (next <= row) return
+      row = next
+    }
+  }
+
+  /** The first of these rows, and which comes behind them; none and the same row at the end. */
+  async #piece(from: number, to: number): Promise<{ found: (readonly [key: Uint8Array, value: Uint8Array])[]; next: number }> {
+    const found: (readonly [key: Uint8Array, value: Uint8Array])[] = []
     try {
-      const content = await this.#loaded()
-      const last = Math.min(to, content.rows)
-      for (let row = from; row < last; ) {
-        let end = row + 1
-        const [start] = placeOf(content, row)
+      return await this.#used(async (content) => {
+        const last = Math.min(to, content.rows)
+        let end = Math.min(last, from + 1)
+        const [start] = placeOf(content, from)
         while (end < last && placeOf(content, end)[1] - start <= pieceBytes) end++
-        const [, stop] = placeOf(content, end - 1)
+        if (end <= from) return { found, next: from }
+        const stop = content.offsets[end] ?? 0
         // New memory for each piece: whoever takes the rows may keep them.
         const piece = Buffer.allocUnsafeSlow(stop - start)
         if (stop > start && (await content.file.read(piece, start)) < piece.length) throw new StoreError('CORRUPT', 'a file of a log is shorter than it was', { unit: this.number })
-        for (; row < end; row++) {
+        for (let row = from; row < end; row++) {
           const [at, until] = placeOf(content, row)
           const entry = until > at ? entryOf(piece.subarray(at - start, until - start), content.saltSum) : undefined
-          if (entry !== undefined && rowOf(entry.key) === row && unitOf(entry.key) === this.number) yield [entry.key, entry.value] as const
+          if (entry !== undefined && rowOf(entry.key) === row && unitOf(entry.key) === this.number) found.push([entry.key, entry.value])
         }
-      }
+        return { found, next: end }
+      })
     } catch (error) {
-      if (!this.#isRemoved) throw error
-    } finally {
-      await this.#leave()
+      if (this.#isRemoved) return { found: [], next: from }
+      throw error
     }
   }
 
@@ -244,37 +269,44 @@ export class AppendUnit {
   prepare(admit: (bytes: number) => Promise<() => void>): void {
     const content = this.#content
     if (content === undefined || this.#isSealed || this.#preparing !== undefined) return
-    const end = endOf(content)
-    if (this.#preparedTo - end > preparedBytes / 4) return
-    const from = Math.max(this.#preparedTo, end + gapBytes)
-    this.#preparedFrom = from
-    this.#preparing = this.#prepare(content, from, admit).finally(() => {
+    if (this.#cannotPrepare || this.#preparedTo - endOf(content) > preparedBytes / 4) return
+    // Rows that come while it is admitted do not wait for that: it may be waiting for them.
+    this.#preparedFrom = Number.POSITIVE_INFINITY
+    this.#preparing = this.#prepare(content, admit).finally(() => {
       this.#preparing = undefined
     })
   }
 
   /** No more rows. Durable, whatever is in it. */
   async seal(): Promise<void> {
+    this.#sealing ??= this.#seal().finally(() => {
+      this.#sealing = undefined
+    })
+    await this.#sealing
+  }
+
+  async #seal(): Promise<void> {
     if (this.#isSealed || this.#isRemoved) return
     await this.#preparing
     await this.sync()
-    await this.#used(async (content) => this.#writeEnd(content))
+    await this.#used(async (content) => this.#end(content))
   }
 
   /** More rows come: what was sealed is open again. */
   async reopen(): Promise<void> {
     await this.#used(async (content) => {
-      this.#isSealed = false
       this.#mayClose = false
+      // It could not be completed, and may not be synced either.
+      if (!this.#isSealed) return
+      await this.#shorten(content, 0)
+      this.#isSealed = false
       this.#syncedTo = endOf(content)
-      await content.file.truncate(endOf(content))
-      this.#hasBytes(endOf(content))
     })
   }
 
   /**
-   * Writes a file without these rows and puts it in the place of this one. Durable. Only of a sealed one; false if no row
-   * is left, and nothing was done.
+   * Writes a file without these rows and puts it in the place of this one: durable with the next sync of the folder. Only
+   * of a sealed one; false if no row is left, and nothing was done.
    */
   async rewrite(without: ReadonlySet<number>): Promise<boolean> {
     invariant(this.#isSealed, 'only a sealed unit is rewritten')
@@ -308,7 +340,6 @@ export class AppendUnit {
       this.#retired.push(content)
       this.#content = replacement
       this.#hasBytes(bytes)
-      await this.#folder.sync()
       return true
     })
   }
@@ -334,23 +365,32 @@ export class AppendUnit {
     await this.#preparing
     await this.#used(async (content) => {
       if (row >= content.rows) return
-      // Shorter first: that needs no room. Without an end it is looked through at the next start.
       this.#isSealed = false
+      this.#preparedTo = 0
       content.rows = row
-      await content.file.truncate(endOf(content))
+      // Not with the numbers of rows that failed: the last one is there.
+      while (content.rows > 0 && content.offsets[content.rows - 1] === endOf(content)) content.rows--
+      // Shorter first: that needs no room, and nothing of what goes can be taken for a row that is damaged.
+      await this.#shorten(content, 0)
       await content.file.sync()
       this.#syncedTo = endOf(content)
-      this.#preparedTo = 0
-      this.#hasBytes(endOf(content))
+      // Without the table the next start does not count what is left of a batch that was cut in its middle.
+      await this.#end(content)
+      await content.file.sync()
     })
   }
 
   /** Its space comes back when nobody reads it any more. */
   async remove(): Promise<void> {
-    this.#isRemoved = true
     await this.#preparing
     await this.#syncs
-    await this.#folder.remove(nameOf(this.number))
+    this.#isRemoved = true
+    try {
+      await this.#folder.remove(nameOf(this.number))
+    } catch (error) {
+      this.#isRemoved = false
+      throw error
+    }
     this.#hasBytes(0)
     await this.unload()
   }
@@ -364,16 +404,19 @@ export class AppendUnit {
     await content.file.close()
   }
 
-  /** For the end of the process: whatever is under way fails. */
+  /** When nothing is under way any more; what comes then fails. A file that was closed under a read would be another one by then. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#preparing
     await this.#syncs
+    while (this.#uses > 0) await new Promise<void>((resolve) => this.#onUnused.push(resolve))
     const content = this.#content
     this.#content = undefined
     await content?.file.close()
   }
 
   async #used<T>(work: (content: Content) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new StoreError('CLOSED', 'the store is closed')
     this.#uses++
     try {
       return await work(await this.#loaded())
@@ -389,6 +432,7 @@ export class AppendUnit {
     this.#retired = []
     for (const { file } of retired) await file.close()
     if (this.#mayClose) await this.unload()
+    for (const wake of this.#onUnused.splice(0)) wake()
   }
 
   async #loaded(): Promise<Content> {
@@ -405,6 +449,8 @@ export class AppendUnit {
   }
 
   async #load(): Promise<Content | undefined> {
+    // Whoever wants it closed from now on means this one.
+    this.#mayClose = false
     const file = await this.#folder.open(nameOf(this.number))
     try {
       const fileBytes = await file.bytes()
@@ -413,9 +459,8 @@ export class AppendUnit {
         await file.close()
         return undefined
       }
-      this.#hasBytes(fileBytes)
+      if (!this.#isRemoved) this.#hasBytes(fileBytes)
       this.#content = content
-      this.#mayClose = false
       return content
     } catch (error) {
       await file.close()
@@ -478,15 +523,19 @@ export class AppendUnit {
     return content
   }
 
-  async #writeEnd(content: Content): Promise<void> {
-    const end = endOf(content)
-    const bytes = encodeEnd(this.number, content.salt, content.offsets, content.rows)
-    await content.file.write(bytes, end)
-    await content.file.truncate(end + bytes.length)
-    this.#hasBytes(end + bytes.length)
+  async #end(content: Content): Promise<void> {
+    await content.file.write(encodeEnd(this.number, content.salt, content.offsets, content.rows), endOf(content))
+    await this.#shorten(content, tableBytes(content.rows))
     this.#preparedTo = 0
     content.offsets = content.offsets.slice(0, content.rows + 1)
     this.#isSealed = true
+  }
+
+  /** To its rows and so many bytes behind them. */
+  async #shorten(content: Content, behind: number): Promise<void> {
+    const bytes = endOf(content) + behind
+    await content.file.truncate(bytes)
+    this.#hasBytes(bytes)
   }
 
   #took(content: Content, puts: readonly Put[], ends: readonly number[]): void {
@@ -505,7 +554,7 @@ export class AppendUnit {
     const end = endOf(content)
     if (this.#syncedTo >= end) return
     // After a failed sync the kernel may hold what is not on the disk for what is: it has to be told once more.
-    if (this.#syncFailed) await this.#writeAgain(content, this.#syncedTo, end)
+    if (this.#syncFailed) await this.#writeAgain(content)
     try {
       await content.file.sync()
     } catch (error) {
@@ -516,28 +565,56 @@ export class AppendUnit {
     this.#syncedTo = end
   }
 
-  async #writeAgain(content: Content, from: number, to: number): Promise<void> {
-    for (let at = from; at < to; ) {
-      const piece = Buffer.alloc(Math.min(again, to - at))
-      if ((await content.file.read(piece, at)) < piece.length) throw new StoreError('DISK', 'what was written cannot be read back', { unit: this.number })
-      await content.file.write(piece, at)
-      at += piece.length
+  /** What no sync has covered, if all of it can still be read as it was written: the kernel may have let go of it. */
+  async #writeAgain(content: Content): Promise<void> {
+    const { file } = content
+    if (this.#syncedTo === 0) await file.write(encodeHead(this.number, content.salt), 0)
+    let row = this.#rowAt(content, this.#syncedTo)
+    for (const end = content.rows; row < end; ) {
+      const from = row
+      const [start] = placeOf(content, from)
+      while (row < end && (row === from || placeOf(content, row)[1] - start <= pieceBytes)) row++
+      const piece = Buffer.alloc((content.offsets[row] ?? 0) - start)
+      const isThere = (await file.read(piece, start)) === piece.length
+      for (let one = from; one < row; one++) {
+        const [at, to] = placeOf(content, one)
+        const entry = isThere && to > at ? entryOf(piece.subarray(at - start, to - start), content.saltSum) : undefined
+        const isWhole = entry !== undefined && rowOf(entry.key) === one && this.#init.isWhole(entry.key, entry.value)
+        if (to > at && !isWhole) throw new StoreError('DISK', 'what could not be synced cannot be read back either', { unit: this.number })
+      }
+      await file.write(piece, start)
     }
   }
 
-  /** Never rejects: without it everything works, and takes longer. */
-  async #prepare(content: Content, from: number, admit: (bytes: number) => Promise<() => void>): Promise<void> {
+  /** The first row that ends behind this place of the file. */
+  #rowAt(content: Content, place: number): number {
+    let [low, high] = [0, content.rows]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((content.offsets[middle + 1] ?? 0) > place) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  /** Never rejects: without it everything works, and takes longer. Once in a unit: it would hold up who needs the room. */
+  async #prepare(content: Content, admit: (bytes: number) => Promise<() => void>): Promise<void> {
     try {
       const admitted = await admit(preparedBytes)
       try {
-        for (let at = from; at < from + preparedBytes; at += zeroes.length) await content.file.write(zeroes, at)
+        const from = Math.max(this.#preparedTo, Math.max(endOf(content), this.#writingTo) + gapBytes)
+        this.#preparedFrom = from
+        for (let at = from; at < from + preparedBytes; at += zeroes.length) {
+          await content.file.write(zeroes, at)
+          this.#preparedTo = at + zeroes.length
+          this.#hasBytes(Math.max(this.#fileBytes, this.#preparedTo))
+        }
       } finally {
         admitted()
       }
-      this.#preparedTo = from + preparedBytes
-      this.#hasBytes(Math.max(this.#fileBytes, this.#preparedTo))
     } catch {
       // No room: the next rows may find some, or say so.
+      this.#cannotPrepare = true
     }
   }
 }

@@ -68,8 +68,8 @@ export const settings = {
   'lease_optimization.min_improvement_ratio': setting(number(1, 1000), 1.5, 'How much better everybody must be off before a lease moves.'),
   'lease_optimization.steal_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long a range stays after a move. Also known as migration.migration_cooldown_ms.'),
   'lease_optimization.history_window_secs': setting(integer(1, 604_800), 300, 'How far back accesses count.'),
-  'lease_optimization.predictive_positioning': setting(flag, true, 'Move leases ahead of when they will be wanted.'),
-  'lease_optimization.correlation_threshold': setting(number(0, 1), 0.8, 'From what correlation on blocks move together.'),
+  'lease_optimization.predictive_positioning': setting(flag, true, 'Without effect: leases move when they are wanted, and not ahead of that.'),
+  'lease_optimization.correlation_threshold': setting(number(0, 1), 0.8, 'Without effect: blocks move for what is done with them, not with others.'),
 
   'fairness.max_consecutive_ownership': setting(integer(1, 1_000_000), 100, 'Refusals in a row before a region that would be better served gets its turn.'),
   'fairness.starvation_timeout_ms': setting(integer(0, 86_400_000), 60_000, 'How long a region waits at most.'),
@@ -78,7 +78,7 @@ export const settings = {
   'migration.slow_write_threshold': setting(integer(1, 1_000_000), 3, 'How many slow writes it takes, policy basic, from 10 times slower on.'),
   'migration.migration_cooldown_ms': setting(integer(0, 86_400_000), 30_000, 'How long to rest after a move. Also known as lease_optimization.steal_cooldown_ms.'),
   'migration.max_concurrent_migrations': setting(integer(1, 100_000), 100, 'Moves at once.'),
-  'migration.predictive_migration': setting(flag, true, 'Move data along with predicted leases.'),
+  'migration.predictive_migration': setting(flag, true, 'Without effect: there are no predicted moves.'),
 
   'volumes.replicas': setting(integer(1, 16), 3, 'Copies of a new volume, where the mesh has as many nodes.'),
   'volumes.nbd_listen': setting(hostPort, '127.0.0.1:10809', 'Where volumes are exported if nobody says: an address of this machine. Port 0 takes any free one.'),

@@ -33,6 +33,8 @@ export interface ReplicaDiskComponents {
   meta: KeyValue
   clock: Clock
   journal: Log
+  /** Called when the first entries are appended. */
+  onUsed?: () => void
 }
 
 export interface ClosableReplicaDisk extends ReplicaDisk {
@@ -157,6 +159,7 @@ class LogDisk implements ClosableReplicaDisk {
   async #append(segment: Segment, head: Head, entries: readonly LogEntry[], fresh: boolean): Promise<AppendRefusal | undefined> {
     const { rows, tokens, refusal } = this.#accept(head, entries, fresh)
     if (rows.length > 0) {
+      if (this.#usedAtMs === Number.NEGATIVE_INFINITY) this.#components.onUsed?.()
       this.#usedAtMs = this.#components.clock.monotonicMs()
       await this.#write(segment, rows, {
         inSequence: true,

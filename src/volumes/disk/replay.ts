@@ -2,7 +2,7 @@ import type { AppendLog, Log } from '../../base/index.js'
 import { DiskError } from '../replica-types.js'
 import { applyRow, pagesTouched } from './apply.js'
 import type { Row, RowKey, StoredRow } from './rows.js'
-import { decodeRow, decodeRowKey, positionKey, rowBytes } from './rows.js'
+import { decodeRow, decodeRowKey, positionKey, rowBytes, rowsPerUnitMax, unitOf } from './rows.js'
 import type { Segments } from './segments.js'
 import type { Units } from './units.js'
 import type { Witness } from './witness.js'
@@ -125,7 +125,8 @@ async function eraseFrom(log: AppendLog, position: number, result: ReplayResult)
   const lastPosition = last === undefined ? undefined : decodeRowKey(last)?.position
   if (lastPosition === undefined || lastPosition < position) return
   result.lastPosition = lastPosition
-  await log.erase(positionKey(position), keyAfter(lastPosition))
+  // To the end of the unit: the last rows in it may be damaged, and not be found.
+  await log.erase(positionKey(position), positionKey((unitOf(lastPosition) + 1) * rowsPerUnitMax))
 }
 
 async function firstEntry(entries: AsyncIterable<readonly [Uint8Array, Uint8Array]>): Promise<Uint8Array[]> {

@@ -50,7 +50,7 @@ describe('replication: when nothing changes', function () {
   })
 
   it('nor is anything looked at for a full node whose room goes up and down by less than it would take', async () => {
-    const mesh = meshOf({ nodes: 2, settings: { vitalsMinMs: 10 * second, sweepIntervalMs: 10 * minute } })
+    const mesh = meshOf({ nodes: 2, settings: { vitalsMinMs: 10 * second, sweepIntervalMs: 7 * minute } })
     const full = mesh.add(10 * mib)
     await mesh.clock.advance(20 * second)
     full.replication.configure({ quota: { maxBytes: 2000, reservedBytes: 0, shareExcess: true, minFreeDiskBytes: 0, headroomBytes: 0 } })

@@ -126,6 +126,7 @@ describe('catalog: a clock that is wrong', () => {
     a.clockOffset = 3 * hour
     await world.time.advance(5 * minute)
     await assert.rejects(a.put('/x', 'one'), (error: Error & { code?: string }) => error.code === 'CLOCK_AHEAD' && /3h ahead of 2 of 2 other nodes/.test(error.message))
+    assert.deepEqual([a, b].map(({ catalog }) => catalog.stats().clockAhead?.nodes), [2, undefined])
     await b.put('/y', 'two')
     a.clockOffset = 0
     await world.time.advance(5 * minute)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -9,6 +9,7 @@ import {
   settingOf,
 } from '../../../src/node/config/index.js'
 import type { SettingName } from '../../../src/node/config/index.js'
+import { twins } from '../../../src/node/config/settings.js'
 
 describe('config', () => {
   let folder: string
@@ -204,5 +205,17 @@ describe('config', () => {
       }),
       { numRuns: 400 },
     )
+  })
+
+  it('every setting is asked for somewhere, or says that it has no effect', () => {
+    const root = join(import.meta.dirname, '../../../src')
+    const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !file.startsWith(join('node', 'config')))
+      .map((file) => readFileSync(join(root, file), 'utf8')).join('\n')
+    const isAskedFor = (name: string): boolean => sources.includes(`'${name}'`)
+    const twinOf = new Map<string, string>(twins.flatMap(([a, b]) => [[a, b], [b, a]]))
+    const idle = settingNames.filter((name) => !isAskedFor(name) && !isAskedFor(twinOf.get(name) ?? name))
+    const told = settingNames.filter((name) => settingOf(name).meaning.startsWith('Without effect'))
+    assert.deepEqual(idle.sort(), told.sort())
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { NodeId } from '../../../src/base/index.js'
-import { diskTrouble, examineRunning, roomTrouble } from '../../../src/node/doctor.js'
+import { clockTrouble, diskTrouble, examineRunning, roomTrouble } from '../../../src/node/doctor.js'
 import type { RunningFacts } from '../../../src/node/doctor.js'
 
 const mib = 2 ** 20
@@ -24,10 +24,15 @@ describe('node: what is said of a node that is not well', () => {
     const facts: RunningFacts = {
       quota: { maxBytes: 2 ** 30, headroomBytes: 0 }, addresses: [], members: [member], connected: 0, refusal: 'this node was removed from the mesh',
       usage: { totalBytes: 0, liveBytes: 0, draftBytes: 0, reclaimableBytes: 0, metadataBytes: 0, blocks: 0, quarantined: 0 },
-      background: { paused: false, state: 'idle', reclaimedBytes: 0 }, freeBytes: 2 ** 30, provideLagMs: 0, leaseTrouble: undefined, nowMs: 0,
+      background: { paused: false, state: 'idle', reclaimedBytes: 0 }, freeBytes: 2 ** 30, provideLagMs: 0, leaseTrouble: undefined, nowMs: 0, clockAhead: undefined,
     }
     const check = examineRunning(facts).find(({ name }) => name === 'members')
     assert.equal(check?.state, 'failed')
     assert.match(check.advice ?? '', /was removed/)
+  })
+
+  it('a clock for which files cannot be changed is said', () => {
+    assert.equal(clockTrouble(undefined), undefined)
+    assert.match(clockTrouble({ aheadMs: 86_400_000, nodes: 2, of: 2 }) ?? '', /^this machine's clock is 1d ahead of 2 of 2 other nodes/)
   })
 })

@@ -39,6 +39,32 @@ describe('replication: claims', () => {
     assert.deepEqual([claims.size, claims.unanswered('a', one, 0)], [0, 0])
   })
 
+  it('of which most are settled before their turn leave no trace, and the rest come in their order', () => {
+    const claims = new Claims({ onNote: () => undefined })
+    const left: string[] = []
+    for (let i = 0; i < 5000; i++) {
+      claims.note(`blob${String(i)}`, one)
+      if (i % 50 === 0) left.unshift(`blob${String(i)}`)
+      else claims.settled(`blob${String(i)}`, one)
+    }
+    // One of them was asked for in vain: its turn is when it is due again, before all older ones.
+    const [silent = '', ...others] = left
+    claims.unanswered(silent, one, 0)
+    for (const cid of others.slice(0, 10)) {
+      assert.equal(claims.next(everybody, 1000)?.cid, cid)
+      claims.settled(cid, one)
+    }
+    assert.deepEqual(claims.next(everybody, 60_000), { cid: silent, peer: one, tries: 1 })
+    claims.settled(silent, one)
+    // Said again after it was settled: new again.
+    claims.note(silent, one)
+    for (const cid of [silent, ...others.slice(10)]) {
+      assert.equal(claims.next(everybody, 60_000)?.cid, cid)
+      claims.settled(cid, one)
+    }
+    assert.deepEqual([claims.next(everybody, 1e9), claims.size], [undefined, 0])
+  })
+
   it('of a peer that claims everything take no place from others', () => {
     const claims = new Claims({ onNote: () => undefined })
     for (let i = 0; i < 100; i++) claims.note(`own${String(i)}`, two)
