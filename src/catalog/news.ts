@@ -14,10 +14,10 @@ const newsRecordsMax = 1024
 /** A quiet node may say this many records' worth at once, whatever the rate. */
 const burstSeconds = 3
 /**
- * Between two announcements. At each, peers walk the digests, up to 1 MiB of them, and both sides read much of what they have
- * while everything changes: the fewer, the cheaper. But changes should be seen within seconds, also during a long put.
+ * Between two announcements. Peers walk the digests at each, which costs up to 1 MiB while everything changes, and
+ * changes should be seen within seconds.
  */
-const announceMs = 3000
+const announceMs = 1500
 /** Messages being verified at once, and waiting. One more is ignored, and made up for by a pull. */
 const inbound = { concurrency: 2, queueMax: 32 }
 
