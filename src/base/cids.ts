@@ -19,19 +19,24 @@ export function cidOfText(text: string): CID {
   const parsed = CID.parse(text)
   // A CID remembers the text that it was parsed from.
   const cid = normalText.test(text) ? parsed : CID.decode(parsed.bytes)
-  if (cids.size >= rememberedMax) cids.clear()
-  cids.set(text, cid)
+  remember(cids, text, cid)
   return cid
 }
 
 /** The text of a binary CID. Throws what `CID.decode` throws. */
 export function textOfCid(bytes: Uint8Array): string {
-  // The bytes may be a part of something large: only texts are kept.
   const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
   const known = texts.get(key)
   if (known !== undefined) return known
-  const text = CID.decode(bytes).toString()
-  if (texts.size >= rememberedMax) texts.clear()
-  texts.set(key, text)
+  // The bytes may be a part of something large, which must not be kept along.
+  const cid = CID.decode(Uint8Array.from(bytes))
+  const text = cid.toString()
+  remember(texts, key, text)
+  remember(cids, text, cid)
   return text
+}
+
+function remember<Value>(all: Map<string, Value>, key: string, value: Value): void {
+  if (all.size >= rememberedMax) all.clear()
+  all.set(key, value)
 }

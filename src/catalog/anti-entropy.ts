@@ -17,6 +17,13 @@ const deadlineMs = 20_000
 const digestDeadlineMs = 5_000
 /** Requests under way while the last answer is being verified and written. */
 const pipelined = 3
+/**
+ * To look up the entries of one bucket costs either side as much as to read so many that follow each other. A first-level
+ * bucket in which more than every so-manieth entry may differ is asked for as one: so are all while many files come in.
+ */
+const entriesPerLook = 12
+/** First-level buckets of which we have a part, in one request. Beyond some 10,000 files an answer has less, and is asked on. */
+const partsMax = 16
 /** Left free in a request for what is not hashes. */
 const requestSlackBytes = 16 * 1024
 
@@ -101,6 +108,7 @@ async function differingBuckets(records: Records, theirs: Uint8Array, all: boole
   const ours = records.digests.firstLevel()
   const prefixes: Uint8Array[] = []
   const deeper: number[] = []
+  const entriesHere = (records.counts.files + records.counts.tombstones) / 256
   for (const place of differing(theirs, ours)) {
     // Nothing of ours in it: no need to ask for particulars.
     if (isEmptyDigest(ours, place)) prefixes.push(Uint8Array.of(place))
@@ -113,9 +121,9 @@ async function differingBuckets(records: Records, theirs: Uint8Array, all: boole
     if (digests.length !== buckets.length * bytes) throw new CommonError('BAD_INPUT', 'an answer to catalog.bucket has a wrong length')
     for (const [i, bucket] of buckets.entries()) {
       const part = digests.subarray(i * bytes, (i + 1) * bytes)
-      for (const place of differing(part, records.digests.secondLevel(bucket))) {
-        if (all || !isEmptyDigest(part, place)) prefixes.push(Uint8Array.of(bucket, place))
-      }
+      const within = differing(part, records.digests.secondLevel(bucket)).filter((place) => all || !isEmptyDigest(part, place))
+      if (within.length > 1 && within.length * entriesPerLook > entriesHere) prefixes.push(Uint8Array.of(bucket))
+      else for (const place of within) prefixes.push(Uint8Array.of(bucket, place))
     }
   }
   return prefixes
@@ -125,6 +133,7 @@ async function differingBuckets(records: Records, theirs: Uint8Array, all: boole
 async function* batches(records: Records, prefixes: readonly Uint8Array[]): AsyncGenerator<RecordsWanted[]> {
   let batch: RecordsWanted[] = []
   let bytes = 0
+  let parts = 0
   for (const prefix of prefixes) {
     const hashes = records.refusedRecently(prefix).map((hash) => hash.subarray(0, haveHashBytes))
     for await (const [, entry] of records.table.entries(prefix)) {
@@ -133,18 +142,16 @@ async function* batches(records: Records, prefixes: readonly Uint8Array[]): Asyn
     // Over the limit we are sent some that we have: no more than a waste.
     const have = Buffer.concat(hashes.slice(0, haveBytesMax / haveHashBytes))
     // A whole first-level bucket brings enough for a request of its own.
-    if (batch.length >= wantedMax || bytes + have.length > limits.records.request - requestSlackBytes) {
+    const weight = prefix.length > 1 ? 0 : have.length === 0 ? partsMax : 1
+    if (batch.length > 0 && (batch.length >= wantedMax || parts + weight > partsMax || bytes + have.length > limits.records.request - requestSlackBytes)) {
       yield batch
       batch = []
       bytes = 0
+      parts = 0
     }
     batch.push({ prefix, have })
     bytes += have.length + 8
-    if (prefix.length === 1) {
-      yield batch
-      batch = []
-      bytes = 0
-    }
+    parts += weight
   }
   if (batch.length > 0) yield batch
 }

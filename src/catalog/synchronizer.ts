@@ -9,6 +9,13 @@ const pullsAtOnce = 2
 const pullsWaitingMax = 256
 /** So that a peer that everybody just heard of is not asked by everybody in the same moment. */
 const spreadMs = 500
+/**
+ * While many files come in the roots always differ, and each side that is asked would ask back, without end: both read much of
+ * what they have each time. In larger pieces the same costs a part of it, and is seen elsewhere within seconds all the same.
+ */
+const restMs = 3000
+/** A pull that brought so much is one of many. */
+const muchAtOnce = 256
 const retry = { minMs: 1000, maxMs: 30_000 }
 /** After that, the timer's turn. */
 const retriesMax = 5
@@ -59,6 +66,8 @@ export class Synchronizer {
   readonly #pulling = new Set<NodeId>()
   readonly #again = new Set<NodeId>()
   readonly #failures = new Map<NodeId, number>()
+  /** Not to be asked again before, elapsed time. */
+  readonly #restUntilMs = new Map<NodeId, number>()
   /** The root of each peer when we last fetched all that it had. */
   readonly #fetched = new Map<NodeId, Uint8Array>()
   #network: SynchronizerNetwork | undefined
@@ -114,7 +123,10 @@ export class Synchronizer {
     this.#onNews = onNews
     const stops = [
       connections.on('connected', (peer) => this.plan(peer)),
-      connections.on('disconnected', (peer) => this.#fetched.delete(peer)),
+      connections.on('disconnected', (peer) => {
+        this.#fetched.delete(peer)
+        this.#restUntilMs.delete(peer)
+      }),
     ]
     for (const peer of connections.connected()) this.plan(peer)
     while (!signal.aborted) {
@@ -156,9 +168,11 @@ export class Synchronizer {
       this.#again.add(other)
       return
     }
+    const { clock } = this.#components
+    const leftMs = (this.#restUntilMs.get(other) ?? Number.NEGATIVE_INFINITY) - clock.monotonicMs()
     this.#planned.set(
       other,
-      this.#components.clock.setTimer(waitMs, () => {
+      clock.setTimer(Math.max(waitMs, leftMs), () => {
         const running = this.#pull(other).finally(() => {
           this.#running.delete(running)
         })
@@ -204,6 +218,10 @@ export class Synchronizer {
     const started = clock.monotonicMs()
     const pulled = await pull({ records, rpc: network.rpc, clock, clocks: records.clocks, log }, peer, { signal, forgetUntilMs: awaySinceMs })
     await this.#redateIfDue(signal)
+    // What differed brought nothing: it is the peer that lacks something, and it knows.
+    const isInVain = pulled.peerRoot !== undefined && pulled.accepted + pulled.forgotten === 0
+    if (pulled.accepted >= muchAtOnce || isInVain) this.#restUntilMs.set(peer, clock.monotonicMs() + restMs)
+    else this.#restUntilMs.delete(peer)
     if (pulled.peerRoot === undefined || (pulled.peerReturning && awaySinceMs === undefined)) this.#fetched.delete(peer)
     else this.#fetched.set(peer, pulled.peerRoot)
     if (pulled.accepted > 0) {
