@@ -123,6 +123,8 @@ describe('the log in files', () => {
 
   it('has no more files open than it should, however many are read at once', async () => {
     for (let unit = 0; unit < 160; unit++) await write(unit, 0)
+    await files.close()
+    await open()
     const keys = Array.from({ length: 160 }, (_, unit) => keyOf(unit, 0))
     for (let time = 0; time < 2; time++) assert.ok((await files.getMany(keys)).every((value) => value?.length === 100))
     await turns()
@@ -161,10 +163,10 @@ describe('the log in files', () => {
     await synced
     await turns()
     assert.equal(held.waiting('zeroes'), 1, 'they are written beside it')
-    held.letGo('zeroes')
-    await turns(3000)
     held.letGo('large')
     await large
+    held.letGo('zeroes')
+    await turns(3000)
     await check(0, 8, 900 * 1024)
     // And rows do not come to where zeroes are being written.
     let row = 9
@@ -175,11 +177,11 @@ describe('the log in files', () => {
       await turns()
     }
     assert.equal(held.waiting('zeroes'), 1)
-    const rows = Array.from({ length: 5 }, async (_, i) => write(0, row + i, 100 * 1024))
+    const rows = Array.from({ length: 12 }, async (_, i) => write(0, row + i, 100 * 1024))
     await turns(3000)
     held.letGo('zeroes')
     await Promise.all(rows)
-    for (let one = 9; one < row + 5; one++) await check(0, one, 100 * 1024)
+    for (let one = 9; one < row + 12; one++) await check(0, one, 100 * 1024)
     await files.close()
   })
 
