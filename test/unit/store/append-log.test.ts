@@ -126,9 +126,11 @@ describe('the log in files', () => {
     await files.close()
     await open()
     const keys = Array.from({ length: 160 }, (_, unit) => keyOf(unit, 0))
-    for (let time = 0; time < 2; time++) assert.ok((await files.getMany(keys)).every((value) => value?.length === 100))
-    await turns()
-    assert.ok(held.disk.openFiles <= 130, `${String(held.disk.openFiles)} files are open`)
+    for (let time = 0; time < 2; time++) {
+      assert.ok((await files.getMany(keys)).every((value) => value?.length === 100))
+      await turns(2000)
+      assert.ok(held.disk.openFiles <= 130, `${String(held.disk.openFiles)} files are open`)
+    }
     await files.close()
     assert.equal(held.disk.openFiles, 0)
     assert.deepEqual(held.disk.violations, [])
