@@ -1,6 +1,6 @@
 import { close, constants, fdatasync, fstat, ftruncate, open, read, writeSync, writev } from 'node:fs'
 import { mkdir, open as openHandle, readdir, rename, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Clock } from '../base/index.js'
 import { codeOf } from '../base/index.js'
@@ -52,8 +52,14 @@ const calls = {
 const readNow = pageCacheReader()
 
 export async function openLogFolder({ clock }: { clock: Clock }, path: string): Promise<LogFolder> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
   const pace = new Pace(clock)
+  try {
+    const made = await mkdir(path, { recursive: true, mode: 0o700 })
+    // What is in a folder is on the disk only if the folder itself is.
+    for (let at = path; made !== undefined && at !== dirname(made) && at !== dirname(at); at = dirname(at)) await new DiskFolder(dirname(at), pace).sync()
+  } catch (error) {
+    throw storeErrorOf(error, path)
+  }
   return new DiskFolder(path, pace)
 }
 

@@ -82,9 +82,14 @@ export class Compaction {
     const isLeft = new Set(dead)
     const unit = units.worst(before, this.#init.garbageShareMin, (number) => this.#waiting.has(number) || isLeft.has(number))
     if (unit === undefined) return false
-    const isDone = await this.#giveBack(unit, signal)
+    let isDone = false
+    try {
+      isDone = await this.#giveBack(unit, signal)
+    } finally {
+      // One that fails must not keep the others from their turn.
+      if (!isDone) this.#waiting.set(unit, clock.monotonicMs() + lookAgainMs)
+    }
     if (!isDone) {
-      this.#waiting.set(unit, clock.monotonicMs() + lookAgainMs)
       journal.debug('a unit of the log of volumes is still needed', { unit })
     }
     return true
