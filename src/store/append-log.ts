@@ -272,7 +272,8 @@ export class AppendFiles implements AppendLog {
         else await folder.remove(nameOf(number))
       }
     }
-    this.#highest = Math.max(-1, ...this.#units.keys())
+    // Not all at once: there may be more of them than a call takes arguments.
+    for (const number of this.#units.keys()) this.#highest = number
     for (const unit of this.#units.values()) {
       if (unit.isSealed) continue
       try {

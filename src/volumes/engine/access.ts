@@ -1,13 +1,13 @@
-import { backoffMs, messageOf } from '../../base/index.js'
+import { messageOf } from '../../base/index.js'
 import type { NodeId } from '../../base/index.js'
 import { blockBytes } from '../geometry.js'
 import type { BlockRange } from '../geometry.js'
 import type { BlockData, BlockRun, SegmentId, Version } from '../replica-types.js'
 import { isRetired } from '../segment.js'
-import type { Segment, Session } from '../segment.js'
+import type { Segment } from '../segment.js'
 import { DeviceError } from '../types.js'
 import { Outcome, Verb } from '../wire/volume.js'
-import type * as wire from '../wire/volume.js'
+import { Asking } from './asking.js'
 import * as codec from './codec.js'
 import { blocksOf, bytesOfRuns, noBytes } from './content.js'
 import type { SegmentWrite } from './content.js'
@@ -16,43 +16,16 @@ import type { Deadlines } from './deadlines.js'
 import { fateOf, rangeOfToken } from './fate.js'
 import { deviceError } from './holder.js'
 import type { SegmentHolder, WriteEnd } from './holder.js'
+import { operationOf, replayed } from './pending.js'
+import type { Kept, Numbering, Pending } from './pending.js'
 import { keyOf } from './registers.js'
 import type { SegmentPart } from './segment-part.js'
 import { readStale } from './stale-read.js'
 import type { Place, Takeover } from './takeover.js'
-import { ask, messageContentBytes, verbs } from './verbs.js'
-
-/** Under which writes are numbered, and the last number given. A holder takes a number that is not the highest for a retry. */
-interface Numbering {
-  readonly client: string
-  last: number
-}
-
-/** A write on its way to whoever holds its blocks. */
-interface Pending {
-  readonly numbering: Numbering
-  write: SegmentWrite
-  /** 0 until it was sent to another node: from then on it may have been applied there. */
-  sequence: number
-  readonly deadline: AbortSignal
-  /** Of one that was acknowledged before and is sent again. */
-  readonly number?: number
-  readonly parent: { left: number; resolve: () => void; reject: (error: Error) => void }
-}
-
-/** An acknowledged write of another holder's, kept until a flush covers it. */
-interface Kept {
-  readonly write: SegmentWrite
-  readonly version: Version
-  /** In the order of the first acknowledgements: a write that is sent again keeps its number. */
-  readonly number: number
-}
+import { messageContentBytes } from './verbs.js'
 
 /** Writes in one message; their bytes are bounded too. */
 const batchWritesMax = 256
-/** Longer than a hand-off freezes; a holder that takes longer is asked again, which does no harm. */
-const accessDeadlineMs = 8_000
-const retry = { minMs: 20, maxMs: 1_000 }
 
 /**
  * One segment as clients of this node use it, whoever holds it. What is held here goes to the holder at once. The rest
@@ -69,6 +42,7 @@ export class SegmentAccess {
   readonly #context: EngineContext
   readonly #holder: SegmentHolder
   readonly #takeover: Takeover
+  readonly #asking: Asking
   readonly #id: SegmentId
   readonly #key: string
   readonly #numbering: Numbering
@@ -95,6 +69,7 @@ export class SegmentAccess {
     this.#holder = part.holder
     this.#takeover = part.takeover
     this.#id = part.holder.id
+    this.#asking = new Asking(context, part.takeover, part.holder.id)
     this.#key = keyOf(part.holder.id)
     this.#numbering = { client: init.client, last: 0 }
     this.#failed = init.failed
@@ -225,7 +200,7 @@ export class SegmentAccess {
       if (fate === 'lost') return false
       if (fate === 'held' && this.#holder.holdOfToken(version.token) !== undefined) return true
       await this.#takeover.locate({ start: range.start, blocks: 1 }, deadline, false)
-      await this.#pause(deadline, 0)
+      await this.#asking.pause(deadline, 0)
     }
   }
 
@@ -260,7 +235,7 @@ export class SegmentAccess {
         }
         const batch = this.#batchFor(place)
         for (const pending of batch) if (pending.sequence === 0) pending.sequence = ++pending.numbering.last
-        if (!(await this.#send(place, batch, first.deadline))) await this.#pause(first.deadline, attempt)
+        if (!(await this.#send(place, batch, first.deadline))) await this.#asking.pause(first.deadline, attempt)
       }
     } catch (error) {
       if (this.#queue[0] === first) this.#queue.shift()
@@ -322,7 +297,7 @@ export class SegmentAccess {
   /** False: nothing came of it; the register may say more by now. */
   async #send(place: Place & { type: 'there' }, batch: readonly Pending[], deadline: AbortSignal): Promise<boolean> {
     const operations = batch.map(({ write, sequence }) => ({ ...operationOf(write), sequence, token: 0, latencyMs: Math.min(0xffffffff, Math.round(this.#lastLatencyMs)) }))
-    const answer = await this.#ask(place, operations, deadline, batch[0]?.numbering)
+    const answer = await this.#asking.ask(place, operations, deadline, batch[0]?.numbering ?? this.#numbering)
     if (answer === undefined) return false
     let progress = false
     for (const [i, result] of answer.results.entries()) {
@@ -370,7 +345,7 @@ export class SegmentAccess {
         if (range !== undefined) await this.#wake(range, deadline)
         // Without the voters it is looked at again, until there is no more time.
         else await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
-        await this.#pause(deadline, attempt)
+        await this.#asking.pause(deadline, attempt)
         continue
       }
       for (const [token, sequence] of this.#marks) {
@@ -396,7 +371,7 @@ export class SegmentAccess {
   /** Has whoever must act on the range act: this node, or the one that holds it. */
   async #wake(range: BlockRange, deadline: AbortSignal): Promise<void> {
     const place = await this.#takeover.locate(range, deadline, false)
-    if (place.type === 'there') await this.#ask(place, [{ ...operationOf({ offset: range.start * blockBytes, length: blockBytes, content: 'hole', bytes: noBytes }), verb: Verb.EXTENTS, sequence: 0, token: 0, latencyMs: 0 }], deadline)
+    if (place.type === 'there') await this.#asking.ask(place, [{ ...operationOf({ offset: range.start * blockBytes, length: blockBytes, content: 'hole', bytes: noBytes }), verb: Verb.EXTENTS, sequence: 0, token: 0, latencyMs: 0 }], deadline, this.#numbering)
     await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
   }
 
@@ -469,7 +444,7 @@ export class SegmentAccess {
       const moved = [...(await Promise.all(tokens.map((token) => this.#flushHere(token, deadline)))), ...(await Promise.all(others.map((token) => this.#flushThere(token, deadline))))].includes(false)
       if (moved) {
         await this.#context.registers.refresh(this.#id, deadline).catch(() => undefined)
-        await this.#pause(deadline, attempt)
+        await this.#asking.pause(deadline, attempt)
       }
     }
   }
@@ -494,7 +469,7 @@ export class SegmentAccess {
       return false
     }
     const { session } = entry.value
-    const answer = await this.#ask({ node: session.node, session, token }, [{ verb: Verb.FLUSH, offset: 0, length: 0, bytes: noBytes, sequence: 0, token, latencyMs: 0 }], deadline)
+    const answer = await this.#asking.ask({ node: session.node, session, token }, [{ verb: Verb.FLUSH, offset: 0, length: 0, bytes: noBytes, sequence: 0, token, latencyMs: 0 }], deadline, this.#numbering)
     const result = answer?.results[0]
     if (result?.outcome === Outcome.FAILED || result?.outcome === Outcome.NO_SPACE) throw new DeviceError('IO', result.message)
     if (result?.outcome !== Outcome.DONE) {
@@ -578,7 +553,7 @@ export class SegmentAccess {
         ? await (versions ? this.#holder.extents(part).then((all) => all?.map((run) => ({ ...run, bytes: noBytes }))) : this.#holder.read(part))
         : await this.#runsThere(place, part, deadline, versions)
       if (found === undefined) {
-        await this.#pause(deadline, attempt)
+        await this.#asking.pause(deadline, attempt)
         continue
       }
       runs.push(...found)
@@ -589,51 +564,13 @@ export class SegmentAccess {
 
   async #runsThere(place: Place & { type: 'there' }, part: BlockRange, deadline: AbortSignal, versions: boolean): Promise<BlockData[] | undefined> {
     const operation = { verb: versions ? Verb.EXTENTS : Verb.READ, offset: part.start * blockBytes, length: part.blocks * blockBytes, bytes: noBytes, sequence: 0, token: 0, latencyMs: 0 }
-    const result = (await this.#ask(place, [operation], deadline))?.results[0]
+    const result = (await this.#asking.ask(place, [operation], deadline, this.#numbering))?.results[0]
     if (result?.outcome === Outcome.FAILED) throw new DeviceError('IO', result.message)
     if (result?.outcome !== Outcome.DONE) return undefined
     const runs = result.runs.map((run) => codec.decodeRun(run, !versions))
     const covered = runs.reduce((next, run) => (run.start === next ? next + run.blocks : -1), part.start)
     if (covered !== part.start + part.blocks) codec.bad('runs that do not cover what was asked for')
     return runs
-  }
-
-  // ---- asking the holder ----------------------------------------------------------------------------------------------
-
-  /** Undefined: no answer, or not the holder; by then the register was looked at, and what a dead node held taken over. */
-  async #ask(place: { node: NodeId; session: Session; token: number }, operations: wire.Operation[], deadline: AbortSignal, numbering = this.#numbering): Promise<wire.AccessAnswer | undefined> {
-    const { components, registers } = this.#context
-    // News of a hand-off may overtake the holder's answer: then there is nobody to suspect, which would take two rounds.
-    const before = registers.view(this.#id)?.version
-    try {
-      const answer = await ask(components.rpc, place.node, verbs.access, { segment: codec.encodeId(this.#id), client: codec.encodeClient(numbering.client), operations }, { deadlineMs: accessDeadlineMs, signal: deadline })
-      const moved = answer.results.some((result) => result.outcome === Outcome.MOVED)
-      if (!moved) return answer
-      const theirs = answer.value === undefined ? undefined : codec.fromWire(answer.value)
-      if (theirs !== undefined) registers.absorb(this.#id, theirs)
-      const view = registers.view(this.#id)
-      // It need not have heard what it was given: who handed it over may have died before the word, or the word was lost.
-      if (view !== undefined && (theirs === undefined || theirs.version < view.version)) this.#context.tell(this.#id, view, [place.node])
-      if (registers.view(this.#id)?.version === before) await this.#suspect(place, deadline)
-      return answer
-    } catch (error) {
-      if (deadline.aborted) throw error
-      components.log.debug('a holder did not answer', { node: place.node, error: messageOf(error) })
-      await this.#suspect(place, deadline)
-      return undefined
-    }
-  }
-
-  async #suspect(place: { session: Session; token: number }, deadline: AbortSignal): Promise<void> {
-    await this.#takeover.suspect(place.session, place.token, deadline).catch((error: unknown) => {
-      this.#context.components.log.debug('what a silent node held could not be taken yet', { error: messageOf(error) })
-    })
-  }
-
-  async #pause(deadline: AbortSignal, attempt: number): Promise<void> {
-    const { clock, random } = this.#context.components
-    await clock.sleep(1 + backoffMs(attempt, retry, random), deadline).catch(() => undefined)
-    if (deadline.aborted) throw new DeviceError('IO', 'not done in time', { segment: this.#id.segment })
   }
 
   /** One at a time. */
@@ -649,21 +586,4 @@ export class SegmentAccess {
     if (region === undefined) return
     components.heat.record({ volume: this.#id.volume, segment: this.#id.segment, ...range, kind, place: { node, region }, latencyMs: components.clock.monotonicMs() - startedMs, remote })
   }
-}
-
-/** A write of nobody who waits for an answer: `outcome` is why it failed, or undefined. */
-function replayed(): { parent: Pending['parent']; outcome: Promise<Error | undefined> } {
-  const { resolve, promise: outcome } = withResolver<Error | undefined>()
-  return { parent: { left: 1, resolve: () => { resolve(undefined) }, reject: resolve }, outcome }
-}
-
-function withResolver<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined
-  const promise = new Promise<T>((done) => { resolve = done })
-  return { promise, resolve }
-}
-
-function operationOf(write: SegmentWrite): Pick<wire.Operation, 'verb' | 'offset' | 'length' | 'bytes'> {
-  const verb = write.content === 'data' ? Verb.WRITE : write.content === 'zeroes' ? Verb.WRITE_ZEROES : Verb.TRIM
-  return { verb, offset: write.offset, length: write.length, bytes: write.bytes }
 }
