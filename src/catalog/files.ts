@@ -310,7 +310,7 @@ class MeshFiles implements Files {
     const operations = async (imported: Imported): Promise<Prepared['operations']> => {
       under.prepared?.abandon()
       letGo()
-      letGo = this.#garbage.hold(imported)
+      letGo = this.#garbage.hold([imported])
       const known = this.#garbage.remember(imported)
       if (target === undefined) return known
       const more = { priority: options.priority, replicas: options.spread?.()?.replicas ?? replicas, pinned: options.pinned }
@@ -367,7 +367,7 @@ class MeshFiles implements Files {
       if (all.length === 0) return new Map()
       room = await options.room?.(all.reduce((sum, { bytes }) => sum + bytes.length, 0))
       const prepare = async (imported: readonly Imported[]): Promise<Prepared> => {
-        for (const one of imported) letGo.push(this.#garbage.hold(one))
+        letGo.push(this.#garbage.hold(imported))
         const said = present({ token: token(), ifAbsent: options.ifAbsent })
         return catalog.prepare(imported.map(({ cid, size }, i): Edit => ({ path: all[i]?.path ?? '', content: { ...all[i]?.content, cid: cid.toString(), size }, ...said })))
       }

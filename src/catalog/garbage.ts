@@ -90,9 +90,14 @@ export class Garbage {
     this.#large = components.meta.slice('m/')
   }
 
-  /** Keeps the blobs of an import until its record is there: call what it returns then. */
-  hold(imported: Imported): () => void {
-    const cids = [imported.cid, ...imported.blobs.map(({ cid }) => cid)].map(String)
+  /** Keeps the blobs of imports until their records are there: call what it returns then. */
+  hold(imported: readonly Imported[]): () => void {
+    const cids: string[] = []
+    for (const { cid, blobs } of imported) {
+      cids.push(cid.toString())
+      // A small file is its one blob.
+      for (const blob of blobs) if (blob.cid !== cid) cids.push(blob.cid.toString())
+    }
     for (const cid of cids) this.#held.set(cid, (this.#held.get(cid) ?? 0) + 1)
     return () => {
       for (const cid of cids.splice(0)) {
