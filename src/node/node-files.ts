@@ -442,11 +442,22 @@ async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, { p
       yield { relativePath, content, store }
       continue
     }
-    const parts: Uint8Array[] = []
-    for await (const part of entry.content) parts.push(part)
-    const bytes = parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
-    yield { relativePath, bytes, content: intake.through(chunksOf([bytes]), signal, entry.size) }
+    const bytes = entry.bytes ?? (await whole(entry.content))
+    yield {
+      relativePath,
+      bytes,
+      // Hardly ever asked for: most small files are put from their bytes, with others.
+      get content() {
+        return intake.through(chunksOf([bytes]), signal, bytes.length)
+      },
+    }
   }
+}
+
+async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const part of chunks) parts.push(part)
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
 }
 
 /** An entry of an archive that somebody stops reading ends the archive: `skipRest` reads what is left of it instead. */
