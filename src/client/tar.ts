@@ -143,9 +143,9 @@ class Parts implements AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     return {
       next: async () => {
-        if (this.#left === 0) return { done: true, value: undefined }
+        if (this.#left <= 0) return { done: true, value: undefined }
         const value = await this.#next()
-        if (this.#left === 0) this.#end()
+        if (this.#left <= 0) this.#end()
         return { done: false, value }
       },
       return: async () => {

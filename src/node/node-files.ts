@@ -431,12 +431,14 @@ async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, { p
   for await (const entry of entries) {
     const relativePath = entry.path.replace(/^\.\//, '')
     if (entry.size > smallBytesMax) {
-      const { content, skipRest } = skippable(entry.content)
+      const { content, skipRest, leave } = skippable(entry.content)
       const store: FolderItem['store'] = async (put) => {
         try {
           return await intake.store(content, { size: entry.size, priority, replicas, signal }, async (bytes, spread) => put(bytes, { spread }), ({ cid }) => cid)
         } finally {
-          if (signal?.aborted !== true) await skipRest()
+          // Whoever waits for the next entry waits for the end of this one.
+          if (signal?.aborted === true) leave()
+          else await skipRest()
         }
       }
       yield { relativePath, content, store }
@@ -461,12 +463,15 @@ async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 }
 
 /** An entry of an archive that somebody stops reading ends the archive: `skipRest` reads what is left of it instead. */
-function skippable(content: AsyncIterable<Uint8Array>): { content: AsyncIterable<Uint8Array>; skipRest: () => Promise<void> } {
+function skippable(content: AsyncIterable<Uint8Array>): { content: AsyncIterable<Uint8Array>; skipRest: () => Promise<void>; leave: () => void } {
   const iterator = content[Symbol.asyncIterator]()
   return {
     content: { [Symbol.asyncIterator]: () => ({ next: async () => iterator.next() }) },
     skipRest: async () => {
       while ((await iterator.next()).done !== true);
+    },
+    leave: () => {
+      Promise.resolve(iterator.return?.()).catch(() => undefined)
     },
   }
 }
