@@ -8,6 +8,7 @@ import { parseCid, readable } from './record.js'
 import type { FileRecord } from './types.js'
 import { CatalogError } from './types.js'
 import { visibleOf } from './visible.js'
+import { WrittenRoots } from './written-roots.js'
 
 /**
  * Table i/: which visible records have a content, by its root. A row is written in the batch of the leaves that it
@@ -22,13 +23,36 @@ import { visibleOf } from './visible.js'
  */
 export class RootIndex {
   readonly #rows: KeyValue
+  /** Of all rows that there are, and of those that were to be written since the start, whether they came to be or not. */
+  readonly #written = new WrittenRoots()
+  #hasRead = false
 
   constructor(rows: KeyValue) {
     this.#rows = rows
   }
 
+  /** Reads the keys of all rows, once; until then nothing `isOnly`. */
+  async read(signal: AbortSignal): Promise<void> {
+    for await (const [key] of this.#rows.entries()) {
+      signal.throwIfAborted()
+      // A row that is damaged is found by nobody who looks for its root; when it is mended, it is written.
+      const bytes = readable(() => CID.inspectBytes(key).size)
+      if (bytes !== undefined) this.#written.add(key.subarray(0, bytes))
+    }
+    this.#hasRead = true
+  }
+
+  /**
+   * Of the root of a record whose row is on disk: that no other record has it, or had it since the start. Known without
+   * asking the disk; false where it is not certain.
+   */
+  isOnly(text: string): boolean {
+    return this.#hasRead && this.#written.isOnce(parseCid(text).bytes)
+  }
+
   put(record: FileRecord): WriteOperation {
     const key = keyOf(record)
+    this.#written.add(rootOfRecord(record))
     return this.#rows.put(key, valueOf(key, record))
   }
 
@@ -66,10 +90,15 @@ export class RootIndex {
   async missing(path: string, leaves: readonly Version[]): Promise<WriteOperation[]> {
     const rows = visibleOf(path, leaves).map(({ record }) => {
       const key = keyOf(record)
-      return { key, value: valueOf(key, record) }
+      return { record, key, value: valueOf(key, record) }
     })
     const found = await this.#rows.getMany(rows.map(({ key }) => key))
-    return rows.filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0).map(({ key, value }) => this.#rows.put(key, value))
+    return rows
+      .filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0)
+      .map(({ record, key, value }) => {
+        this.#written.add(rootOfRecord(record))
+        return this.#rows.put(key, value)
+      })
   }
 
   /** Keys of rows that are damaged. */
@@ -103,9 +132,13 @@ export function damagedRoot(): CatalogError {
   return new CatalogError('BAD_RECORD', 'the disk has a root that cannot be read')
 }
 
+function rootOfRecord({ content }: FileRecord): Uint8Array {
+  return parseCid(content?.cid ?? '').bytes
+}
+
 function keyOf(record: FileRecord): Buffer {
   const kind = record.conflictOf === undefined ? fileKind : copyKind
-  return Buffer.concat([parseCid(record.content?.cid ?? '').bytes, Buffer.of(kind), pathKey(record.path)])
+  return Buffer.concat([rootOfRecord(record), Buffer.of(kind), pathKey(record.path)])
 }
 
 function valueOf(key: Uint8Array, record: FileRecord): Buffer {
