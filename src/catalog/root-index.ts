@@ -27,13 +27,14 @@ export class RootIndex {
     this.#rows = rows
   }
 
-  put(record: FileRecord): WriteOperation {
-    const key = keyOf(record)
-    return this.#rows.put(key, valueOf(key, record))
+  /** `path`: the key of the record's. */
+  put(record: FileRecord, path = pathKey(record.path)): WriteOperation {
+    const { key, value } = rowOf(record, path)
+    return this.#rows.put(key, value)
   }
 
   del(record: FileRecord): WriteOperation {
-    return this.#rows.del(keyOf(record))
+    return this.#rows.del(rowOf(record).key)
   }
 
   /** Where there may be files, or copies, with this root. */
@@ -64,10 +65,7 @@ export class RootIndex {
 
   /** What to write so that the rows of a path are those that its leaves say; what else there is stays. */
   async missing(path: string, leaves: readonly Version[]): Promise<WriteOperation[]> {
-    const rows = visibleOf(path, leaves).map(({ record }) => {
-      const key = keyOf(record)
-      return { key, value: valueOf(key, record) }
-    })
+    const rows = visibleOf(path, leaves).map(({ record }) => rowOf(record))
     const found = await this.#rows.getMany(rows.map(({ key }) => key))
     return rows.filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0).map(({ key, value }) => this.#rows.put(key, value))
   }
@@ -103,16 +101,19 @@ export function damagedRoot(): CatalogError {
   return new CatalogError('BAD_RECORD', 'the disk has a root that cannot be read')
 }
 
-function keyOf(record: FileRecord): Buffer {
-  const kind = record.conflictOf === undefined ? fileKind : copyKind
-  return Buffer.concat([parseCid(record.content?.cid ?? '').bytes, Buffer.of(kind), pathKey(record.path)])
-}
-
-function valueOf(key: Uint8Array, record: FileRecord): Buffer {
-  const value = Buffer.alloc(checkedBytes)
-  value.writeBigUInt64BE(BigInt(record.content?.size ?? 0))
-  value.writeUInt32BE(checkOf(key, value), sizeBytes)
-  return value
+/** Both in one piece of memory, since the check is over both. */
+function rowOf(record: FileRecord, path = pathKey(record.path)): { key: Buffer; value: Buffer } {
+  const cid = parseCid(record.content?.cid ?? '').bytes
+  const keyBytes = cid.length + 1 + path.length
+  const row = Buffer.allocUnsafe(keyBytes + checkedBytes)
+  row.set(cid)
+  row[cid.length] = record.conflictOf === undefined ? fileKind : copyKind
+  row.set(path, cid.length + 1)
+  const size = record.content?.size ?? 0
+  row.writeUInt32BE(Math.floor(size / 2 ** 32), keyBytes)
+  row.writeUInt32BE(size % 2 ** 32, keyBytes + 4)
+  row.writeUInt32BE(crc32(row.subarray(0, keyBytes + sizeBytes)), keyBytes + sizeBytes)
+  return { key: row.subarray(0, keyBytes), value: row.subarray(keyBytes) }
 }
 
 /** Undefined for a row that is damaged. */
