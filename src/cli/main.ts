@@ -4,10 +4,11 @@
  * and words out.
  */
 import { limitArenas } from './arenas.js'
-import { optimizeLater } from './optimizing.js'
+import { collectAlone, optimizeLater } from './optimizing.js'
 
 limitArenas()
 optimizeLater()
+collectAlone()
 // All else is loaded after it.
 const [{ ClientError }, { exitCodes }, { runCli }] = await Promise.all([import('../client/index.js'), import('./errors.js'), import('./program.js')])
 

@@ -11,3 +11,12 @@ const interruptBudget = 8 * 66 * 1024
 export function optimizeLater(): void {
   setFlagsFromString(`--interrupt-budget=${String(interruptBudget)}`)
 }
+
+/**
+ * Has V8 collect young objects on the thread that works with them, and wake no others for it. There is a megabyte to copy at
+ * a time, over in 2.3 ms; with a helper, on two cores, it took as long, and the helper as long again: they copy to and fro
+ * between the same pages. A put of 10,000 small files has 430 of these collections.
+ */
+export function collectAlone(): void {
+  setFlagsFromString('--no-parallel-scavenge')
+}

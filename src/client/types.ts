@@ -16,6 +16,9 @@ export interface StorageUsage {
   pinnedBytes: number
   /** Set aside for the owner's own files. */
   reservedBytes: number
+  /** Blocks of volumes. */
+  volumesBytes: number
+  /** Index, records, and what goes around blocks. */
   metadataBytes: number
   /** Deleted, and on its way back to the disk. */
   reclaimableBytes: number

@@ -116,6 +116,7 @@ export class NodeService implements NodeApi {
         othersBytes: tally.blobBytes - tally.ownBytes,
         pinnedBytes: tally.pinnedBytes,
         reservedBytes: contribution.quota.reservedBytes,
+        volumesBytes: usage.logBytes,
         metadataBytes: usage.metadataBytes,
         reclaimableBytes: usage.reclaimableBytes,
         freeDiskBytes: disk.freeBytes(),
@@ -214,7 +215,7 @@ export class NodeService implements NodeApi {
       quarantinedBlocks: usage.quarantined,
       storageBytes: {
         limit: contribution.quota.maxBytes, used: usage.totalBytes, live: usage.liveBytes, draft: usage.draftBytes,
-        reclaimable: usage.reclaimableBytes, metadata: usage.metadataBytes, diskFree: disk.freeBytes(),
+        reclaimable: usage.reclaimableBytes, volumes: usage.logBytes, metadata: usage.metadataBytes, diskFree: disk.freeBytes(),
       },
       replication: { ...replication, untrusted: replication.untrusted.length },
       provideLagSeconds: net.provideLagMs() / 1000,

@@ -135,7 +135,7 @@ function stopped(config: Config, peerId: string, meshId: string, isAdmin: boolea
     problems: [],
     storage: {
       maxBytes: config['storage.max_storage'], usedBytes: 0, ownBytes: 0, othersBytes: 0, pinnedBytes: 0,
-      reservedBytes: config['storage.reserved'], metadataBytes: 0, reclaimableBytes: 0, freeDiskBytes: 0,
+      reservedBytes: config['storage.reserved'], volumesBytes: 0, metadataBytes: 0, reclaimableBytes: 0, freeDiskBytes: 0,
     },
     blobs: 0,
     files: 0,

@@ -75,6 +75,7 @@ export class Space {
     this.#last = {
       totalBytes: usage.totalBytes,
       ...this.#init.shares(),
+      volumesBytes: usage.logBytes,
       metadataBytes: usage.metadataBytes,
       reclaimableBytes: usage.reclaimableBytes,
       freeDiskBytes,

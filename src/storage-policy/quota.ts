@@ -64,6 +64,8 @@ export interface DiskUse {
   readonly othersBytes: number
   /** Of both, those that a pin keeps here. */
   readonly pinnedBytes: number
+  /** Blocks of volumes, in their log. */
+  readonly volumesBytes: number
   /** Index, log overhead, records. */
   readonly metadataBytes: number
   /** Deleted, and its space not back yet. */
@@ -200,6 +202,7 @@ export interface QuotaReport {
   readonly reservedBytes: number
   /** Reserved by transfers under way. */
   readonly inFlightBytes: number
+  readonly volumesBytes: number
   readonly metadataBytes: number
   readonly reclaimableBytes: number
   readonly freeDiskBytes: number
@@ -224,6 +227,7 @@ export function report(ledger: Ledger, use: DiskUse, settings: QuotaSettings): Q
     pinnedBytes: use.pinnedBytes,
     reservedBytes: settings.reservedBytes,
     inFlightBytes: reservedInFlight(ledger),
+    volumesBytes: use.volumesBytes,
     metadataBytes: use.metadataBytes,
     reclaimableBytes: use.reclaimableBytes,
     freeDiskBytes: use.freeDiskBytes,

@@ -20,6 +20,8 @@ export interface FootprintInit {
   limitBytes: number
   /** Of these logs: counted also when nobody has opened them. */
   logsFolder: string
+  /** The name of that one among them which is the store's own. */
+  ownLog: string
   /** Asked before each block; throws to refuse it. */
   admit?: (bytes: number) => void
   /** What giving space back writes at most before it deletes what it has moved. */
@@ -82,6 +84,13 @@ export class Footprint {
     const { clock } = this.#components
     if (clock.monotonicMs() - this.#measuredAtMs > this.#init.freshMs) await this.measure()
     return this.#blocksBytes + this.#metaBytes + this.#logFileBytes() + this.#sinceBytes()
+  }
+
+  /** Of these, the logs that other rooms append to. */
+  roomLogBytes(): number {
+    let bytes = this.#closedLogBytes
+    for (const [name, files] of this.#components.appended) if (name !== this.#init.ownLog) bytes += files.fileBytes
+    return bytes
   }
 
   /** What the files cannot pass if nothing more is accepted. */

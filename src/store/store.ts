@@ -148,6 +148,7 @@ class LevelStore implements Store {
       { clock, blocks, meta, log: this.#log, appended: this.#appendLogsOpen },
       {
         logsFolder: this.#logsFolder,
+        ownLog: blocksName,
         limitBytes: limits.limitBytes,
         freshMs: limits.usageFreshMs,
         moveBytesMax: 2 * limits.writeBufferBytes,
@@ -210,12 +211,14 @@ class LevelStore implements Store {
     const { liveBytes, draftBytes, reclaimableBytes, blocks, quarantined } = this.#transactions.ledger
     const drafts = draftBytes + this.#held.bytes
     // Bytes that were accepted and have not reached a file yet are ahead of what the files say.
-    const metadataBytes = Math.max(0, total - liveBytes - drafts - reclaimableBytes)
+    const logBytes = this.#footprint.roomLogBytes()
+    const metadataBytes = Math.max(0, total - logBytes - liveBytes - drafts - reclaimableBytes)
     return {
-      totalBytes: liveBytes + drafts + reclaimableBytes + metadataBytes,
+      totalBytes: liveBytes + drafts + reclaimableBytes + logBytes + metadataBytes,
       liveBytes,
       draftBytes: drafts,
       reclaimableBytes,
+      logBytes,
       metadataBytes,
       blocks,
       quarantined,

@@ -2,7 +2,8 @@ import type { WriteOperation } from '../base/index.js'
 import { GroupCommit } from '../base/index.js'
 import type { BlockLog } from './block-log.js'
 import { bytesOfMapKey, joined, mapKey, sequenceKey, textBytes } from './bytes.js'
-import type { Database, RawOperation } from './database.js'
+import type { Database, RawDatabase, RawOperation } from './database.js'
+import { writeBatch } from './database.js'
 import { keyspace } from './keyspace.js'
 import type { LedgerRecord } from './ledger.js'
 import type { Lookups } from './lookups.js'
@@ -244,9 +245,8 @@ export class Transactions {
       return
     }
     try {
-      const write = async (level: { batch: (operations: RawOperation[], options: { sync: boolean }) => Promise<void> }): Promise<void> =>
-        level.batch(operations, { sync: durable })
       const durable = changesIndex || accepted.some(({ change }) => change.durable)
+      const write = async (level: RawDatabase): Promise<void> => writeBatch(level, operations, { sync: durable })
       if (durable) await database.writeDurably(write)
       else await database.write(write)
     } catch (error) {

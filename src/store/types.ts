@@ -91,6 +91,8 @@ export interface StoreUsage {
   draftBytes: number
   /** Deleted block bytes whose space has not come back yet. */
   reclaimableBytes: number
+  /** Logs that other rooms append to (`appendLog`). */
+  logBytes: number
   /** The `meta` database and the overhead of the block log. */
   metadataBytes: number
   blocks: number
@@ -148,7 +150,7 @@ export interface Store {
   meta(name: string): KeyValue
   /**
    * A log of files of its own, which is made when it is first asked for; `name` is a row of the same table. Counted in
-   * `usage` (as metadata) and held to the limit: a write that would pass it throws NO_SPACE.
+   * `usage` (`logBytes`) and held to the limit: a write that would pass it throws NO_SPACE.
    */
   appendLog(name: string, init: AppendLogInit): Promise<AppendLog>
   usage(): Promise<StoreUsage>

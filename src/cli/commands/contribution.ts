@@ -132,6 +132,7 @@ function quotaInWords(quota: QuotaInfo): string {
     ['  own', formatSize(quota.ownBytes)],
     ['  others', formatSize(quota.othersBytes)],
     ['  pinned', `${formatSize(quota.pinnedBytes)} of both`],
+    ['  volumes', formatSize(quota.volumesBytes)],
     ['  metadata', formatSize(quota.metadataBytes)],
     ['  garbage', `${formatSize(quota.reclaimableBytes)}, on its way back`],
     ['reserved', `${formatSize(quota.reservedBytes)} for files of this node`],

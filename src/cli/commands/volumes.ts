@@ -5,7 +5,7 @@ import { ClientError } from '../../client/index.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Register } from '../register.js'
-import { ago, clean, shortId, table } from '../table.js'
+import { ago, clean, counted, shortId, table } from '../table.js'
 
 const none = (): void => undefined
 
@@ -151,7 +151,7 @@ function described(volume: VolumeDetails): string {
   const rows: [string, string][] = [
     ['name', volume.name],
     ['id', volume.id],
-    ['size', `${formatSize(volume.sizeBytes)} in ${String(volume.segments)} segments; ${formatSize(volume.usedBytes)} written on this node`],
+    ['size', `${formatSize(volume.sizeBytes)} in ${counted(volume.segments, 'segment')}; ${formatSize(volume.usedBytes)} written on this node`],
     ['durability', volume.durability],
     ['copies', String(volume.replicas)],
     ['policy', volume.policy],

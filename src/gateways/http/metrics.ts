@@ -73,6 +73,7 @@ export class Metrics {
       live: figures.storageBytes.live,
       draft: figures.storageBytes.draft,
       reclaimable: figures.storageBytes.reclaimable,
+      volumes: figures.storageBytes.volumes,
       metadata: figures.storageBytes.metadata,
       disk_free: figures.storageBytes.diskFree,
     })

@@ -113,7 +113,7 @@ export interface NodeFigures {
   blobs: number
   blocks: number
   quarantinedBlocks: number
-  storageBytes: { limit: number; used: number; live: number; draft: number; reclaimable: number; metadata: number; diskFree: number }
+  storageBytes: { limit: number; used: number; live: number; draft: number; reclaimable: number; volumes: number; metadata: number; diskFree: number }
   provideLagSeconds: number
   /** By topic, `control` among them. */
   gossip: Readonly<Record<string, { sentBytes: number; receivedBytes: number; sentMessages: number; receivedMessages: number }>>

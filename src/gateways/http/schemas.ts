@@ -83,7 +83,7 @@ export const queries = {
 
 const storage = answer({
   maxBytes: count, usedBytes: count, ownBytes: count, othersBytes: count, pinnedBytes: count, reservedBytes: count,
-  metadataBytes: count, reclaimableBytes: count, freeDiskBytes: count,
+  volumesBytes: count, metadataBytes: count, reclaimableBytes: count, freeDiskBytes: count,
 })
 const quotaFields = {
   ...(storage.properties as Record<string, JsonSchema>), inFlightBytes: count, freeForOthersBytes: count, freeForOwnBytes: count, overBytes: count,

@@ -6,7 +6,7 @@ import type { DiskUse, Ledger, QuotaSettings } from '../../../src/storage-policy
 import { gib, mib } from './world.js'
 
 const settings: QuotaSettings = { maxBytes: 10 * gib, reservedBytes: 2 * gib, shareExcess: true, minFreeDiskBytes: gib }
-const empty: DiskUse = { totalBytes: 0, ownBytes: 0, othersBytes: 0, pinnedBytes: 0, metadataBytes: 0, reclaimableBytes: 0, freeDiskBytes: 100 * gib }
+const empty: DiskUse = { totalBytes: 0, ownBytes: 0, othersBytes: 0, pinnedBytes: 0, volumesBytes: 0, metadataBytes: 0, reclaimableBytes: 0, freeDiskBytes: 100 * gib }
 
 describe('storage-policy: quota', () => {
   it('never lets more in than the limit, however arrivals, settlements, lapses, garbage and other programs interleave', () => {

@@ -130,7 +130,7 @@ class World {
       else if (this.#alive(n)) draft += size
     }
     assert.deepEqual([usage.liveBytes, usage.draftBytes, usage.quarantined], [live, draft, 0])
-    assert.equal(usage.totalBytes, usage.liveBytes + usage.draftBytes + usage.reclaimableBytes + usage.metadataBytes)
+    assert.equal(usage.totalBytes, usage.liveBytes + usage.draftBytes + usage.reclaimableBytes + usage.logBytes + usage.metadataBytes)
     const { ledger, counted } = await this.store.recount()
     assert.deepEqual(ledger, counted)
   }

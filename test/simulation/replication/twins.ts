@@ -93,7 +93,7 @@ const recordBytes = 300
 export function usageOf(disk: Disk): StoreUsage {
   const liveBytes = [...disk.held.values()].reduce((sum, one) => sum + one.bytes, 0)
   const metadataBytes = recordBytes * disk.held.size
-  return { totalBytes: liveBytes + disk.draftBytes + disk.garbageBytes + metadataBytes, liveBytes, draftBytes: disk.draftBytes, reclaimableBytes: disk.garbageBytes, metadataBytes, blocks: disk.held.size, quarantined: 0 }
+  return { totalBytes: liveBytes + disk.draftBytes + disk.garbageBytes + metadataBytes, liveBytes, draftBytes: disk.draftBytes, reclaimableBytes: disk.garbageBytes, logBytes: 0, metadataBytes, blocks: disk.held.size, quarantined: 0 }
 }
 
 export interface BlobWorld {

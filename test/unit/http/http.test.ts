@@ -43,7 +43,7 @@ class FakeNode {
       doctor: async () => [],
       figures: async () => ({
         peersConnected: 1, members: { up: 1, suspect: 0, gone: 0 }, files: 1, tombstones: 0, conflicts: 0, blobs: 1, blocks: 1, quarantinedBlocks: 0,
-        storageBytes: { limit: 1, used: 1, live: 1, draft: 0, reclaimable: 0, metadata: 0, diskFree: 1 }, provideLagSeconds: 0, gossip: { quota: { sentBytes: 7, receivedBytes: 5, sentMessages: 2, receivedMessages: 1 } }, uptimeSeconds: 1, ready: true,
+        storageBytes: { limit: 1, used: 1, live: 1, draft: 0, reclaimable: 0, volumes: 0, metadata: 0, diskFree: 1 }, provideLagSeconds: 0, gossip: { quota: { sentBytes: 7, receivedBytes: 5, sentMessages: 2, receivedMessages: 1 } }, uptimeSeconds: 1, ready: true,
         replication: { underReplicated: 0, belowMinimum: 0, copying: 0, queued: 0, storing: 0, copied: 0, copiedBytes: 0, dropped: 0, droppedBytes: 0, failed: 0, untrusted: 0 },
       }),
       stop: () => {

@@ -23,7 +23,7 @@ describe('node: what is said of a node that is not well', () => {
     const member = { peerId: 'b' as NodeId, name: 'b', region: '', segment: '', power: 'mains', state: 'up', lastSeenMs: 0, reliability: 1, revoked: false, joinedMs: 0, addresses: [], version: '', startId: '' } as const
     const facts: RunningFacts = {
       quota: { maxBytes: 2 ** 30, headroomBytes: 0 }, addresses: [], members: [member], connected: 0, refusal: 'this node was removed from the mesh',
-      usage: { totalBytes: 0, liveBytes: 0, draftBytes: 0, reclaimableBytes: 0, metadataBytes: 0, blocks: 0, quarantined: 0 },
+      usage: { totalBytes: 0, liveBytes: 0, draftBytes: 0, reclaimableBytes: 0, logBytes: 0, metadataBytes: 0, blocks: 0, quarantined: 0 },
       background: { paused: false, state: 'idle', reclaimedBytes: 0 }, freeBytes: 2 ** 30, provideLagMs: 0, leaseTrouble: undefined, nowMs: 0, clockAhead: undefined,
     }
     const check = examineRunning(facts).find(({ name }) => name === 'members')

@@ -20,7 +20,7 @@ function setUp() {
     {
       usage: async () => {
         await clock.sleep(50)
-        return { totalBytes: 0, liveBytes: 0, draftBytes: 0, reclaimableBytes: 0, metadataBytes: 0, blocks: 0, quarantined: 0 }
+        return { totalBytes: 0, liveBytes: 0, draftBytes: 0, reclaimableBytes: 0, logBytes: 0, metadataBytes: 0, blocks: 0, quarantined: 0 }
       },
       freeDisk: async () => 1e15,
       clock,

@@ -59,6 +59,8 @@ describe('the disk of a replica, on files', function () {
     }
     await quiet()
     assert.ok(mibOnDisk() >= 48, `${String(mibOnDisk())} MiB`)
+    const { logBytes, metadataBytes, totalBytes } = await store.usage()
+    assert.ok(logBytes >= 48 * mebibyte && metadataBytes < mebibyte && logBytes + metadataBytes === totalBytes, `${String(logBytes)} bytes of volumes, ${String(metadataBytes)} of metadata`)
     await write(kept, 4 * 256, 20 * 256, 'hole')
     await quiet()
     assert.equal((await disk.usage()).contentBytes, 28 * mebibyte)
