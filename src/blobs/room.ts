@@ -254,13 +254,15 @@ export class BlobRoom implements BlobService {
   async #folderOver(files: Iterable<FolderFile> | AsyncIterable<FolderFile>, options: FetchOptions): Promise<FolderNodes> {
     const source = this.#source(options)
     const { profile } = this.#settings
-    const totalBytesOf = async ({ cid, size }: FolderFile): Promise<number> => {
-      options.signal?.throwIfAborted()
-      assertAccepted(cid)
-      if (cid.code === rawCode) return size
+    const totalBytesOfTree = async ({ cid, size }: FolderFile): Promise<number> => {
       const bytes = await source.local(cid)
       // What was spread has another shape; but a folder is to have the same name everywhere, also where the file is not.
       return bytes instanceof Uint8Array && !isSpread(cid, bytes) ? totalBytesBelow(cid, bytes) : totalBytesOfFile(size, profile)
+    }
+    const totalBytesOf = (file: FolderFile): number | Promise<number> => {
+      options.signal?.throwIfAborted()
+      assertAccepted(file.cid)
+      return file.cid.code === rawCode ? file.size : totalBytesOfTree(file)
     }
     try {
       return await buildFolder(files, totalBytesOf)

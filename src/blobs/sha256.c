@@ -27,6 +27,9 @@ typedef void *napi_callback_info;
 #define NAPI_UINT8_ARRAY 1
 #define NAPI_AUTO_LENGTH ((size_t)-1)
 extern int napi_get_cb_info(napi_env env, napi_callback_info info, size_t *count, napi_value *arguments, napi_value *self, void **data);
+extern int napi_is_array(napi_env env, napi_value value, _Bool *is);
+extern int napi_get_array_length(napi_env env, napi_value array, uint32_t *length);
+extern int napi_get_element(napi_env env, napi_value array, uint32_t index, napi_value *result);
 extern int napi_is_typedarray(napi_env env, napi_value value, _Bool *is);
 extern int napi_get_typedarray_info(napi_env env, napi_value value, int *type, size_t *length, void **data, napi_value *buffer, size_t *offset);
 extern int napi_throw_type_error(napi_env env, const char *code, const char *message);
@@ -47,15 +50,21 @@ extern int napi_set_named_property(napi_env env, napi_value object, const char *
 
 #define DIGEST_BYTES 32
 
+struct span {
+  const void *bytes;
+  size_t size;
+};
+
 struct job {
   napi_async_work work;
   napi_deferred deferred;
-  /* Keeps the bytes where they are until the hash is there. */
+  /* The bytes, or the list of them: keeps them where they are until the hashes are there. */
   napi_ref held;
-  const void *bytes;
-  size_t size;
-  unsigned char digest[DIGEST_BYTES];
+  uint32_t count;
   int is_done;
+  /* One after the other, behind the last span. */
+  unsigned char *digests;
+  struct span spans[];
 };
 
 static int digest_of(const void *bytes, size_t size, unsigned char *digest) {
@@ -67,13 +76,15 @@ static int digest_of(const void *bytes, size_t size, unsigned char *digest) {
 static void run(napi_env env, void *data) {
   struct job *job = data;
   (void)env;
-  job->is_done = digest_of(job->bytes, job->size, job->digest);
+  job->is_done = 1;
+  for (uint32_t i = 0; i < job->count && job->is_done; i++)
+    job->is_done = digest_of(job->spans[i].bytes, job->spans[i].size, job->digests + (size_t)i * DIGEST_BYTES);
 }
 
 static void done(napi_env env, int status, void *data) {
   struct job *job = data;
   napi_value result, text;
-  if (status == NAPI_OK && job->is_done && napi_create_buffer_copy(env, DIGEST_BYTES, job->digest, NULL, &result) == NAPI_OK)
+  if (status == NAPI_OK && job->is_done && napi_create_buffer_copy(env, (size_t)job->count * DIGEST_BYTES, job->digests, NULL, &result) == NAPI_OK)
     napi_resolve_deferred(env, job->deferred, result);
   else if (napi_create_string_utf8(env, "the bytes could not be hashed", NAPI_AUTO_LENGTH, &text) == NAPI_OK && napi_create_error(env, NULL, text, &result) == NAPI_OK)
     napi_reject_deferred(env, job->deferred, result);
@@ -82,28 +93,48 @@ static void done(napi_env env, int status, void *data) {
   free(job);
 }
 
-/* sha256(bytes: Uint8Array): Promise<Buffer>. Nobody may write to the bytes until it resolves. */
-static napi_value sha256(napi_env env, napi_callback_info info) {
-  size_t count = 1, length = 0;
-  napi_value bytes, name, promise;
+static int span_of(napi_env env, napi_value bytes, struct span *span) {
   void *data = NULL;
   int type = -1;
   _Bool is_array = 0;
-  if (napi_get_cb_info(env, info, &count, &bytes, NULL, NULL) != NAPI_OK || count < 1 || napi_is_typedarray(env, bytes, &is_array) != NAPI_OK ||
-      !is_array || napi_get_typedarray_info(env, bytes, &type, &length, &data, NULL, NULL) != NAPI_OK || type != NAPI_UINT8_ARRAY) {
-    napi_throw_type_error(env, NULL, "a Uint8Array is hashed");
-    return NULL;
-  }
-  struct job *job = calloc(1, sizeof *job);
+  if (napi_is_typedarray(env, bytes, &is_array) != NAPI_OK || !is_array || napi_get_typedarray_info(env, bytes, &type, &span->size, &data, NULL, NULL) != NAPI_OK || type != NAPI_UINT8_ARRAY)
+    return 0;
+  span->bytes = data;
+  return 1;
+}
+
+/* Given to the function that takes a list. */
+static char many;
+
+/* sha256(bytes: Uint8Array): Promise<Buffer>. Nobody may write to the bytes until it resolves. */
+/* sha256Many(list: Uint8Array[]): Promise<Buffer>, all digests in a row. Nobody may change the list either. */
+static napi_value sha256(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  uint32_t length = 1;
+  napi_value bytes, name, promise, one;
+  void *is_many = NULL;
+  _Bool is_list = 0;
+  struct job *job = NULL;
+  if (napi_get_cb_info(env, info, &count, &bytes, NULL, &is_many) != NAPI_OK || count < 1) goto refused;
+  if (is_many != NULL && (napi_is_array(env, bytes, &is_list) != NAPI_OK || !is_list || napi_get_array_length(env, bytes, &length) != NAPI_OK)) goto refused;
+  job = calloc(1, sizeof *job + length * (sizeof job->spans[0] + DIGEST_BYTES));
   if (job == NULL) goto failed;
-  job->bytes = data;
-  job->size = length;
+  job->count = length;
+  job->digests = (unsigned char *)(job->spans + length);
+  for (uint32_t i = 0; i < length; i++) {
+    one = bytes;
+    if ((is_many != NULL && napi_get_element(env, bytes, i, &one) != NAPI_OK) || !span_of(env, one, &job->spans[i])) goto refused;
+  }
   if (napi_create_reference(env, bytes, 1, &job->held) != NAPI_OK) goto failed;
   if (napi_create_string_utf8(env, "sha256", NAPI_AUTO_LENGTH, &name) != NAPI_OK) goto failed;
   if (napi_create_async_work(env, NULL, name, run, done, job, &job->work) != NAPI_OK) goto failed;
   if (napi_create_promise(env, &job->deferred, &promise) != NAPI_OK) goto failed;
   if (napi_queue_async_work(env, job->work) != NAPI_OK) goto failed;
   return promise;
+refused:
+  free(job);
+  napi_throw_type_error(env, NULL, "a Uint8Array is hashed, or a list of them");
+  return NULL;
 failed:
   if (job != NULL) {
     if (job->work != NULL) napi_delete_async_work(env, job->work);
@@ -123,11 +154,12 @@ static int is_right(void) {
   return digest_of("abc", 3, digest) && memcmp(digest, expected, DIGEST_BYTES) == 0;
 }
 
-/* Without the function among its exports where it cannot be used. */
+/* Without the functions among its exports where it cannot be used. */
 napi_value napi_register_module_v1(napi_env env, napi_value exports);
 napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   napi_value function;
   if (EVP_Digest == NULL || EVP_sha256 == NULL || !is_right()) return exports;
   if (napi_create_function(env, "sha256", NAPI_AUTO_LENGTH, sha256, NULL, &function) == NAPI_OK) napi_set_named_property(env, exports, "sha256", function);
+  if (napi_create_function(env, "sha256Many", NAPI_AUTO_LENGTH, sha256, &many, &function) == NAPI_OK) napi_set_named_property(env, exports, "sha256Many", function);
   return exports;
 }

@@ -1,4 +1,4 @@
-import { encode, prepare, type PBLink } from '@ipld/dag-pb'
+import { encode, type PBLink } from '@ipld/dag-pb'
 import { murmur3128 } from '@multiformats/murmur3'
 import { UnixFS } from 'ipfs-unixfs'
 import { cidOfDigest, dagPbCode } from './cids.js'
@@ -47,7 +47,8 @@ async function makeShard(named: readonly Named[], level: number, onNode: NodeSin
   }
   const links: PBLink[] = []
   let below = 0
-  for (const [slot, there] of inSlots) {
+  // The order of the labels, which dag-pb wants: it need not look for it, nor at the links' form.
+  for (const [slot, there] of [...inSlots].sort(([a], [b]) => a - b)) {
     const label = slot.toString(16).toUpperCase().padStart(2, '0')
     const [first] = there
     const { cid, totalBytes } = there.length === 1 && first !== undefined ? first.entry : await makeShard(there, level + 1, onNode)
@@ -55,7 +56,7 @@ async function makeShard(named: readonly Named[], level: number, onNode: NodeSin
     links.push({ Name: there.length === 1 ? `${label}${first?.name ?? ''}` : label, Tsize: totalBytes, Hash: cid })
   }
   const unixfs = new UnixFS({ type: 'hamt-sharded-directory', data: bitField([...inSlots.keys()]), fanout: BigInt(slots), hashType: hashCode })
-  const bytes = encode(prepare({ Data: unixfs.marshal(), Links: links }))
+  const bytes = encode({ Data: unixfs.marshal(), Links: links })
   const cid = cidOfDigest(dagPbCode, await sha256(bytes))
   onNode(cid, bytes)
   return { cid, totalBytes: below + bytes.length }

@@ -3,7 +3,7 @@ import type { BlockStore } from '../store/index.js'
 import { codeOf, CommonError, spareMemory, type Connections, type NodeId, type Random, type WriteOperation } from '../base/index.js'
 import { cidOfDigest, isAccepted, keyOf, rawCode } from './cids.js'
 import type { DraftBook } from './draft-book.js'
-import { isWhatItSays, sha256 } from './hashing.js'
+import { isWhatItSays, sha256Many } from './hashing.js'
 import type { HolderPool } from './holder-pool.js'
 import type { Content, Holdings } from './holdings.js'
 import type { BlobRecords } from './records.js'
@@ -42,7 +42,8 @@ export class SmallFiles {
     if (contents.length === 0) return []
     const bytesMax = this.#chunkBytes
     for (const { length } of contents) if (length > bytesMax) throw new CommonError('BAD_INPUT', 'a file of more than one chunk is imported by itself', { bytes: length, bytesMax })
-    const named = await Promise.all(contents.map(async (bytes) => ({ cid: cidOfDigest(rawCode, await sha256(bytes)), bytes })))
+    const digests = await sha256Many(contents)
+    const named: Content[] = digests.map((digest, i) => ({ cid: cidOfDigest(rawCode, digest), bytes: contents[i] ?? new Uint8Array(0) }))
     const imported = named.map(({ cid, bytes }): Imported => ({ cid, size: bytes.length, blobs: [{ cid, kind: 'dag' }] }))
     const also = (await operations?.(imported)) ?? []
     signal?.throwIfAborted()

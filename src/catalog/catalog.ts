@@ -146,6 +146,7 @@ class MeshCatalog implements Catalog {
     for (const method of this.#synchronizer.methods()) network.rpc.register(method)
     await Promise.all([
       news.run(signal),
+      this.#records.learnRoots(signal),
       this.#synchronizer.run(network, signal, () => news.announce()),
       this.#purgeNowAndThen(signal),
     ])

@@ -1,5 +1,5 @@
 import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '../base/index.js'
-import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant } from '../base/index.js'
+import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant, messageOf } from '../base/index.js'
 import { ClockAgreement } from './clock-agreement.js'
 import { DigestTree, hashOfPath } from './digest-tree.js'
 import { Editing } from './editing.js'
@@ -248,6 +248,16 @@ export class Records {
     yield* this.table.roots.roots(() => {
       throw damagedRoot()
     })
+  }
+
+  /** So that a change can tell whether a file is the `only` one with its content. */
+  async learnRoots(signal: AbortSignal): Promise<void> {
+    try {
+      await this.table.roots.read(signal)
+    } catch (error) {
+      // Whoever needs to know asks the disk, as until now.
+      if (!signal.aborted) this.#components.log.debug('catalog: the index by content could not be read as a whole', { error: messageOf(error) })
+    }
   }
 
   /** First what is missing, then away with what belongs to nothing: a crash in between loses no row. */
@@ -507,13 +517,14 @@ export class Records {
       const previous = old.get(record.path)
       old.delete(record.path)
       if (previous?.modified === record.modified && previous.writer === record.writer) continue
-      this.events.emit('change', { path: record.path, previous, current: record, local })
+      const only = record.content !== undefined && record.conflictOf === undefined && this.table.roots.isOnly(record.content.cid)
+      this.events.emit('change', { path: record.path, previous, current: record, local, only })
     }
     if (old.size === 0) return
     const winner = after[0]?.record
     for (const previous of old.values()) {
       const current = winner?.content === undefined && winner?.path === previous.path ? winner : { ...previous, content: undefined }
-      this.events.emit('change', { path: previous.path, previous, current, local })
+      this.events.emit('change', { path: previous.path, previous, current, local, only: false })
     }
   }
 

@@ -8,6 +8,7 @@ import { parseCid, readable } from './record.js'
 import type { FileRecord } from './types.js'
 import { CatalogError } from './types.js'
 import { visibleOf } from './visible.js'
+import { WrittenRoots } from './written-roots.js'
 
 /**
  * Table i/: which visible records have a content, by its root. A row is written in the batch of the leaves that it
@@ -22,14 +23,37 @@ import { visibleOf } from './visible.js'
  */
 export class RootIndex {
   readonly #rows: KeyValue
+  /** Of all rows that there are, and of those that were to be written since the start, whether they came to be or not. */
+  readonly #written = new WrittenRoots()
+  #hasRead = false
 
   constructor(rows: KeyValue) {
     this.#rows = rows
   }
 
+  /** Reads the keys of all rows, once; until then nothing `isOnly`. */
+  async read(signal: AbortSignal): Promise<void> {
+    for await (const [key] of this.#rows.entries()) {
+      signal.throwIfAborted()
+      // A row that is damaged is found by nobody who looks for its root; when it is mended, it is written.
+      const bytes = readable(() => CID.inspectBytes(key).size)
+      if (bytes !== undefined) this.#written.add(key.subarray(0, bytes))
+    }
+    this.#hasRead = true
+  }
+
+  /**
+   * Of the root of a record whose row is on disk: that no other record has it, or had it since the start. Known without
+   * asking the disk; false where it is not certain.
+   */
+  isOnly(text: string): boolean {
+    return this.#hasRead && this.#written.isOnce(parseCid(text).bytes)
+  }
+
   /** `path`: the key of the record's. */
   put(record: FileRecord, path = pathKey(record.path)): WriteOperation {
-    const { key, value } = rowOf(record, path)
+    const { root, key, value } = rowOf(record, path)
+    this.#written.add(root)
     return this.#rows.put(key, value)
   }
 
@@ -67,7 +91,12 @@ export class RootIndex {
   async missing(path: string, leaves: readonly Version[]): Promise<WriteOperation[]> {
     const rows = visibleOf(path, leaves).map(({ record }) => rowOf(record))
     const found = await this.#rows.getMany(rows.map(({ key }) => key))
-    return rows.filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0).map(({ key, value }) => this.#rows.put(key, value))
+    return rows
+      .filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0)
+      .map(({ root, key, value }) => {
+        this.#written.add(root)
+        return this.#rows.put(key, value)
+      })
   }
 
   /** Keys of rows that are damaged. */
@@ -101,19 +130,19 @@ export function damagedRoot(): CatalogError {
   return new CatalogError('BAD_RECORD', 'the disk has a root that cannot be read')
 }
 
-/** Both in one piece of memory, since the check is over both. */
-function rowOf(record: FileRecord, path = pathKey(record.path)): { key: Buffer; value: Buffer } {
-  const cid = parseCid(record.content?.cid ?? '').bytes
-  const keyBytes = cid.length + 1 + path.length
+/** Key and value in one piece of memory, since the check is over both. */
+function rowOf(record: FileRecord, path = pathKey(record.path)): { root: Uint8Array; key: Buffer; value: Buffer } {
+  const root = parseCid(record.content?.cid ?? '').bytes
+  const keyBytes = root.length + 1 + path.length
   const row = Buffer.allocUnsafe(keyBytes + checkedBytes)
-  row.set(cid)
-  row[cid.length] = record.conflictOf === undefined ? fileKind : copyKind
-  row.set(path, cid.length + 1)
+  row.set(root)
+  row[root.length] = record.conflictOf === undefined ? fileKind : copyKind
+  row.set(path, root.length + 1)
   const size = record.content?.size ?? 0
   row.writeUInt32BE(Math.floor(size / 2 ** 32), keyBytes)
   row.writeUInt32BE(size % 2 ** 32, keyBytes + 4)
   row.writeUInt32BE(crc32(row.subarray(0, keyBytes + sizeBytes)), keyBytes + sizeBytes)
-  return { key: row.subarray(0, keyBytes), value: row.subarray(keyBytes) }
+  return { root, key: row.subarray(0, keyBytes), value: row.subarray(keyBytes) }
 }
 
 /** Undefined for a row that is damaged. */

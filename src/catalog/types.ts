@@ -81,6 +81,8 @@ export interface CatalogChange {
   current: FileRecord
   /** Whether this node's user did it. */
   local: boolean
+  /** `current` is a file, and no other record here has its content: certain where it is true. */
+  only: boolean
 }
 
 /** An edit of one path. `undefined` fields keep what the current record says (or the default for a new file). */

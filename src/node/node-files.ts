@@ -431,31 +431,47 @@ async function* itemsOf(entries: AsyncIterable<FolderEntry>, intake: Intake, { p
   for await (const entry of entries) {
     const relativePath = entry.path.replace(/^\.\//, '')
     if (entry.size > smallBytesMax) {
-      const { content, skipRest } = skippable(entry.content)
+      const { content, skipRest, leave } = skippable(entry.content)
       const store: FolderItem['store'] = async (put) => {
         try {
           return await intake.store(content, { size: entry.size, priority, replicas, signal }, async (bytes, spread) => put(bytes, { spread }), ({ cid }) => cid)
         } finally {
-          if (signal?.aborted !== true) await skipRest()
+          // Whoever waits for the next entry waits for the end of this one.
+          if (signal?.aborted === true) leave()
+          else await skipRest()
         }
       }
       yield { relativePath, content, store }
       continue
     }
-    const parts: Uint8Array[] = []
-    for await (const part of entry.content) parts.push(part)
-    const bytes = parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
-    yield { relativePath, bytes, content: intake.through(chunksOf([bytes]), signal, entry.size) }
+    const bytes = entry.bytes ?? (await whole(entry.content))
+    yield {
+      relativePath,
+      bytes,
+      // Hardly ever asked for: most small files are put from their bytes, with others.
+      get content() {
+        return intake.through(chunksOf([bytes]), signal, bytes.length)
+      },
+    }
   }
 }
 
+async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const part of chunks) parts.push(part)
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
+}
+
 /** An entry of an archive that somebody stops reading ends the archive: `skipRest` reads what is left of it instead. */
-function skippable(content: AsyncIterable<Uint8Array>): { content: AsyncIterable<Uint8Array>; skipRest: () => Promise<void> } {
+function skippable(content: AsyncIterable<Uint8Array>): { content: AsyncIterable<Uint8Array>; skipRest: () => Promise<void>; leave: () => void } {
   const iterator = content[Symbol.asyncIterator]()
   return {
     content: { [Symbol.asyncIterator]: () => ({ next: async () => iterator.next() }) },
     skipRest: async () => {
       while ((await iterator.next()).done !== true);
+    },
+    leave: () => {
+      Promise.resolve(iterator.return?.()).catch(() => undefined)
     },
   }
 }

@@ -48,7 +48,7 @@ export function listen({ topic, catalog, connections, membership }: Heard, liste
     }),
     catalog.on('change', (change) => {
       // Whoever asked for these did so by an older record.
-      for (const cid of stock.catalogChanged(change.previous?.content?.cid, change.current.content?.cid)) rounds.take(cid)
+      for (const cid of stock.catalogChanged(change)) rounds.take(cid)
       catalogChanges.wake()
     }),
     membership.on('changed', () => rounds.wake()),

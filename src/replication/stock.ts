@@ -9,6 +9,7 @@
  */
 import type { Clock, Log } from '../base/index.js'
 import { forEachLimit, messageOf } from '../base/index.js'
+import type { CatalogChange } from '../catalog/index.js'
 import type { Holders } from './holders.js'
 import type { Inventory, NewEntry } from './inventory.js'
 import { parseCid } from './messages.js'
@@ -125,12 +126,14 @@ export class Stock {
   }
 
   /** The blobs here that the change touches. */
-  catalogChanged(before: string | undefined, after: string | undefined): string[] {
+  catalogChanged({ previous, current, only }: Pick<CatalogChange, 'previous' | 'current' | 'only'>): string[] {
+    const before = previous?.content?.cid
+    const after = current.content?.cid
     const all: string[] = []
     const { clock, inventory, wants } = this.#components
     for (const root of new Set([before, after])) {
       if (root === undefined) continue
-      const touched = wants.changed(root).filter((cid) => inventory.get(cid) !== undefined)
+      const touched = wants.changed(root, only && root === after ? current : undefined).filter((cid) => inventory.get(cid) !== undefined)
       if (root === before && root !== after) for (const cid of touched) this.#orphans.set(cid, { sinceMs: clock.monotonicMs(), removed: true })
       all.push(...touched)
       this.#init.changed(touched)

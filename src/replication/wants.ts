@@ -30,6 +30,8 @@ export interface Want {
 const rootsMax = 16
 /** …and that it is in more is remembered as a row of its own: no root has this name. */
 const more = '*'
+/** Twice as many files as a fast node puts until it has looked at the first of them; less than a megabyte. */
+const toldMax = 8192
 
 export class Wants {
   readonly #catalog: ReplicationComponents['catalog']
@@ -43,6 +45,8 @@ export class Wants {
   readonly #isHeld: (cid: string) => boolean
   /** Answers of the catalog about blobs that are held here, until it changes. */
   readonly #known = new Map<string, Want | undefined>()
+  /** The same, said by the catalog together with a change, of blobs that are about to be held here, or perhaps never will be. */
+  readonly #told = new Map<string, Want>()
   /** Questions under way whose answer is to be remembered: of each blob the last one, until something of it changes. */
   readonly #asking = new Map<string, object>()
   #generation = 0
@@ -73,6 +77,14 @@ export class Wants {
   /** Undefined when no file does. Of a blob that is held here the answer is remembered until the catalog changes. */
   async of(cid: string): Promise<Want | undefined> {
     if (this.#known.has(cid)) return this.#known.get(cid)
+    const told = this.#told.get(cid)
+    if (told !== undefined) {
+      if (this.#isHeld(cid)) {
+        this.#told.delete(cid)
+        this.#known.set(cid, told)
+      }
+      return told
+    }
     const mine = {}
     this.#asking.set(cid, mine)
     try {
@@ -134,11 +146,15 @@ export class Wants {
     return [...(this.#partsOf.get(root) ?? [])]
   }
 
-  /** The catalog's records of `root` changed: these blobs are to be looked at again. */
-  changed(root: string): string[] {
+  /**
+   * The catalog's records of `root` changed: these blobs are to be looked at again. `only`: the one record that has it,
+   * where the catalog knows that there is no other; then the disk need not be asked.
+   */
+  changed(root: string, only?: FileRecord): string[] {
     this.#generation++
     const touched = [root, ...(this.#partsOf.get(root) ?? [])]
     for (const cid of touched) this.#doubt(cid)
+    if (only !== undefined && !this.#rootsOf.has(root)) this.#tell(root, only)
     return touched
   }
 
@@ -163,7 +179,15 @@ export class Wants {
   /** What is known of it, and what is being asked, may not be so any more. */
   #doubt(cid: string): void {
     this.#known.delete(cid)
+    this.#told.delete(cid)
     this.#asking.delete(cid)
+  }
+
+  #tell(root: string, only: FileRecord): void {
+    const want = this.#sum([only])
+    if (want === undefined) return
+    if (this.#told.size >= toldMax) this.#told.clear()
+    this.#told.set(root, want)
   }
 
   #vouched(cid: string): Want | undefined {

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { raceAbort } from '../../base/index.js'
 import type { Clock } from '../../base/index.js'
 import { HttpError } from './errors.js'
 
@@ -14,16 +13,10 @@ export async function* uploadOf(request: IncomingMessage, clock: Clock, idleMsMa
   const iterator = request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const controller = new AbortController()
-      const cancel = clock.setTimer(idleMsMax, () => {
-        controller.abort(new HttpError('TOO_SLOW', `nothing came for ${String(Math.round(idleMsMax / 1000))} s; the upload was given up`))
-      })
-      let result: IteratorResult<unknown>
-      try {
-        result = await raceAbort(iterator.next(), controller.signal)
-      } finally {
-        cancel()
-      }
+      // What is there already needs no timer. Asked before `next`, which takes it.
+      const isHere = request.readableLength > 0
+      const next: Promise<IteratorResult<unknown>> = iterator.next()
+      const result = await (isHere ? next : soon(next, clock, idleMsMax))
       if (result.done === true) return
       yield result.value as Uint8Array
     }
@@ -34,4 +27,13 @@ export async function* uploadOf(request: IncomingMessage, clock: Clock, idleMsMa
     // Not destroyed: the answer to a refused upload must still get through, and Node throws away what is left of it.
     if (!request.readableEnded) request.resume()
   }
+}
+
+async function soon<T>(next: Promise<T>, clock: Clock, idleMsMax: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const cancel = clock.setTimer(idleMsMax, () => {
+      reject(new HttpError('TOO_SLOW', `nothing came for ${String(Math.round(idleMsMax / 1000))} s; the upload was given up`))
+    })
+    next.then(resolve, reject).finally(cancel)
+  })
 }

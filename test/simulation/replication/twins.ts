@@ -269,7 +269,8 @@ export class TwinCatalog implements Pick<ReplicationComponents['catalog'], 'get'
     const previous = this.#records.get(record.path)
     if (previous !== undefined && previous.modified >= record.modified) return false
     this.#records.set(record.path, record)
-    this.#events.emit('change', { path: record.path, previous, current: record, local })
+    const only = record.content !== undefined && this.all().filter(({ content }) => content?.cid === record.content?.cid).length === 1
+    this.#events.emit('change', { path: record.path, previous, current: record, local, only })
     return true
   }
 

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inPlaceSha256, sha256 } from '../../../src/blobs/hashing.js'
+import { inPlaceSha256, sha256, sha256Many } from '../../../src/blobs/hashing.js'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const expected = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
@@ -27,26 +27,38 @@ describe('blobs: hashing', () => {
     assert.equal(inPlace !== undefined, existsSync(library))
     const whole = randomBytes(2 ** 20)
     const parts = [0, 1, 63, 64, 65_535, 65_536, 300_001, whole.length].map((size) => whole.subarray(whole.length - size))
-    for (const hashed of [inPlace ?? sha256, sha256]) {
+    for (const hashed of [inPlace?.sha256 ?? sha256, sha256]) {
       const digests = await Promise.all(parts.map(async (part) => hashed(part)))
       assert.deepEqual(digests.map(hex), parts.map(expected))
+    }
+    for (const list of [parts, parts.slice(0, 3), []]) {
+      const inARow = await inPlace?.sha256Many(list)
+      if (inARow !== undefined) assert.equal(hex(inARow), list.map(expected).join(''))
+      assert.deepEqual((await sha256Many(list)).map(hex), list.map(expected))
     }
   })
 
   it('holds on to the bytes while it is at work', async () => {
-    const inPlace = inPlaceSha256(library) ?? sha256
+    const inPlace = inPlaceSha256(library)
+    const hashed = inPlace?.sha256 ?? sha256
+    const hashedMany = inPlace?.sha256Many ?? (async (list: readonly Uint8Array[]) => Buffer.concat(await sha256Many(list)))
     const at = Array.from({ length: 64 }, (_, i) => i)
     // Nobody else has these: only the hash keeps them from being collected.
-    const digests = await Promise.all(at.map(async (i) => inPlace(new Uint8Array(2 ** 18).fill(i))))
+    const digests = await Promise.all(at.map(async (i) => hashed(new Uint8Array(2 ** 18).fill(i))))
     assert.deepEqual(digests.map(hex), at.map((i) => expected(new Uint8Array(2 ** 18).fill(i))))
+    const lists = await Promise.all(at.map(async (i) => hashedMany([i, i + 1].map((one) => new Uint8Array(2 ** 17).fill(one)))))
+    assert.deepEqual(lists.map(hex), at.map((i) => [i, i + 1].map((one) => expected(new Uint8Array(2 ** 17).fill(one))).join('')))
   })
 
   it('refuses what is no bytes', async () => {
-    const inPlace: ((what: never) => Promise<Uint8Array>) | undefined = inPlaceSha256(library)
+    const inPlace = inPlaceSha256(library)
     if (inPlace === undefined) return
     for (const what of [undefined, 'text', [1, 2], new ArrayBuffer(8), new Uint16Array(8)]) {
-      await assert.rejects(async () => inPlace(what as never), TypeError)
+      await assert.rejects(async () => inPlace.sha256(what as never), TypeError)
+      await assert.rejects(async () => inPlace.sha256Many([new Uint8Array(8), what as never]), TypeError)
     }
+    await assert.rejects(async () => inPlace.sha256([new Uint8Array(8)] as never), TypeError)
+    for (const what of [undefined, 'text', new Uint8Array(8)]) await assert.rejects(async () => inPlace.sha256Many(what as never), TypeError)
   })
 
   it('does without a library that is not there, or is none', async () => {

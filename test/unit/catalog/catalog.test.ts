@@ -4,7 +4,7 @@ import { silentLog } from '../../../src/base/index.js'
 import { Records } from '../../../src/catalog/records.js'
 import type { Edit } from '../../../src/catalog/types.js'
 import { MemoryKeyValue } from './memory-key-value.js'
-import { cidOf, collect, signerOf, TestNode, VirtualTime, World } from './world.js'
+import { cidOf, collect, settle, signerOf, TestNode, VirtualTime, World } from './world.js'
 
 describe('catalog, one node', () => {
   it('puts, lists, changes and deletes', async () => {
@@ -76,6 +76,29 @@ describe('catalog, one node', () => {
     assert.deepEqual(await node.listing(), before)
     await node.put('/x', 'kept')
     assert.deepEqual(await node.listing(), [`/x ${cidOf('kept')}`])
+  })
+
+  it('says with a change whether the file is the only one with its content, after a restart too', async () => {
+    const node = new TestNode(new World(), 'a')
+    const told: string[] = []
+    const start = async (): Promise<void> => {
+      await node.start()
+      await settle()
+      node.catalog.on('change', ({ path, only }) => told.push(`${path} ${String(only)}`))
+    }
+    await start()
+    await node.put('/one', 'one')
+    await node.put('/two', 'two')
+    await node.catalog.apply([{ path: '/one', content: { replicas: 3 } }])
+    await node.put('/one again', 'one')
+    await node.stop()
+    await start()
+    await node.put('/two again', 'two')
+    await node.catalog.apply([{ path: '/one', content: { replicas: 2 } }])
+    await node.put('/three', 'three')
+    await node.rm('/three')
+    await node.stop()
+    assert.deepEqual(told, ['/one true', '/two true', '/one true', '/one again false', '/two again false', '/one false', '/three true', '/three false'])
   })
 
   it('keeps its own clock from going back, over a restart too', async () => {

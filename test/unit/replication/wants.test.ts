@@ -34,6 +34,25 @@ describe('replication: which files want a blob', () => {
     assert.equal((await wants.of(part))?.wanted, 3)
   })
 
+  it('the one file that has it answers for it, told before the blob is here: the catalog is not asked', async () => {
+    const { wants, catalog, held } = await make()
+    const record = recordOf('/new', self, 9, { cid: cidOf('new').toString(), size: 1, priority: 'normal', replicas: 3 })
+    const cid = record.content!.cid
+    catalog.byCid = async () => {
+      throw new Error('asked')
+    }
+    wants.changed(cid, record)
+    assert.equal((await wants.of(cid))?.wanted, 3)
+    assert.equal(wants.last(cid), undefined, 'it is not held yet')
+    held.add(cid)
+    for (let i = 0; i < 2; i++) assert.deepEqual([(await wants.of(cid))?.wanted, wants.last(cid)?.wanted], [3, 3])
+    // Of what is a part of another file, that one has a say as well; and after a change nothing stands.
+    wants.changed(part, record)
+    await assert.rejects(wants.of(part), /asked/)
+    wants.changed(cid)
+    await assert.rejects(wants.of(cid), /asked/)
+  })
+
   it('nothing is remembered of a blob that was dropped: not what was asked before, in the middle, or after', async () => {
     const { wants, held, change } = await make()
     await wants.of(part)

@@ -95,21 +95,17 @@ async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)
 }
 
-async function* tarErrorsAsOurs<T>(entries: AsyncIterable<T>): AsyncIterable<T> {
+/** Not a generator: it would be one more turn for each entry. */
+function tarErrorsAsOurs<T>(entries: AsyncIterable<T>): AsyncIterable<T> {
   const iterator = entries[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      let result: IteratorResult<T>
-      try {
-        result = await iterator.next()
-      } catch (error) {
-        if (error instanceof Error && 'facts' in error) throw error
-        throw new HttpError('BAD_INPUT', 'the body is not a whole tar archive; the files before the break are in', {}, { cause: error })
-      }
-      if (result.done === true) return
-      yield result.value
-    }
-  } finally {
-    await iterator.return?.()
+  const fail = (error: unknown): never => {
+    if (error instanceof Error && 'facts' in error) throw error
+    throw new HttpError('BAD_INPUT', 'the body is not a whole tar archive; the files before the break are in', {}, { cause: error })
+  }
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => iterator.next().catch(fail),
+      return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+    }),
   }
 }
