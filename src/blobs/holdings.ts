@@ -86,7 +86,8 @@ export class Holdings {
     const { records, announcer, clock, blocks } = this.#components
     const byKey = new Map(contents.map((content) => [keyOf(content.cid), content]))
     await this.#lock.runAll([...byKey.keys()], async () => {
-      for (const { cid } of byKey.values()) if (await this.#isDropping(cid)) await this.#finishDrop(cid)
+      const dropping = await (this.#dropping ??= this.#readDropping())
+      for (const [key, { cid }] of byKey) if (dropping.has(key)) await this.#finishDrop(cid)
       const all = [...operations]
       const fresh: Content[] = []
       const here: Content[] = []

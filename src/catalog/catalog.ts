@@ -94,6 +94,10 @@ class MeshCatalog implements Catalog {
     return this.#records.table.byCid(cid)
   }
 
+  async byCids(cids: readonly string[]): Promise<ReadonlyMap<string, readonly FileRecord[]>> {
+    return this.#records.table.byCids(cids)
+  }
+
   roots(): AsyncIterable<{ cid: string; size: number }> {
     return this.#records.roots()
   }

@@ -15,57 +15,58 @@ const words = hashBytes / 4
 const fanout = 256
 
 export class DigestTree {
-  readonly #buckets = new Uint32Array(fanout * fanout * words)
-  readonly #first = new Uint32Array(fanout * words)
-  readonly #root = new Uint32Array(words)
+  readonly #buckets = new Digests(fanout * fanout)
+  readonly #first = new Digests(fanout)
+  readonly #root = new Digests(1)
+  /** The hash that goes in or out, in words of this machine: XOR does not mind in which order their bytes are. */
+  readonly #bytes = new Uint8Array(hashBytes)
+  readonly #words = new Uint32Array(this.#bytes.buffer)
 
   /** In or out: the same. */
   toggle(pathHash: Uint8Array, versionHash: Uint8Array): void {
     const bucket = ((pathHash[0] ?? 0) << 8) | (pathHash[1] ?? 0)
-    const view = new DataView(versionHash.buffer, versionHash.byteOffset, hashBytes)
-    for (let word = 0; word < words; word++) {
-      const value = view.getUint32(4 * word)
-      toggleAt(this.#buckets, bucket * words + word, value)
-      toggleAt(this.#first, (bucket >> 8) * words + word, value)
-      toggleAt(this.#root, word, value)
-    }
+    this.#bytes.set(versionHash)
+    this.#buckets.toggle(bucket, this.#words)
+    this.#first.toggle(bucket >> 8, this.#words)
+    this.#root.toggle(0, this.#words)
   }
 
   /** 16 bytes. */
   root(): Uint8Array {
-    return bytesOf(this.#root)
+    return this.#root.bytes.slice()
   }
 
   /** 256 digests. */
   firstLevel(): Uint8Array {
-    return bytesOf(this.#first)
+    return this.#first.bytes.slice()
   }
 
   /** The 256 digests below a first-level bucket. */
   secondLevel(bucket: number): Uint8Array {
-    return bytesOf(this.#buckets.subarray(bucket * fanout * words, (bucket + 1) * fanout * words))
+    return this.#buckets.bytes.slice(bucket * fanout * hashBytes, (bucket + 1) * fanout * hashBytes)
   }
 }
 
-function toggleAt(values: Uint32Array, at: number, value: number): void {
-  values[at] = (values[at] ?? 0) ^ value
+/** So many digests, as bytes for those who ask, and as words to be changed. */
+class Digests {
+  readonly bytes: Uint8Array
+  readonly #words: Uint32Array
+
+  constructor(count: number) {
+    this.bytes = new Uint8Array(count * hashBytes)
+    this.#words = new Uint32Array(this.bytes.buffer)
+  }
+
+  toggle(place: number, hash: Uint32Array): void {
+    for (let word = 0, at = place * words; word < words; word++, at++) this.#words[at] = (this.#words[at] ?? 0) ^ (hash[word] ?? 0)
+  }
 }
 
 /** The root over first-level digests, as a peer sent them. */
 export function rootOf(firstLevel: Uint8Array): Uint8Array {
   const root = new Uint8Array(hashBytes)
-  for (const [i, byte] of firstLevel.entries()) root[i % hashBytes] = (root[i % hashBytes] ?? 0) ^ byte
+  for (let i = 0; i < firstLevel.length; i++) root[i % hashBytes] = (root[i % hashBytes] ?? 0) ^ (firstLevel[i] ?? 0)
   return root
-}
-
-/** Big-endian, as the hashes came. */
-function bytesOf(values: Uint32Array): Uint8Array {
-  const bytes = new Uint8Array(4 * values.length)
-  const view = new DataView(bytes.buffer)
-  values.forEach((value, i) => {
-    view.setUint32(4 * i, value)
-  })
-  return bytes
 }
 
 /** Where a path falls: 16 bytes of SHA-256. */

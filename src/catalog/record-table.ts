@@ -133,6 +133,23 @@ export class RecordTable {
     return records
   }
 
+  /** Of many roots at once. Left out are those of which not all is plain: of them `byCid` says what there is. */
+  async byCids(texts: readonly string[]): Promise<Map<string, FileRecord[]>> {
+    const pathsOf = await this.roots.pathsOf(texts)
+    const paths = [...new Set([...pathsOf.values()].flatMap((some) => [...some]))]
+    const files = new Map<string, FileRecord>()
+    for (const [i, value] of (await this.#versions.getMany(paths.map(pathKey))).entries()) {
+      const winner = value === undefined ? undefined : decodeVersions(value)[0]
+      if (winner?.record.content !== undefined) files.set(paths[i] ?? '', winner.record)
+    }
+    const found = new Map<string, FileRecord[]>()
+    for (const [text, some] of pathsOf) {
+      const records = [...some].flatMap((path) => files.get(path) ?? [])
+      if (records.length === some.size) found.set(text, records)
+    }
+    return found
+  }
+
   /** Paths that have leaves, in order; of each, whether all of them can be read is told by `wholeLeaves`. */
   async *paths(): AsyncGenerator<string> {
     for await (const [key] of this.#versions.entries()) yield pathOfKey(key)

@@ -72,6 +72,34 @@ export class RootIndex {
     return paths
   }
 
+  /**
+   * The same of many roots, if most of those in some stretches of the index are asked about: these are read as a whole. The
+   * others are left out.
+   */
+  async pathsOf(texts: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    const asked = texts.map((text) => ({ cid: parseCid(text).bytes, text, paths: new Set<string>() })).sort((a, b) => Buffer.compare(a.cid, b.cid))
+    let at = 0
+    for (let walks = 0; at < asked.length && walks < walksMax; walks++) at = await this.#walk(asked, at)
+    return new Map(asked.slice(0, at).map(({ text, paths }) => [text, paths]))
+  }
+
+  /** From one of them on, until there are too many rows that nobody asked about. Resolves to the first that is not answered. */
+  async #walk(asked: readonly { cid: Uint8Array; paths: Set<string> }[], from: number): Promise<number> {
+    let at = from
+    let strangers = 0
+    for await (const [key] of this.#rows.entries({ gte: asked[from]?.cid ?? new Uint8Array(0) })) {
+      let next = asked[at]
+      // It has no rows, or no more.
+      while (next !== undefined && !beginsWith(key, next.cid) && Buffer.compare(next.cid, key) < 0) next = asked[++at]
+      if (next === undefined) return at
+      if (beginsWith(key, next.cid)) {
+        next.paths.add(pathOfKey(key.subarray(next.cid.length + 1)))
+        strangers = 0
+      } else if (++strangers >= strangersMax) return at
+    }
+    return asked.length
+  }
+
   /** Each root once, in order of its bytes. Of a row that is damaged only that there is one is told. */
   async *roots(onDamaged: () => void): AsyncGenerator<{ cid: string; size: number }> {
     let last: Uint8Array | undefined
@@ -123,6 +151,10 @@ const fileKind = 0x66
 const copyKind = 0x63
 const sizeBytes = 8
 const checkedBytes = 12
+/** Reading on past so many rows costs less than a new beginning. */
+const strangersMax = 64
+/** A stretch for each kind of CID, and some gaps. Where it takes more, each root is better asked about by itself. */
+const walksMax = 4
 /** What the key of a path begins with: the first slash of it. */
 const pathMark = 0x01
 
@@ -152,6 +184,10 @@ function rootOf(key: Uint8Array, value: Uint8Array): CID | undefined {
   const root = readable(() => CID.decodeFirst(key)[0])
   const kind = key[root?.bytes.length ?? 0]
   return (kind === fileKind || kind === copyKind) && key[(root?.bytes.length ?? 0) + 1] === pathMark ? root : undefined
+}
+
+function beginsWith(key: Uint8Array, cid: Uint8Array): boolean {
+  return key.length > cid.length && bufferOf(key).compare(cid, 0, cid.length, 0, cid.length) === 0
 }
 
 function checkOf(key: Uint8Array, value: Uint8Array): number {

@@ -262,11 +262,14 @@ export class MembershipService implements Membership {
     return peer === this.self ? !this.isRevoked(peer) : this.roster.trust(peer, this.believedMs()) !== undefined
   }
 
+  isOrWasMember(peer: NodeId): boolean {
+    return this.roster.entry(peer) !== undefined && (this.isRevoked(peer) || this.isMember(peer))
+  }
+
   member(peer: NodeId): Member | undefined {
     const entry = this.roster.entry(peer)
-    if (entry === undefined) return undefined
+    if (entry === undefined || !this.isOrWasMember(peer)) return undefined
     const revoked = this.isRevoked(peer)
-    if (!revoked && !this.isMember(peer)) return undefined
     const { record, announcement } = entry
     const nowMs = this.wallMs()
     const presence = this.presence.entry(peer)

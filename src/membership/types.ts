@@ -117,6 +117,8 @@ export interface Membership extends Admission {
   /** Multiaddrs from the invite that this node joined with: whom to dial while no member is known. */
   bootstrap(): readonly string[]
   member(peer: NodeId): Member | undefined
+  /** Whether there is anything that `member` would say: asked of each record that comes in. */
+  isOrWasMember(peer: NodeId): boolean
   /** All known members, this node included. */
   members(): Member[]
   /** Addresses to dial a member at, freshest first. */

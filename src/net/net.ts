@@ -9,7 +9,7 @@ import type { Refusal } from './handshake/refusal.js'
 import { createHost } from './host.js'
 import type { Host } from './host.js'
 import { Introductions } from './introductions.js'
-import { Links } from './links.js'
+import { Links, peerIdOf } from './links.js'
 import { Pulse } from './pulse.js'
 import { Redialler } from './redial.js'
 import { DhtRouting } from './routing/index.js'
@@ -119,7 +119,20 @@ class Libp2pNet implements Net {
     this.bulk = this.#bulk = new StreamBulk({ links: this.#links, clock, log }, { outgoingBytesMax: limits.bulkOutgoingBytesMax })
     this.gossip = this.#gossip = new SubGossip({ service: host.services.pubsub, log }, { meshId: init.meshId, messageBytesMax: limits.gossipMessageBytesMax })
     this.routing = this.#routing = new DhtRouting(
-      { dht: host.services.dht, links: this.#links, clock, random, log, meta: components.meta, records, addresses: () => this.addresses() },
+      {
+        dht: host.services.dht,
+        links: this.#links,
+        rpc: this.#rpc,
+        clock,
+        random,
+        log,
+        meta: components.meta,
+        records,
+        addresses: () => this.addresses(),
+        met: async (peer, addresses) => {
+          await host.peerStore.merge(peerIdOf(peer), { multiaddrs: [...addresses] })
+        },
+      },
       { againMs: limits.provideAgainMs, batchRecords: 256, copies: kadPeersMax, peersAtOnce: 4, dutyRatio: limits.provideDutyRatio, refreshMs, sweepMs },
     )
     this.#redialler = new Redialler(

@@ -120,7 +120,7 @@ async function assemble(components: NodeComponents & { lifecycle: Lifecycle }, i
   )
   lifecycle.add('network', async () => net.stop())
   const blobs = createBlobs({ blocks: store.blocks, meta: store.meta('blobs'), bulk: net.bulk, routing: net.routing, connections: net, clock, random, log })
-  const catalog = await openCatalog({ meta: store.meta('catalog'), signer, clock, random, log, isMember: (writer) => membership.member(writer) !== undefined })
+  const catalog = await openCatalog({ meta: store.meta('catalog'), signer, clock, random, log, isMember: (writer) => membership.isOrWasMember(writer) })
   const activity = new Activity({ clock })
   const power = new PowerWatch({ clock }, { power: config['node.power'], metered: config['node.metered'] })
   const files = createFiles(

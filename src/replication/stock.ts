@@ -88,6 +88,7 @@ export class Stock {
       // What was stored or dropped while the list was read is told apart by asking once more.
       if (entry.seenInScan !== scan && !(await this.#isOnDisk(entry.cid))) await this.#forget(entry.cid)
     }
+    await wants.learn([...inventory.entries()].map(({ cid }) => cid))
     let ownBytes = 0
     let othersBytes = 0
     let pinnedBytes = 0

@@ -32,6 +32,8 @@ const rootsMax = 16
 const more = '*'
 /** Twice as many files as a fast node puts until it has looked at the first of them; less than a megabyte. */
 const toldMax = 8192
+/** Some milliseconds of work. */
+const learnedAtOnce = 512
 
 export class Wants {
   readonly #catalog: ReplicationComponents['catalog']
@@ -96,6 +98,18 @@ export class Wants {
     } finally {
       if (this.#asking.get(cid) === mine) this.#asking.delete(cid)
     }
+  }
+
+  /** Of many that are held here, so that `of` need not ask about each by itself: after a start that is all there is. */
+  async learn(cids: Iterable<string>): Promise<void> {
+    let some: string[] = []
+    for (const cid of cids) {
+      if (this.#known.has(cid) || this.#told.has(cid) || this.#rootsOf.has(cid)) continue
+      if (some.push(cid) < learnedAtOnce) continue
+      await this.#learn(some)
+      some = []
+    }
+    if (some.length > 1) await this.#learn(some)
   }
 
   /** Asks anew, and remembers nothing: for blobs that are not held here, of which there is no end. `root`: said to have it. */
@@ -181,6 +195,19 @@ export class Wants {
     this.#known.delete(cid)
     this.#told.delete(cid)
     this.#asking.delete(cid)
+  }
+
+  async #learn(cids: readonly string[]): Promise<void> {
+    const mine = {}
+    for (const cid of cids) this.#asking.set(cid, mine)
+    try {
+      for (const [cid, records] of await this.#catalog.byCids(cids)) {
+        const want = this.#sum(records)
+        if (want !== undefined && this.#asking.get(cid) === mine && this.#isHeld(cid)) this.#known.set(cid, want)
+      }
+    } finally {
+      for (const cid of cids) if (this.#asking.get(cid) === mine) this.#asking.delete(cid)
+    }
   }
 
   #tell(root: string, only: FileRecord): void {

@@ -278,8 +278,9 @@ export class StoredDraft implements BlockDraft, Holder {
   /** Writes those that the index has not. What was written when one fails is nobody's. */
   async #append(blocks: readonly (KeyedBlock & { held: Held })[]): Promise<void> {
     const { held: overlay, log, transactions, admit } = this.#components
-    for (const { key } of blocks) await transactions.settled(key)
-    const entries = await transactions.readEntries(blocks.map(({ key }) => key))
+    const keys = blocks.map(({ key }) => key)
+    await transactions.allSettled(keys)
+    const entries = await transactions.readEntries(keys)
     const writes: { written: Promise<void>; garbage: Garbage }[] = []
     try {
       for (const { key, cid, bytes, held } of blocks) {

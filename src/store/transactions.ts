@@ -186,6 +186,11 @@ export class Transactions {
     while (this.#working?.changes(key) === true) await this.#workingDone
   }
 
+  /** The same of many, all at one time. */
+  async allSettled(keys: readonly string[]): Promise<void> {
+    while (keys.some((key) => this.#working?.changes(key) === true)) await this.#workingDone
+  }
+
   /** Bytes that were appended and that nobody wants: garbage, as soon as a batch is written. */
   orphan(garbage: Garbage): void {
     this.#orphans.push(garbage)

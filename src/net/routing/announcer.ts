@@ -27,12 +27,15 @@ export interface AnnouncerComponents {
   send: (peer: NodeId, multihashes: readonly Uint8Array[], signal: AbortSignal) => Promise<void>
 }
 
+/** After a round at least so long: what waits takes no time of ours, but of those who take it, while people are at work. */
+const restMs = 250
+
 /**
  * Tells the mesh who holds what, in batches.
  *
  * Intuition: the library announces one CID at a time: a walk through the DHT, then a new stream to each of 20 nodes, a
  * dozen milliseconds of CPU and more. But a node of this mesh is connected to the nodes that take its records, so who is
- * closest to a key is a sort of names in memory, and a batch of records for a node travels on one stream. Ten thousand
+ * closest to a key is a sort of names in memory, and a batch of records for a node is one request. Ten thousand
  * blobs are 40 rounds.
  *
  * Assumes: most nodes are connected to most others (membership sees to it). Where they are not, a record is held by the
@@ -86,7 +89,7 @@ export class Announcer {
         }
         const busyMs = await this.#announce(batch, signal)
         failures = 0
-        await clock.sleep(busyMs / this.#init.dutyRatio - busyMs, signal)
+        await clock.sleep(Math.max(restMs, busyMs / this.#init.dutyRatio - busyMs), signal)
       } catch (error) {
         if (isAborted(signal)) return
         log.debug('announcing failed', { error: messageOf(error) })

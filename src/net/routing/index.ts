@@ -4,13 +4,15 @@ import { pipe } from 'it-pipe'
 import type { CID } from 'multiformats/cid'
 import { multiaddr } from '@multiformats/multiaddr'
 import { CommonError, abortReason, asNodeId, cidOfText, messageOf, withDeadline } from '../../base/index.js'
-import type { Clock, ContentRouting, KeyValue, Log, NodeId, Random } from '../../base/index.js'
+import type { Clock, ContentRouting, KeyValue, Log, NodeId, Random, Rpc } from '../../base/index.js'
 import type { Links } from '../links.js'
 import { peerIdOf } from '../links.js'
 import { KadMessage, KadPeer } from '../wire/kad.js'
 import { Announcer } from './announcer.js'
 import type { AnnouncerInit } from './announcer.js'
 import type { ProviderRecords } from './provider-records.js'
+import type { ProvidingComponents } from './providing.js'
+import { provideMethod, provideTo } from './providing.js'
 import { ProvideSchedule } from './schedule.js'
 
 export const kadProtocol = '/mesh/kad/1'
@@ -30,6 +32,7 @@ const addressesMax = 8
 export class DhtRouting implements ContentRouting {
   readonly #dht: KadDHT
   readonly #links: Links
+  readonly #rpc: Rpc
   readonly #clock: Clock
   readonly #random: Random
   readonly #log: Log
@@ -40,11 +43,12 @@ export class DhtRouting implements ContentRouting {
   readonly #init: RoutingInit
 
   constructor(
-    components: { dht: KadDHT; links: Links; clock: Clock; random: Random; log: Log; meta: KeyValue; records: ProviderRecords; addresses: () => readonly string[] },
+    components: { dht: KadDHT; links: Links; rpc: Rpc; clock: Clock; random: Random; log: Log; meta: KeyValue; records: ProviderRecords; addresses: () => readonly string[]; met: ProvidingComponents['met'] },
     init: RoutingInit,
   ) {
     this.#dht = components.dht
     this.#links = components.links
+    this.#rpc = components.rpc
     this.#clock = components.clock
     this.#random = components.random
     this.#log = components.log
@@ -65,6 +69,7 @@ export class DhtRouting implements ContentRouting {
       init,
     )
     this.#links.on('connected', () => this.#announcer.notify())
+    this.#rpc.register(provideMethod(components))
   }
 
   get lagMs(): number {
@@ -133,9 +138,15 @@ export class DhtRouting implements ContentRouting {
     })
   }
 
-  /** All records for one node on one stream. It answers nothing, but ends the stream when it has worked through them. */
   async #send(peer: NodeId, multihashes: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
-    const provider = KadPeer.encode({ id: peerIdOf(this.#links.self).toMultihash().bytes, multiaddrs: this.#ownAddresses() })
+    const multiaddrs = this.#ownAddresses()
+    const taken = await provideTo(this.#rpc, peer, { multihashes, multiaddrs }, { deadlineMs: sendDeadlineMs, signal })
+    if (!taken) await this.#sendByKad(peer, multihashes, multiaddrs, signal)
+  }
+
+  /** All records for one node on one stream. It answers nothing, but ends the stream when it has worked through them. */
+  async #sendByKad(peer: NodeId, multihashes: readonly Uint8Array[], multiaddrs: Uint8Array[], signal: AbortSignal): Promise<void> {
+    const provider = KadPeer.encode({ id: peerIdOf(this.#links.self).toMultihash().bytes, multiaddrs })
     const stream = await this.#links.openStream(peer, kadProtocol, signal)
     const onAbort = (): void => stream.abort(abortReason(signal))
     signal.addEventListener('abort', onAbort, { once: true })

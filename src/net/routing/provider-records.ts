@@ -56,11 +56,20 @@ export class ProviderRecords implements Datastore {
 
   /** This node's own record, so that whoever asks it is told of it too. */
   putOwn(multihash: Uint8Array, self: NodeId): WriteOperation {
-    return this.#records.put(ownKey(multihash, self), varintOf(this.#clock.wallMs()))
+    return this.#records.put(keyOf(multihash, self), varintOf(this.#clock.wallMs()))
   }
 
   deleteOwn(multihash: Uint8Array, self: NodeId): WriteOperation {
-    return this.#records.del(ownKey(multihash, self))
+    return this.#records.del(keyOf(multihash, self))
+  }
+
+  /** Records of one node, in one write: as many as there is room for. */
+  async putAll(multihashes: readonly Uint8Array[], provider: NodeId): Promise<void> {
+    const taken = multihashes.slice(0, Math.max(0, this.#init.recordsMax - this.#count))
+    if (taken.length === 0) return
+    this.#count += taken.length
+    const now = varintOf(this.#clock.wallMs())
+    await this.#records.write(taken.map((multihash) => this.#records.put(keyOf(multihash, provider), now)), { durable: false })
   }
 
   /** Removes lapsed records; resolves to how many are left. Yields to other work after every batch. */
@@ -220,8 +229,8 @@ function recordKey(name: string): Uint8Array {
   return encoder.encode(name.slice(providerPrefix.length))
 }
 
-function ownKey(multihash: Uint8Array, self: NodeId): Uint8Array {
-  return encoder.encode(`${base32.baseEncode(multihash)}/${self}`)
+function keyOf(multihash: Uint8Array, provider: NodeId): Uint8Array {
+  return encoder.encode(`${base32.baseEncode(multihash)}/${provider}`)
 }
 
 function varintOf(value: number): Uint8Array {

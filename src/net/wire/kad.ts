@@ -199,3 +199,86 @@ export namespace KadMessage {
     return decodeMessage(buf, KadMessage.codec(), opts)
   }
 }
+
+export interface ProvideRequest {
+  multihashes: Uint8Array[]
+  multiaddrs: Uint8Array[]
+}
+
+export namespace ProvideRequest {
+  let _codec: Codec<ProvideRequest>
+
+  export const codec = (): Codec<ProvideRequest> => {
+    if (_codec == null) {
+      _codec = message<ProvideRequest>((obj, w, opts = {}) => {
+        if (opts.lengthDelimited !== false) {
+          w.fork()
+        }
+
+        if (obj.multihashes != null) {
+          for (const value of obj.multihashes) {
+            w.uint32(10)
+            w.bytes(value)
+          }
+        }
+
+        if (obj.multiaddrs != null) {
+          for (const value of obj.multiaddrs) {
+            w.uint32(18)
+            w.bytes(value)
+          }
+        }
+
+        if (opts.lengthDelimited !== false) {
+          w.ldelim()
+        }
+      }, (reader, length, opts = {}) => {
+        const obj: any = {
+          multihashes: [],
+          multiaddrs: []
+        }
+
+        const end = length == null ? reader.len : reader.pos + length
+
+        while (reader.pos < end) {
+          const tag = reader.uint32()
+
+          switch (tag >>> 3) {
+            case 1: {
+              if (opts.limits?.multihashes != null && obj.multihashes.length === opts.limits.multihashes) {
+                throw new MaxLengthError('Decode error - map field "multihashes" had too many elements')
+              }
+
+              obj.multihashes.push(reader.bytes())
+              break
+            }
+            case 2: {
+              if (opts.limits?.multiaddrs != null && obj.multiaddrs.length === opts.limits.multiaddrs) {
+                throw new MaxLengthError('Decode error - map field "multiaddrs" had too many elements')
+              }
+
+              obj.multiaddrs.push(reader.bytes())
+              break
+            }
+            default: {
+              reader.skipType(tag & 7)
+              break
+            }
+          }
+        }
+
+        return obj
+      })
+    }
+
+    return _codec
+  }
+
+  export const encode = (obj: Partial<ProvideRequest>): Uint8Array => {
+    return encodeMessage(obj, ProvideRequest.codec())
+  }
+
+  export const decode = (buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ProvideRequest>): ProvideRequest => {
+    return decodeMessage(buf, ProvideRequest.codec(), opts)
+  }
+}

@@ -244,7 +244,7 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
 }
 
 /** Paths with the newest version winning; told to others by and by. */
-export class TwinCatalog implements Pick<ReplicationComponents['catalog'], 'get' | 'byCid' | 'on'> {
+export class TwinCatalog implements Pick<ReplicationComponents['catalog'], 'get' | 'byCid' | 'byCids' | 'on'> {
   readonly #records: Map<string, FileRecord>
   readonly #events = new Emitter<{ change: CatalogChange }>()
 
@@ -259,6 +259,10 @@ export class TwinCatalog implements Pick<ReplicationComponents['catalog'], 'get'
 
   async byCid(cid: string): Promise<FileRecord[]> {
     return [...this.#records.values()].filter((record) => record.content?.cid === cid)
+  }
+
+  async byCids(cids: readonly string[]): Promise<Map<string, FileRecord[]>> {
+    return new Map(await Promise.all(cids.map(async (cid) => [cid, await this.byCid(cid)] as const)))
   }
 
   on(name: 'change', listener: (change: CatalogChange) => void): () => void {

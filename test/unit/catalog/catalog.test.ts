@@ -101,6 +101,22 @@ describe('catalog, one node', () => {
     assert.deepEqual(told, ['/one true', '/two true', '/one true', '/one again false', '/two again false', '/one false', '/three true', '/three false'])
   })
 
+  it('finds the files of many contents at once, as it finds those of one', async () => {
+    const node = await new TestNode(new World(), 'a').open()
+    const names = Array.from({ length: 400 }, (_, i) => `content ${String(i)}`)
+    await node.catalog.apply(names.map((name, i) => ({ path: `/${String(i)}`, content: { cid: cidOf(name), size: 1 } })))
+    await node.catalog.apply([{ path: '/again', content: { cid: cidOf('content 7'), size: 1 } }, { path: '/8', content: 'deleted' }])
+    const cids = [...names.map(cidOf), cidOf('of no file')]
+    const found = await node.catalog.byCids(cids)
+    assert.equal(found.size, cids.length)
+    for (const cid of cids) assert.deepEqual(found.get(cid), await node.catalog.byCid(cid))
+    assert.deepEqual([cidOf('content 7'), cidOf('content 8')].map((cid) => found.get(cid)?.length), [2, 0])
+    // Too few of those that there are: each is asked about by itself. What is said is right all the same.
+    const few = names.filter((_, i) => i % 100 === 1).map(cidOf)
+    for (const [cid, records] of await node.catalog.byCids(few)) assert.deepEqual(records, await node.catalog.byCid(cid))
+    assert.equal((await node.catalog.byCids([])).size, 0)
+  })
+
   it('keeps its own clock from going back, over a restart too', async () => {
     const world = new World()
     const node = await new TestNode(world, 'a').open()

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
-import type { NodeId } from '../../../src/base/index.js'
+import { createHash } from 'node:crypto'
+import { multiaddr } from '@multiformats/multiaddr'
+import { CID } from 'multiformats/cid'
+import { create as createDigest } from 'multiformats/hashes/digest'
+import { CodedError, type NodeId } from '../../../src/base/index.js'
 import type { Net } from '../../../src/net/index.js'
+import { provideMethod } from '../../../src/net/routing/providing.js'
+import { ProvideRequest } from '../../../src/net/wire/kad.js'
 import { FakeMesh, MemoryMeta, addressOf, startNode, stopAll, until } from './fixture.js'
 
 const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -58,5 +64,66 @@ describe('net: who provides', () => {
     let found: NodeId[] = []
     await until(async () => (found = await find(c)).length > 0, 'c finds a by asking b')
     assert.deepEqual(found, [a.self])
+  })
+
+  it('is told by the batch, and over kad-dht to a node that knows no batches', async () => {
+    const mesh = new FakeMesh('providers')
+    const [a, b, c] = [await startNode(mesh, 'batch a'), await startNode(mesh, 'batch b'), await startNode(mesh, 'batch c')]
+    const asked: string[] = []
+    const ask = a.rpc.request.bind(a.rpc)
+    let isOld = false
+    a.rpc.request = async (peer, method, body, options) => {
+      asked.push(method)
+      if (isOld && method === 'kad.provide') throw new CodedError('UNKNOWN_METHOD', 'this node knows no method kad.provide')
+      return ask(peer, method, body, options)
+    }
+    for (const net of [a, c]) await net.dial(addressOf(b))
+    const cids = Array.from({ length: 300 }, (_, i) => CID.createV1(0x55, createDigest(0x12, createHash('sha256').update(String(i)).digest())).toString())
+    await a.routing.provide(cids)
+    // A round has 256.
+    await until(() => asked.filter((method) => method === 'kad.provide').length === 2, 'announced')
+    const all = async (net: Net, wanted: readonly string[]): Promise<boolean> => {
+      for (const one of wanted) {
+        let found = 0
+        for await (const holder of net.routing.findProviders(one, { signal: AbortSignal.timeout(5000) })) found += holder === a.self ? 1 : 2
+        if (found !== 1) return false
+      }
+      return true
+    }
+    await until(async () => all(b, [0, 255, 256, 299].map((i) => cids[i]!)), 'b has all')
+    assert.deepEqual(await find(c), [])
+    isOld = true
+    await a.routing.provide([cid])
+    await until(async () => (await find(c)).length > 0, 'c finds a by asking b, which took it over kad-dht')
+  })
+
+  it('is what the connection says, and garbage is refused', async () => {
+    const taken: [multihashes: number, provider: string, addresses: string[]][] = []
+    let addresses: string[] = []
+    const method = provideMethod({
+      records: {
+        putAll: async (multihashes, provider) => {
+          taken.push([multihashes.length, provider, addresses])
+          return Promise.resolve()
+        },
+      },
+      met: async (_peer, at) => {
+        addresses = at.map(String)
+        return Promise.resolve()
+      },
+    })
+    const from = 'the asker' as NodeId
+    const ask = async (request: Uint8Array): Promise<Uint8Array> => method.handle(request, { from, signal: AbortSignal.timeout(1000) })
+    const multihash = CID.parse(cid).multihash.bytes
+    const at = multiaddr('/ip4/127.0.0.1/tcp/1').bytes
+    assert.equal((await ask(ProvideRequest.encode({ multihashes: [multihash, multihash], multiaddrs: [at] }))).length, 0)
+    for (const bad of [
+      Buffer.from('garbage'),
+      ProvideRequest.encode({ multihashes: [multihash], multiaddrs: [] }),
+      ProvideRequest.encode({ multihashes: [multihash.subarray(1)], multiaddrs: [at] }),
+      ProvideRequest.encode({ multihashes: [multihash], multiaddrs: [Uint8Array.of(1, 2, 3)] }),
+      ProvideRequest.encode({ multihashes: Array.from({ length: 1025 }, () => multihash), multiaddrs: [at] }),
+    ]) await assert.rejects(ask(bad), { code: 'BAD_INPUT' })
+    assert.deepEqual(taken, [[2, from, ['/ip4/127.0.0.1/tcp/1']]])
   })
 })
