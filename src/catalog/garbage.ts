@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import type { BlobRef, Imported } from '../blobs/index.js'
 import type { KeyValue, WriteOperation } from '../base/index.js'
-import { CommonError, messageOf, raceAbort, withDeadline } from '../base/index.js'
+import { CommonError, messageOf, raceAbort, textOfNewCid, withDeadline } from '../base/index.js'
 import type { FilesComponents } from './files-types.js'
 import { readable } from './record.js'
 
@@ -90,9 +90,13 @@ export class Garbage {
     this.#large = components.meta.slice('m/')
   }
 
-  /** Keeps the blobs of an import until its record is there: call what it returns then. */
-  hold(imported: Imported): () => void {
-    const cids = [imported.cid, ...imported.blobs.map(({ cid }) => cid)].map(String)
+  /** Keeps the blobs of imports until their records are there: call what it returns then. */
+  hold(...imported: readonly Imported[]): () => void {
+    const cids: string[] = []
+    for (const { cid: root, blobs } of imported) {
+      cids.push(textOfNewCid(root))
+      for (const { cid } of blobs) if (cid !== root) cids.push(cid.toString())
+    }
     for (const cid of cids) this.#held.set(cid, (this.#held.get(cid) ?? 0) + 1)
     return () => {
       for (const cid of cids.splice(0)) {
