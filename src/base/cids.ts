@@ -23,9 +23,26 @@ export function cidOfText(text: string): CID {
   return cid
 }
 
+/** The same for a text: one that is in the usual form comes back as it is. Throws what `CID.parse` throws. */
+export function usualTextOf(text: string): string {
+  const cid = cidOfText(text)
+  return normalText.test(text) ? text : cid.toString()
+}
+
+/** The text of a CID that was just made: of memory of its own, which is kept. Who hears the text next need not read it. */
+export function textOfNewCid(cid: CID): string {
+  const key = keyOf(cid.bytes)
+  const known = texts.get(key)
+  if (known !== undefined) return known
+  const text = cid.toString()
+  remember(texts, key, text)
+  remember(cids, text, cid)
+  return text
+}
+
 /** The text of a binary CID. Throws what `CID.decode` throws. */
 export function textOfCid(bytes: Uint8Array): string {
-  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  const key = keyOf(bytes)
   const known = texts.get(key)
   if (known !== undefined) return known
   // The bytes may be a part of something large, which must not be kept along.
@@ -34,6 +51,10 @@ export function textOfCid(bytes: Uint8Array): string {
   remember(texts, key, text)
   remember(cids, text, cid)
   return text
+}
+
+function keyOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 
 function remember<Value>(all: Map<string, Value>, key: string, value: Value): void {

@@ -1,18 +1,20 @@
 /** A typed list of listeners. A listener that throws is a bug of its own and does not keep others from hearing. */
 export class Emitter<Events extends object> {
-  readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>()
+  /** Never changed: whoever comes or goes while an event is told makes a list of its own. */
+  readonly #listeners = new Map<keyof Events, readonly ((event: never) => void)[]>()
 
   on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
-    let set = this.#listeners.get(name)
-    if (set === undefined) this.#listeners.set(name, (set = new Set()))
-    set.add(listener)
+    const others = this.#listeners.get(name) ?? []
+    if (!others.includes(listener)) this.#listeners.set(name, [...others, listener])
     return () => {
-      set.delete(listener)
+      this.#listeners.set(name, (this.#listeners.get(name) ?? []).filter((one) => one !== listener))
     }
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+    const listeners = this.#listeners.get(name)
+    if (listeners === undefined) return
+    for (const listener of listeners) {
       try {
         ;(listener as (event: Events[Name]) => void)(event)
       } catch (error) {

@@ -1,10 +1,11 @@
 import type { Hlc, NodeId, Signer } from '../base/index.js'
 import { invariant } from '../base/index.js'
+import { hashOfPath } from './digest-tree.js'
 import { lineageOfNext } from './lineage.js'
-import type { Version } from './merge.js'
+import type { PathChange, Version } from './merge.js'
 import { join, sameDot, viewOf } from './merge.js'
 import { conflictPath } from './path.js'
-import { checkContent, parseCid, signIn } from './record.js'
+import { checkContent, signIn, usualCid } from './record.js'
 import { modifiedMaxOf } from './record-table.js'
 import { SigningGroup } from './signing.js'
 import type { Edit, FileContent, FileRecord, Moved, Run } from './types.js'
@@ -12,13 +13,6 @@ import { CatalogError } from './types.js'
 
 /** What a new file is wanted on where nobody says: two copies, the least that survives a loss. */
 const replicasDefault = 2
-
-/** One path before and after. */
-export interface PathChange {
-  readonly path: string
-  readonly before: readonly Version[]
-  readonly after: readonly Version[]
-}
 
 /** Edits on locked paths, one after the other, each on what the ones before it left. Pure but for the clock and the key. */
 export class Editing {
@@ -41,7 +35,7 @@ export class Editing {
   }
 
   apply(edit: Edit): FileRecord {
-    const winner = viewOf(this.#of(edit.path)).winner?.record
+    const winner = this.#of(edit.path)[0]?.record
     const source = this.#sources.get(edit.path)
     const copy = source === undefined || winner?.content !== undefined ? undefined : this.#copyAt(source, edit.path)
     const seen = copy?.record ?? (winner?.content === undefined ? undefined : winner)
@@ -55,10 +49,12 @@ export class Editing {
   }
 
   changes(): PathChange[] {
-    return [...this.#leaves].flatMap(([path, after]) => {
+    const changes: PathChange[] = []
+    for (const [path, after] of this.#leaves) {
       const before = this.#before.get(path) ?? []
-      return before === after ? [] : [{ path, before, after }]
-    })
+      if (before !== after) changes.push({ path, pathHash: hashOfPath(path), before, after })
+    }
+    return changes
   }
 
   #of(path: string): readonly Version[] {
@@ -85,28 +81,28 @@ export class Editing {
     }
     if (edit.ifAbsent === true && before !== undefined) throw new CatalogError('EXISTS', `there is a file at ${path} already`, facts)
     const { writer, modified } = this.#dot()
-    const moved = this.#movedTo(edit) ?? viewOf(this.#of(path)).winner?.record.moved
-    const base = { path, writer, modified, token, lineage: this.#lineage(path, { writer, modified }, []), ...(moved === undefined ? {} : { moved }) }
+    const moved = this.#movedTo(edit) ?? this.#of(path)[0]?.record.moved
+    const lineage = this.#lineage(path, { writer, modified }, [])
     if (edit.content === 'deleted') {
       if (current === undefined || before === undefined) throw new CatalogError('NOT_FOUND', `there is no file at ${path}`, facts)
-      return this.#add({ ...base, content: undefined, owner: current.owner, basis: current.basis })
+      return this.#add({ path, content: undefined, owner: current.owner, writer, modified, token, basis: current.basis, lineage }, moved)
     }
     const isNew = edit.content.cid !== undefined
     const content = completed(edit.content, before, path)
     // Elsewhere than where the content was brought in, it is new content.
     const basis = isNew || current === undefined || current.path !== path ? { writer, modified } : current.basis
     const owner = edit.owner ?? (isNew ? writer : (current?.owner ?? writer))
-    return this.#add({ ...base, content, owner, basis })
+    return this.#add({ path, content, owner, writer, modified, token, basis, lineage }, moved)
   }
 
   /** The winner once more (or its tombstone), now knowing of `copy` and superseding it. */
   #resolve(path: string, copy: Version, movedTo: Moved | undefined): FileRecord {
-    const winner = viewOf(this.#of(path)).winner?.record
+    const winner = this.#of(path)[0]?.record
     invariant(winner, 'where there is a copy there is a winner')
     const dot = this.#dot()
     const { content, owner, token, basis } = winner
     const moved = movedTo ?? winner.moved
-    return this.#add({ path, ...dot, content, owner, token, basis, lineage: this.#lineage(path, dot, [copy]), ...(moved === undefined ? {} : { moved }) })
+    return this.#add({ path, content, owner, ...dot, token, basis, lineage: this.#lineage(path, dot, [copy]) }, moved)
   }
 
   /** The version that an earlier edit of this call made there. */
@@ -118,6 +114,7 @@ export class Editing {
 
   #lineage(path: string, dot: { writer: NodeId; modified: Hlc }, also: readonly Version[]): readonly Run[] {
     const leaves = this.#of(path)
+    if (leaves.length === 0) return lineageOfNext(dot, [], [])
     invariant(modifiedMaxOf(leaves) < dot.modified, 'our clock is ahead of all that we know')
     const { winner, hidden } = viewOf(leaves)
     // Hidden leaves hold nothing to lose: superseding them keeps the state small. Copies stay, until somebody edits them.
@@ -130,7 +127,8 @@ export class Editing {
     return { writer: this.#signer.nodeId, modified: this.#now() }
   }
 
-  #add(record: FileRecord): FileRecord {
+  #add(made: FileRecord, moved: Moved | undefined): FileRecord {
+    const record = moved === undefined ? made : { ...made, moved }
     const version = signIn(this.#signing, record)
     this.signed.push(version)
     this.#leaves.set(record.path, join(this.#of(record.path), [version]))
@@ -145,7 +143,7 @@ function completed(change: Partial<FileContent>, before: FileContent | undefined
   if (isNew && change.size === undefined) throw new CatalogError('BAD_RECORD', 'new content needs its size', { path })
   if (!isNew && change.size !== undefined) throw new CatalogError('BAD_RECORD', 'a size belongs to new content', { path })
   const content = {
-    cid: change.cid === undefined ? (before?.cid ?? '') : parseCid(change.cid).toString(),
+    cid: change.cid === undefined ? (before?.cid ?? '') : usualCid(change.cid),
     size: change.size ?? before?.size ?? 0,
     priority: change.priority ?? before?.priority ?? 'normal',
     replicas: change.replicas ?? before?.replicas ?? replicasDefault,

@@ -1,6 +1,6 @@
 import { CID } from 'multiformats/cid'
 import type { Imported } from '../blobs/index.js'
-import { BoundedQueue, codeOf, hlcToMs, invariant, messageOf } from '../base/index.js'
+import { BoundedQueue, codeOf, hlcToMs, invariant, messageOf, textOfNewCid } from '../base/index.js'
 import type {
   FileEntry,
   Files,
@@ -15,7 +15,7 @@ import type {
 } from './files-types.js'
 import { Garbage } from './garbage.js'
 import { forEachGathered } from './gathering.js'
-import { foldersAbove, normalizeFolder, normalizePath } from './path.js'
+import { foldersAbove, normalizeFolder, normalizePath, parentOf } from './path.js'
 import { parseCid, readable } from './record.js'
 import type { Edit, FileContent, FileRecord, Prepared, Priority } from './types.js'
 import { CatalogError } from './types.js'
@@ -89,8 +89,9 @@ class MeshFiles implements Files {
     const leaving = new AbortController()
     const signal = options.signal === undefined ? leaving.signal : AbortSignal.any([options.signal, leaving.signal])
     const checked: Checked = { folders: new Set(), isNew: base !== '/', own: new Set() }
+    const inBase = `${base}/`
     const unlisten = this.#components.catalog.on('change', ({ path }) => {
-      if (path.startsWith(`${base}/`) && !checked.own.has(path)) checked.isNew = false
+      if (path.startsWith(inBase) && !checked.own.has(path)) checked.isNew = false
     })
     const one = async ({ relativePath, content, store }: FolderItem): Promise<void> => {
       signal.throwIfAborted()
@@ -310,7 +311,7 @@ class MeshFiles implements Files {
     const operations = async (imported: Imported): Promise<Prepared['operations']> => {
       under.prepared?.abandon()
       letGo()
-      letGo = this.#garbage.hold([imported])
+      letGo = this.#garbage.hold(imported)
       const known = this.#garbage.remember(imported)
       if (target === undefined) return known
       const more = { priority: options.priority, replicas: options.spread?.()?.replicas ?? replicas, pinned: options.pinned }
@@ -322,7 +323,8 @@ class MeshFiles implements Files {
       const imported = await blobs.import(content, { operations, ...present({ signal: options.signal, onProgress: options.onProgress, spread: options.spread }) })
       if (target !== undefined) invariant(under.prepared, 'an import asks for the operations that go with it')
       under.prepared?.published()
-      stillUnder(token, target)
+      const lapse = lapseOf(token)
+      if (lapse !== undefined) throw writtenUnder(lapse, target)
       const record = under.prepared?.records[0]
       if (target === undefined && options.pinned === true) await this.#garbage.pin(imported.cid, options.signal)
       return {
@@ -360,30 +362,36 @@ class MeshFiles implements Files {
       catalog.checkClock()
       for (const path of group.keys()) checked.own.add(path)
       const all: SmallFile[] = []
-      await Promise.all([...group].map(async ([path, { item, bytes }]) => {
-        const content = await this.#saidOf(path, options, checked)
-        if (content !== undefined) all.push({ item, bytes, path, content })
-      }))
+      const doubtful: Promise<void>[] = []
+      const ofNew = this.#saidOfNew(options)
+      for (const [path, { item, bytes }] of group) {
+        if (isClear(path, checked)) all.push({ item, bytes, path, content: ofNew })
+        else doubtful.push(this.#saidOf(path, options, checked).then((content) => {
+          if (content !== undefined) all.push({ item, bytes, path, content })
+        }))
+      }
+      await Promise.all(doubtful)
       if (all.length === 0) return new Map()
       room = await options.room?.(all.reduce((sum, { bytes }) => sum + bytes.length, 0))
       const prepare = async (imported: readonly Imported[]): Promise<Prepared> => {
-        letGo.push(this.#garbage.hold(imported))
+        letGo.push(this.#garbage.hold(...imported))
         const said = present({ token: token(), ifAbsent: options.ifAbsent })
-        return catalog.prepare(imported.map(({ cid, size }, i): Edit => ({ path: all[i]?.path ?? '', content: { ...all[i]?.content, cid: cid.toString(), size }, ...said })))
+        return catalog.prepare(imported.map(({ cid, size }, i): Edit => ({ path: all[i]?.path ?? '', content: { ...all[i]?.content, cid: textOfNewCid(cid), size }, ...said })))
       }
       const operations = async (imported: readonly Imported[]): Promise<Prepared['operations']> => (prepared = await prepare(imported)).operations
       const imported = await blobs.importMany(all.map(({ bytes }) => bytes), { operations, ...present({ signal }) })
       const records = publish(prepared)
       const elapsedMs = clock.monotonicMs() - startedMs
+      const lapse = lapseOf(token)
       const outcomes = new Map<FolderItem, FolderItemPut>()
       for (const [i, { item, path }] of all.entries()) {
-        const [made, record] = [imported[i], records[i]]
+        const made = imported[i]
+        const record = records[i]
         invariant(made !== undefined && record?.content !== undefined, 'each content has its import and its record')
-        const { priority, replicas } = record.content
-        outcomes.set(item, outcomeOf(item, () => {
-          stillUnder(token, path)
-          return { cid: made.cid.toString(), size: made.size, path, priority, replicas, blobs: made.blobs, record, elapsedMs }
-        }))
+        const { cid, size, priority, replicas } = record.content
+        const { relativePath } = item
+        if (lapse === undefined) outcomes.set(item, { relativePath, put: { cid, size, path, priority, replicas, blobs: made.blobs, record, elapsedMs } })
+        else outcomes.set(item, { relativePath, error: toldOf(writtenUnder(lapse, path)) })
         options.onProgress?.({ bytes: made.size, total: made.size })
       }
       return outcomes
@@ -399,14 +407,17 @@ class MeshFiles implements Files {
     }
   }
 
+  /** What is said of a file that is new. */
+  #saidOfNew({ priority, replicas, pinned }: PutOptions): Partial<FileContent> {
+    return present({ priority, replicas: replicas ?? this.#init.defaultReplicas(priority ?? 'normal'), pinned })
+  }
+
   /** What is said of a file of a group but its name; undefined if it is for `#put` to say why it cannot be. */
   async #saidOf(path: string, options: PutOptions, checked: Checked): Promise<Partial<FileContent> | undefined> {
     try {
       const current = await this.#checkPlace(path, options, checked)
-      const priority = options.priority ?? current?.content?.priority ?? 'normal'
-      const isSaid = options.priority !== undefined || current === undefined
-      const replicas = options.replicas ?? (isSaid ? this.#init.defaultReplicas(priority) : undefined)
-      return present({ priority: options.priority, replicas, pinned: options.pinned })
+      if (current === undefined || options.priority !== undefined) return this.#saidOfNew(options)
+      return present({ replicas: options.replicas, pinned: options.pinned })
     } catch (error) {
       if (codeOf(error) === undefined) throw error
       return undefined
@@ -488,12 +499,20 @@ function apart(base: string, items: readonly FolderItem[], checked: ReadonlySet<
   for (const item of items) {
     const path = readable(() => normalizePath(below(base, item.relativePath)))
     if (path === undefined || item.bytes === undefined || group.has(path) || folders.has(path) || checked.has(path)) continue
-    const above = foldersAbove(path)
-    if (above.some((folder) => group.has(folder))) continue
-    for (const folder of above) folders.add(folder)
+    // What was above another file of the group is no file of it, nor is what is above that.
+    if (!folders.has(parentOf(path))) {
+      const above = foldersAbove(path)
+      if (above.some((folder) => group.has(folder))) continue
+      for (const folder of above) folders.add(folder)
+    }
     group.set(path, { item, bytes: item.bytes })
   }
   return group
+}
+
+/** Whether a path that is no folder (see `apart`) is where `#checkPlace` would ask nothing, and let a new file be put. */
+function isClear(path: string, { folders, isNew }: Checked): boolean {
+  return isNew && folders.has(parentOf(path))
 }
 
 function publish(prepared: Prepared | undefined): Prepared['records'] {
@@ -504,14 +523,6 @@ function publish(prepared: Prepared | undefined): Prepared['records'] {
 
 function abandon(prepared: Prepared | undefined): void {
   prepared?.abandon()
-}
-
-function outcomeOf({ relativePath }: FolderItem, put: () => Put): FolderItemPut {
-  try {
-    return { relativePath, put: put() }
-  } catch (error) {
-    return { relativePath, error: toldOf(error) }
-  }
 }
 
 function toldOf(error: unknown): { code: string; message: string } {
@@ -539,13 +550,19 @@ function entryOf(record: FileRecord): FileEntry {
   return conflictOf === undefined ? entry : { ...entry, conflictOf }
 }
 
-/** It is written all the same, under its token, so whoever has the lease next overrides it; but nobody may count on it. */
-function stillUnder(token: () => unknown, path: string | undefined): void {
+/** Why nobody can vouch for the lease any more; undefined as long as somebody can. */
+function lapseOf(token: () => unknown): { error: unknown } | undefined {
   try {
     token()
+    return undefined
   } catch (error) {
-    throw new CatalogError('STALE_TOKEN', `${path ?? 'it'} was written, but the lease was over before that was certain: ${messageOf(error)}`, { path: path ?? null, written: true }, { cause: error })
+    return { error }
   }
+}
+
+/** It is written all the same, under its token, so whoever has the lease next overrides it; but nobody may count on it. */
+function writtenUnder({ error }: { error: unknown }, path: string | undefined): CatalogError {
+  return new CatalogError('STALE_TOKEN', `${path ?? 'it'} was written, but the lease was over before that was certain: ${messageOf(error)}`, { path: path ?? null, written: true }, { cause: error })
 }
 
 function notFound(path: string): CatalogError {

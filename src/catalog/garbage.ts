@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import type { BlobRef, Imported } from '../blobs/index.js'
 import type { KeyValue, WriteOperation } from '../base/index.js'
-import { CommonError, messageOf, raceAbort, withDeadline } from '../base/index.js'
+import { CommonError, messageOf, raceAbort, textOfNewCid, withDeadline } from '../base/index.js'
 import type { FilesComponents } from './files-types.js'
 import { readable } from './record.js'
 
@@ -91,12 +91,11 @@ export class Garbage {
   }
 
   /** Keeps the blobs of imports until their records are there: call what it returns then. */
-  hold(imported: readonly Imported[]): () => void {
+  hold(...imported: readonly Imported[]): () => void {
     const cids: string[] = []
-    for (const { cid, blobs } of imported) {
-      cids.push(cid.toString())
-      // A small file is its one blob.
-      for (const blob of blobs) if (blob.cid !== cid) cids.push(blob.cid.toString())
+    for (const { cid: root, blobs } of imported) {
+      cids.push(textOfNewCid(root))
+      for (const { cid } of blobs) if (cid !== root) cids.push(cid.toString())
     }
     for (const cid of cids) this.#held.set(cid, (this.#held.get(cid) ?? 0) + 1)
     return () => {

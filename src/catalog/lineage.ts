@@ -52,6 +52,7 @@ export function unionOf(lineages: readonly (readonly Run[])[]): Run[] {
  * the writer has of the path, where its own last version is to be found.
  */
 export function lineageOfNext(dot: Dot, superseded: readonly (readonly Run[])[], known: readonly (readonly Run[])[]): Run[] {
+  if (superseded.length === 0) return [{ writer: dot.writer, from: dot.modified, to: dot.modified }]
   let lastOwn: Hlc | undefined
   for (const run of known.flat()) {
     if (run.writer === dot.writer && (lastOwn === undefined || run.to > lastOwn)) lastOwn = run.to

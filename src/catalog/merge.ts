@@ -27,6 +27,15 @@ export interface Version {
   readonly hash: Uint8Array
 }
 
+/** One path, before and after. */
+export interface PathChange {
+  readonly path: string
+  /** See `hashOfPath`: it costs as much as all else that is made of a path, and is wanted twice. */
+  readonly pathHash: Uint8Array
+  readonly before: readonly Version[]
+  readonly after: readonly Version[]
+}
+
 /**
  * Versions of one path kept side by side at most: a bound on what a member gone mad can store under one name. Each is a
  * conflict that nobody resolved; above it the lowest are lost.
@@ -65,6 +74,7 @@ export function supersedes(a: FileRecord, b: FileRecord): boolean {
 
 /** The leaves of both, highest rank first. Commutative, associative, idempotent. */
 export function join(a: readonly Version[], b: readonly Version[]): Version[] {
+  if (a.length === 0 && b.length <= 1) return [...b]
   const all = [...a, ...b].sort((x, y) => compareRank(y, x))
   const leaves = all.filter(
     (version, i) =>
@@ -86,8 +96,11 @@ export interface View {
   readonly hidden: readonly Version[]
 }
 
+const none: readonly Version[] = []
+
 /** `leaves` as `join` gives them. */
 export function viewOf(leaves: readonly Version[]): View {
+  if (leaves.length <= 1) return { winner: leaves[0], copies: none, hidden: none }
   const [winner, ...losers] = leaves
   const copies: Version[] = []
   const hidden: Version[] = []

@@ -7,24 +7,19 @@ export class PathLocks {
 
   /** Waits for all of `paths`; the function it resolves to gives them back, and may be called twice. */
   async acquire(paths: Iterable<string>): Promise<() => void> {
-    const releases: (() => void)[] = []
-    for (const path of [...new Set(paths)].sort()) releases.push(await this.#acquireOne(path))
-    return () => {
-      for (const release of releases.splice(0)) release()
-    }
-  }
-
-  async #acquireOne(path: string): Promise<() => void> {
-    const before = this.#tails.get(path)
+    const sorted = [...new Set(paths)].sort()
     let release = (): void => undefined
     const mine = new Promise<void>((resolve) => {
       release = resolve
     })
-    // The one behind us waits for us alone: we have waited for all before.
-    this.#tails.set(path, mine)
-    if (before !== undefined) await before
+    for (const path of sorted) {
+      const before = this.#tails.get(path)
+      // The one behind us waits for us alone: we have waited for all before.
+      this.#tails.set(path, mine)
+      if (before !== undefined) await before
+    }
     return () => {
-      if (this.#tails.get(path) === mine) this.#tails.delete(path)
+      for (const path of sorted) if (this.#tails.get(path) === mine) this.#tails.delete(path)
       release()
     }
   }

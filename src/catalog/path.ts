@@ -40,7 +40,12 @@ export function foldersAbove(path: string): string[] {
   return folders
 }
 
+/** Of what Unicode has one form of only, without a character or a name that is not allowed. */
+const plainPath = /^(?:\/(?!\.{1,2}(?:\/|$))[ -.0-~]+)+$/
+
 function normalize(text: string): string {
+  // Nearly all paths, once more for each room that they pass: within every limit there is, and in normal form already.
+  if (text.length <= segmentBytesMax && plainPath.test(text)) return text
   const bad = (why: string): CatalogError => new CatalogError('BAD_PATH', why, { path: printable(text) })
   const bytesMax = pathBytesMax + conflictSuffixBytesMax
   // UTF-8 never has fewer bytes than UTF-16 has units, and NFC at most triples: bound the work before doing any.

@@ -2,13 +2,14 @@ import { Buffer } from 'node:buffer'
 import { CID } from 'multiformats/cid'
 import type { Facts, Hlc, KeyRange, KeyValue, NodeId, WriteOperation } from '../base/index.js'
 import { hashOfPath } from './digest-tree.js'
-import type { Version } from './merge.js'
+import type { PathChange, Version } from './merge.js'
 import { viewOf } from './merge.js'
 import { pathKey, pathOfKey } from './path.js'
 import { decodeAllVersions, decodeRecord, decodeVersions, encodeVersions, hashBytes, parseCid, readable } from './record.js'
 import { RootIndex } from './root-index.js'
 import type { FileRecord, Moved } from './types.js'
 import { CatalogError } from './types.js'
+import type { Visible } from './visible.js'
 import { asCopy, visibleOf } from './visible.js'
 
 /**
@@ -213,24 +214,24 @@ export class RecordTable {
     return mended
   }
 
-  /** What to write so that a path that has the leaves `before` has the leaves `after`. `nowMs`: Unix time. */
-  replace(path: string, before: readonly Version[], after: readonly Version[], nowMs: number): WriteOperation[] {
+  /** What to write so that a path has the leaves that it is to have. `nowMs`: Unix time. */
+  replace({ path, pathHash, before, after }: PathChange, nowMs: number): WriteOperation[] {
     const key = pathKey(path)
-    const hash = hashOfPath(path)
     const operations =
       after.length === 0
-        ? [this.#versions.del(key), this.#entries.del(hash)]
-        : [this.#versions.put(key, encodeVersions(after)), this.#entries.put(hash, encodeEntry(path, after))]
-    const old = new Map(visibleOf(path, before).map((one) => [nameOf(one.record), one]))
-    const cids = new Set<string>()
-    const copies = new Set<string>()
-    for (const { record, version } of visibleOf(path, after)) {
-      cids.add(record.content?.cid ?? '')
-      if (record.conflictOf !== undefined) copies.add(record.path)
-      if (old.delete(nameOf(record))) continue
-      operations.push(this.roots.put(record))
-      if (record.conflictOf !== undefined) operations.push(this.#copies.put(pathKey(record.path), version.bytes))
+        ? [this.#versions.del(key), this.#entries.del(pathHash)]
+        : [this.#versions.put(key, encodeVersions(after)), this.#entries.put(pathHash, encodeEntry(path, after))]
+    const old = new Map<string, Visible>()
+    for (const one of visibleOf(path, before)) old.set(nameOf(one.record), one)
+    const visible = visibleOf(path, after)
+    for (const { record, version } of visible) {
+      if (old.size > 0 && old.delete(nameOf(record))) continue
+      if (record.conflictOf === undefined) operations.push(this.roots.put(record, key))
+      else operations.push(this.roots.put(record), this.#copies.put(pathKey(record.path), version.bytes))
     }
+    if (old.size === 0) return operations
+    const cids = new Set(visible.map(({ record }) => record.content?.cid))
+    const copies = new Set(visible.map(({ record }) => record.path))
     const moved = after.find(({ record }) => record.moved !== undefined)?.record.moved
     for (const { record } of old.values()) {
       operations.push(this.roots.del(record))
@@ -261,12 +262,18 @@ function damaged(message: string, facts: Facts = {}): CatalogError {
 
 function encodeEntry(path: string, leaves: readonly Version[]): Uint8Array {
   const { winner, copies } = viewOf(leaves)
-  const header = Buffer.alloc(entryHeaderBytes)
-  header.writeUInt8(winner?.record.content === undefined ? deadMark : liveMark, 0)
-  header.writeUInt16BE(copies.length, 1)
-  header.writeBigUInt64BE(modifiedMaxOf(leaves), 3)
-  header.writeUInt16BE(leaves.length, 11)
-  return Buffer.concat([header, ...leaves.map((version) => version.hash), Buffer.from(path)])
+  const entry = Buffer.allocUnsafe(entryHeaderBytes + leaves.length * hashBytes + Buffer.byteLength(path))
+  entry.writeUInt8(winner?.record.content === undefined ? deadMark : liveMark, 0)
+  entry.writeUInt16BE(copies.length, 1)
+  entry.writeBigUInt64BE(modifiedMaxOf(leaves), 3)
+  entry.writeUInt16BE(leaves.length, 11)
+  let at = entryHeaderBytes
+  for (const { hash } of leaves) {
+    entry.set(hash, at)
+    at += hashBytes
+  }
+  entry.write(path, at)
+  return entry
 }
 
 /** Undefined for what is none. */
@@ -286,7 +293,9 @@ function decodeEntry(value: Uint8Array): TableEntry | undefined {
 }
 
 export function modifiedMaxOf(leaves: readonly Version[]): Hlc {
-  return leaves.reduce((max, { record }) => (record.modified > max ? record.modified : max), 0n)
+  let max = 0n
+  for (const { record } of leaves) if (record.modified > max) max = record.modified
+  return max
 }
 
 function encodeMoved(moved: Moved | undefined): Uint8Array {

@@ -1,7 +1,8 @@
 import { hash as hashOf } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import type { NodeId, Signer } from '../base/index.js'
-import { cidOfText, messageOf, nodeIdOfPublicKey, publicKeyOf, signatureBytes, textOfCid } from '../base/index.js'
+import { cidOfText, messageOf, nodeIdOfPublicKey, publicKeyOf, signatureBytes, textOfCid, usualTextOf } from '../base/index.js'
+import { FieldWriter } from './field-writer.js'
 import type { Version } from './merge.js'
 import { sameDot } from './merge.js'
 import { runsMax } from './lineage.js'
@@ -21,9 +22,18 @@ export const replicasMax = 1000
 export const hashBytes = 16
 const keyBytes = 32
 
+/** For one message after the other. */
+const fields = new FieldWriter()
+
 /** On the wire a priority is its value of the placement table, so that a new one finds its place between. */
 const priorityValues = { critical: 10, high: 8, normal: 5, low: 3, expendable: 1 } as const satisfies Record<Priority, number>
 const priorityNames = new Map(Object.entries(priorityValues).map(([name, value]) => [value as number, name as Priority]))
+
+/** The text of a CID in its usual form. Throws BAD_RECORD. */
+export function usualCid(text: string): string {
+  parseCid(text)
+  return usualTextOf(text)
+}
 
 /** The CID in its usual text form, whatever base it was given in. Throws BAD_RECORD. */
 export function parseCid(text: string): CID {
@@ -40,10 +50,14 @@ export function parseCid(text: string): CID {
 /** Throws BAD_RECORD for content that no record may carry. */
 export function checkContent(content: FileContent): void {
   const { size, replicas, priority } = content
-  const bad = (why: string): CatalogError => new CatalogError('BAD_RECORD', why, { size, replicas, priority })
-  if (!Number.isSafeInteger(size) || size < 0) throw bad('a size must be a whole number of bytes')
-  if (!Number.isSafeInteger(replicas) || replicas < 1 || replicas > replicasMax) throw bad(`replicas must be 1 to ${replicasMax}`)
-  if (!Object.hasOwn(priorityValues, priority)) throw bad('no such priority')
+  const why = whyBad(content)
+  if (why !== undefined) throw new CatalogError('BAD_RECORD', why, { size, replicas, priority })
+}
+
+function whyBad({ size, replicas, priority }: FileContent): string | undefined {
+  if (!Number.isSafeInteger(size) || size < 0) return 'a size must be a whole number of bytes'
+  if (!Number.isSafeInteger(replicas) || replicas < 1 || replicas > replicasMax) return `replicas must be 1 to ${replicasMax}`
+  return Object.hasOwn(priorityValues, priority) ? undefined : 'no such priority'
 }
 
 /** `record`: valid (see `checkContent`, `normalizePath`, `lineageOfNext`). */
@@ -53,32 +67,65 @@ export function signRecord(record: FileRecord, signer: Signer): Version {
 
 /** The same, together with others: whoever asks for the version's bytes has all signed that have come until then. */
 export function signIn(group: SigningGroup, record: FileRecord): Version {
-  const [own, ...others] = record.lineage
-  const { content, moved } = record
-  const body = RecordBody.encode({
-    path: Buffer.from(record.path),
-    writer: rawKey(record.writer),
-    ...(record.owner === record.writer ? {} : { owner: rawKey(record.owner) }),
-    modified: record.modified,
-    token: record.token,
-    ...(content === undefined
-      ? {}
-      : { content: { ...content, cid: parseCid(content.cid).bytes, size: BigInt(content.size), priority: priorityValues[content.priority] } }),
-    ...(sameDot(record.basis, record) ? {} : { basisModified: record.basis.modified, basisWriter: rawKey(record.basis.writer) }),
-    ownFrom: own?.from ?? record.modified,
-    lineage: others.map((run) => ({ ...(run.writer === record.writer ? {} : { writer: rawKey(run.writer) }), from: run.from, to: run.to })),
-    ...(moved === undefined
-      ? {}
-      : { movedPath: Buffer.from(moved.path), movedModified: moved.modified, ...(moved.writer === record.writer ? {} : { movedWriter: rawKey(moved.writer) }) }),
-  })
-  const signed = group.add(body)
-  let bytes: Uint8Array | undefined
-  return versionOf(record, () => (bytes ??= SignedRecord.encode(signed())))
+  return new SignedVersion(record, group.add(encodeBody(record)))
+}
+
+/** As RecordBody.encode has it: fields in their order, and what is as the writer or as nothing left out. */
+function encodeBody(record: FileRecord): Uint8Array {
+  const { basis, content, lineage, modified, moved, owner, token, writer } = record
+  fields.begin()
+  fields.text(1, record.path)
+  fields.bytes(2, rawKey(writer))
+  if (owner !== writer) fields.bytes(3, rawKey(owner))
+  number64(4, modified)
+  number64(5, token)
+  if (content !== undefined) {
+    const opened = fields.open(6)
+    fields.bytes(1, parseCid(content.cid).bytes)
+    number64(2, BigInt(content.size))
+    fields.varint(3, priorityValues[content.priority])
+    if (content.replicas !== 0) fields.varint(4, content.replicas)
+    if (content.pinned) fields.varint(5, 1)
+    fields.close(opened)
+  }
+  if (!sameDot(basis, record)) {
+    fields.fixed64(7, basis.modified)
+    fields.bytes(8, rawKey(basis.writer))
+  }
+  number64(9, lineage[0]?.from ?? modified)
+  for (let i = 1; i < lineage.length; i++) {
+    const run = lineage[i]
+    if (run === undefined) continue
+    const opened = fields.open(10)
+    if (run.writer !== writer) fields.bytes(1, rawKey(run.writer))
+    number64(2, run.from)
+    number64(3, run.to)
+    fields.close(opened)
+  }
+  if (moved !== undefined) {
+    fields.text(11, moved.path)
+    fields.fixed64(12, moved.modified)
+    if (moved.writer !== writer) fields.bytes(13, rawKey(moved.writer))
+  }
+  return fields.taken()
+}
+
+/** As SignedRecord.encode has it. */
+function encodeSigned({ body, signature, proof }: Signed): Uint8Array {
+  fields.begin()
+  fields.bytes(1, body)
+  fields.bytes(2, signature)
+  if (proof !== undefined) fields.bytes(3, proof)
+  return fields.taken()
+}
+
+function number64(field: number, value: bigint): void {
+  if (value !== 0n) fields.fixed64(field, value)
 }
 
 /** Everything but the signature and the membership of the writer is checked. Throws BAD_RECORD, and nothing else. */
 export function decodeRecord(bytes: Uint8Array): Version {
-  return versionOf(decodeBody(signedParts(bytes).body), () => bytes)
+  return new SignedVersion(decodeBody(signedParts(bytes).body), bytes)
 }
 
 /** The body, and how it was signed. Throws BAD_RECORD. */
@@ -137,7 +184,11 @@ function pathOf(bytes: Uint8Array): string {
 }
 
 export function encodeVersions(versions: readonly Version[]): Uint8Array {
-  return StoredVersions.encode({ versions: versions.map((version) => version.bytes) })
+  // Those that are not signed yet are so now, with the same writer.
+  const all = versions.map(({ bytes }) => bytes)
+  fields.begin()
+  for (const bytes of all) fields.bytes(1, bytes)
+  return fields.taken()
 }
 
 /** Of our own disk: no limits. What is damaged there is left out, so that it costs no other version and no other path. */
@@ -161,16 +212,24 @@ export function readable<T>(decode: () => T): T | undefined {
 }
 
 /** The hash is wanted seldom (not for listings), and costs as much as the rest. */
-function versionOf(record: FileRecord, bytesOf: () => Uint8Array): Version {
-  let hash: Uint8Array | undefined
-  return {
-    record,
-    get bytes() {
-      return bytesOf()
-    },
-    get hash() {
-      return (hash ??= hashOf('sha256', bytesOf(), 'buffer').subarray(0, hashBytes))
-    },
+class SignedVersion implements Version {
+  readonly record: FileRecord
+  #bytes: Uint8Array | (() => Signed)
+  #hash: Uint8Array | undefined
+
+  /** `bytes`: or how it is signed, once they are asked for. */
+  constructor(record: FileRecord, bytes: Uint8Array | (() => Signed)) {
+    this.record = record
+    this.#bytes = bytes
+  }
+
+  get bytes(): Uint8Array {
+    if (typeof this.#bytes === 'function') this.#bytes = encodeSigned(this.#bytes())
+    return this.#bytes
+  }
+
+  get hash(): Uint8Array {
+    return (this.#hash ??= hashOf('sha256', this.bytes, 'buffer').subarray(0, hashBytes))
   }
 }
 

@@ -2,10 +2,9 @@ import type { Clock, Hlc, KeyValue, Log, NodeId, Signer, WriteOperation } from '
 import { codeOf, Emitter, formatDuration, HlcClock, hlcSkewMsMax, hlcToMs, invariant, messageOf } from '../base/index.js'
 import { ClockAgreement } from './clock-agreement.js'
 import { DigestTree, hashOfPath } from './digest-tree.js'
-import type { PathChange } from './editing.js'
 import { Editing } from './editing.js'
 import { covers } from './lineage.js'
-import type { Version } from './merge.js'
+import type { PathChange, Version } from './merge.js'
 import { join, supersedes, viewOf } from './merge.js'
 import { normalizePath } from './path.js'
 import { PathLocks } from './path-locks.js'
@@ -124,15 +123,16 @@ export class Records {
   }
 
   async prepare(edits: readonly Edit[]): Promise<Prepared> {
-    const normalized = edits.map((edit) => ({ ...edit, path: normalizePath(edit.path) }))
+    const normalized = edits.map(inNormalForm)
     this.checkClock()
     const { release, leaves, sources } = await this.#lockDated(normalized.map((edit) => edit.path))
     try {
       const editing = new Editing(leaves, sources, this.#components.signer, () => this.#hlc.now())
       const records = normalized.map((edit) => editing.apply(edit))
       const changes = editing.changes()
-      const stored = changes.flatMap(({ after }) => after)
-      const written = editing.signed.filter((version) => stored.includes(version))
+      const stored = new Set<Version>()
+      for (const { after } of changes) for (const version of after) stored.add(version)
+      const written = editing.signed.filter((version) => stored.has(version))
       return {
         records,
         operations: this.#operations(changes),
@@ -218,7 +218,7 @@ export class Records {
       const before = (await this.table.leaves([path]))[0] ?? []
       const after = before.filter((version) => !isToGo(version, before))
       if (after.length === before.length) return 0
-      const changes = [{ path, before, after }]
+      const changes = [{ path, pathHash: hashOfPath(path), before, after }]
       await this.#components.meta.write(this.#operations(changes), { durable: false })
       this.#settle(changes, false)
       return before.length - after.length
@@ -352,7 +352,8 @@ export class Records {
   async #lockDated(paths: readonly string[]): Promise<Locked> {
     for (;;) {
       const locked = await this.#lock(paths)
-      const late = [...locked.leaves].filter(([, leaves]) => modifiedMaxOf(leaves) > this.#hlc.last).map(([path]) => path)
+      const late: string[] = []
+      for (const [path, leaves] of locked.leaves) if (modifiedMaxOf(leaves) > this.#hlc.last) late.push(path)
       if (late.length === 0) return locked
       locked.release()
       await this.#redate(late)
@@ -378,7 +379,7 @@ export class Records {
           now: () => this.#hlc.now(),
           movedTo: ({ path: target }) => newestOf(this.#components.signer.nodeId, found.get(target) ?? [], latest),
         })
-        changes.push({ path, before, after: dated.after })
+        changes.push({ path, pathHash: hashOfPath(path), before, after: dated.after })
         written.push(...dated.written)
       }
       if (changes.length === 0) return
@@ -444,7 +445,7 @@ export class Records {
         if (fresh === 0) continue
         accepted += fresh
         for (const { record } of incoming) invariant(this.#hlc.observe(record.modified), 'versions from the future are sifted out')
-        changes.push({ path, before, after })
+        changes.push({ path, pathHash: hashOfPath(path), before, after })
       }
       if (changes.length > 0) await this.#components.meta.write(this.#operations(changes), { durable: false })
       this.#settle(changes, false)
@@ -465,7 +466,9 @@ export class Records {
       const release = await this.#locks.acquire(all)
       try {
         const sources = new Map<string, string>()
-        for (const [i, version] of (await this.table.copies(paths)).entries()) {
+        // Every put asks: where there are no conflict copies at all, nothing is read.
+        const copies = this.counts.conflicts === 0 ? [] : await this.table.copies(paths)
+        for (const [i, version] of copies.entries()) {
           if (version !== undefined) sources.set(paths[i] ?? '', version.record.path)
         }
         const missing = [...sources.values()].filter((path) => !all.has(path))
@@ -485,13 +488,12 @@ export class Records {
 
   #operations(changes: readonly PathChange[]): WriteOperation[] {
     const now = this.#components.clock.wallMs()
-    return changes.flatMap(({ path, before, after }) => this.table.replace(path, before, after, now))
+    return changes.flatMap((change) => this.table.replace(change, now))
   }
 
   /** Once it is on disk. */
   #settle(changes: readonly PathChange[], local: boolean): void {
-    for (const { path, before, after } of changes) {
-      const pathHash = hashOfPath(path)
+    for (const { path, pathHash, before, after } of changes) {
       for (const { hash } of before) this.digests.toggle(pathHash, hash)
       for (const { hash } of after) this.digests.toggle(pathHash, hash)
       this.#count(before, -1)
@@ -501,15 +503,16 @@ export class Records {
   }
 
   #count(leaves: readonly Version[], by: 1 | -1): void {
+    if (leaves.length === 0) return
     const { winner, copies } = viewOf(leaves)
-    if (winner === undefined) return
-    if (winner.record.content === undefined) this.counts.tombstones += by
+    if (winner?.record.content === undefined) this.counts.tombstones += by
     else this.counts.files += by
     this.counts.conflicts += by * copies.length
   }
 
   #announce(path: string, before: readonly Version[], after: readonly Version[], local: boolean): void {
-    const old = new Map(visibleOf(path, before).map(({ record }) => [record.path, record]))
+    const old = new Map<string, FileRecord>()
+    for (const { record } of visibleOf(path, before)) old.set(record.path, record)
     for (const { record } of visibleOf(path, after)) {
       const previous = old.get(record.path)
       old.delete(record.path)
@@ -517,6 +520,7 @@ export class Records {
       const only = record.content !== undefined && record.conflictOf === undefined && this.table.roots.isOnly(record.content.cid)
       this.events.emit('change', { path: record.path, previous, current: record, local, only })
     }
+    if (old.size === 0) return
     const winner = after[0]?.record
     for (const previous of old.values()) {
       const current = winner?.content === undefined && winner?.path === previous.path ? winner : { ...previous, content: undefined }
@@ -527,6 +531,11 @@ export class Records {
   #isPastLifetime(modified: Hlc): boolean {
     return hlcToMs(modified) < this.#components.clock.wallMs() - this.#init.tombstoneLifetimeMs
   }
+}
+
+function inNormalForm(edit: Edit): Edit {
+  const path = normalizePath(edit.path)
+  return path === edit.path ? edit : { ...edit, path }
 }
 
 /** Here already, or superseded by what is. */

@@ -50,14 +50,15 @@ export class RootIndex {
     return this.#hasRead && this.#written.isOnce(parseCid(text).bytes)
   }
 
-  put(record: FileRecord): WriteOperation {
-    const key = keyOf(record)
-    this.#written.add(rootOfRecord(record))
-    return this.#rows.put(key, valueOf(key, record))
+  /** `path`: the key of the record's. */
+  put(record: FileRecord, path = pathKey(record.path)): WriteOperation {
+    const { root, key, value } = rowOf(record, path)
+    this.#written.add(root)
+    return this.#rows.put(key, value)
   }
 
   del(record: FileRecord): WriteOperation {
-    return this.#rows.del(keyOf(record))
+    return this.#rows.del(rowOf(record).key)
   }
 
   /** Where there may be files, or copies, with this root. */
@@ -116,15 +117,12 @@ export class RootIndex {
 
   /** What to write so that the rows of a path are those that its leaves say; what else there is stays. */
   async missing(path: string, leaves: readonly Version[]): Promise<WriteOperation[]> {
-    const rows = visibleOf(path, leaves).map(({ record }) => {
-      const key = keyOf(record)
-      return { record, key, value: valueOf(key, record) }
-    })
+    const rows = visibleOf(path, leaves).map(({ record }) => rowOf(record))
     const found = await this.#rows.getMany(rows.map(({ key }) => key))
     return rows
       .filter(({ value }, i) => Buffer.compare(value, found[i] ?? new Uint8Array(0)) !== 0)
-      .map(({ record, key, value }) => {
-        this.#written.add(rootOfRecord(record))
+      .map(({ root, key, value }) => {
+        this.#written.add(root)
         return this.#rows.put(key, value)
       })
   }
@@ -164,20 +162,19 @@ export function damagedRoot(): CatalogError {
   return new CatalogError('BAD_RECORD', 'the disk has a root that cannot be read')
 }
 
-function rootOfRecord({ content }: FileRecord): Uint8Array {
-  return parseCid(content?.cid ?? '').bytes
-}
-
-function keyOf(record: FileRecord): Buffer {
-  const kind = record.conflictOf === undefined ? fileKind : copyKind
-  return Buffer.concat([rootOfRecord(record), Buffer.of(kind), pathKey(record.path)])
-}
-
-function valueOf(key: Uint8Array, record: FileRecord): Buffer {
-  const value = Buffer.alloc(checkedBytes)
-  value.writeBigUInt64BE(BigInt(record.content?.size ?? 0))
-  value.writeUInt32BE(checkOf(key, value), sizeBytes)
-  return value
+/** Key and value in one piece of memory, since the check is over both. */
+function rowOf(record: FileRecord, path = pathKey(record.path)): { root: Uint8Array; key: Buffer; value: Buffer } {
+  const root = parseCid(record.content?.cid ?? '').bytes
+  const keyBytes = root.length + 1 + path.length
+  const row = Buffer.allocUnsafe(keyBytes + checkedBytes)
+  row.set(root)
+  row[root.length] = record.conflictOf === undefined ? fileKind : copyKind
+  row.set(path, root.length + 1)
+  const size = record.content?.size ?? 0
+  row.writeUInt32BE(Math.floor(size / 2 ** 32), keyBytes)
+  row.writeUInt32BE(size % 2 ** 32, keyBytes + 4)
+  row.writeUInt32BE(crc32(row.subarray(0, keyBytes + sizeBytes)), keyBytes + sizeBytes)
+  return { root, key: row.subarray(0, keyBytes), value: row.subarray(keyBytes) }
 }
 
 /** Undefined for a row that is damaged. */

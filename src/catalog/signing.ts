@@ -21,8 +21,8 @@ const leavesMax = 16
 const hashBytes = 32
 /** The ways of 256 leaves: as many bits as the first byte has. */
 const levelsMax = 8
-const leafMark = Buffer.of(0)
-const nodeMark = Buffer.of(1)
+const leafMark = 0
+const nodeMark = 1
 
 /** A body with its signature, as in SignedRecord. */
 export interface Signed {
@@ -63,28 +63,38 @@ export class SigningGroup {
 export function signTogether(bodies: readonly Uint8Array[], signer: Signer): Signed[] {
   const [alone, second] = bodies
   if (alone !== undefined && second === undefined) return [{ body: alone, signature: signer.sign('mesh-node catalog record 1', alone) }]
-  const ways = bodies.map(() => ({ lefts: 0, beside: [] as Uint8Array[] }))
-  let level = bodies.map((body, i) => ({ hash: leafOf(body), below: [i] }))
-  while (level.length > 1) {
-    const above: typeof level = []
-    for (let at = 0; at < level.length; at += 2) {
-      const [left, right] = [level[at], level[at + 1]]
+  const levels = [bodies.map(leafOf)]
+  for (let below = levels[0] ?? []; below.length > 1; ) {
+    const above: Uint8Array[] = []
+    for (let at = 0; at < below.length; at += 2) {
+      const [left, right] = [below[at], below[at + 1]]
       invariant(left, 'a level has no gaps')
-      if (right === undefined) {
-        above.push(left)
-        continue
-      }
-      for (const i of left.below) ways[i]?.beside.push(right.hash)
-      for (const i of right.below) {
-        const way = ways[i]
-        if (way !== undefined) way.lefts |= 1 << (way.beside.push(left.hash) - 1)
-      }
-      above.push({ hash: nodeOf(left.hash, right.hash), below: [...left.below, ...right.below] })
+      above.push(right === undefined ? left : nodeOf(left, right))
     }
-    level = above
+    levels.push(above)
+    below = above
   }
-  const signature = signer.sign('mesh-node catalog records 1', level[0]?.hash ?? new Uint8Array(0))
-  return bodies.map((body, i) => ({ body, signature, proof: Buffer.concat([Buffer.of(ways[i]?.lefts ?? 0), ...(ways[i]?.beside ?? [])]) }))
+  const signature = signer.sign('mesh-node catalog records 1', levels.at(-1)?.[0] ?? new Uint8Array(0))
+  return bodies.map((body, i) => ({ body, signature, proof: wayOf(i, levels) }))
+}
+
+/** What is beside the way up from a leaf; where nothing is, at the end of a level, it goes up as it is. */
+function wayOf(leaf: number, levels: readonly (readonly Uint8Array[])[]): Uint8Array {
+  const way = Buffer.allocUnsafe(1 + hashBytes * (levels.length - 1))
+  let lefts = 0
+  let steps = 0
+  let place = leaf
+  for (const level of levels) {
+    const beside = level[place ^ 1]
+    if (beside !== undefined) {
+      way.set(beside, 1 + hashBytes * steps)
+      // What is beside an odd place is on its left.
+      lefts |= (place & 1) << steps++
+    }
+    place >>= 1
+  }
+  way[0] = lefts
+  return way.subarray(0, 1 + hashBytes * steps)
 }
 
 /**
@@ -133,10 +143,19 @@ export class Verifier {
   }
 }
 
+/** Marked bodies and pairs, made and hashed at once; larger bodies, of which there are few, have memory of their own. */
+const marked = Buffer.alloc(2048)
+
 function leafOf(body: Uint8Array): Uint8Array {
-  return hash('sha256', Buffer.concat([leafMark, body]), 'buffer')
+  if (body.length >= marked.length) return hash('sha256', Buffer.concat([Buffer.of(leafMark), body]), 'buffer')
+  marked[0] = leafMark
+  marked.set(body, 1)
+  return hash('sha256', marked.subarray(0, 1 + body.length), 'buffer')
 }
 
 function nodeOf(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return hash('sha256', Buffer.concat([nodeMark, left, right]), 'buffer')
+  marked[0] = nodeMark
+  marked.set(left, 1)
+  marked.set(right, 1 + hashBytes)
+  return hash('sha256', marked.subarray(0, 1 + 2 * hashBytes), 'buffer')
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { base58btc } from 'multiformats/bases/base58'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
-import { cidOfText, textOfCid } from '../../../src/base/index.js'
+import { cidOfText, textOfCid, textOfNewCid, usualTextOf } from '../../../src/base/index.js'
 
 const cidOf = (i: number): CID => {
   const digest = Buffer.alloc(32)
@@ -24,12 +24,27 @@ describe('base: CIDs and their texts', () => {
     }
   })
 
+  it('are those of the library for one that was just made', () => {
+    for (let i = 0; i < 5000; i++) {
+      const cid = cidOf(100_000 + (i % 3000))
+      const text = cid.toString()
+      assert.equal(textOfNewCid(cid), text)
+      assert.equal(cidOfText(text).toString(), text)
+      assert.equal(textOfCid(cid.bytes), text)
+      assert.equal(usualTextOf(text), text)
+    }
+  })
+
   it('have the usual form, whatever form they came in', () => {
     const cid = cidOf(1)
     const v0 = CID.createV0(CID.createV1(0x70, cid.multihash).multihash as Parameters<typeof CID.createV0>[0])
     for (const text of [cid.toString(base58btc), `${cid.toString()}=`]) {
-      for (let round = 0; round < 2; round++) assert.equal(cidOfText(text).toString(), cid.toString(), text)
+      for (let round = 0; round < 2; round++) {
+        assert.equal(cidOfText(text).toString(), cid.toString(), text)
+        assert.equal(usualTextOf(text), cid.toString(), text)
+      }
     }
+    assert.throws(() => usualTextOf('bafy'))
     assert.equal(cidOfText(v0.toString()).toString(), v0.toString())
     assert.equal(textOfCid(v0.bytes), v0.toString())
   })

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'mocha'
-import { cidOf, collect, settle, TestNode, World } from './world.js'
+import { silentLog } from '../../../src/base/index.js'
+import { Records } from '../../../src/catalog/records.js'
+import type { Edit } from '../../../src/catalog/types.js'
+import { MemoryKeyValue } from './memory-key-value.js'
+import { cidOf, collect, settle, signerOf, TestNode, VirtualTime, World } from './world.js'
 
 describe('catalog, one node', () => {
   it('puts, lists, changes and deletes', async () => {
@@ -31,6 +35,23 @@ describe('catalog, one node', () => {
     await node.open()
     const again = node.catalog.stats()
     assert.deepEqual([again.files, again.tombstones], [4, 1])
+  })
+
+  it('knows the size of each root, however large', async () => {
+    const node = await new TestNode(new World(), 'a').open()
+    const sizes = [0, 1, 2 ** 32 - 1, 2 ** 32, 5 * 2 ** 32 + 3, Number.MAX_SAFE_INTEGER]
+    await node.catalog.apply(sizes.map((size) => ({ path: `/${String(size)}`, content: { cid: cidOf(String(size)), size } })))
+    const found = new Map((await collect(node.catalog.roots())).map(({ cid, size }) => [cid, size]))
+    for (const size of sizes) assert.equal(found.get(cidOf(String(size))), size)
+  })
+
+  it('tells others of what is there after several edits, and not of what was in between', async () => {
+    const records = await Records.open({ meta: new MemoryKeyValue(), signer: signerOf('a'), clock: new VirtualTime().clock(), log: silentLog, isMember: () => true }, { tombstoneLifetimeMs: 1e15 })
+    const told: string[] = []
+    records.events.on('written', (versions) => told.push(...versions.map(({ record }) => `${record.path} ${record.content?.cid ?? 'deleted'}`)))
+    const edit = (path: string, text: string): Edit => ({ path, content: { cid: cidOf(text), size: 1 } })
+    await records.apply([edit('/x', 'one'), edit('/y', 'two'), edit('/x', 'three')])
+    assert.deepEqual(told, [`/y ${cidOf('two')}`, `/x ${cidOf('three')}`])
   })
 
   it('refuses an older token, and inherits one that is not given', async () => {

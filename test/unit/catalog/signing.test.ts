@@ -22,6 +22,16 @@ describe('catalog: signatures of many records', () => {
     }
   })
 
+  it('prove bodies of any length', async () => {
+    for (const length of [0, 1, 2046, 2047, 2048, 5000]) {
+      const signed = signTogether([Buffer.alloc(length, 1), Buffer.alloc(length, 2)], signer)
+      for (const one of signed) {
+        assert.ok(await isSigned(one), String(length))
+        assert.equal(await isSigned({ ...one, body: Buffer.concat([one.body, Buffer.of(0)]) }), false, String(length))
+      }
+    }
+  })
+
   it('prove nothing else: no other body, writer, place or way, and no root or inner hash as a body', async () => {
     const bodies = bodiesOf(5)
     const signed = signTogether(bodies, signer)

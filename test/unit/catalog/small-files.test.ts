@@ -53,6 +53,8 @@ describe('files: small ones of a folder', () => {
     assert.deepEqual([...outcomes].flatMap(([name, { error }]) => (error === undefined ? [] : [`${name} ${error.code}`])).sort(), ['../out BAD_PATH', 'folder IS_FOLDER', 'x/below IS_FILE'])
     assert.deepEqual([outcomes.get('x')?.put?.priority, outcomes.get('x')?.put?.replicas], ['critical', 5])
     assert.equal((await files.resolve('/d/folder/y')).cid.toString(), rawCid(Buffer.from('new folder/y')).toString())
+    const said = await put(files, ['first', 'second', 'x'].map((name) => item(name, `newer ${name}`)), { priority: 'low' })
+    assert.deepEqual([...said.values()].map((outcome) => [outcome.put?.priority, outcome.put?.replicas]), Array.from({ length: 3 }, () => ['low', 1]))
   })
 
   it('are in each other’s way as if they came one by one', async () => {
