@@ -274,6 +274,15 @@ export class Stock {
     }
   }
 
+  async #heldSpine(entry: NewEntry): Promise<void> {
+    try {
+      await this.held(entry)
+      this.#init.rescan()
+    } catch (error) {
+      this.#components.log.debug('a new file could not be looked at', { cid: entry.cid, error: messageOf(error) })
+    }
+  }
+
   /** Soon, together with whatever else is named meanwhile: many small files are put in one write, and told of in a row. */
   #seek(root: string): void {
     this.#sought.add(root)
@@ -301,7 +310,7 @@ export class Stock {
         if (held === undefined) continue
         const entry = entryOf(held.cid.toString(), held)
         // The blobs below a spine came with it. What it is of is read from it, and nobody else waits for that.
-        if (entry.kind === 'spine') void this.held(entry).then(this.#init.rescan)
+        if (entry.kind === 'spine') void this.#heldSpine(entry)
         else if (this.#add(entry)) came.push(entry.cid)
       }
       if (came.length > 0) this.#init.changed(came)
