@@ -365,6 +365,10 @@ export class BlobRoom implements BlobService {
     return this.#records.held(cid)
   }
 
+  heldMany(cids: readonly CID[]): Promise<(HeldBlob | undefined)[]> {
+    return this.#records.heldMany(cids)
+  }
+
   list(): AsyncIterable<HeldBlob> {
     return this.#records.list()
   }

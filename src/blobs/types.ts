@@ -180,6 +180,8 @@ export interface Blobs {
    */
   readMany(cids: readonly CID[], options?: FetchOptions): Promise<ReadMany>
   held(cid: CID): Promise<HeldBlob | undefined>
+  /** The same of many at once, in order. */
+  heldMany(cids: readonly CID[]): Promise<(HeldBlob | undefined)[]>
   list(): AsyncIterable<HeldBlob>
   /** Lets go of a blob: space comes back for blocks no other blob shares. */
   drop(cid: CID, options?: DropOptions): Promise<void>

@@ -54,15 +54,19 @@ export class Holders {
   /** Everybody believed to hold it, this node included. */
   of(cid: string): NodeId[] {
     const claimed = this.#claimed.get(cid) ?? new Set(this.#book().claimants(hashName(cid)))
+    const shown = this.#shown.get(cid)
+    const isHere = this.#inventory.get(cid) !== undefined
+    // So it is with most small files of a node.
+    if (claimed === nobody && shown === undefined) return isHere ? [this.#self] : []
     const nowMs = this.#clock.monotonicMs()
     const found = new Set(claimed)
-    for (const [node, fact] of this.#shown.get(cid) ?? []) {
+    for (const [node, fact] of shown ?? []) {
       if (fact.untilMs <= nowMs || this.#isOutdated(node, fact)) continue
       if (fact.has) found.add(node)
       else found.delete(node)
     }
     found.delete(this.#self)
-    if (this.#inventory.get(cid) !== undefined) found.add(this.#self)
+    if (isHere) found.add(this.#self)
     return [...found]
   }
 
@@ -135,7 +139,7 @@ export class Holders {
   }
 
   held(cid: string): void {
-    const claimants = this.#book().claimants(hashName(cid))
+    const claimants = this.#book().claimants(this.#inventory.get(cid)?.hash ?? hashName(cid))
     this.#claimed.set(cid, claimants.length === 0 ? nobody : new Set(claimants))
     for (const peer of claimants) this.#claimedBy(cid, peer)
   }

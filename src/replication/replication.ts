@@ -256,6 +256,7 @@ export class ReplicationRoom implements Replication {
         self: this.#self,
         settings: () => this.#settings,
         isResting: () => this.#paused || this.#draining,
+        isBusy,
         returned: async (peer) => this.#forgotten.remove(peer),
         counted: () => this.#copyChanges.wake(),
       },

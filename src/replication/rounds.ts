@@ -47,6 +47,8 @@ export interface RoundsInit {
   readonly settings: () => ReplicationSettings
   /** Looks, and does nothing: paused, or on its way out. */
   readonly isResting: () => boolean
+  /** Somebody puts or reads files here. */
+  readonly isBusy: () => boolean
   /** A node that was forgotten is up again. */
   readonly returned: (peer: NodeId) => Promise<void>
   /** The copies that are known have been counted again. */
@@ -59,6 +61,12 @@ const waitingMin = 64
 const backlogMs = 250
 /** What happens within this time is planned together. */
 const gatherMs = 20
+/** Where files come in by the hundred, this: a plan for a handful of them costs as much as one for all. */
+const streamGatherMs = 500
+/** So many within this time are no single files that somebody waits for, one after the other. */
+const streamMin = 64
+/** A sweep that nobody asked for waits for whoever works at this node: but not for more than so many times its interval. */
+const sweepsPutOffMax = 5
 /** After a start or a wake-up nobody is judged before the others have had this long to be heard. */
 const settleMs = 15_000
 /** Until then sweeps do not rest: several times what it takes to hear of the others. */
@@ -104,6 +112,9 @@ export class Rounds {
   #copiedAtMove = 0
   #budgetBytes = 0
   #budgetAtMs = 0
+  /** Blobs looked at of late: half of them are forgotten every `streamGatherMs`. As of `#gatheredAtMs`, elapsed time. */
+  #lookedLately = 0
+  #gatheredAtMs = 0
 
   constructor(components: RoundsComponents, init: RoundsInit) {
     this.#components = components
@@ -187,11 +198,23 @@ export class Rounds {
         await this.#tending.wait(isWaiting ? Math.min(backlogMs, sweepIntervalMs) : sweepIntervalMs, signal)
       }
       try {
-        await clock.sleep(gatherMs, signal)
+        await this.#gather(signal)
       } catch {
         return
       }
     }
+  }
+
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components
+    const beganMs = clock.monotonicMs()
+    const lately = this.#lookedLately * 2 ** ((this.#gatheredAtMs - beganMs) / streamGatherMs)
+    const isStream = (): boolean => this.#init.isBusy() && lately + this.#dirty.size >= streamMin
+    // What the backlog has room for does not wait: it keeps the carrier at work.
+    do await clock.sleep(gatherMs, signal)
+    while (isStream() && !this.#mayGoOn() && clock.monotonicMs() - beganMs < streamGatherMs)
+    this.#lookedLately = lately + this.#dirty.size
+    this.#gatheredAtMs = beganMs
   }
 
   /** `backgroundBytesMax`: what copies that can wait may come to. */
@@ -204,7 +227,7 @@ export class Rounds {
     const { clock, news, views: all, carrier, inventory } = this.#components
     const settings = this.#init.settings()
     const nowMs = clock.monotonicMs()
-    const sweep = this.#rescan || this.#lastSweepMs === undefined || nowMs - this.#lastSweepMs >= this.#sweepPauseMs()
+    const sweep = this.#rescan || this.#isSweepDue(nowMs)
     const beat = sweep || nowMs - this.#lastBeatMs >= settings.sweepIntervalMs
     if (sweep) await this.#takeStock(signal)
     if (beat) this.#lastBeatMs = nowMs
@@ -280,6 +303,14 @@ export class Rounds {
     if (this.#movesInVain < movesInVainMax && actions.some((action) => action.kind === 'move')) return false
     this.#movesInVain = 0
     return true
+  }
+
+  #isSweepDue(nowMs: number): boolean {
+    if (this.#lastSweepMs === undefined) return true
+    const lateMs = nowMs - this.#lastSweepMs - this.#sweepPauseMs()
+    // Who is short of room cannot wait for a quiet moment.
+    const mayWait = this.#init.isBusy() && !this.#isRelieving
+    return lateMs >= (mayWait ? sweepsPutOffMax * this.#init.settings().sweepIntervalMs : 0)
   }
 
   /**

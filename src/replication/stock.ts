@@ -9,6 +9,7 @@
  */
 import type { Clock, Log } from '../base/index.js'
 import { forEachLimit, messageOf } from '../base/index.js'
+import type { HeldBlob } from '../blobs/index.js'
 import type { CatalogChange } from '../catalog/index.js'
 import type { Holders } from './holders.js'
 import type { Inventory, NewEntry } from './inventory.js'
@@ -38,6 +39,8 @@ export interface StockInit {
   readonly orphanDropped: (cid: string, bytes: number) => void
 }
 
+/** One question to the disk: others wait for its thread. */
+const soughtAtOnce = 256
 /** Deletions wait for the disk, so several at once; and the disk is looked at anew in between, so not all in one go. */
 const dropsAtOnce = 8
 const dropsPerRound = 512
@@ -53,6 +56,9 @@ export class Stock {
   dropped = 0
   droppedBytes = 0
   #scans = 0
+  /** Roots that the catalog has just named: they may be on the disk, and not in the inventory yet. */
+  #sought = new Set<string>()
+  #seeking = false
   /** Files whose list of parts is here and could not be read. */
   readonly #unread = new Set<string>()
 
@@ -80,7 +86,7 @@ export class Stock {
     const scan = ++this.#scans
     for await (const held of blobs.list()) {
       const cid = held.cid.toString()
-      if (inventory.get(cid) === undefined) await this.held({ cid, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
+      if (inventory.get(cid) === undefined) await this.held(entryOf(cid, held))
       const entry = inventory.get(cid)
       if (entry !== undefined) entry.seenInScan = scan
     }
@@ -102,11 +108,17 @@ export class Stock {
   }
 
   async held(entry: NewEntry): Promise<void> {
-    const { inventory, holders } = this.#components
-    if (!inventory.add(entry)) return
-    holders.held(entry.cid)
+    if (!this.#add(entry)) return
     if (entry.kind === 'spine') await this.#learnParts(entry.cid)
     this.#init.changed([entry.cid])
+  }
+
+  /** False if it was there. */
+  #add(entry: NewEntry): boolean {
+    const { inventory, holders } = this.#components
+    if (!inventory.add(entry)) return false
+    holders.held(entry.cid)
+    return true
   }
 
   /** Dropped through here. */
@@ -140,7 +152,7 @@ export class Stock {
       this.#init.changed(touched)
     }
     // A file that was just put here: its blobs are on the disk, and not yet in the inventory.
-    if (after !== undefined && inventory.get(after) === undefined) void this.#lookFor(after)
+    if (after !== undefined && inventory.get(after) === undefined) this.#seek(after)
     return all
   }
 
@@ -262,17 +274,52 @@ export class Stock {
     }
   }
 
-  async #lookFor(root: string): Promise<void> {
-    const { blobs, log } = this.#components
+  async #heldSpine(entry: NewEntry): Promise<void> {
     try {
-      const cid = parseCid(root)
-      const held = cid === undefined ? undefined : await blobs.held(cid)
-      if (held === undefined) return
-      await this.held({ cid: root, kind: held.kind, bytes: held.bytes, blocks: held.blocks, heldSinceMs: held.heldSinceMs })
-      // The blobs below a spine came with it.
-      if (held.kind === 'spine') this.#init.rescan()
+      await this.held(entry)
+      this.#init.rescan()
     } catch (error) {
-      log.debug('a new file could not be looked at', { cid: root, error: messageOf(error) })
+      this.#components.log.debug('a new file could not be looked at', { cid: entry.cid, error: messageOf(error) })
     }
   }
+
+  /** Soon, together with whatever else is named meanwhile: many small files are put in one write, and told of in a row. */
+  #seek(root: string): void {
+    this.#sought.add(root)
+    if (this.#seeking) return
+    this.#seeking = true
+    queueMicrotask(() => {
+      void this.#lookForSought()
+    })
+  }
+
+  async #lookForSought(): Promise<void> {
+    while (this.#sought.size > 0) {
+      const roots = [...this.#sought]
+      this.#sought = new Set()
+      for (let at = 0; at < roots.length; at += soughtAtOnce) await this.#lookFor(roots.slice(at, at + soughtAtOnce))
+    }
+    this.#seeking = false
+  }
+
+  async #lookFor(roots: readonly string[]): Promise<void> {
+    const { blobs, log } = this.#components
+    try {
+      const came: string[] = []
+      for (const held of await blobs.heldMany(roots.flatMap((root) => parseCid(root) ?? []))) {
+        if (held === undefined) continue
+        const entry = entryOf(held.cid.toString(), held)
+        // The blobs below a spine came with it. What it is of is read from it, and nobody else waits for that.
+        if (entry.kind === 'spine') void this.#heldSpine(entry)
+        else if (this.#add(entry)) came.push(entry.cid)
+      }
+      if (came.length > 0) this.#init.changed(came)
+    } catch (error) {
+      log.debug('new files could not be looked at', { files: roots.length, error: messageOf(error) })
+    }
+  }
+}
+
+function entryOf(cid: string, { kind, bytes, blocks, heldSinceMs }: HeldBlob): NewEntry {
+  return { cid, kind, bytes, blocks, heldSinceMs }
 }

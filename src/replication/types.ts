@@ -25,7 +25,7 @@ export class ReplicationError extends CodedError<ReplicationCode> {
 }
 
 export interface ReplicationComponents {
-  readonly blobs: Pick<Blobs, 'fetch' | 'held' | 'list' | 'drop' | 'read' | 'describe' | 'blobsOf' | 'withhold'> & Partial<Pick<Blobs, 'whenServed'>>
+  readonly blobs: Pick<Blobs, 'fetch' | 'held' | 'heldMany' | 'list' | 'drop' | 'read' | 'describe' | 'blobsOf' | 'withhold'> & Partial<Pick<Blobs, 'whenServed'>>
   readonly catalog: Pick<Catalog, 'get' | 'byCid' | 'byCids' | 'on'>
   readonly membership: Pick<Membership, 'members' | 'isRevoked' | 'on'>
   readonly rpc: Rpc

@@ -19,6 +19,7 @@ export type Line = 'new' | 'again'
 const lineBytes: Record<Line, number> = { new: 0x30, again: 0x31 }
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+const nothing = new Uint8Array(0)
 
 export interface Due {
   readonly cid: CID
@@ -47,15 +48,21 @@ export class ProvideSchedule {
   /** Those that are not scheduled yet become due now. Resolves to how many those were. */
   async add(cids: readonly CID[]): Promise<number> {
     const nowMs = Math.floor(this.#clock.wallMs())
-    const unique = [...new Map(cids.map((cid) => [cid.toString(), cid])).entries()]
-    const known = await this.#cids.getMany(unique.map(([text]) => encoder.encode(text)))
+    const unique = new Map<string, CID>()
+    for (const cid of cids) unique.set(cid.toString(), cid)
+    const keys = [...unique.keys()].map((text) => encoder.encode(text))
+    const known = await this.#cids.getMany(keys)
     const operations: WriteOperation[] = []
+    // The same for all: thousands of small files come in a second.
+    const place = placeBytes('new', nowMs)
     let added = 0
-    unique.forEach(([text, cid], i) => {
-      if (known[i] !== undefined) return
+    let i = 0
+    for (const { multihash } of unique.values()) {
+      const key = keys[i]
+      if (known[i++] !== undefined || key === undefined) continue
       added++
-      operations.push(...this.#place(text, 'new', nowMs), this.#records.putOwn(cid.multihash.bytes, this.#self))
-    })
+      operations.push(...this.#place(key, place), this.#records.putOwn(multihash.bytes, this.#self))
+    }
     // Not durable: whoever announces a blob after a crash announces it again at the next start, and the call is cheap.
     if (operations.length > 0) await this.#meta.write(operations, { durable: false })
     return added
@@ -70,7 +77,7 @@ export class ProvideSchedule {
       if (value === undefined || text === undefined || cid === undefined) return
       operations.push(this.#cids.del(encoder.encode(text)), this.#records.deleteOwn(cid.multihash.bytes, this.#self))
       const place = placeOf(value)
-      if (place !== undefined) operations.push(this.#due.del(dueKey(place.line, place.dueMs, text)))
+      if (place !== undefined) operations.push(this.#due.del(dueKey(placeBytes(place.line, place.dueMs), encoder.encode(text))))
     })
     if (operations.length > 0) await this.#meta.write(operations, { durable: false })
   }
@@ -79,7 +86,7 @@ export class ProvideSchedule {
   async due(line: Line, limit: number): Promise<Due[]> {
     const nowMs = this.#clock.wallMs()
     const found: Due[] = []
-    for await (const [key] of this.#due.entries({ gte: dueKey(line, 0, ''), lt: dueKey(line, Math.floor(nowMs) + 1, ''), limit })) {
+    for await (const [key] of this.#due.entries({ gte: placeBytes(line, 0), lt: placeBytes(line, Math.floor(nowMs) + 1), limit })) {
       const entry = readDueKey(key)
       if (entry !== undefined) found.push(entry)
     }
@@ -88,7 +95,7 @@ export class ProvideSchedule {
 
   /** When the next of a line is due, unix ms. */
   async nextDueMs(line: Line): Promise<number | undefined> {
-    for await (const [key] of this.#due.entries({ gte: dueKey(line, 0, ''), lt: dueKey(line, Number.MAX_SAFE_INTEGER, ''), limit: 1 })) {
+    for await (const [key] of this.#due.entries({ gte: placeBytes(line, 0), lt: placeBytes(line, Number.MAX_SAFE_INTEGER), limit: 1 })) {
       return readDueKey(key)?.dueMs
     }
     return undefined
@@ -96,31 +103,35 @@ export class ProvideSchedule {
 
   /** Announced: due again at `nextMs`. Those that were removed meanwhile stay removed. */
   async announced(entries: readonly Due[], nextMs: (entry: Due) => number): Promise<void> {
-    const known = await this.#cids.getMany(entries.map((entry) => encoder.encode(entry.text)))
+    const keys = entries.map((entry) => encoder.encode(entry.text))
+    const known = await this.#cids.getMany(keys)
     const operations: WriteOperation[] = []
     entries.forEach((entry, i) => {
-      operations.push(this.#due.del(dueKey(entry.line, entry.dueMs, entry.text)))
+      const key = keys[i]
+      if (key === undefined) return
+      operations.push(this.#due.del(dueKey(placeBytes(entry.line, entry.dueMs), key)))
       if (known[i] === undefined) return
-      operations.push(...this.#place(entry.text, 'again', Math.floor(nextMs(entry))), this.#records.putOwn(entry.cid.multihash.bytes, this.#self))
+      operations.push(...this.#place(key, placeBytes('again', Math.floor(nextMs(entry)))), this.#records.putOwn(entry.cid.multihash.bytes, this.#self))
     })
     await this.#meta.write(operations, { durable: false })
   }
 
-  #place(text: string, line: Line, dueMs: number): WriteOperation[] {
-    const value = new Uint8Array(9)
-    value[0] = lineBytes[line]
-    new DataView(value.buffer).setBigUint64(1, BigInt(dueMs))
-    return [this.#cids.put(encoder.encode(text), value), this.#due.put(dueKey(line, dueMs, text), new Uint8Array(0))]
+  #place(cid: Uint8Array, place: Uint8Array): WriteOperation[] {
+    return [this.#cids.put(cid, place), this.#due.put(dueKey(place, cid), nothing)]
   }
 }
 
-function dueKey(line: Line, dueMs: number, text: string): Uint8Array {
-  const cid = encoder.encode(text)
-  const key = new Uint8Array(9 + cid.length)
-  key[0] = lineBytes[line]
-  new DataView(key.buffer).setBigUint64(1, BigInt(dueMs))
-  key.set(cid, 9)
-  return key
+/** Line and due time, as in both tables. */
+function placeBytes(line: Line, dueMs: number): Uint8Array {
+  const place = new Uint8Array(9)
+  place[0] = lineBytes[line]
+  new DataView(place.buffer).setBigUint64(1, BigInt(dueMs))
+  return place
+}
+
+/** `cid`: its text. */
+function dueKey(place: Uint8Array, cid: Uint8Array): Uint8Array {
+  return Buffer.concat([place, cid])
 }
 
 function placeOf(value: Uint8Array): { line: Line; dueMs: number } | undefined {

@@ -186,6 +186,10 @@ export class TwinBlobs implements Pick<ReplicationComponents['blobs'], 'fetch' |
     return found
   }
 
+  async heldMany(cids: readonly CID[]): Promise<(HeldBlob | undefined)[]> {
+    return Promise.all(cids.map(async (cid) => this.held(cid)))
+  }
+
   async *list(): AsyncGenerator<HeldBlob> {
     yield* [...this.#disk.held.values()]
   }

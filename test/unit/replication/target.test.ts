@@ -44,7 +44,7 @@ function setUp() {
           await clock.sleep(1000, options?.signal)
           return { ...ref, bytes, blocks: 1, heldSinceMs: 0 }
         },
-        list: never, read: never, drop: unused, describe: unused, blobsOf: unused, withhold: unused,
+        list: never, read: never, heldMany: unused, drop: unused, describe: unused, blobsOf: unused, withhold: unused,
       },
       clock, log: silentLog, inventory: new Inventory(saltOf(1n)), space, steppingBack: new SteppingBack({ isBusy: () => false }),
     },
