@@ -35,15 +35,30 @@ class SyncWitness {
     }
     this.#restore.push(() => (handles.datasync = datasync))
 
-    const levels = (Level as { prototype: object }).prototype as { _batch: (this: { location: string }, operations: unknown, options: { sync?: boolean }) => Promise<void> }
-    const { _batch } = levels
-    levels._batch = async function (this: { location: string }, operations, options): Promise<void> {
-      await _batch.call(this, operations, options)
-      if (options.sync !== true) return
-      const path = newestLog(this.location)
+    const noteSync = (location: string, { sync }: { sync?: boolean }): void => {
+      if (sync !== true) return
+      const path = newestLog(location)
       synced.set(path, Math.max(synced.get(path) ?? 0, statSync(path).size))
     }
-    this.#restore.push(() => (levels._batch = _batch))
+    const levels = (Level as { prototype: object }).prototype as {
+      _batch: (this: { location: string }, operations: unknown, options: { sync?: boolean }) => Promise<void>
+      _chainedBatch: (this: { location: string }) => { _write: (options: { sync?: boolean }) => Promise<void> }
+    }
+    const { _batch, _chainedBatch } = levels
+    levels._batch = async function (this: { location: string }, operations, options): Promise<void> {
+      await _batch.call(this, operations, options)
+      noteSync(this.location, options)
+    }
+    levels._chainedBatch = function (this: { location: string }) {
+      const batch = _chainedBatch.call(this)
+      const write = batch._write.bind(batch)
+      batch._write = async (options) => {
+        await write(options)
+        noteSync(this.location, options)
+      }
+      return batch
+    }
+    this.#restore.push(() => Object.assign(levels, { _batch, _chainedBatch }))
   }
 
   end(): void {
