@@ -94,7 +94,8 @@ class MeshFiles implements Files {
       if (path.startsWith(inBase) && !checked.own.has(path)) checked.isNew = false
     })
     const one = async ({ relativePath, content, store }: FolderItem): Promise<void> => {
-      signal.throwIfAborted()
+      // What comes with a way of its own to be stored is waited for by its archive: that way has to be gone, if only to fail.
+      if (store === undefined) signal.throwIfAborted()
       const putOne = async (bytes: AsyncIterable<Uint8Array>, more: Pick<PutOptions, 'spread'> = {}): Promise<Put> =>
         this.#put(below(base, relativePath), bytes, { ...options, ...more, signal }, checked)
       try {

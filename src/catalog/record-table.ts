@@ -81,6 +81,11 @@ export class RecordTable {
     return values.map((value) => (value === undefined ? undefined : readable(() => decodeRecord(value))))
   }
 
+  async hasCopies(): Promise<boolean> {
+    for await (const [key] of this.#copies.entries({ limit: 1 })) return key.length > 0
+    return false
+  }
+
   /** Throws BAD_RECORD where there is a file, and what the disk has about it cannot be read. */
   async get(path: string): Promise<FileRecord | undefined> {
     const value = await this.#versions.get(pathKey(path))

@@ -81,6 +81,8 @@ export class Records {
   readonly #refused: SeenVersions
   readonly #verifier = new Verifier()
   #hlc: HlcClock
+  /** False: there is no row of a conflict copy, nor one on its way. The counts are made of rows that nobody checks. */
+  #mayHaveCopies = true
   /** When the index by content could not be made anew, elapsed time. */
   #unmendableAtMs: number | undefined
 
@@ -114,6 +116,7 @@ export class Records {
       else count(pathHash, entry)
     }
     if (unclear.length > 0) for (const [pathHash, entry] of await records.table.mend(unclear)) count(pathHash, entry)
+    records.#mayHaveCopies = await records.table.hasCopies()
     records.#hlc = new HlcClock(components.clock, last)
     if (records.isAhead()) {
       const aheadMs = hlcToMs(last) - components.clock.wallMs()
@@ -467,7 +470,7 @@ export class Records {
       try {
         const sources = new Map<string, string>()
         // Every put asks: where there are no conflict copies at all, nothing is read.
-        const copies = this.counts.conflicts === 0 ? [] : await this.table.copies(paths)
+        const copies = this.#mayHaveCopies ? await this.table.copies(paths) : []
         for (const [i, version] of copies.entries()) {
           if (version !== undefined) sources.set(paths[i] ?? '', version.record.path)
         }
@@ -487,6 +490,7 @@ export class Records {
   }
 
   #operations(changes: readonly PathChange[]): WriteOperation[] {
+    this.#mayHaveCopies ||= changes.some(({ after }) => after.length > 1)
     const now = this.#components.clock.wallMs()
     return changes.flatMap((change) => this.table.replace(change, now))
   }

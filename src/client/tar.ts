@@ -130,6 +130,8 @@ class Parts implements AsyncIterable<Uint8Array> {
   readonly #input: TarInput
   #left: number
   #failure: { error: unknown } | undefined
+  /** Reads go one after the other, also those of somebody who asks ahead. */
+  #last: Promise<unknown> = Promise.resolve()
   #end: () => void = () => undefined
   readonly #ended = new Promise<void>((resolve) => {
     this.#end = resolve
@@ -143,10 +145,9 @@ class Parts implements AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     return {
       next: async () => {
-        if (this.#left <= 0) return { done: true, value: undefined }
         const value = await this.#next()
         if (this.#left <= 0) this.#end()
-        return { done: false, value }
+        return value === undefined ? { done: true, value } : { done: false, value }
       },
       return: async () => {
         this.#end()
@@ -162,7 +163,15 @@ class Parts implements AsyncIterable<Uint8Array> {
     while (this.#left > 0) await this.#next()
   }
 
-  async #next(): Promise<Uint8Array> {
+  /** Undefined when all is read. */
+  async #next(): Promise<Uint8Array | undefined> {
+    const next = this.#last.then(async () => this.#read())
+    this.#last = next.catch(() => undefined)
+    return next
+  }
+
+  async #read(): Promise<Uint8Array | undefined> {
+    if (this.#left <= 0) return undefined
     try {
       const part = await this.#input.some(this.#left)
       this.#left -= part.length

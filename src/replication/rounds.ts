@@ -199,8 +199,9 @@ export class Rounds {
       }
       try {
         await this.#gather(signal)
-      } catch {
-        return
+      } catch (error) {
+        if (isOver(signal)) return
+        throw error
       }
     }
   }

@@ -94,7 +94,7 @@ export class Stock {
       // What was stored or dropped while the list was read is told apart by asking once more.
       if (entry.seenInScan !== scan && !(await this.#isOnDisk(entry.cid))) await this.#forget(entry.cid)
     }
-    await wants.learn([...inventory.entries()].map(({ cid }) => cid))
+    await this.#learnWants()
     let ownBytes = 0
     let othersBytes = 0
     let pinnedBytes = 0
@@ -105,6 +105,16 @@ export class Stock {
       if (want?.pinned === true) pinnedBytes += entry.bytes
     }
     this.#shares = { ownBytes, othersBytes, pinnedBytes }
+  }
+
+  /** Of many at once. It reads rows of others along, which must not keep this node from looking at what is its own. */
+  async #learnWants(): Promise<void> {
+    const { inventory, wants, log } = this.#components
+    try {
+      await wants.learn([...inventory.entries()].map(({ cid }) => cid))
+    } catch (error) {
+      log.debug('what is held here is asked about one by one', { error: messageOf(error) })
+    }
   }
 
   async held(entry: NewEntry): Promise<void> {
@@ -316,6 +326,8 @@ export class Stock {
       if (came.length > 0) this.#init.changed(came)
     } catch (error) {
       log.debug('new files could not be looked at', { files: roots.length, error: messageOf(error) })
+      // One of them may keep the others from being seen.
+      if (roots.length > 1) for (const root of roots) await this.#lookFor([root])
     }
   }
 }

@@ -128,6 +128,7 @@ describe('a quota under hundreds of arrivals at once', function () {
     assert.ok(cid !== null)
     const { peerId } = await a.status()
     assert.deepEqual(await a.json('pin', 'add', cid), { changed: 1 })
+    await eventually(async () => (await a.run('stat', '/pinned')).code === 0, 'a to hear of the file', 20_000)
     assert.ok((await a.json<{ replicas: { holders: string[] } }>('stat', '/pinned')).replicas.holders.includes(peerId))
     assert.ok((await a.json<{ cid: string }[]>('pin', 'ls')).some((one) => one.cid === cid))
     await b.client().remove('/pinned')

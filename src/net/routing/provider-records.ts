@@ -63,13 +63,21 @@ export class ProviderRecords implements Datastore {
     return this.#records.del(keyOf(multihash, self))
   }
 
-  /** Records of one node, in one write: as many as there is room for. */
+  /** Records of one node, in one write: those that are there already, and as many others as there is room for. */
   async putAll(multihashes: readonly Uint8Array[], provider: NodeId): Promise<void> {
-    const taken = multihashes.slice(0, Math.max(0, this.#init.recordsMax - this.#count))
+    const keys = [...new Map(multihashes.map((multihash) => [base32.baseEncode(multihash), multihash])).values()].map((multihash) => keyOf(multihash, provider))
+    const known = await this.#records.getMany(keys)
+    const taken: Uint8Array[] = []
+    for (const [i, key] of keys.entries()) {
+      if (known[i] === undefined) {
+        if (this.#count >= this.#init.recordsMax) continue
+        this.#count++
+      }
+      taken.push(key)
+    }
     if (taken.length === 0) return
-    this.#count += taken.length
     const now = varintOf(this.#clock.wallMs())
-    await this.#records.write(taken.map((multihash) => this.#records.put(keyOf(multihash, provider), now)), { durable: false })
+    await this.#records.write(taken.map((key) => this.#records.put(key, now)), { durable: false })
   }
 
   /** Removes lapsed records; resolves to how many are left. Yields to other work after every batch. */

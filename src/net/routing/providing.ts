@@ -11,6 +11,8 @@ const limits = { multihashes: 1024, multiaddrs: 16 }
 const requestBytesMax = 128 * 1024
 /** The longest there are have 66. */
 const multihashBytesMax = 128
+/** A name, ports, and whatever relays it goes through; to read one of 120,000 bytes would take 40 ms. */
+const multiaddrBytesMax = 1024
 
 export interface ProvidingComponents {
   readonly records: Pick<ProviderRecords, 'putAll'>
@@ -64,6 +66,7 @@ function decode(body: Uint8Array): { multihashes: readonly Uint8Array[]; address
       if (multihash.length > multihashBytesMax) throw new Error('a multihash is too long')
       decodeDigest(multihash)
     }
+    for (const { length } of multiaddrs) if (length === 0 || length > multiaddrBytesMax) throw new Error('an address has a wrong length')
     return { multihashes, addresses: multiaddrs.map((bytes) => multiaddr(bytes)) }
   } catch (error) {
     throw new CommonError('BAD_INPUT', `not provider records: ${messageOf(error)}`)

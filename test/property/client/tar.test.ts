@@ -95,6 +95,24 @@ describe('client: archives', () => {
     assert.deepEqual(seen, ['1', '2', '3'])
   })
 
+  it('who reads a large file ahead gets no byte of what follows it', async () => {
+    const files = [1, 2].map((n): File => ({ path: String(n), modifiedMs: 1000, size: 300_000 * n, inParts: false }))
+    const whole = await packed(files)
+    const slow = (async function* () {
+      for (let at = 0; at < whole.length; at += 50_000) {
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        yield whole.subarray(at, at + 50_000)
+      }
+    })()
+    const found: Buffer[] = []
+    for await (const { content } of unpackFolder(slow)) {
+      const iterator = content[Symbol.asyncIterator]()
+      const parts = await Promise.all(Array.from({ length: 30 }, async () => iterator.next()))
+      found.push(Buffer.concat(parts.flatMap(({ done, value }) => (done === true ? [] : [value]))))
+    }
+    assert.deepEqual(found, files.map(contentOf))
+  })
+
   it('a source that fails in a large file tells both who reads the file and who waits for the next', async () => {
     const whole = await packed([{ path: 'a', modifiedMs: 0, size: 700_000, inParts: false }])
     const failing = (async function* () {

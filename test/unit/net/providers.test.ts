@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
-import { CodedError, type NodeId } from '../../../src/base/index.js'
+import { CodedError, systemClock, type NodeId } from '../../../src/base/index.js'
 import type { Net } from '../../../src/net/index.js'
+import { ProviderRecords } from '../../../src/net/routing/provider-records.js'
 import { provideMethod } from '../../../src/net/routing/providing.js'
 import { ProvideRequest } from '../../../src/net/wire/kad.js'
 import { FakeMesh, MemoryMeta, addressOf, startNode, stopAll, until } from './fixture.js'
@@ -122,8 +123,22 @@ describe('net: who provides', () => {
       ProvideRequest.encode({ multihashes: [multihash], multiaddrs: [] }),
       ProvideRequest.encode({ multihashes: [multihash.subarray(1)], multiaddrs: [at] }),
       ProvideRequest.encode({ multihashes: [multihash], multiaddrs: [Uint8Array.of(1, 2, 3)] }),
+      ProvideRequest.encode({ multihashes: [multihash], multiaddrs: [new Uint8Array(0)] }),
+      ProvideRequest.encode({ multihashes: [multihash], multiaddrs: [multiaddr('/tls'.repeat(600)).bytes] }),
       ProvideRequest.encode({ multihashes: Array.from({ length: 1025 }, () => multihash), multiaddrs: [at] }),
     ]) await assert.rejects(ask(bad), { code: 'BAD_INPUT' })
     assert.deepEqual(taken, [[2, from, ['/ip4/127.0.0.1/tcp/1']]])
+  })
+
+  it('counts once who says one thing again and again, and leaves room for others', async () => {
+    const meta = new MemoryMeta()
+    const records = new ProviderRecords({ meta, clock: systemClock }, { validityMs: 3_600_000, recordsMax: 3, memoryEntriesMax: 10 })
+    const multihashes = [1, 2, 3, 4].map((n) => createDigest(0x12, createHash('sha256').update(String(n)).digest()).bytes)
+    for (let n = 0; n < 5; n++) await records.putAll([...multihashes.slice(0, 2), ...multihashes.slice(0, 2)], 'one' as NodeId)
+    assert.equal(records.count, 2)
+    await records.putAll(multihashes, 'two' as NodeId)
+    assert.equal(records.count, 3)
+    await records.putAll(multihashes.slice(0, 2), 'one' as NodeId)
+    assert.equal(records.count, 3)
   })
 })
