@@ -1,6 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import { CID as Cid } from 'multiformats/cid'
-import type { KeyValue, WriteOperation } from '../base/index.js'
+import type { KeyRange, KeyValue, WriteOperation } from '../base/index.js'
 import type { BlobRef, HeldBlob } from './types.js'
 
 /**
@@ -23,6 +23,8 @@ import type { BlobRef, HeldBlob } from './types.js'
 const recordBytes = 22
 const recordFormat = 1
 const droppingBytes = 5
+/** Enough to be read in one go, some 100 KiB of memory. */
+const listPage = 1024
 
 export interface Dropping {
   ref: BlobRef
@@ -51,12 +53,23 @@ export class BlobRecords {
     })
   }
 
+  /**
+   * In pages, and no iterator is open while the reader has one: a scrub takes hours for it, in which an iterator would keep
+   * on the disk what is deleted meanwhile. What is dropped may still be in the page.
+   */
   async *list(after?: CID): AsyncGenerator<HeldBlob> {
-    const range = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
-    for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i') })) {
-      const cid = cidIn(key.subarray(1))
-      const held = cid === undefined ? undefined : heldOf(cid, value)
-      if (held !== undefined) yield held
+    let range: KeyRange = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
+    for (;;) {
+      const page: HeldBlob[] = []
+      let rows = 0
+      for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i'), limit: listPage })) {
+        const cid = cidIn(key.subarray(1))
+        const held = cid === undefined ? undefined : heldOf(cid, value)
+        if (held !== undefined) page.push(held)
+        if (++rows === listPage) range = { gt: Uint8Array.from(key) }
+      }
+      yield* page
+      if (rows < listPage) return
     }
   }
 

@@ -15,6 +15,7 @@ import type { BlobRef } from './types.js'
 export interface VerifyComponents {
   blocks: BlockStore
   pool: (blob: CID, holders: readonly NodeId[], signal: AbortSignal | undefined) => HolderPool
+  isHeld: (blob: CID) => Promise<boolean>
 }
 
 export interface VerifyInit {
@@ -45,6 +46,8 @@ export async function* verifyBlob(ref: BlobRef, components: VerifyComponents, in
         await init.pace((await blocks.size(cid)) ?? expectedBytes)
         let result = await check(blocks, cid)
         if (!result.ok) {
+          // It was dropped since it was listed: nothing of it is amiss.
+          if (!(await components.isHeld(ref.cid))) return
           pool ??= components.pool(ref.cid, init.holders, init.signal)
           result = await heal(blocks, pool, result, expectedBytes)
         }

@@ -161,6 +161,29 @@ describe('files', () => {
     assert.ok((await collect(files.ls('/'))).length <= 2)
   })
 
+  it('ends a folder that is cancelled at a large file, whose archive waits for somebody to have done with it', async () => {
+    const { files } = await setUp()
+    const stop = new AbortController()
+    let isLeft = false
+    async function* items(): AsyncGenerator<FolderItem> {
+      yield { relativePath: 'first', content: bytesOf('first') }
+      let leave = (): void => undefined
+      const left = new Promise<void>((resolve) => {
+        leave = resolve
+      })
+      const store: FolderItem['store'] = async (put) => put(bytesOf('large'), {}).finally(leave)
+      stop.abort(new Error('enough'))
+      yield { relativePath: 'large', content: bytesOf('large'), store }
+      await left
+      isLeft = true
+      yield { relativePath: 'last', content: bytesOf('last') }
+    }
+    const late = new Promise<never>((_, reject) => setTimeout(() => { reject(new Error('it waits for ever')) }, 2000).unref())
+    await assert.rejects(Promise.race([collect(files.putFolder('/d', items(), { signal: stop.signal })), late]), { message: 'enough' })
+    assert.ok(isLeft)
+    await assert.rejects(files.resolve('/d/large'), { code: 'NOT_FOUND' })
+  })
+
   it('drops content once nobody catalogues it, and only then', async () => {
     const { files, blobs, world } = await setUp()
     const { cid } = await files.put('/x', bytesOf('shared'))
@@ -330,6 +353,29 @@ describe('files', () => {
     await files.rm('/again')
     await world.time.advance(120_000)
     assert.equal(await files.collectGarbage(never), 3)
+  })
+
+  it('keeps the parts of a file that is being put, which nothing names yet but that', async () => {
+    const { files, blobs, world } = await setUp()
+    const [p, q, r] = ['p', 'q', 'r'].map((name) => rawCid(Buffer.from(name))) as [CID, CID, CID]
+    const disks = ['disk 1', 'disk 2'].map((name) => rawCid(Buffer.from(name)))
+    blobs.several.set(disks[0]?.toString() ?? '', { size: 2.5 * 2 ** 30, blobs: [p, q] })
+    blobs.several.set(disks[1]?.toString() ?? '', { size: 2.5 * 2 ** 30, blobs: [p, r] })
+    await files.put('/old', bytesOf('disk 1'))
+    await files.rm('/old')
+    await world.time.advance(120_000)
+    let collected: Promise<number> | undefined
+    blobs.beforeCommit = async () => {
+      collected = files.collectGarbage(never)
+      await collected
+      for (const part of [p, r, disks[1]]) assert.equal(await files.isNeeded(part?.toString() ?? ''), true)
+      assert.equal(await files.isNeeded(q.toString()), false)
+    }
+    await files.put('/new', bytesOf('disk 2'))
+    assert.equal(await collected, 2)
+    assert.deepEqual(blobs.dropped, [q.toString(), disks[0]?.toString()])
+    // And no longer than that.
+    assert.equal(await files.isNeeded(p.toString()), false)
   })
 
   it('keeps what was moved until it has heard where to', async () => {
