@@ -17,6 +17,15 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
+/** Fewer bytes than this nobody means who types a size: 50 was to be 50GB. */
+const bareBytesMin = 2 ** 20
+
+/** As `parseSize`, of what somebody has typed: a small number without a unit has lost it, and is none. 0 is 0. */
+export function parseTypedSize(text: string): number | undefined {
+  const bytes = parseSize(text)
+  return bytes !== undefined && bytes > 0 && bytes < bareBytesMin && /^\s*[\d.]+\s*$/.test(text) ? undefined : bytes
+}
+
 /** Milliseconds, or undefined. `30s`, `24h`, `1h30m`, `250ms`; a bare number is refused, since nobody knows its unit. */
 export function parseDuration(text: string): number | undefined {
   const trimmed = text.trim().toLowerCase()

@@ -82,7 +82,13 @@ export class DraftBook {
       for (const [id, { draft, sinceMs }] of [...this.#paused]) {
         if (clock.monotonicMs() - sinceMs < keepMs) continue
         this.#paused.delete(id)
-        await this.#abortById(id, draft)
+        try {
+          await this.#abortById(id, draft)
+        } catch (error) {
+          // It could not even be opened, since too many are: the next look tries again.
+          this.#paused.set(id, { draft, sinceMs })
+          log.debug('an old draft was not given up', { draft: id, reason: messageOf(error) })
+        }
       }
     }
   }

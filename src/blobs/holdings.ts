@@ -1,6 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import type { BlockDraft, BlockStore } from '../store/index.js'
-import { type Clock, type WriteOperation } from '../base/index.js'
+import { codeOf, messageOf, type Clock, type Log, type WriteOperation } from '../base/index.js'
 import type { Announcer } from './announcer.js'
 import { hashKeyOf, keyOf } from './cids.js'
 import { blocksOf, type BlobBlocks } from './dag.js'
@@ -21,6 +21,7 @@ export interface HoldingsComponents {
   records: BlobRecords
   announcer: Announcer
   clock: Clock
+  log: Log
 }
 
 /** A blob that is one block. */
@@ -182,9 +183,19 @@ export class Holdings {
   /** What a crash left half done: drops go on, blobs of imports that never ended go. */
   async recover(): Promise<void> {
     const { records } = this.#components
-    for (const { ref } of await records.allDropping()) await this.#lock.run(keyOf(ref.cid), () => this.#finishDrop(ref.cid))
+    for (const { ref } of await records.allDropping()) await this.#clearUp(ref.cid, async () => this.#lock.run(keyOf(ref.cid), () => this.#finishDrop(ref.cid)))
     for (const cid of await records.provisional()) {
-      if (!this.#leaning.has(keyOf(cid))) await this.#dropProvisional(cid)
+      if (!this.#leaning.has(keyOf(cid))) await this.#clearUp(cid, async () => this.#dropProvisional(cid))
+    }
+  }
+
+  /** One that cannot go (say, a node of it is damaged) keeps no other from going. */
+  async #clearUp(cid: CID, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (codeOf(error) === 'CLOSED') throw error
+      this.#components.log.warn('what the last run left behind could not be dropped', { cid: cid.toString(), reason: messageOf(error) })
     }
   }
 

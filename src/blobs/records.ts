@@ -1,6 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import { CID as Cid } from 'multiformats/cid'
-import type { KeyValue, WriteOperation } from '../base/index.js'
+import type { KeyRange, KeyValue, WriteOperation } from '../base/index.js'
 import type { BlobRef, HeldBlob } from './types.js'
 
 /**
@@ -14,6 +14,7 @@ import type { BlobRef, HeldBlob } from './types.js'
  *   p CID   empty: held by an import that is not done; let go of at the next start
  *   d CID   being dropped: 1 byte kind, 4 bytes how many leaves are released already
  *   s       how far the scrub is: the CID of the last blob it has finished
+ *   e       when its last pass ended: 8 bytes, Unix ms
  *
  * `h` and the references to the blob's blocks change in one atomic write, always: a record says that all is here.
  *
@@ -23,6 +24,8 @@ import type { BlobRef, HeldBlob } from './types.js'
 const recordBytes = 22
 const recordFormat = 1
 const droppingBytes = 5
+/** Enough to be read in one go, some 100 KiB of memory. */
+const listPage = 1024
 
 export interface Dropping {
   ref: BlobRef
@@ -51,12 +54,23 @@ export class BlobRecords {
     })
   }
 
+  /**
+   * In pages, and no iterator is open while the reader has one: a scrub takes hours for it, in which an iterator would keep
+   * on the disk what is deleted meanwhile. What is dropped may still be in the page.
+   */
   async *list(after?: CID): AsyncGenerator<HeldBlob> {
-    const range = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
-    for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i') })) {
-      const cid = cidIn(key.subarray(1))
-      const held = cid === undefined ? undefined : heldOf(cid, value)
-      if (held !== undefined) yield held
+    let range: KeyRange = after === undefined ? { gte: letter('h') } : { gt: keyFor('h', after) }
+    for (;;) {
+      const page: HeldBlob[] = []
+      let rows = 0
+      for await (const [key, value] of this.#meta.entries({ ...range, lt: letter('i'), limit: listPage })) {
+        const cid = cidIn(key.subarray(1))
+        const held = cid === undefined ? undefined : heldOf(cid, value)
+        if (held !== undefined) page.push(held)
+        if (++rows === listPage) range = { gt: Uint8Array.from(key) }
+      }
+      yield* page
+      if (rows < listPage) return
     }
   }
 
@@ -115,9 +129,23 @@ export class BlobRecords {
     return value === undefined ? undefined : cidIn(value)
   }
 
-  async setScrubbedTo(cid: CID | undefined): Promise<void> {
+  async setScrubbedTo(cid: CID): Promise<void> {
     // Losing this costs a little scrubbing twice, so it need not be durable.
-    await this.write([cid === undefined ? this.#meta.del(letter('s')) : this.#meta.put(letter('s'), cid.bytes)], false)
+    await this.write([this.#meta.put(letter('s'), cid.bytes)], false)
+  }
+
+  /** Unix ms; undefined if none is known of. */
+  async scrubEndedMs(): Promise<number | undefined> {
+    const value = await this.#meta.get(letter('e'))
+    if (value?.length !== 8) return undefined
+    return Number(Buffer.from(value).readBigUInt64BE())
+  }
+
+  /** A pass is over: the next begins with the first blob. */
+  async setScrubEnded(nowMs: number): Promise<void> {
+    const value = Buffer.alloc(8)
+    value.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(nowMs))))
+    await this.write([this.#meta.del(letter('s')), this.#meta.put(letter('e'), value)], false)
   }
 
   async write(operations: readonly WriteOperation[], durable = true): Promise<void> {

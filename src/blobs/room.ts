@@ -101,7 +101,7 @@ export class BlobRoom implements BlobService {
     this.#components = components
     this.#settings = settings
     this.#records = new BlobRecords(meta)
-    this.#holdings = new Holdings({ blocks, records: this.#records, announcer: new Announcer(routing, log), clock }, settings.profile)
+    this.#holdings = new Holdings({ blocks, records: this.#records, announcer: new Announcer(routing, log), clock, log }, settings.profile)
     this.#exchange = new Exchange(
       { bulk, clock },
       {
@@ -453,7 +453,7 @@ export class BlobRoom implements BlobService {
     const { blocks } = this.#components
     return verifyBlob(
       held,
-      { blocks, pool: (blob, holders, signal) => this.#pool(blob, holders, signal) },
+      { blocks, pool: (blob, holders, signal) => this.#pool(blob, holders, signal), isHeld: async (cid) => (await this.#records.held(cid)) !== undefined },
       { profile: this.#settings.profile, holders: options.holders ?? [], signal: options.signal, pace },
     )
   }

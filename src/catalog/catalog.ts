@@ -83,9 +83,9 @@ class MeshCatalog implements Catalog {
   async isFolder(path: string): Promise<boolean> {
     const folder = normalizeFolder(path)
     if (folder === '/') return true
-    const { table, counts } = this.#records
+    const { table, mayHaveCopies } = this.#records
     // Every put asks: where there are no conflict copies at all, one iterator instead of two.
-    if (counts.conflicts === 0) return table.hasFile(folderRange(folder))
+    if (!mayHaveCopies) return table.hasFile(folderRange(folder))
     for await (const [key] of table.visible(folderRange(folder))) return key.length > 0
     return false
   }

@@ -34,11 +34,11 @@ const defaults = {
 
 /** Edits in one batch: 20,000 operations or so, a few MB. */
 const editsPerBatch = 1000
-/** Small files in one write: enough to share all that a write costs, and some 5 ms of signing in which nothing else happens. */
-const groupFilesMax = 64
+/** Small files in one write: enough to share all that a write costs, and some 5 ms in which nothing else happens. */
+const groupFilesMax = 128
 const groupBytesMax = 1 << 20
-/** While one waits for the disk, another is made. */
-const groupsAtOnce = 2
+/** While two wait for the disk, another is made: with one of them fewer, nothing was made for a fifth of the time. */
+const groupsAtOnce = 3
 /** A move is two edits, and is worth a larger batch: people expect all of it or nothing. */
 const movesPerBatch = 5000
 /** Files below a folder that change while it is moved. */
@@ -182,7 +182,9 @@ class MeshFiles implements Files {
   async rm(path: string, options: { recursive?: boolean; token?: bigint; signal?: AbortSignal } = {}): Promise<{ removed: number }> {
     const { catalog } = this.#components
     const folder = normalizeFolder(path)
-    const record = folder === '/' ? undefined : await catalog.get(folder)
+    // A variable that is not set is how people come to say so, and all that they and their friends have would be gone.
+    if (folder === '/') throw new CatalogError('BAD_PATH', 'that is all that everybody has in the mesh: name a file or a folder in it', { path: '/' })
+    const record = await catalog.get(folder)
     const isFolder = await catalog.isFolder(folder)
     if (record === undefined && !isFolder) throw notFound(folder)
     if (isFolder && options.recursive !== true && record === undefined) {
@@ -208,7 +210,6 @@ class MeshFiles implements Files {
     const { catalog } = this.#components
     const source = normalizePath(from)
     const target = normalizePath(to)
-    if (source === target) return { moved: 0 }
     let moved = 0
     for (let attempt = 0; ; attempt++) {
       options.signal?.throwIfAborted()
@@ -218,6 +219,7 @@ class MeshFiles implements Files {
         if (moved > 0) return { moved }
         throw notFound(source)
       }
+      if (source === target) return { moved }
       if (isFolder && target.startsWith(`${source}/`)) {
         throw new CatalogError('BAD_PATH', `${source} cannot be moved into itself`, { path: target })
       }

@@ -125,6 +125,11 @@ export class Records {
     return records
   }
 
+  /** False: nothing is to be seen at any path but its winner. */
+  get mayHaveCopies(): boolean {
+    return this.#mayHaveCopies
+  }
+
   async prepare(edits: readonly Edit[]): Promise<Prepared> {
     const normalized = edits.map(inNormalForm)
     this.checkClock()

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, join, relative, sep } from 'node:path'
+import { shellWord } from '../base/index.js'
 
 const script = join(import.meta.dirname, '..', '..', 'scripts', 'mesh-node')
 
@@ -10,9 +11,9 @@ const script = join(import.meta.dirname, '..', '..', 'scripts', 'mesh-node')
 export function commandName(invoked = process.argv[1] ?? '', folder = process.cwd()): string {
   if (basename(invoked) === 'mesh-node' || !existsSync(script)) return 'mesh-node'
   const path = relative(folder, script)
-  if (path.startsWith('..')) return script
+  if (path.startsWith('..')) return shellWord(script)
   // A shell looks for a bare name elsewhere.
-  return path.includes(sep) ? path : `.${sep}${path}`
+  return shellWord(path.includes(sep) ? path : `.${sep}${path}`)
 }
 
 /** What to type on another machine, which has mesh-node as this one has: installed, or as a checkout. */

@@ -8,6 +8,8 @@ import { CliError } from './errors.js'
 export interface Context {
   readonly home: string
   readonly json: boolean
+  /** Whether the node is named by the environment (MESH_NODE_URL and MESH_NODE_TOKEN) and not by its home. */
+  readonly isRemote: boolean
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal
   /** The result: a JSON document with `--json`, else what `human` makes of it. */
@@ -45,10 +47,13 @@ export function createContext(options: CommonOptions, streams: Streams, signal: 
   const home = options.home ?? defaultHome()
   const json = options.json === true
   const timeoutMs = options.timeout === undefined ? undefined : durationOf(options.timeout, '--timeout')
+  const { MESH_NODE_URL: url, MESH_NODE_TOKEN: token } = process.env
+  const remote = url !== undefined && token !== undefined && options.home === undefined ? { url, token } : undefined
   let client: MeshClient | undefined
   return {
     home,
     json,
+    isRemote: remote !== undefined,
     signal,
     print(document, human) {
       const text = json ? JSON.stringify(document) : asTyped(human())
@@ -62,11 +67,8 @@ export function createContext(options: CommonOptions, streams: Streams, signal: 
     },
     client() {
       if (client !== undefined) return client
-      const url = process.env.MESH_NODE_URL
-      const token = process.env.MESH_NODE_TOKEN
       const timeout = timeoutMs === undefined ? {} : { timeoutMs }
-      if (url !== undefined && token !== undefined && options.home === undefined) client = new MeshClient({ url, token, ...timeout })
-      else client = MeshClient.ofHome(home, timeout)
+      client = remote === undefined ? MeshClient.ofHome(home, timeout) : new MeshClient({ ...checkedRemote(remote), ...timeout })
       const opened = client
       closing(() => {
         opened.close()
@@ -76,9 +78,20 @@ export function createContext(options: CommonOptions, streams: Streams, signal: 
   }
 }
 
-/** NOT_RUNNING at an address is NOT_RUNNING of a home, to whoever named the home: an api.json that a killed node left is no running node. */
-export function explained(error: unknown, home: string): unknown {
-  if (!(error instanceof ClientError) || error.code !== 'NOT_RUNNING' || error.facts.home !== undefined) return error
+/** What would only fail later, in the words of a library. */
+function checkedRemote(remote: { url: string; token: string }): { url: string; token: string } {
+  if (!URL.canParse(remote.url) || new URL(remote.url).protocol !== 'http:') throw new CliError('USAGE', `MESH_NODE_URL is the address of a node's API, such as http://127.0.0.1:4780, not "${remote.url}"`)
+  if (!/^[\x21-\x7e]+$/.test(remote.token)) throw new CliError('USAGE', 'MESH_NODE_TOKEN is the token in api.json in the node\'s home, and this is none')
+  return remote
+}
+
+/**
+ * An api.json that a killed node left is no running node. Nobody answers at its address, or another node does that has
+ * come to listen there since, and does not know the token: to whoever named the home both are NOT_RUNNING.
+ */
+export function explained(error: unknown, { home, isRemote }: Pick<Context, 'home' | 'isRemote'>): unknown {
+  if (!(error instanceof ClientError) || isRemote || error.facts.home !== undefined) return error
+  if (error.code !== 'NOT_RUNNING' && error.code !== 'UNAUTHORIZED') return error
   return readApiFile(home) === undefined ? error : notRunning(home, error)
 }
 

@@ -20,9 +20,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     controller.abort(new ClientError('ABORTED', `stopped by ${signal}`, { signal }))
   })
 }
+// Words beside the result, and a node's log: that they cannot be written (the disk is full, whoever read them has gone) is
+// no reason to end, and nobody is left to be told.
+process.stderr.on('error', () => undefined)
 // `mesh-node ls | head` closes the pipe early, which is nobody's mistake.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed)
+  if (error.code === 'EPIPE') process.exit(exitCodes.done)
+  process.stderr.write(`mesh-node: the output cannot be written: ${error.code === 'ENOSPC' ? 'the disk is full' : error.message}\n`)
+  process.exit(exitCodes.failed)
 })
 
 const code = await runCli(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, signal: controller.signal })

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { codeOf } from '../base/index.js'
 import { ClientError } from '../client/index.js'
+import { asTyped } from './command-name.js'
 import { completionCommand } from './commands/completion.js'
 import { configCommands } from './commands/config.js'
 import { contributionCommands } from './commands/contribution.js'
@@ -17,7 +18,7 @@ import { startCommand } from './commands/start.js'
 import { volumeCommands } from './commands/volumes.js'
 import { voterCommands } from './commands/voters.js'
 import { createContext, explained, withCommonOptions } from './context.js'
-import type { CommonOptions, Streams } from './context.js'
+import type { CommonOptions, Context, Streams } from './context.js'
 import { errorDocument, errorSentence, ExitWith, exitCodeOf, wasTold } from './errors.js'
 import type { Register } from './register.js'
 
@@ -37,7 +38,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
   const program = withCommonOptions(new Command('mesh-node'))
     .description('Storage that you and your friends give each other: one private mesh of your machines.')
     .version(versionOfPackage(), '-V, --version')
-    .showHelpAfterError('(`mesh-node COMMAND --help` says more)')
+    .showHelpAfterError(asTyped('(`mesh-node COMMAND --help` says more)'))
     // Else `--` of `lease run SCOPE -- CMD -x` would be taken away before `run` sees it.
     .enablePositionalOptions()
     .exitOverride()
@@ -48,7 +49,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
         if (!wantsJson) write(text.replace(/^error: /, 'mesh-node: '))
       },
     })
-  const failure: { home: string | undefined } = { home: undefined }
+  const failure: { context: Context | undefined } = { context: undefined }
 
   const register: Register = (syntax, summary, configure, work) => {
     const words = syntax.split(' ')
@@ -60,7 +61,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
     command.action(async () => {
       const options: CommonOptions = command.optsWithGlobals()
       const context = createContext(options, run, run.signal, (close) => closers.push(close))
-      failure.home = context.home
+      failure.context = context
       await work(context, command.args, options as never)
     })
     return command
@@ -90,7 +91,7 @@ export async function runCli(args: readonly string[], run: RunOptions): Promise<
     return 0
   } catch (thrown) {
     if (thrown instanceof ExitWith) return thrown.exitCode
-    const error = run.signal.aborted && !(thrown instanceof CommanderError) && isCancellation(thrown, run.signal) ? cancelled() : explained(thrown, failure.home ?? '')
+    const error = run.signal.aborted && !(thrown instanceof CommanderError) && isCancellation(thrown, run.signal) ? cancelled() : failure.context === undefined ? thrown : explained(thrown, failure.context)
     const code = exitCodeOf(error)
     if (code === 0) return 0
     if (wantsJson) {

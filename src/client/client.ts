@@ -5,7 +5,7 @@ import { notRunning, readApiFile } from './home.js'
 import { parseEvents } from './sse.js'
 import { unpackFolder, packFolder } from './tar.js'
 import type { FolderEntry, FolderSource } from './tar.js'
-import { collect, encodePath, Transport } from './transport.js'
+import { collect, encodePath, said, Transport } from './transport.js'
 import type {
   AcquireLease, LeaseHistoryQuery, LeaseInfo, LeaseLocked, LeaseSettings, LeaseTransition, VotersInfo, VotersRecovered,
   CreateVolume, ExportVolume, VolumeDetails, VolumeExport, VolumeHeat, VolumeInfo, VolumeLeaseInfo,
@@ -153,11 +153,11 @@ export class MeshClient {
   }
 
   async stat(target: string, options?: RequestOptions): Promise<FileInfo> {
-    return this.#get(`/api/v1/stat?target=${encodeURIComponent(target)}`, options)
+    return this.#get(`/api/v1/stat?target=${encodeURIComponent(said(target))}`, options)
   }
 
   async list(path = '/', options: RequestOptions & { recursive?: boolean } = {}): Promise<ListEntry[]> {
-    return this.#get(`/api/v1/ls?path=${encodeURIComponent(path)}${options.recursive === true ? '&recursive=true' : ''}`, options)
+    return this.#get(`/api/v1/ls?path=${encodeURIComponent(said(path))}${options.recursive === true ? '&recursive=true' : ''}`, options)
   }
 
   /** Resolves to how many files went. */
@@ -170,7 +170,7 @@ export class MeshClient {
   }
 
   async move(from: string, to: string, options?: RequestOptions): Promise<{ moved: number }> {
-    return this.#transport.json({ method: 'POST', path: '/api/v1/move', json: { from, to }, signal: options?.signal })
+    return this.#transport.json({ method: 'POST', path: '/api/v1/move', json: { from: said(from), to: said(to) }, signal: options?.signal })
   }
 
   /** Changes what the catalog says of a file, or of every file below a folder. */
@@ -184,7 +184,7 @@ export class MeshClient {
 
   /** Keeps content at this node by its CID, fetching what is not here; `false` lets it go. */
   async pinContent(cid: string, pinned: boolean, options?: RequestOptions): Promise<{ changed: number }> {
-    return this.#transport.json({ method: pinned ? 'PUT' : 'DELETE', path: `/api/v1/pins/${encodeURIComponent(cid)}`, signal: options?.signal })
+    return this.#transport.json({ method: pinned ? 'PUT' : 'DELETE', path: `/api/v1/pins/${encodeURIComponent(said(cid))}`, signal: options?.signal })
   }
 
   async pins(options?: RequestOptions): Promise<ListEntry[]> {
@@ -193,7 +193,7 @@ export class MeshClient {
 
   /** Where the copies of a file or blob are and would go, with every term of every node's score. */
   async explainPlacement(target: string, options?: RequestOptions): Promise<PlacementInfo> {
-    return this.#get(`/api/v1/placement?target=${encodeURIComponent(target)}`, options)
+    return this.#get(`/api/v1/placement?target=${encodeURIComponent(said(target))}`, options)
   }
 
   async quota(options?: RequestOptions): Promise<QuotaInfo> {
@@ -233,7 +233,7 @@ export class MeshClient {
   async exportCar(cid: string, options: RequestOptions = {}): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#transport.call({
       method: 'GET',
-      path: `/api/v1/cars/${encodeURIComponent(cid)}`,
+      path: `/api/v1/cars/${encodeURIComponent(said(cid))}`,
       headers: { accept: 'application/vnd.ipld.car' },
       signal: options.signal,
       timeoutMs: 0,
@@ -246,7 +246,7 @@ export class MeshClient {
     const response = await this.#transport.call({
       method: 'POST',
       path: '/api/v1/verify',
-      json: cid === undefined ? {} : { cid },
+      json: cid === undefined ? {} : { cid: said(cid) },
       headers: { accept: 'application/x-ndjson' },
       signal: options.signal,
       timeoutMs: 0,
@@ -443,7 +443,7 @@ function putQuery(options: PutOptions): string {
 }
 
 function contentPath(target: string): string {
-  return target.startsWith('/') ? `/api/v1/files/${encodePath(target)}` : `/api/v1/content/${encodeURIComponent(target)}`
+  return target.startsWith('/') ? `/api/v1/files/${encodePath(target)}` : `/api/v1/content/${encodeURIComponent(said(target))}`
 }
 
 function rangeHeader(range: ByteRange): string {

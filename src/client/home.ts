@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { shellWord } from '../base/index.js'
 import { ClientError } from './error.js'
 
 /** How to reach the running node of a home; written when its API is up, removed at a clean stop. */
@@ -43,7 +44,7 @@ export function readApiFile(home: string): ApiFile | undefined {
 export function notRunning(home: string, cause?: unknown): ClientError {
   return new ClientError(
     'NOT_RUNNING',
-    `no node is running in ${home}; start it with \`mesh-node start --home ${home}\`, or name another home with --home`,
+    `no node is running in ${home}; start it with \`mesh-node start --home ${shellWord(home)}\`, or name another home with --home`,
     { home },
     { cause },
   )

@@ -149,8 +149,8 @@ async function errorOf(response: IncomingMessage, status: number): Promise<Clien
   } catch {
     // Falls through: not one of our error documents.
   }
-  const code = status === 404 ? 'NOT_FOUND' : 'BAD_ANSWER'
-  return new ClientError(code, `the node answered ${String(status)} ${response.statusMessage ?? ''}`.trim(), { status }, { status })
+  // Whoever it is, what was asked for may be there all the same: a 404 of his is no NOT_FOUND.
+  return new ClientError('BAD_ANSWER', `the answer was ${`${String(status)} ${response.statusMessage ?? ''}`.trim()}, in words that are not a mesh-node's: is it one?`, { status })
 }
 
 export async function collect(stream: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Buffer> {
@@ -164,15 +164,22 @@ export async function collect(stream: AsyncIterable<Uint8Array>, bytesMax: numbe
   return Buffer.concat(chunks)
 }
 
+/** A path or a CID. Nothing would be the root folder, which is not what a variable that is not set was to mean. Throws BAD_PATH. */
+export function said(target: string): string {
+  if (target === '') throw new ClientError('BAD_PATH', 'a path begins with a slash, and this is empty: is a variable not set?')
+  return target
+}
+
 /** `/a/b c` → `a/b%20c`. Dots are encoded where a segment is only dots, so that nothing on the way takes them for steps. */
 export function encodePath(path: string): string {
   try {
-    return path
+    return said(path)
       .replace(/^\//, '')
       .split('/')
       .map((segment) => (/^\.+$/.test(segment) ? segment.replaceAll('.', '%2E') : encodeURIComponent(segment)))
       .join('/')
   } catch (error) {
+    if (error instanceof ClientError) throw error
     throw new ClientError('BAD_PATH', 'the path is not well-formed Unicode', { path }, { cause: error })
   }
 }

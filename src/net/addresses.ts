@@ -1,6 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { messageOf } from '../base/index.js'
+import { asNodeId, messageOf } from '../base/index.js'
 import type { NodeId } from '../base/index.js'
 import { notAdmitted, refusalIn } from './handshake/refusal.js'
 import { NetError } from './types.js'
@@ -54,6 +54,14 @@ export function peerNamedIn(address: Multiaddr): string | undefined {
     .at(-1)?.value
 }
 
+/** An address that somebody has typed: the multiaddr library takes any letters for a peer's name. Throws BAD_ADDRESS. */
+export function checkNamed(address: Multiaddr): void {
+  const named = peerNamedIn(address)
+  if (named !== undefined && asNodeId(named) === undefined) {
+    throw new NetError('BAD_ADDRESS', `in "${address.toString().slice(0, 200)}" what follows /p2p/ is not the ID of a node`, { address: address.toString() })
+  }
+}
+
 /** What libp2p threw at a dial, as ours. */
 export function dialError(error: unknown, addresses: readonly string[]): NetError {
   if (error instanceof NetError) return error
@@ -80,7 +88,8 @@ export function startError(error: unknown, listen: readonly string[]): NetError 
   const why = foreign !== null ? `${foreign[1] ?? ''} is no address of its own` : forbidden !== null ? `${forbidden[1] ?? ''} needs more rights than this program has` : undefined
   if (why !== undefined) return new NetError('BAD_ADDRESS', `this machine cannot listen on ${listen.join(', ')}: ${why}`, { addresses: listen }, { cause: error })
   if (/EADDRNOTAVAIL|EACCES|UnsupportedListenAddress/.test(text) || (error instanceof Error && error.name === 'UnsupportedListenAddressesError')) {
-    return new NetError('BAD_ADDRESS', `this machine cannot listen on ${listen.join(', ')}: ${text.slice(0, 300)}`, { addresses: listen }, { cause: error })
+    const told = /UnsupportedListenAddress/.test(text) ? 'a node listens at TCP, as in /ip4/0.0.0.0/tcp/4700' : text.slice(0, 300)
+    return new NetError('BAD_ADDRESS', `this machine cannot listen on ${listen.join(', ')}: ${told}`, { addresses: listen }, { cause: error })
   }
   return new NetError('UNAVAILABLE', `the network could not be started: ${text.slice(0, 300)}`, {}, { cause: error })
 }

@@ -2,7 +2,7 @@ import type { Connection, PeerInfo, Stream } from '@libp2p/interface'
 import { CodedError, Emitter, asNodeId, createSigner, messageOf } from '../base/index.js'
 import type { Bulk, Clock, ContentRouting, Gossip, KeyValue, Log, NodeId, PeerEvents, Random, Rpc } from '../base/index.js'
 import type { Admission } from '../membership/index.js'
-import { dialError, dialable, parseAddress, peerNamedIn, startError } from './addresses.js'
+import { checkNamed, dialError, dialable, parseAddress, peerNamedIn, startError } from './addresses.js'
 import { StreamBulk } from './bulk.js'
 import { SubGossip } from './gossip.js'
 import type { Refusal } from './handshake/refusal.js'
@@ -46,7 +46,7 @@ const sweepMs = 60 * 60_000
  * none.
  */
 export async function createNet(components: NetComponents, init: NetInit): Promise<Net> {
-  for (const address of [...init.listen, ...init.announce, ...init.bootstrap]) parseAddress(address)
+  for (const address of [...init.listen, ...init.announce, ...init.bootstrap]) checkNamed(parseAddress(address))
   const limits: NetLimits = { ...defaultLimits, ...init.limits }
   const log = components.log.child('net')
   const self = createSigner(components.seed).nodeId

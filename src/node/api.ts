@@ -313,7 +313,7 @@ export class NodeService implements NodeApi {
 function replicationProblems(replication: Replication, others: number): string[] {
   const { state, underReplicated, belowMinimum, problems, untrusted } = replication.status()
   const told = [...problems]
-  if (belowMinimum > 0) told.push(`${String(belowMinimum)} blobs here have fewer live copies than the minimum; these are copied first`)
+  if (belowMinimum > 0) told.push(`${belowMinimum === 1 ? '1 blob here has' : `${String(belowMinimum)} blobs here have`} fewer live copies than the minimum; ${belowMinimum === 1 ? 'it is' : 'these are'} copied first`)
   if (underReplicated > 0 && others === 0) told.push('this node is alone: there is no second copy of anything; `mesh-node invite` brings in another')
   if (untrusted.length > 0) told.push(`not counted on, after claiming what they could not prove: ${untrusted.join(', ')}`)
   if (state === 'paused') told.push('copying is paused; `mesh-node rebalance --resume` goes on with it')

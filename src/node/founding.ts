@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, createSigner, codeOf } from '../base/index.js'
+import { systemClock, systemRandom, createSigner, codeOf, shellWord } from '../base/index.js'
 import type { Signer } from '../base/index.js'
 import { readApiFile } from '../client/index.js'
 import type { NodeStatus } from '../client/index.js'
@@ -33,7 +33,7 @@ export async function openHomeStore(home: Home, open: () => Promise<Store>): Pro
     if (codeOf(error) !== 'LOCKED') throw error
     const pid = readApiFile(home.path)?.pid
     const who = pid !== undefined && isAlive(pid) ? `process ${String(pid)}` : 'another process'
-    throw new NodeError('ALREADY_RUNNING', `a node runs in ${home.path} already (${who}); stop it with \`mesh-node stop --home ${home.path}\`, or use another --home`, {
+    throw new NodeError('ALREADY_RUNNING', `a node runs in ${home.path} already (${who}); stop it with \`mesh-node stop --home ${shellWord(home.path)}\`, or use another --home`, {
       home: home.path,
       ...(pid === undefined ? {} : { pid }),
     }, { cause: error })
@@ -110,7 +110,7 @@ async function founding(path: string, flags: Flags, work: (home: Home, store: St
 export async function describeHome(path: string): Promise<NodeStatus> {
   const home = homeAt(path)
   const seed = readKey('identity', home.identityFile)
-  if (seed === undefined) throw new NodeError('NO_MESH', `there is no node in ${home.path} yet; make one with \`mesh-node start --home ${home.path}\``, { home: home.path })
+  if (seed === undefined) throw new NodeError('NO_MESH', `there is no node in ${home.path} yet; make one with \`mesh-node start --home ${shellWord(home.path)}\``, { home: home.path })
   const { config } = loadConfig({ file: home.configFile, environment: process.env })
   const store = await openHomeStore(home, async () => openStore({ clock: systemClock, random: systemRandom, log: silentLog }, { home: home.path }))
   try {

@@ -1,7 +1,10 @@
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { messageOf } from '../base/index.js'
 import type { NodeStatus } from '../client/index.js'
 import { loadConfig } from './config/index.js'
 import type { SettingName } from './config/index.js'
+import { NodeError } from './errors.js'
 import { homeAt, prepareHome } from './home.js'
 import { isExposed } from './keys.js'
 import { createLog } from './log.js'
@@ -34,7 +37,7 @@ export async function runNode(init: RunInit): Promise<void> {
   const log = createLog({
     level: config['log.level'],
     format: config['log.format'],
-    ...(config['log.file'] === '' ? {} : { file: join(home.path, config['log.file']) }),
+    ...(config['log.file'] === '' ? {} : { file: logFileIn(home.path, config['log.file']) }),
   })
   // A rejection that nobody waited for is a bug of ours or of a library; the store is safe from it, and a node that goes
   // on is worth more to its mesh than one that is gone.
@@ -75,4 +78,15 @@ export async function runNode(init: RunInit): Promise<void> {
     process.off('unhandledRejection', onRejection)
     init.say('stopped')
   }
+}
+
+/** With the folders that it is in: a log that is written nowhere would be missed when it is needed. */
+function logFileIn(home: string, name: string): string {
+  const file = join(home, name)
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new NodeError('BAD_HOME', `log.file cannot be ${name}: ${messageOf(error)}`, { file }, { cause: error })
+  }
+  return file
 }

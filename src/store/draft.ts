@@ -368,17 +368,19 @@ export class StoredDraft implements BlockDraft, Holder {
   }
 
   async #flush(): Promise<void> {
-    if (this.#mine.size === 0) return
+    // Puts may go on beside a flush: what is not written yet, the sync that it begins with may not cover, and is for the next.
+    const here = [...this.#mine.values()].filter((held) => held.here)
+    if (here.length === 0) return
     const { transactions } = this.#components
     let flushed: Held[] = []
     await transactions.run({
       durable: true,
       operations: [],
-      places: () => this.#bringsPlaces(),
-      touches: () => this.#mine.keys(),
+      places: () => here.some(({ place }) => place !== undefined),
+      touches: () => here.map(({ key }) => key),
       apply: (work) => {
-        // Puts may go on beside a flush; those not written yet are for the next one.
-        flushed = [...this.#mine.values()].filter((held) => held.here)
+        // Some may have got their markers from others meanwhile.
+        flushed = here.filter((held) => this.#mine.get(held.key) === held)
         for (const held of flushed) {
           const entry = take(work, held.key, held)
           if (entry !== undefined && (this.#broughtAgain.has(held.key) || marksNow(work, held.key, this.id))) work.set(held.key, entry)

@@ -153,6 +153,12 @@ export class TestNode {
     this.#child?.kill(name)
   }
 
+  /** Nobody reads any more what it prints. */
+  hangUp(): void {
+    this.#child?.stdout?.destroy()
+    this.#child?.stderr?.destroy()
+  }
+
   async ended(): Promise<number | null> {
     const child = this.#child
     if (child === undefined) return null

@@ -343,6 +343,16 @@ describe('a node', function () {
     await eventually(async () => /storage_bytes\{kind="draft"\} 0\n/.test(await a.client().text('/metrics')), 'the bytes that came to be let go of')
   })
 
+  it('does not end, and stops in order, when nobody reads its log any more', async function () {
+    if (process.platform === 'win32') this.skip()
+    const d = await world.start('unread', { env: { MESH_NODE_LOG_LEVEL: 'debug' } })
+    d.hangUp()
+    await d.client().put('/x', (async function* () { yield Buffer.from('x') })())
+    assert.equal((await d.status()).files, 1)
+    assert.equal(await d.stop(), 0)
+    assert.equal(readApiFile(d.home), undefined)
+  })
+
   it('goes without a second word at the second Ctrl-C', async () => {
     const d = await world.start('d')
     const ended = d.ended()

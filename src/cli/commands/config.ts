@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configTemplate, editConfig, fromText, homeAt, isSettingName, loadConfig, prepareHome, requireSetting, settingNames, settingOf } from '../../node/index.js'
 import type { SettingName } from '../../node/index.js'
+import { CliError } from '../errors.js'
 import type { Register } from '../register.js'
 
 const none = (): void => undefined
@@ -35,6 +36,7 @@ export function configCommands(register: Register): void {
 
   register('config check [file]', 'whether config.toml is right, all of it', none, async (context, [file]) => {
     const path = file ?? join(context.home, 'config.toml')
+    if (file !== undefined && !existsSync(file)) throw new CliError('NOT_FOUND', `there is no file ${file}`, { file })
     const { origins, warnings } = loadConfig({ file: path, environment: process.env })
     const set = [...origins].filter(([, origin]) => origin === 'file').map(([name]) => name)
     context.print({ file: path, exists: existsSync(path), ok: true, settings: set, warnings }, () =>

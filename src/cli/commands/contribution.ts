@@ -1,4 +1,4 @@
-import { formatSize, parseSize } from '../../base/index.js'
+import { formatSize, parseTypedSize } from '../../base/index.js'
 import type { ActionPlan, PlacementInfo, QuotaChange, QuotaInfo } from '../../client/index.js'
 import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
@@ -98,7 +98,7 @@ async function peerOf(context: Context, text: string): Promise<{ peerId: string;
 }
 
 function sizeOf(text: string, what: string): number {
-  const bytes = parseSize(text)
+  const bytes = parseTypedSize(text)
   if (bytes === undefined) throw new CliError('USAGE', `${what} must be a size such as 100GB or 512MiB, not "${text}"`)
   return bytes
 }

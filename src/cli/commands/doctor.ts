@@ -1,5 +1,7 @@
+import { shellWord } from '../../base/index.js'
 import type { DoctorCheck } from '../../client/index.js'
 import { ClientError } from '../../client/index.js'
+import { explained } from '../context.js'
 import { exitCodes } from '../errors.js'
 import type { Register } from '../register.js'
 
@@ -13,8 +15,9 @@ export function doctorCommand(register: Register): void {
       const answered = await client.doctor({ signal: context.signal })
       checks.push({ name: 'node', state: 'ok', message: `runs at ${client.url}` }, ...answered)
     } catch (error) {
-      if (!(error instanceof ClientError) || error.code !== 'NOT_RUNNING') throw error
-      checks.push({ name: 'node', state: 'warning', message: `no node is running in ${context.home}`, advice: `start it with \`mesh-node start --home ${context.home}\`` })
+      const why = explained(error, context)
+      if (!(why instanceof ClientError) || why.code !== 'NOT_RUNNING') throw why
+      checks.push({ name: 'node', state: 'warning', message: `no node is running in ${context.home}`, advice: `start it with \`mesh-node start --home ${shellWord(context.home)}\`` })
     }
     const failed = checks.filter((check) => check.state === 'failed').length
     const marks = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' }

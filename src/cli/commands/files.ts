@@ -2,13 +2,11 @@ import { formatSize } from '../../base/index.js'
 import type { FileInfo, ListEntry, MeshClient } from '../../client/index.js'
 import type { Context } from '../context.js'
 import { CliError, withError } from '../errors.js'
+import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
 import { ago, clean, counted, shortId, table } from '../table.js'
+import { writeWhole } from '../whole-file.js'
 import { checkUnicode, priorityOf, replicasOf } from './put.js'
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
-import { Progress } from '../progress.js'
 
 const none = (): void => undefined
 
@@ -56,19 +54,9 @@ export function fileCommands(register: Register): void {
       return
     }
     const progress = new Progress(cid, undefined, { quiet: context.json })
-    const partial = `${file}.${String(process.pid)}.part`
     let bytes = 0
     try {
-      await pipeline(async function* () {
-        for await (const chunk of progress.through(chunks)) {
-          bytes += chunk.length
-          yield chunk
-        }
-      }, createWriteStream(partial, { flags: 'wx' }))
-      await rename(partial, file)
-    } catch (error) {
-      await rm(partial, { force: true })
-      throw error
+      bytes = await writeWhole(file, progress.through(chunks), undefined)
     } finally {
       progress.clear()
     }

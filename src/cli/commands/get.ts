@@ -1,6 +1,5 @@
-import { lstat, mkdir, open, realpath, rename, rm, stat, utimes } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
-import { basename, dirname, join, sep } from 'node:path'
+import { lstat, mkdir, realpath, utimes } from 'node:fs/promises'
+import { basename, join, sep } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, formatSize, messageOf } from '../../base/index.js'
@@ -10,6 +9,8 @@ import { CliError, withError } from '../errors.js'
 import { Progress } from '../progress.js'
 import type { Register } from '../register.js'
 import { clean, counted } from '../table.js'
+import { cannotWrite, lookAtTarget, openPartial, writeInto, writeWhole } from '../whole-file.js'
+import type { Partial } from '../whole-file.js'
 
 interface Options {
   output?: string
@@ -72,74 +73,12 @@ const failuresShownMax = 20
 
 /** An existing folder as the target of a file means: in there, under its own name. */
 async function targetFile(output: string, what: string): Promise<string> {
-  const isFolder = output.endsWith('/') || output.endsWith(sep) || (await kindOf(output)) === 'folder'
+  const isFolder = output.endsWith('/') || output.endsWith(sep) || (await lookAtTarget(output))?.isDirectory() === true
   return isFolder ? join(output, checkedName(basename(what))) : output
 }
 
-async function kindOf(path: string): Promise<'file' | 'folder' | 'nothing'> {
-  try {
-    return (await stat(path)).isDirectory() ? 'folder' : 'file'
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return 'nothing'
-    throw new CliError('CANNOT_WRITE', messageOf(error), { path }, { cause: error })
-  }
-}
-
-/**
- * Under another name until it is whole: what has the right name is right. A break half-way leaves nothing.
- * Resolves to the bytes written.
- */
-async function writeWhole(target: string, chunks: AsyncIterable<Uint8Array>, size: number | undefined): Promise<number> {
-  return writeInto(await openPartial(target), target, chunks, size)
-}
-
-interface Partial {
-  path: string
-  file: FileHandle
-}
-
-async function openPartial(target: string): Promise<Partial> {
-  // Bytes are what a file system counts, and a character may have four.
-  const path = join(dirname(target), `.${basename(target).slice(0, 50)}.${String(process.pid)}.part`)
-  try {
-    await mkdir(dirname(target), { recursive: true })
-    return { path, file: await open(path, 'wx') }
-  } catch (error) {
-    throw cannotWrite(target, error)
-  }
-}
-
-async function writeInto({ path: partial, file }: Partial, target: string, chunks: AsyncIterable<Uint8Array>, size: number | undefined): Promise<number> {
-  let bytes = 0
-  try {
-    await pipeline(
-      (async function* () {
-        for await (const chunk of chunks) {
-          bytes += chunk.length
-          yield chunk
-        }
-      })(),
-      file.createWriteStream({ highWaterMark: 1 << 20 }),
-    )
-    if (size !== undefined && size !== bytes) throw new CliError('CORRUPT', `${String(bytes)} bytes came where ${String(size)} were promised`, { size, bytes })
-    await rename(partial, target)
-    return bytes
-  } catch (error) {
-    await rm(partial, { force: true })
-    throw cannotWrite(target, error)
-  }
-}
-
-function cannotWrite(target: string, error: unknown): unknown {
-  const code = codeOf(error)
-  if (code === 'ENOSPC') return new CliError('CANNOT_WRITE', `the disk under ${target} is full; nothing was left there`, { path: target }, { cause: error })
-  if (code !== undefined && /^E[A-Z]+$/.test(code)) return new CliError('CANNOT_WRITE', `${target} cannot be written: ${messageOf(error)}`, { path: target }, { cause: error })
-  return error
-}
-
 async function getFolder(context: Context, path: string, output: string): Promise<void> {
-  await mkdir(output, { recursive: true })
-  const root = await realpath(output)
+  const root = await madeFolder(output)
   const progress = new Progress(path, undefined, { quiet: context.json })
   const written: { path: string; size: number }[] = []
   const failed: { path: string; code: string; message: string }[] = []
@@ -151,8 +90,9 @@ async function getFolder(context: Context, path: string, output: string): Promis
       let partial: Partial
       try {
         target = await insideOf(root, entry.path, known)
-        if ((await kindOf(target)) === 'folder') throw new CliError('CANNOT_WRITE', `${target} is a folder`, { path: entry.path })
-        partial = await openPartial(target)
+        const there = await lookAtTarget(target)
+        if (there?.isDirectory() === true) throw new CliError('CANNOT_WRITE', `${target} is a folder`, { path: entry.path })
+        partial = await openPartial(target, there)
       } catch (error) {
         // A name that cannot be had here keeps no other from being read. A full disk half-way and a broken connection do.
         failed.push({ path: entry.path, code: codeOf(error) ?? 'CANNOT_WRITE', message: messageOf(error) })
@@ -172,6 +112,15 @@ async function getFolder(context: Context, path: string, output: string): Promis
     if (error !== undefined) throw error
   } finally {
     progress.clear()
+  }
+}
+
+async function madeFolder(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true })
+    return await realpath(path)
+  } catch (error) {
+    throw cannotWrite(path, error)
   }
 }
 

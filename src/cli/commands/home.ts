@@ -1,3 +1,4 @@
+import { shellWord } from '../../base/index.js'
 import { defaultHome } from '../../client/index.js'
 import type { NodeStatus } from '../../client/index.js'
 import { ClientError } from '../../client/index.js'
@@ -39,13 +40,14 @@ async function idOf(context: Context): Promise<NodeStatus> {
   try {
     return await context.client().status({ signal: context.signal })
   } catch (error) {
-    if (!(error instanceof ClientError) || error.code !== 'NOT_RUNNING') throw explained(error, context.home)
+    const why = explained(error, context)
+    if (!(why instanceof ClientError) || why.code !== 'NOT_RUNNING') throw why
   }
   const { describeHome } = await import('../../node/index.js')
   return describeHome(context.home)
 }
 
 function homeFlag(context: Context): string {
-  return context.home === defaultHome() ? '' : ` --home ${context.home}`
+  return context.home === defaultHome() ? '' : ` --home ${shellWord(context.home)}`
 }
 

@@ -107,7 +107,7 @@ export function leaseCommands(register: Register): void {
     const { limit, ...query } = { scope: flags.scope, agent: flags.agent, limit: flags.limit }
     const past = await context.client().leaseHistory({
       ...(query.scope === undefined ? {} : { scope: query.scope }), ...(query.agent === undefined ? {} : { agent: query.agent }),
-      ...(limit === undefined ? {} : { limit: wholeNumber(limit, '--limit') }),
+      ...(limit === undefined ? {} : { limit: limitOf(limit) }),
     }, { signal: context.signal })
     context.print(past, () => past.length === 0 ? '' : table(
       ['AT', 'SCOPE', 'AGENT', 'FROM', 'TO', 'TOKEN', 'WHY'],
@@ -168,6 +168,12 @@ function defaultAgent(): string {
     // A user ID without an account, as in many containers.
     return hostname()
   }
+}
+
+function limitOf(text: string): number {
+  const limit = wholeNumber(text, '--limit')
+  if (limit < 1 || limit > 99_999) throw new CliError('USAGE', `--limit takes a number from 1 to 99999, not ${text}`)
+  return limit
 }
 
 function wholeNumber(text: string, option: string): number {

@@ -60,7 +60,7 @@ export function meshCommands(register: Register): void {
   })
 
   register('stop', 'let the running node finish what it is doing, and stop it', none, async (context) => {
-    const pid = readApiFile(context.home)?.pid
+    const pid = context.isRemote ? undefined : readApiFile(context.home)?.pid
     const client = context.client()
     await client.stop({ signal: context.signal })
     if (pid !== undefined) await untilGone(context, pid)

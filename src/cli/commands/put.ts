@@ -39,7 +39,7 @@ export function putCommand(register: Register): void {
     const path = pathFor(file, options.as)
     if (info.isDirectory()) await putFolder(context, file, path, put)
     else if (info.isFile()) await putFile(context, path, createReadStream(file, { highWaterMark: chunkBytes }), info.size, put)
-    else throw new CliError('CANNOT_READ', `${file} is neither a file nor a folder`, { file })
+    else throw new CliError('CANNOT_READ', `${file} is neither a file nor a folder${info.isFIFO() ? '; what comes through a pipe is put by `mesh-node put - --as /path`' : ''}`, { file })
   })
 }
 
@@ -106,6 +106,7 @@ async function lookAt(file: string): Promise<Stats> {
   try {
     return await stat(file)
   } catch (error) {
+    checkUnicode(file)
     if (codeOf(error) === 'ENOENT') throw new CliError('NOT_FOUND', `there is no file ${file}`, { file }, { cause: error })
     throw new CliError('CANNOT_READ', `${file} cannot be read: ${messageOf(error)}`, { file }, { cause: error })
   }

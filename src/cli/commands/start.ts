@@ -1,4 +1,4 @@
-import { formatSize } from '../../base/index.js'
+import { formatSize, shellWord } from '../../base/index.js'
 import type { SettingName } from '../../node/index.js'
 import type { Register } from '../register.js'
 import { commandName, thereName } from '../command-name.js'
@@ -45,7 +45,9 @@ export function startCommand(register: Register): void {
       joinToken: options.join,
       signal: context.signal,
       onReady: ({ status, dashboardUrl }) => {
-        const home = `--home ${status.home}`
+        // A node does not end for want of somebody to read, or of room for, what it prints.
+        process.stdout.removeAllListeners('error').on('error', () => undefined)
+        const home = `--home ${shellWord(status.home)}`
         context.print({ ...status, dashboardUrl }, () => [
           `${clean(status.name)} is up and gives up to ${formatSize(status.storage.maxBytes)} (mesh-node ${status.version})`,
           '',

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { formatSize, parseSize } from '../../base/index.js'
+import { formatSize, parseTypedSize } from '../../base/index.js'
 import type { CreateVolume, ExportVolume, VolumeDetails, VolumeExport } from '../../client/index.js'
 import { ClientError } from '../../client/index.js'
 import type { Context } from '../context.js'
@@ -165,7 +165,7 @@ function described(volume: VolumeDetails): string {
 }
 
 function sizeOf(text: string): number {
-  const bytes = parseSize(text)
+  const bytes = parseTypedSize(text)
   if (bytes === undefined) throw new CliError('USAGE', `the size must be one such as 10GiB or 500GB, not "${text}"`)
   return bytes
 }

@@ -28,6 +28,9 @@ export function parseConfigFile(source: string, file: string): Map<SettingName, 
     const where = line === undefined ? file : `${file}:${String(line)}`
     const facts = { file, key, ...(line === undefined ? {} : { line }) }
     const resolved = resolveName(key)
+    if (resolved === undefined && key in sections) {
+      throw new ConfigError('BAD_CONFIG', `${where}: ${key} is a section: [${key}] on a line of its own, and its settings below`, facts)
+    }
     if (resolved === undefined) {
       const nearest = nearestName(key)
       throw new ConfigError('UNKNOWN_SETTING', `${where}: there is no setting "${key}"${nearest === undefined ? '' : `; did you mean "${nearest}"?`}`, {

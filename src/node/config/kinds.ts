@@ -1,4 +1,4 @@
-import { parseDuration, parseSize } from '../../base/index.js'
+import { parseDuration, parseSize, parseTypedSize } from '../../base/index.js'
 
 /**
  * Kinds of settings: how a value from a file (typed by TOML) or from the environment or a flag (text) becomes the value
@@ -34,7 +34,7 @@ export const text: Kind<string> = {
 }
 
 /** What a node keeps in its home: a log written into one of these would be the end of it. */
-const keptNames = ['config.toml', 'identity.key', 'authority.key', 'voter.seq', 'api.json', 'blocks', 'meta']
+const keptNames = ['config.toml', 'identity.key', 'authority.key', 'voter.seq', 'api.json', 'blocks', 'logs', 'meta']
 
 /** `identity.key.new` and the like are files on their way to one. Names are compared as Windows and macOS do. */
 function isKept(name: string): boolean {
@@ -69,11 +69,11 @@ export const flag: Kind<boolean> = {
   write: String,
 }
 
-/** Bytes. Text with a unit, or a bare number of bytes. */
+/** Bytes. Text with a unit, or a bare number of bytes, which somebody who types a size hardly means if it is small. */
 export const size: Kind<number> = {
   expected: 'a size such as "100GB" or "50GiB"',
   read: (value) => (typeof value === 'string' ? parseSize(value) : typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined),
-  parse: (value) => parseSize(value),
+  parse: (value) => parseTypedSize(value),
   write: (value) => {
     const units: [string, number][] = [['TB', 1e12], ['TiB', 2 ** 40], ['GB', 1e9], ['GiB', 2 ** 30], ['MB', 1e6], ['MiB', 2 ** 20]]
     for (const [unit, bytes] of units) if (value > 0 && value % bytes === 0) return quoted(`${String(value / bytes)}${unit}`)

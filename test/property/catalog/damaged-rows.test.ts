@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { describe, it } from 'mocha'
 import { CID } from 'multiformats/cid'
 import type { Hlc } from '../../../src/base/index.js'
-import { codeOf, silentLog } from '../../../src/base/index.js'
+import { codeOf, seededRandom, silentLog } from '../../../src/base/index.js'
 import { Garbage } from '../../../src/catalog/garbage.js'
+import { openCatalog } from '../../../src/catalog/index.js'
 import { folderRange, pathKey } from '../../../src/catalog/path.js'
 import { signRecord } from '../../../src/catalog/record.js'
 import { Records } from '../../../src/catalog/records.js'
@@ -67,6 +68,18 @@ async function catalogOnDisk(): Promise<Rows> {
   assert.equal(accepted, 1)
   assert.equal(records.counts.conflicts, 1)
   return rowsOf(disk)
+}
+
+/** As if there were no conflict copies: a wrong number that nobody can tell from a right one. */
+function withoutCopies(rows: Rows): Rows {
+  const spoilt = new Map(rows)
+  for (const [row, value] of rows) {
+    if (!row.startsWith('b/')) continue
+    const wrong = Uint8Array.from(value)
+    wrong.fill(0, 1, 3)
+    spoilt.set(row, wrong)
+  }
+  return spoilt
 }
 
 async function listed(records: Records): Promise<Map<string, string>> {
@@ -141,6 +154,27 @@ describe('catalog: rows that are damaged on the disk', function () {
         assert.deepEqual((await rowsOf(disk)).get(row), value)
       }
     }
+  })
+
+  it('an entry that says nothing of a conflict copy keeps nobody from editing that, nor from seeing that it is in a folder', async () => {
+    const sound = await catalogOnDisk()
+    const disk = await diskOf(withoutCopies(sound))
+    const records = await open(disk)
+    assert.equal(records.counts.conflicts, 0)
+    const copy = [...(await listed(records))].find(([path]) => path.startsWith('/d/four') && path !== '/d/four')
+    assert.ok(copy !== undefined)
+    await records.apply([{ path: copy[0], content: { priority: 'high' } }])
+    const leaves = (await records.table.leaves(['/d/four', copy[0]])).map(({ length }) => length)
+    assert.deepEqual(leaves, [1, 1])
+    assert.equal((await records.table.get(copy[0]))?.content?.cid, copy[1])
+
+    // Only the copy is left in the folder.
+    const kept = await diskOf(sound)
+    await (await open(kept)).apply(['one', 'two', 'four', 'five'].map((name) => ({ path: `/d/${name}`, content: 'deleted' as const })))
+    const rest = withoutCopies(await rowsOf(kept))
+    const catalog = await openCatalog({ meta: await diskOf(rest), signer: self, clock: time.clock(), random: seededRandom(1), log: silentLog, isMember: () => true })
+    assert.equal(await catalog.isFolder('/d'), true)
+    assert.equal(await catalog.isFolder('/e'), false)
   })
 
   it('the index of content is made anew from the versions, whatever became of it, and all content stays known', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
 import {
-  HlcClock, asNodeId, createSigner, formatDuration, formatSize, hlcSkewMsMax, hlcToMs, parseDuration, parseSize, publicKeyOf, systemClock, verifySignature,
+  HlcClock, asNodeId, createSigner, formatDuration, formatSize, hlcSkewMsMax, hlcToMs, parseDuration, parseSize, parseTypedSize, publicKeyOf, systemClock, verifySignature,
 } from '../../../src/base/index.js'
 import type { Clock } from '../../../src/base/index.js'
 
@@ -15,6 +15,11 @@ describe('base: sizes and durations', () => {
     assert.equal(parseDuration('30s'), 30_000)
     assert.equal(parseDuration('1h30m'), 5_400_000)
     assert.equal(parseDuration('250ms'), 250)
+  })
+
+  it('takes no small number without a unit for what somebody meant', () => {
+    for (const text of ['1', '50', ' 500 ', '1048575']) assert.equal(parseTypedSize(text), undefined, text)
+    for (const [text, bytes] of [['0', 0], ['50B', 50], ['1kB', 1000], ['1048576', 1_048_576], ['2GB', 2e9]] as const) assert.equal(parseTypedSize(text), bytes)
   })
 
   it('refuses what is not one', () => {

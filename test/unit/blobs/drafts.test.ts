@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { seededRandom, silentLog } from '../../../src/base/index.js'
+import { CommonError, seededRandom, silentLog } from '../../../src/base/index.js'
 import { DraftBook } from '../../../src/blobs/draft-book.js'
 import { VirtualClock } from '../../simulation/net-clock.js'
 import { MemoryBlockStore, MemoryKeyValue, MemoryNetwork } from '../../simulation/blobs/twins.js'
@@ -35,6 +35,30 @@ describe('blobs: drafts on a full disk', () => {
     assert.equal((await blocks.drafts()).length, 1)
     blocks.abortFails = false
     await clock.advance(90_000)
+    assert.deepEqual(await blocks.drafts(), [])
+    stop.abort()
+    await clock.outcome(run)
+  })
+
+  it('an old draft that cannot be opened now is given up later, and the others are in their time', async () => {
+    const clock = new VirtualClock()
+    const blocks = new MemoryBlockStore(new MemoryKeyValue())
+    const ids = ['fetch/dag/a', 'fetch/dag/b']
+    for (const id of ids) await blocks.draft(id)
+    blocks.restart()
+    const book = new DraftBook({ blocks, clock, log: silentLog })
+    const stop = new AbortController()
+    const run = book.run(stop.signal, 3_600_000)
+    await clock.advance(60_000)
+    const draft = blocks.draft.bind(blocks)
+    blocks.draft = async (id) => {
+      if (id === ids[0]) throw new CommonError('OVERLOADED', 'too many drafts are open')
+      return draft(id)
+    }
+    await clock.advance(3_660_000)
+    assert.deepEqual(await blocks.drafts(), [ids[0]])
+    blocks.draft = draft
+    await clock.advance(120_000)
     assert.deepEqual(await blocks.drafts(), [])
     stop.abort()
     await clock.outcome(run)

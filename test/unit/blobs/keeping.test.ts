@@ -110,6 +110,34 @@ describe('blobs: what was acknowledged stays', () => {
     assert.ok(await blobs.held(kept.cid))
   })
 
+  it('one part of an import that was cut off that cannot be dropped keeps no other from going', async () => {
+    const before = makeNode(new MemoryNetwork(), 1)
+    const bytes = bytesOf(5 * blobBytes)
+    const stuck = before.blobs.import((async function* () {
+      yield* pieces(bytes)
+      await new Promise(() => undefined)
+    })())
+    stuck.catch(() => undefined)
+    const held = async (): Promise<string[]> => {
+      const cids = []
+      for await (const { cid } of before.blobs.list()) cids.push(cid.toString())
+      return cids
+    }
+    await until(async () => (await held()).length >= 3)
+    const [first] = await held()
+    assert.ok(first !== undefined)
+    before.blocks.restart()
+    // Its upper node is damaged, so nobody knows what is below.
+    before.blocks.bytes.delete(first)
+    const { blobs } = makeNode(new MemoryNetwork(), 1, quick, before)
+    const stop = new AbortController()
+    const running = blobs.run(stop.signal)
+    await until(async () => (await held()).length === 1)
+    assert.deepEqual(await held(), [first])
+    stop.abort()
+    await running
+  })
+
   it('a part that is dropped in the moment in which its file is done stays, also over a restart', async () => {
     const on = makeNode(new MemoryNetwork(), 1)
     const bytes = bytesOf(3 * blobBytes)

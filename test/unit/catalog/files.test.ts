@@ -55,7 +55,8 @@ describe('files', () => {
     await assert.rejects(files.mv('/e', '/d/x'), { code: 'EXISTS' })
     await assert.rejects(files.mv('/e', '/d'), { code: 'IS_FOLDER' })
     await assert.rejects(files.mv('/d', '/d/e'), { code: 'BAD_PATH' })
-    await assert.rejects(files.mv('/no', '/yes'), { code: 'NOT_FOUND' })
+    for (const to of ['/yes', '/no']) await assert.rejects(files.mv('/no', to), { code: 'NOT_FOUND' })
+    assert.deepEqual(await files.mv('/e', '/e'), { moved: 0 })
     assert.deepEqual(await files.mv('/e', '/d/x', { overwrite: true }), { moved: 1 })
     assert.deepEqual(await paths(files.ls('/', { recursive: true })), ['/d/x'])
   })
@@ -110,6 +111,7 @@ describe('files', () => {
     await files.setPriority('/to/here/a', 'low')
     const after = await files.stat('/to/here/a')
     assert.ok(after.type === 'file' && after.replicas === 7)
+    for (const root of ['/', '//']) await assert.rejects(files.rm(root, { recursive: true }), { code: 'BAD_PATH' })
     assert.deepEqual(await files.rm('/to', { recursive: true }), { removed: 4 })
     assert.deepEqual(await paths(files.ls('/')), ['/from-else'])
   })
@@ -157,6 +159,29 @@ describe('files', () => {
     // Whoever stops listening stops the work.
     for await (const { relativePath } of files.putFolder('/more', items())) if (relativePath !== '') break
     assert.ok((await collect(files.ls('/'))).length <= 2)
+  })
+
+  it('ends a folder that is cancelled at a large file, whose archive waits for somebody to have done with it', async () => {
+    const { files } = await setUp()
+    const stop = new AbortController()
+    let isLeft = false
+    async function* items(): AsyncGenerator<FolderItem> {
+      yield { relativePath: 'first', content: bytesOf('first') }
+      let leave = (): void => undefined
+      const left = new Promise<void>((resolve) => {
+        leave = resolve
+      })
+      const store: FolderItem['store'] = async (put) => put(bytesOf('large'), {}).finally(leave)
+      stop.abort(new Error('enough'))
+      yield { relativePath: 'large', content: bytesOf('large'), store }
+      await left
+      isLeft = true
+      yield { relativePath: 'last', content: bytesOf('last') }
+    }
+    const late = new Promise<never>((_, reject) => setTimeout(() => { reject(new Error('it waits for ever')) }, 2000).unref())
+    await assert.rejects(Promise.race([collect(files.putFolder('/d', items(), { signal: stop.signal })), late]), { message: 'enough' })
+    assert.ok(isLeft)
+    await assert.rejects(files.resolve('/d/large'), { code: 'NOT_FOUND' })
   })
 
   it('drops content once nobody catalogues it, and only then', async () => {
@@ -328,6 +353,29 @@ describe('files', () => {
     await files.rm('/again')
     await world.time.advance(120_000)
     assert.equal(await files.collectGarbage(never), 3)
+  })
+
+  it('keeps the parts of a file that is being put, which nothing names yet but that', async () => {
+    const { files, blobs, world } = await setUp()
+    const [p, q, r] = ['p', 'q', 'r'].map((name) => rawCid(Buffer.from(name))) as [CID, CID, CID]
+    const disks = ['disk 1', 'disk 2'].map((name) => rawCid(Buffer.from(name)))
+    blobs.several.set(disks[0]?.toString() ?? '', { size: 2.5 * 2 ** 30, blobs: [p, q] })
+    blobs.several.set(disks[1]?.toString() ?? '', { size: 2.5 * 2 ** 30, blobs: [p, r] })
+    await files.put('/old', bytesOf('disk 1'))
+    await files.rm('/old')
+    await world.time.advance(120_000)
+    let collected: Promise<number> | undefined
+    blobs.beforeCommit = async () => {
+      collected = files.collectGarbage(never)
+      await collected
+      for (const part of [p, r, disks[1]]) assert.equal(await files.isNeeded(part?.toString() ?? ''), true)
+      assert.equal(await files.isNeeded(q.toString()), false)
+    }
+    await files.put('/new', bytesOf('disk 2'))
+    assert.equal(await collected, 2)
+    assert.deepEqual(blobs.dropped, [q.toString(), disks[0]?.toString()])
+    // And no longer than that.
+    assert.equal(await files.isNeeded(p.toString()), false)
   })
 
   it('keeps what was moved until it has heard where to', async () => {

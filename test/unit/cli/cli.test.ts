@@ -68,13 +68,19 @@ describe('command line', () => {
     assert.equal((await cli('config', 'check', ...home)).code, 0, 'what was refused was not written')
     assert.equal((await cli('config', 'set', 'storage.max_storage', 'lots', ...home)).code, 2)
     for (const outside of ['../evil', '/etc/evil', 'logs/../../evil', 'C:\\evil', '..\\evil']) assert.equal((await cli('config', 'set', 'log.file', outside, ...home)).code, 2, outside)
-    for (const kept of ['identity.key', 'meta/000005.ldb', './blocks/x', 'Config.toml', 'voter.seq', 'api.json.12.new']) {
+    for (const kept of ['logs/blocks/000000000001.rows', 'identity.key', 'meta/000005.ldb', './blocks/x', 'Config.toml', 'voter.seq', 'api.json.12.new']) {
       const refused = await cli('config', 'set', 'log.file', kept, ...home)
       assert.equal(refused.code, 2, kept)
       assert.match(refused.err, /none of the node's own/)
     }
-    assert.equal((await cli('config', 'set', 'log.file', 'logs/..today.log', ...home)).code, 0)
+    assert.equal((await cli('config', 'set', 'log.file', 'log/..today.log', ...home)).code, 0)
     assert.equal((await cli('config', 'set', 'log.file', 'metadata.log', ...home)).code, 0)
+    const unit = await cli('config', 'set', 'storage.max_storage', '50', ...home)
+    assert.equal(unit.code, 2)
+    assert.match(unit.err, /a size such as "100GB".*, not "50"/)
+    const nothing = await cli('config', 'check', join(folder, 'none.toml'), ...home)
+    assert.equal(nothing.code, 2)
+    assert.match(nothing.err, /there is no file/)
     const typo = await cli('config', 'get', 'storage.max_storag', '--json', ...home)
     assert.equal((JSON.parse(typo.out) as { error: { nearest: string } }).error.nearest, 'storage.max_storage')
     const all = JSON.parse((await cli('config', 'get', '--json', ...home)).out) as { key: string }[]
@@ -99,6 +105,56 @@ describe('command line', () => {
     assert.ok(long.err.length < 300)
     assert.deepEqual(readdirSync(folder), ['file'])
   })
+
+  it('takes no path that is empty for the root of the mesh', async () => {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end('{}')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    try {
+      writeApi(server)
+      for (const command of [['rm', '-r', ''], ['put', join(folder, 'api.json'), '--as', ''], ['priority', 'set', '', 'low'], ['replicas', 'set', '', '1'], ['get', ''], ['ls', ''], ['stat', ''], ['mv', '/x', ''], ['mv', '', '/x'], ['verify', ''], ['export', '', '-'], ['pin', 'add', ''], ['placement', 'explain', '']]) {
+        const { code, err } = await cli(...command, '--home', folder)
+        assert.equal(code, 2, command.join(' '))
+        assert.match(err, /this is empty/)
+      }
+      assert.deepEqual(asked, [])
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+
+  it('takes nobody else who listens at the address of a node that is dead for that node', async () => {
+    let answer: { status: number; body: string } = { status: 401, body: JSON.stringify({ code: 'UNAUTHORIZED', message: 'the token is not the one of this node' }) }
+    const server = createServer((_request, response) => {
+      response.statusCode = answer.status
+      response.end(answer.body)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    try {
+      writeApi(server)
+      const other = await cli('stat', '/f', '--home', folder)
+      assert.equal(other.code, 1)
+      assert.match(other.err, /no node is running in .*; start it with/)
+      assert.match((await cli('doctor', '--home', folder)).out, /no node is running in/)
+      answer = { status: 404, body: '<html>' }
+      const stranger = await cli('stat', '/f', '--home', folder, '--json')
+      assert.equal(stranger.code, 1)
+      assert.equal((JSON.parse(stranger.out) as { error: { code: string } }).error.code, 'BAD_ANSWER')
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+
+  function writeApi(server: Server): void {
+    const address = server.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    writeFileSync(join(folder, 'api.json'), JSON.stringify({ pid: process.pid, url: `http://127.0.0.1:${String(address.port)}`, token: 't' }))
+  }
 
   it('says how many in words', () => {
     assert.deepEqual([0, 1, 2].map((count) => counted(count, 'file')), ['0 files', '1 file', '2 files'])
@@ -208,9 +264,7 @@ describe('command line', () => {
     })
 
     it('says what became of a folder in one document, also when a part of it failed', async () => {
-      const address = server.address()
-      assert.ok(typeof address === 'object' && address !== null)
-      writeFileSync(join(folder, 'api.json'), JSON.stringify({ pid: process.pid, url: `http://127.0.0.1:${String(address.port)}`, token: 't' }))
+      writeApi(server)
       mkdirSync(join(folder, 'source'))
       writeFileSync(join(folder, 'source', 'a'), 'a')
       const { code, out } = await cli('put', join(folder, 'source'), '--home', folder, '--json')
@@ -221,9 +275,7 @@ describe('command line', () => {
     })
 
     it('writes nothing outside the target', async () => {
-      const address = server.address()
-      assert.ok(typeof address === 'object' && address !== null)
-      writeFileSync(join(folder, 'api.json'), JSON.stringify({ pid: process.pid, url: `http://127.0.0.1:${String(address.port)}`, token: 't' }))
+      writeApi(server)
       mkdirSync(join(folder, 'outside'))
       mkdirSync(join(folder, 'target'))
       symlinkSync(join(folder, 'outside'), join(folder, 'target', 'link'))

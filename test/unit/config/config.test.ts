@@ -54,6 +54,10 @@ describe('config', () => {
     assert.equal(config['lease_optimization.history_window_secs'], 60)
   })
 
+  it('says so where a section stands in place of a setting', () => {
+    for (const source of ['storage = 5\n', '[[storage]]\nmax_storage = "1GB"\n', '[storage]\nplacement = "x"\n']) assert.match(refusal(source).message, /is a section: \[storage/, source)
+  })
+
   it('names the line, the key and the nearest right one', () => {
     const error = refusal('# mine\n[storage]\nmax_storge = "1GB"\n')
     assert.equal(error.code, 'UNKNOWN_SETTING')
@@ -77,7 +81,7 @@ describe('config', () => {
     assert.match(refusal('[network]\nlisten = ["127.0.0.1:80"]').message, /addresses such as/)
     assert.match(refusal('', { MESH_NODE_API_LISTEN: 'here' }).message, /^MESH_NODE_API_LISTEN must be HOST:PORT/)
     assert.equal(refusal('[storage\n').facts.line, 1)
-    assert.match(refusal('storage = 7').message, /no setting "storage"/)
+    assert.match(refusal('storage = 7').message, /:1: storage is a section: \[storage\]/)
   })
 
   it('refuses contradictions, and lets a default give way', () => {
