@@ -21,7 +21,7 @@ const run = promisify(execFile)
 
 function workspace(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-mutant-'))
-  for (const name of ['package.json', '.mocharc.json', 'tsconfig.json', 'src/base', 'src/consensus', 'test/seed.ts', 'test/simulation/consensus', 'scripts/soak.ts']) {
+  for (const name of ['package.json', '.mocharc.json', 'tsconfig.json', 'src/base', 'src/consensus', 'test/seed.ts', 'test/typescript.mjs', 'test/typescript-hooks.mjs', 'test/simulation/consensus', 'scripts/soak.ts']) {
     cpSync(join(root, name), join(folder, name), { recursive: true })
   }
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))

@@ -1,7 +1,8 @@
 // npm test -- [FILES] [MOCHA OPTIONS]: everything a fresh clone needs, then the tests; the last line counts them.
 //
-// Without FILES the tests run in two processes side by side: those with real nodes, which mostly wait, and all others,
-// which compute, at a lower priority. What the second prints is shown when the first is done.
+// Without FILES the tests run in three processes side by side: those with real nodes, which mostly wait; those in simulated
+// time, which compute and to which it is all the same when, at the lowest priority; and all others. What the second and the
+// third print is shown when all are done.
 'use strict'
 var fs = require('fs')
 var os = require('os')
@@ -14,7 +15,12 @@ var named = args.some(function (arg) {
   return /\.test\.ts$/.test(arg) || /^test\b/.test(arg)
 })
 var folder = fs.mkdtempSync(path.join(os.tmpdir(), 'mesh-test-'))
-var groups = named ? [[]] : [['test/e2e/**/*.test.ts'], ['test/**/*.test.ts', '--ignore', 'test/e2e/**']]
+var groups = named ? [[]] : [
+  ['test/e2e/**/*.test.ts'],
+  ['test/**/*.test.ts', '--ignore', 'test/e2e/**', '--ignore', 'test/simulation/**'],
+  ['test/simulation/**/*.test.ts']
+]
+/** A step from one group to the next. */
 var politeness = 5
 var running = groups.map(function (specs, i) {
   var report = path.join(folder, 'report' + i + '.json')
@@ -23,7 +29,7 @@ var running = groups.map(function (specs, i) {
   var child = spawn(process.execPath, command.concat(args, specs), { cwd: root, stdio: ['ignore', shown, shown] })
   if (i > 0) {
     try {
-      os.setPriority(child.pid, politeness)
+      os.setPriority(child.pid, i * politeness)
     } catch (error) {
       // It has ended already, or may not: then both are alike.
     }

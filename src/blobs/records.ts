@@ -14,6 +14,7 @@ import type { BlobRef, HeldBlob } from './types.js'
  *   p CID   empty: held by an import that is not done; let go of at the next start
  *   d CID   being dropped: 1 byte kind, 4 bytes how many leaves are released already
  *   s       how far the scrub is: the CID of the last blob it has finished
+ *   e       when its last pass ended: 8 bytes, Unix ms
  *
  * `h` and the references to the blob's blocks change in one atomic write, always: a record says that all is here.
  *
@@ -128,9 +129,23 @@ export class BlobRecords {
     return value === undefined ? undefined : cidIn(value)
   }
 
-  async setScrubbedTo(cid: CID | undefined): Promise<void> {
+  async setScrubbedTo(cid: CID): Promise<void> {
     // Losing this costs a little scrubbing twice, so it need not be durable.
-    await this.write([cid === undefined ? this.#meta.del(letter('s')) : this.#meta.put(letter('s'), cid.bytes)], false)
+    await this.write([this.#meta.put(letter('s'), cid.bytes)], false)
+  }
+
+  /** Unix ms; undefined if none is known of. */
+  async scrubEndedMs(): Promise<number | undefined> {
+    const value = await this.#meta.get(letter('e'))
+    if (value?.length !== 8) return undefined
+    return Number(Buffer.from(value).readBigUInt64BE())
+  }
+
+  /** A pass is over: the next begins with the first blob. */
+  async setScrubEnded(nowMs: number): Promise<void> {
+    const value = Buffer.alloc(8)
+    value.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(nowMs))))
+    await this.write([this.#meta.del(letter('s')), this.#meta.put(letter('e'), value)], false)
   }
 
   async write(operations: readonly WriteOperation[], durable = true): Promise<void> {

@@ -1,4 +1,4 @@
-import { abortReason, messageOf, raceAbort, type Clock, type Log } from '../base/index.js'
+import { abortReason, codeOf, messageOf, raceAbort, type Clock, type Log } from '../base/index.js'
 import type { BlobRecords } from './records.js'
 import type { BlobSettings } from './settings.js'
 import type { HeldBlob, ScrubControl, ScrubStatus } from './types.js'
@@ -49,42 +49,61 @@ export class Scrubber implements ScrubControl {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
+    await clock.sleep(await this.#restLeftMs(), signal).catch(() => undefined)
     for (;;) {
+      if (signal.aborted) return
       await this.#pass(signal).catch((error: unknown) => {
         if (!signal.aborted) log.warn('a scrub ended early', { reason: messageOf(error) })
       })
       this.#status.state = 'idle'
       await clock.sleep(this.#settings.scrubRestMs, signal).catch(() => undefined)
-      if (signal.aborted) return
     }
   }
 
+  /** A node that is started anew rests on as if it had not been, or a laptop would read all it has every morning. */
+  async #restLeftMs(): Promise<number> {
+    const { records, clock } = this.#components
+    const endedMs = await records.scrubEndedMs().catch(() => undefined)
+    const sinceMs = clock.wallMs() - (endedMs ?? Number.NEGATIVE_INFINITY)
+    // A clock that was ahead keeps no disk from being read.
+    return sinceMs < 0 ? 0 : Math.max(0, this.#settings.scrubRestMs - sinceMs)
+  }
+
   async #pass(signal: AbortSignal): Promise<void> {
-    const { records, clock, verify, log } = this.#components
+    const { records, clock } = this.#components
     Object.assign(this.#status, { state: 'running', blocks: 0, bytes: 0 })
     const startMs = clock.monotonicMs()
     let sinceNote = 0
     for await (const held of records.list(await records.scrubbedTo())) {
-      let bytes = 0
-      for await (const result of verify(held, (size) => this.#pace(size, signal, (more) => (bytes += more)), signal)) {
-        this.#status.blocks++
-        if (result.ok) continue
-        this.#status.corrupt++
-        if (result.healed) this.#status.healed++
-        log.warn(result.healed ? 'the scrub put a damaged block right' : 'the scrub found a damaged block', {
-          cid: result.cid.toString(),
-          blob: held.cid.toString(),
-          reason: result.error ?? '',
-        })
-      }
+      const bytes = await this.#scrub(held, signal)
       if (bytes >= this.#settings.scrubBytesPerSecond || ++sinceNote >= blobsPerNote) {
         sinceNote = 0
         await records.setScrubbedTo(held.cid)
       }
     }
-    await records.setScrubbedTo(undefined)
+    await records.setScrubEnded(clock.wallMs())
     this.#status.passes++
     this.#status.lastPassMs = clock.monotonicMs() - startMs
+  }
+
+  /** Bytes looked at. One blob that cannot be looked through (it is being dropped, say) keeps no other from it. */
+  async #scrub(held: HeldBlob, signal: AbortSignal): Promise<number> {
+    const { verify, log } = this.#components
+    const blob = held.cid.toString()
+    let bytes = 0
+    try {
+      for await (const result of verify(held, (size) => this.#pace(size, signal, (more) => (bytes += more)), signal)) {
+        this.#status.blocks++
+        if (result.ok) continue
+        this.#status.corrupt++
+        if (result.healed) this.#status.healed++
+        log.warn(result.healed ? 'the scrub put a damaged block right' : 'the scrub found a damaged block', { cid: result.cid.toString(), blob, reason: result.error ?? '' })
+      }
+    } catch (error) {
+      if (signal.aborted || codeOf(error) === 'CLOSED') throw error
+      log.warn('the scrub could not look through a blob', { blob, reason: messageOf(error) })
+    }
+    return bytes
   }
 
   async #pace(bytes: number, signal: AbortSignal, count: (bytes: number) => void): Promise<void> {

@@ -43,7 +43,7 @@ export async function* verifyBlob(ref: BlobRef, components: VerifyComponents, in
       const nodes: DagNode[] = []
       for (const { cid, expectedBytes } of level) {
         init.signal?.throwIfAborted()
-        await init.pace((await blocks.size(cid)) ?? expectedBytes)
+        await init.pace((await sizeOf(blocks, cid)) ?? expectedBytes)
         let result = await check(blocks, cid)
         if (!result.ok) {
           // It was dropped since it was listed: nothing of it is amiss.
@@ -59,6 +59,16 @@ export async function* verifyBlob(ref: BlobRef, components: VerifyComponents, in
     }
   } finally {
     pool?.close()
+  }
+}
+
+/** Undefined also where what is known of it cannot be read, which `check` tells. */
+async function sizeOf(blocks: BlockStore, cid: CID): Promise<number | undefined> {
+  try {
+    return await blocks.size(cid)
+  } catch (error) {
+    if (codeOf(error) === 'CLOSED') throw error
+    return undefined
   }
 }
 

@@ -103,6 +103,7 @@ export class Node implements Context {
   #now: Readings
   #phase: Phase = 'starting'
   #epoch: number
+  #sessionId: SessionId
   /** The highest that a voter has refused this node for. */
   #epochSeen = 0
   #counter = 0
@@ -128,6 +129,7 @@ export class Node implements Context {
     this.timing = init.timing
     this.#chain = init.chain
     this.#epoch = init.epoch
+    this.#sessionId = { node: init.node, incarnation: init.incarnation, epoch: init.epoch }
     this.#now = init.now
     this.#session = new HolderSession(init)
   }
@@ -137,7 +139,8 @@ export class Node implements Context {
   }
 
   get session(): SessionId {
-    return { node: this.#init.node, incarnation: this.#init.incarnation, epoch: this.#epoch }
+    if (this.#sessionId.epoch !== this.#epoch) this.#sessionId = { ...this.#sessionId, epoch: this.#epoch }
+    return this.#sessionId
   }
 
   get config(): ConfigRecord {

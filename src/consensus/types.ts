@@ -67,7 +67,20 @@ export function sameVoter(a: VoterId, b: VoterId): boolean {
   return a.node === b.node && a.incarnation === b.incarnation
 }
 
+/**
+ * Names that were put together lately, by incarnation. Each is asked for several times in every message, and one that is made
+ * anew has to be hashed anew by every map that it is looked up in.
+ */
+const storeKeys = new Map<string, { readonly node: string; readonly key: string }>()
+/** More stores than speak to one node; with ids of real length some 300 KB. */
+const storeKeysMax = 1000
+
 /** The store's name as one string, for maps. Neither part has a slash in it. */
-export function storeKey(id: { node: string; incarnation: string }): string {
-  return `${id.node}/${id.incarnation}`
+export function storeKey({ node, incarnation }: { node: string; incarnation: string }): string {
+  const known = storeKeys.get(incarnation)
+  if (known?.node === node) return known.key
+  const key = `${node}/${incarnation}`
+  if (storeKeys.size >= storeKeysMax) storeKeys.clear()
+  storeKeys.set(incarnation, { node, key })
+  return key
 }

@@ -202,7 +202,7 @@ export class Blocks implements BlockStore {
       level.keys({ gte: rows.quarantine, ...(end === undefined ? {} : { lt: end }), fillCache: false }).all(),
     )
     const mapKeys = keys.map((key) => mapKey(key.subarray(rows.quarantine.length)))
-    const entries = await this.#components.transactions.readEntries(mapKeys)
+    const entries = await this.#components.transactions.readEntries(mapKeys, () => undefined)
     return mapKeys.flatMap((key) => {
       const entry = entries.get(key)
       return entry === undefined ? [] : [cidOf(entry.codec, bytesOfMapKey(key))]

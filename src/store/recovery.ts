@@ -78,7 +78,7 @@ async function listOrphans(components: RecoveryComponents, ledger: LedgerRecord,
     const operations: RawOperation[] = []
     for (const [i, place] of places.entries()) {
       const entry = entries[i]
-      if (entry !== undefined && decodeEntry(entry).sequence === place.sequence) continue
+      if (entry !== undefined && mayReferTo(entry, place.sequence)) continue
       if (listed[i] === true) continue
       const bytesKey = keys[i] ?? new Uint8Array(0)
       const bytes = (await files.get(bytesKey)) ?? (await blocks.read(async (level) => level.get(bytesKey, { fillCache: false })))
@@ -129,7 +129,7 @@ async function quarantineMissing(
     const promised: { key: string; entry: IndexEntry }[] = []
     some.forEach(({ sequence, multihash }, i) => {
       const value = values[i]
-      const entry = value === undefined ? undefined : decodeEntry(value)
+      const entry = value === undefined ? undefined : readable(() => decodeEntry(value))
       if (entry?.sequence === sequence && !entry.missing) promised.push({ key: mapKey(multihash), entry })
     })
     const keys = promised.map(({ key, entry }) => blockKey(entry.sequence, entry.codec, bytesOfMapKey(key)))
@@ -151,7 +151,23 @@ async function quarantineMissing(
 
 async function tailOf(meta: Database): Promise<{ keys: Uint8Array[]; blocks: TailBlock[] }> {
   const entries = await meta.read(async (level) => level.iterator({ ...within(rows.tail), fillCache: false }).all())
-  return { keys: entries.map(([key]) => key), blocks: entries.flatMap(([, value]) => decodeTail(value)) }
+  return { keys: entries.map(([key]) => key), blocks: entries.flatMap(([, value]) => readable(() => decodeTail(value)) ?? []) }
+}
+
+/** A damaged row keeps the bytes: nobody knows which they are. */
+function mayReferTo(entry: Uint8Array, sequence: number): boolean {
+  const { sequence: known } = readable(() => decodeEntry(entry)) ?? { sequence }
+  return known === sequence
+}
+
+/** Undefined for a row that is damaged: one such keeps no node from starting. */
+function readable<T>(decode: () => T): T | undefined {
+  try {
+    return decode()
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'CORRUPT') return undefined
+    throw error
+  }
 }
 
 async function lastSequence({ blocks, files }: RecoveryComponents): Promise<number> {

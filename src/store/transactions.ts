@@ -234,12 +234,13 @@ export class Transactions {
     // What these changes name was written to the log before they came here, so that the sync can begin at once.
     const synced = turns.some(({ change }) => change.places?.() === true) ? log.sync() : undefined
     const orphans = [...this.#orphans]
-    const [entries] = await Promise.all([this.#read(turns, orphans), synced])
+    const [{ entries, damaged }] = await Promise.all([this.#read(turns, orphans), synced])
     const work = new Workspace(entries, this.#ledger)
     // What drafts hold cannot change unseen from here on: see `settled`.
     this.#working = work
     const accepted = turns.filter((turn) => apply(turn, work))
-    for (const garbage of orphans) if (!work.refersTo(garbage)) work.garbage(garbage)
+    // Nobody knows what a damaged row refers to.
+    for (const garbage of orphans) if (!damaged.has(mapKey(garbage.multihash)) && !work.refersTo(garbage)) work.garbage(garbage)
 
     const operations = work.finish()
     const changesIndex = work.changesIndex
@@ -277,7 +278,7 @@ export class Transactions {
     this.#inDoubt = false
   }
 
-  async #read(turns: readonly Turn[], orphans: readonly Garbage[]): Promise<Map<string, IndexEntry>> {
+  async #read(turns: readonly Turn[], orphans: readonly Garbage[]): Promise<{ entries: Map<string, IndexEntry>; damaged: ReadonlyMap<string, unknown> }> {
     const wanted = new Set<string>(orphans.map(({ multihash }) => mapKey(multihash)))
     for (const turn of turns) {
       try {
@@ -286,15 +287,27 @@ export class Transactions {
         turn.refused = { error }
       }
     }
-    for (const { change, refused } of turns) {
-      if (refused !== undefined) continue
-      for (const key of change.touches?.() ?? []) wanted.add(key)
+    const touched = new Map<Turn, readonly string[]>()
+    for (const turn of turns) {
+      if (turn.refused !== undefined) continue
+      const keys = [...(turn.change.touches?.() ?? [])]
+      touched.set(turn, keys)
+      for (const key of keys) wanted.add(key)
     }
-    return this.readEntries([...wanted])
+    const damaged = new Map<string, unknown>()
+    const entries = await this.readEntries([...wanted], (key, error) => damaged.set(key, error))
+    // Whoever asks for a row that cannot be read is refused, and none of those who happen to be written with him.
+    if (damaged.size > 0) {
+      for (const [turn, keys] of touched) {
+        const bad = keys.find((key) => damaged.has(key))
+        if (bad !== undefined) turn.refused = { error: damaged.get(bad) }
+      }
+    }
+    return { entries, damaged }
   }
 
-  /** Index entries as they are on disk, by map key; absent ones are left out. */
-  async readEntries(keys: readonly string[]): Promise<Map<string, IndexEntry>> {
+  /** Index entries as they are on disk, by map key; absent ones are left out. Throws CORRUPT, or tells, of which one cannot be read. */
+  async readEntries(keys: readonly string[], onDamaged?: (key: string, error: unknown) => void): Promise<Map<string, IndexEntry>> {
     const entries = new Map<string, IndexEntry>()
     for (let start = 0; start < keys.length; start += readsMax) {
       const some = keys.slice(start, start + readsMax)
@@ -302,7 +315,13 @@ export class Transactions {
       const values = await this.#components.lookups.getMany(indexKeys)
       values.forEach((value, i) => {
         const key = some[i]
-        if (value !== undefined && key !== undefined) entries.set(key, decodeEntry(value))
+        if (value === undefined || key === undefined) return
+        try {
+          entries.set(key, decodeEntry(value))
+        } catch (error) {
+          if (onDamaged === undefined) throw error
+          onDamaged(key, error)
+        }
       })
     }
     return entries

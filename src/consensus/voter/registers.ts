@@ -42,8 +42,9 @@ export class VoterRegisters {
       evicted = true
     }
     const clear = body.clear !== undefined && this.#revocations.isClear(body.clear, now)
-    const promise = { kind: 'promise', floor: this.floor, evicted, clear } as const
-    return register?.accepted === undefined ? promise : { ...promise, accepted: register.accepted }
+    const { floor } = this
+    const accepted = register?.accepted
+    return accepted === undefined ? { kind: 'promise', floor, evicted, clear } : { kind: 'promise', floor, evicted, clear, accepted }
   }
 
   accept(body: AcceptBody, now: Readings, changes: Change[]): ReplyBody {

@@ -28,7 +28,7 @@ describe('blobs: rows that are damaged on the disk', () => {
         const meta = new MemoryKeyValue()
         const records = new BlobRecords(meta)
         await records.write(cids.flatMap((cid) => [records.putHeld(held(cid)), records.putProvisional(cid), records.putDropping({ ref: { cid, kind: 'dag' }, released: 7 })]))
-        await records.setScrubbedTo(cids[0])
+        await records.setScrubbedTo(cids[0]!)
         const rows: (readonly [Uint8Array, Uint8Array])[] = []
         for await (const [key, value] of meta.entries()) if (String.fromCharCode(key[0] ?? 0) === table) rows.push([Uint8Array.from(key), value])
         const [key, value] = rows[0]!

@@ -1,5 +1,5 @@
 import type { Ballot } from '../../../src/consensus/ballot.js'
-import { compareBallots } from '../../../src/consensus/ballot.js'
+import { compareBallots, sameBallot } from '../../../src/consensus/ballot.js'
 import type { ConfigRecord } from '../../../src/consensus/config.js'
 import type { Batch } from '../../../src/consensus/durable.js'
 import type { Reply, Request } from '../../../src/consensus/messages.js'
@@ -19,15 +19,17 @@ interface Vote {
  * reply that leaves.
  */
 export class Checks {
-  readonly #votes = new Map<string, Map<string, Vote>>()
+  /** By scope and round: those of one round are few. */
+  readonly #votes = new Map<string, Map<number, Vote[]>>()
   /** Per scope, by ballot. */
   readonly #chosen = new Map<string, Accepted[]>()
   readonly #tokens = new Map<string, string>()
   readonly #configs = new Map<number, ConfigRecord>()
   readonly #snapshots = new Map<number, Map<string, Accepted>>()
   readonly #floors = new Map<number, number>()
-  readonly #minimums = new Map<string, number>()
-  readonly #promised = new Map<string, Ballot>()
+  /** By store, and what it tells of. */
+  readonly #minimums = new Map<string, Map<string, number>>()
+  readonly #promised = new Map<string, Map<string, Ballot>>()
   choices = 0
   /** Configurations that began, and of these on a base. */
   readonly began = { all: 0, onBase: 0 }
@@ -59,17 +61,17 @@ export class Checks {
     for (const change of batch.changes) {
       if (change.kind === 'register') this.#register(store, change.scope, change.register)
       else if (change.kind === 'session') {
-        const key = `${store}|${change.store}`
-        demand(change.record.minimum >= (this.#minimums.get(key) ?? 0), 'I1', () => `${store}: the minimum epoch of ${change.store} went back`)
-        this.#minimums.set(key, change.record.minimum)
+        const minimums = partOf(this.#minimums, store)
+        demand(change.record.minimum >= (minimums.get(change.store) ?? 0), 'I1', () => `${store}: the minimum epoch of ${change.store} went back`)
+        minimums.set(change.store, change.record.minimum)
       } else if (change.kind === 'chain') for (const record of change.records) this.#config(record)
       else if (change.kind === 'replace') this.#snapshot(host)
     }
   }
 
   #forget(store: string): void {
-    for (const key of [...this.#minimums.keys()]) if (key.startsWith(`${store}|`)) this.#minimums.delete(key)
-    for (const key of [...this.#promised.keys()]) if (key.startsWith(`${store}|`)) this.#promised.delete(key)
+    this.#minimums.delete(store)
+    this.#promised.delete(store)
   }
 
   replied(host: Host, request: Request, reply: Reply): void {
@@ -79,10 +81,10 @@ export class Checks {
   }
 
   #register(store: string, scope: string, register: Register): void {
-    const key = `${store}|${scope}`
-    const before = this.#promised.get(key)
+    const promised = partOf(this.#promised, store)
+    const before = promised.get(scope)
     demand(before === undefined || compareBallots(register.promised, before) >= 0, 'I1', () => `${store}: promised for ${scope} went back`)
-    this.#promised.set(key, register.promised)
+    promised.set(scope, register.promised)
     const { accepted } = register
     if (accepted === undefined) return
     demand(compareBallots(accepted.ballot, register.promised) <= 0, 'I1', () => `${store}: accepted above promised for ${scope}`)
@@ -91,12 +93,14 @@ export class Checks {
 
   #vote(store: string, scope: string, accepted: Accepted): void {
     const { ballot } = accepted
-    const votes = this.#votes.get(scope) ?? new Map<string, Vote>()
-    this.#votes.set(scope, votes)
-    const key = `${ballot.config}.${ballot.round}.${ballot.node}.${ballot.incarnation}.${ballot.epoch}`
-    let vote = votes.get(key)
-    if (vote === undefined) votes.set(key, (vote = { accepted, voters: new Set() }))
-    demand(sameValue(vote.accepted.value, accepted.value), 'I2', () => `${scope}: two values under ballot ${key}`)
+    const rounds = partOf(this.#votes, scope)
+    const votes = rounds.get(ballot.round) ?? []
+    let vote = votes.find((one) => sameBallot(one.accepted.ballot, ballot))
+    if (vote === undefined) {
+      votes.push((vote = { accepted, voters: new Set() }))
+      rounds.set(ballot.round, votes)
+    }
+    demand(sameValue(vote.accepted.value, accepted.value), 'I2', () => `${scope}: two values under ballot ${ballot.config}.${ballot.round}.${ballot.node}.${ballot.incarnation}.${ballot.epoch}`)
     if (vote.voters.has(store)) return
     const members = this.#configs.get(ballot.config)?.members ?? []
     if (!members.some((member) => storeKey(member) === store)) return
@@ -177,6 +181,13 @@ export class Checks {
     const covered = taken !== undefined && compareBallots(taken.ballot, accepted.ballot) >= 0
     demand(dropped || covered, 'I7', () => `${scope}: ${describe(accepted)} was chosen in configuration ${config - 1} and is not in ${config}`)
   }
+}
+
+/** The map of one, made when it is asked for first. */
+function partOf<Key, Part>(all: Map<string, Map<Key, Part>>, of: string): Map<Key, Part> {
+  let part = all.get(of)
+  if (part === undefined) all.set(of, (part = new Map<Key, Part>()))
+  return part
 }
 
 function sameRegisters(a: ReadonlyMap<string, Accepted>, b: ReadonlyMap<string, Accepted>): boolean {

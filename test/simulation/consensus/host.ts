@@ -245,10 +245,10 @@ export class Host {
   }
 
   #release(process: Process, synced: Synced): void {
-    if (process.held.length === 0) return
-    const ready = process.held.filter((entry) => entry.reply.through <= synced.through)
-    if (ready.length === 0) return
-    process.held = process.held.filter((entry) => entry.reply.through > synced.through)
+    const isReady = ({ reply }: Process['held'][number]): boolean => reply.through <= synced.through
+    if (!process.held.some(isReady)) return
+    const ready = process.held.filter(isReady)
+    process.held = ready.length === process.held.length ? [] : process.held.filter((entry) => !isReady(entry))
     for (const { reply, request, to } of ready) {
       const answer = reply.release(synced)
       this.#hooks.replied(this, request, answer)

@@ -16,6 +16,8 @@ export class MachineClocks {
   #uptimeMs: number
   #wallMs: number
   #state: 'awake' | 'asleep' | 'frozen' = 'awake'
+  /** The last reading, for as long as no time passes: one event asks for it again and again. */
+  #readings: Readings | undefined
 
   constructor(world: World, init: { kind: ClockKind; rate: number; quantumMs: number }) {
     this.#world = world
@@ -33,9 +35,10 @@ export class MachineClocks {
   }
 
   read(): Readings {
+    if (this.#readings !== undefined && this.#world.nowMs === this.#sinceMs) return this.#readings
     this.#advance()
     const quantum = this.#quantumMs
-    return { hrtimeMs: this.#hrtimeMs, uptimeMs: Math.floor(this.#uptimeMs / quantum) * quantum, wallMs: this.#wallMs }
+    return (this.#readings = { hrtimeMs: this.#hrtimeMs, uptimeMs: Math.floor(this.#uptimeMs / quantum) * quantum, wallMs: this.#wallMs })
   }
 
   /** How long on the true clock until hrtime has advanced by `ms`, if nothing happens. */
@@ -55,10 +58,12 @@ export class MachineClocks {
 
   jumpWall(ms: number): void {
     this.#advance()
+    this.#readings = undefined
     this.#wallMs += ms
   }
 
   #advance(): void {
+    if (this.#world.nowMs !== this.#sinceMs) this.#readings = undefined
     const passed = (this.#world.nowMs - this.#sinceMs) * this.#rate
     this.#sinceMs = this.#world.nowMs
     if (this.#state === 'frozen') return

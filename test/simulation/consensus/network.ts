@@ -28,14 +28,16 @@ export class Network implements Links {
 
   send(from: string, to: string, deliver: () => void): void {
     const world = this.#world
-    const link = from === to ? '' : `${from}>${to}`
-    if (link !== '') {
-      if (this.#cut.has(link) || world.chance(this.#init.loss)) return
+    if (from === to) {
+      world.after(world.between(0, 0.1), deliver)
+      return
     }
-    const clogMs = Math.max(0, (this.#clogged.get(link) ?? 0) - world.nowMs)
-    const delayMs = link === '' ? world.between(0, 0.1) : world.between(0.2, this.#init.delayMsMax)
+    const isCut = this.#cut.size > 0 && this.#cut.has(`${from}>${to}`)
+    if (isCut || world.chance(this.#init.loss)) return
+    const clogMs = this.#clogged.size === 0 ? 0 : Math.max(0, (this.#clogged.get(`${from}>${to}`) ?? 0) - world.nowMs)
+    const delayMs = world.between(0.2, this.#init.delayMsMax)
     world.after(clogMs + delayMs, deliver)
-    if (link !== '' && world.chance(this.#init.replay)) {
+    if (world.chance(this.#init.replay)) {
       const late = world.chance(0.3) ? world.between(0, 20_000) : world.between(0, 400)
       world.after(clogMs + delayMs + late, deliver)
     }

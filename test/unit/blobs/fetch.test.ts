@@ -9,8 +9,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 import { systemClock } from '../../../src/base/index.js'
 import type { Imported } from '../../../src/blobs/index.js'
-import { BlobRecords } from '../../../src/blobs/records.js'
-import { MemoryKeyValue, MemoryNetwork, type Faults } from '../../simulation/blobs/twins.js'
+import { MemoryNetwork, type Faults } from '../../simulation/blobs/twins.js'
 import { all, bytesOf, collect, gate, makeNode, pieces, quick, until, type TestNode } from '../../simulation/blobs/world.js'
 
 async function put(node: TestNode, bytes: Uint8Array): Promise<Imported> {
@@ -576,49 +575,6 @@ describe('blobs: verify and scrub', () => {
     network.providers.clear()
     a.blocks.flip(leaf)
     await assert.rejects(collect(a.blobs.read(imported.cid)), { code: 'NO_HOLDERS' })
-  })
-
-  it('what is dropped while it scrubs is not amiss, and is not looked for elsewhere', async () => {
-    const network = new MemoryNetwork()
-    const [a, b] = [makeNode(network, 1, { ...quick, scrubRestMs: 10, scrubBytesPerSecond: 1e7 }), makeNode(network, 2)]
-    for (let seed = 1; seed <= 4; seed++) await fetchAll(b, await put(a, bytesOf(3000, seed)), [a])
-    a.blobs.scrub.pause()
-    const stop = new AbortController()
-    const running = a.blobs.run(stop.signal)
-    await until(() => a.blobs.scrub.status().state === 'paused')
-    const { streams } = network
-    for (const { cid } of await all(a.blobs.list())) await a.blobs.drop(cid)
-    a.blobs.scrub.resume()
-    await until(() => a.blobs.scrub.status().passes >= 1)
-    assert.deepEqual([a.blobs.scrub.status().corrupt, network.streams - streams], [0, 0])
-    stop.abort()
-    await running
-  })
-
-  it('lists what is held in pages: no iterator is open while somebody takes his time over one', async () => {
-    const meta = new MemoryKeyValue()
-    const records = new BlobRecords(meta)
-    const cids = Array.from({ length: 2500 }, (_, i) => CID.createV1(raw.code, createDigest(0x12, bytesOf(32, i))))
-    await records.write(cids.map((cid) => records.putHeld({ cid, kind: 'dag', bytes: 1, blocks: 1, heldSinceMs: 0 })))
-    let open = 0
-    const entries = meta.entries.bind(meta)
-    meta.entries = async function* (range) {
-      open++
-      try {
-        yield* entries(range)
-      } finally {
-        open--
-      }
-    }
-    const listed: string[] = []
-    for await (const { cid } of records.list()) {
-      assert.equal(open, 0)
-      listed.push(cid.toString())
-    }
-    const sorted = cids.sort((x, y) => Buffer.compare(x.bytes, y.bytes)).map(String)
-    assert.deepEqual(listed, sorted)
-    const after = await all(records.list(cids[1023]))
-    assert.deepEqual(after.map(({ cid }) => cid.toString()), sorted.slice(1024))
   })
 
   it('scrubs in passes, pauses, and goes on where it was', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import type { Block } from './support.js'
@@ -30,8 +30,8 @@ describe('store: quarantine', () => {
   }
 
   /** Writes over rows of `meta`, whose prefix this is. The store is closed. */
-  async function changeRows(prefix: string, change: (rows: Row[]) => Row[]): Promise<number> {
-    const level = new ClassicLevel<Uint8Array, Uint8Array>(join(home.path, 'meta'), { keyEncoding: 'view', valueEncoding: 'view' })
+  async function changeRows(prefix: string, change: (rows: Row[]) => Row[], path = home.path): Promise<number> {
+    const level = new ClassicLevel<Uint8Array, Uint8Array>(join(path, 'meta'), { keyEncoding: 'view', valueEncoding: 'view' })
     const rows: Row[] = []
     for await (const [key, value] of level.iterator({ gte: Buffer.from(prefix), lt: Buffer.from(`${prefix.slice(0, -1)};`) })) rows.push({ key, value })
     const changed = change(rows)
@@ -162,6 +162,39 @@ describe('store: quarantine', () => {
     await changeRows('b:', (rows) => [{ ...rows[5]!, value: Uint8Array.of(9) }, { key: Buffer.concat([Buffer.from('b:'), Uint8Array.of(0x12, 0x20, 3)]), value: rows[6]!.value }])
     const store = await home.open()
     assert.equal((await collect(store.blocks.list())).length, 19)
+  })
+
+  it('a damaged row of the index refuses whoever asks for it, and nobody who is written with him', async () => {
+    const before = await home.open()
+    await putAll(before, blocks(3))
+    await before.close()
+    const bad = Buffer.concat([Buffer.from('b:'), block(1).cid.multihash.bytes])
+    await changeRows('b:', () => [{ key: bad, value: Uint8Array.of(9) }])
+    const store = await home.open()
+    const outcomes = await Promise.allSettled([
+      store.blocks.release([block(0).cid], []),
+      store.blocks.release([block(1).cid], []),
+      putAll(store, [block(7)], 'new'),
+      store.blocks.release([block(2).cid, block(1).cid], []),
+    ])
+    assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled', 'rejected'])
+    assert.deepEqual(outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : [])), ['CORRUPT', 'CORRUPT'])
+    assert.deepEqual(await Promise.all([0, 2, 7].map(async (n) => store.blocks.has(block(n).cid))), [false, true, true])
+  })
+
+  it('damaged rows keep no store from opening that was not closed, and cost the bytes of nothing else', async () => {
+    const running = await home.open()
+    await putAll(running, blocks(4))
+    const copy = `${home.path}/copy`
+    for (const folder of ['blocks', 'meta', 'logs']) await cp(join(home.path, folder), join(copy, folder), { recursive: true })
+    const bad = Buffer.concat([Buffer.from('b:'), block(1).cid.multihash.bytes])
+    assert.equal(await changeRows('b:', (rows) => rows.filter(({ key }) => bad.equals(key)).map(({ key }) => ({ key, value: Uint8Array.of(9) })), copy), 1)
+    assert.ok((await changeRows('t:', (rows) => rows.map(({ key }) => ({ key, value: Uint8Array.of(1, 2, 3) })), copy)) > 0)
+    const store = await home.openAt(copy)
+    assert.equal(store.recovery.clean, false)
+    for (const n of [0, 2, 3]) assert.deepEqual(await store.blocks.get(block(n).cid), Buffer.from(block(n).bytes))
+    // Should the row be mended, what it was about is there.
+    assert.equal(store.recovery.orphans, 0)
   })
 
   it('an index that was lost does not make all blocks garbage', async () => {
