@@ -52,9 +52,10 @@ export async function examineHome(path: string): Promise<DoctorCheck[]> {
     const { bavail, bsize } = statfsSync(home.path)
     const free = bavail * bsize
     const least = config['storage.min_free_space']
-    checks.push(free > least
+    const trouble = diskTrouble(free, least)
+    checks.push(trouble === undefined
       ? { name: 'disk', state: 'ok', message: `${formatSize(free)} free` }
-      : { name: 'disk', state: 'failed', message: `${formatSize(free)} free, less than storage.min_free_space (${formatSize(least)})`, advice: 'free some space, or lower that setting' })
+      : { name: 'disk', state: 'failed', message: trouble, advice: free < least ? `free some space, or lower that setting (${formatSize(least)})` : 'free some space' })
     checks.push(...(await examinePorts(config, home.path)))
   }
   return checks

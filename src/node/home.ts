@@ -38,6 +38,8 @@ export function homeAt(path: string): Home {
 export function prepareHome(home: Home, initial: ReadonlyMap<SettingName, unknown> = new Map()): void {
   try {
     mkdirSync(home.path, { recursive: true, mode: 0o700 })
+    // One that is there already is made no more, and what is wrong with it would be told in the words of the database.
+    accessSync(home.path, constants.W_OK)
     // The home may have been there before, open to all; what people put into the mesh is in these, and is not for all.
     for (const folder of ['blocks', 'logs', 'meta']) {
       mkdirSync(join(home.path, folder), { recursive: true, mode: 0o700 })

@@ -258,7 +258,7 @@ function sentenceOf(reason: Refusal): string {
     case 'NOT_SHARED':
       return "this node does not take others' files"
     case 'DISK':
-      return 'the disk of this node is too full: it must keep as much free as storage.min_free_space says'
+      return 'the disk of this node is too full; storage.min_free_space says how much of it stays free'
     case 'TOO_MANY':
       return 'too many transfers are under way'
   }

@@ -324,7 +324,7 @@ export class AppendFiles implements AppendLog {
     while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing)
     const last = this.#units.get(number)
     if (last !== undefined && number === this.#highest) {
-      await last.reopen()
+      if (await last.reopen()) this.#folderChanged = true
       this.#loaded.delete(last)
       if (this.#lastUsed === last) this.#lastUsed = undefined
       this.#current = last

@@ -269,8 +269,10 @@ export class AppendUnit {
     await this.#used(async (content) => this.#end(content))
   }
 
-  /** More rows come: what was sealed is open again. */
-  async reopen(): Promise<void> {
+  /** More rows come: what was sealed is open again. True if another file took its place: durable with the next sync of the folder. */
+  async reopen(): Promise<boolean> {
+    // What comes would be taken for the rest of a batch that was cut in its middle, and neither of them count after a crash.
+    const isCut = this.#isSealed && (await this.#endsInBatch()) && (await this.rewrite(new Set()))
     await this.#used(async (content) => {
       this.#mayClose = false
       // It could not be completed, and may not be synced either.
@@ -278,6 +280,18 @@ export class AppendUnit {
       await this.#shorten(content, 0)
       this.#isSealed = false
       this.#syncedTo = endOf(content)
+    })
+    return isCut
+  }
+
+  /** Whether its last row was followed by others of the same batch. */
+  async #endsInBatch(): Promise<boolean> {
+    return this.#used(async (content) => {
+      if (content.rows === 0) return false
+      const [at, until] = placeOf(content, content.rows - 1)
+      const start = Buffer.alloc(Math.min(frameHeadBytesMax, until - at))
+      await readDamaged(content.file, start, at)
+      return (decodeFrameHead(start, 0, content.saltSum)?.following ?? 0) > 0
     })
   }
 

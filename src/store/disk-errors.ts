@@ -6,6 +6,7 @@ import { StoreError } from './types.js'
  * what there is to go by: ENOSPC, EDQUOT and EFBIG as libc words them in the C locale, which Node never leaves.
  */
 const noSpace = /No space left on device|Disk quota exceeded|File too large|ENOSPC|EDQUOT|EFBIG/
+const notToBeWritten = /Read-only file system|Permission denied|EROFS|EACCES/
 
 /** Any failure of a database or file call as this room's error. */
 export function storeErrorOf(error: unknown, folder: string): StoreError {
@@ -20,6 +21,9 @@ export function storeErrorOf(error: unknown, folder: string): StoreError {
   }
   if (codes.includes('LEVEL_CORRUPTION')) {
     return new StoreError('CORRUPT', `the database in ${folder} is damaged: ${text}`, { folder, reason: text }, { cause: error })
+  }
+  if (notToBeWritten.test(text)) {
+    return new StoreError('DISK', `${folder} may not be written to`, { folder, reason: text }, { cause: error })
   }
   if (codes.some((code) => code.endsWith('_NOT_OPEN'))) {
     return new StoreError('CLOSED', 'the store is closed', { folder }, { cause: error })

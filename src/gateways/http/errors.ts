@@ -93,6 +93,35 @@ export interface ErrorDocument {
   [fact: string]: unknown
 }
 
+/** What a schema did not let through, as ajv has it. */
+interface SchemaError {
+  keyword: string
+  /** `/voters/0`. */
+  instancePath: string
+  params: Record<string, unknown>
+  message?: string
+}
+
+/** The first thing that is wrong with a body or a query: which field, and what it may be. */
+export function schemaSentence([first]: readonly SchemaError[], where: string): string {
+  const place = `the ${where === 'querystring' ? 'query' : where}`
+  if (first === undefined) return `${place} is not what it has to be`
+  const { keyword, instancePath, params, message } = first
+  const name = `${place}${instancePath === '' ? '' : `'s ${instancePath.slice(1)}`}`
+  switch (keyword) {
+    case 'additionalProperties':
+      return `${name} has no field "${String(params.additionalProperty).slice(0, 100)}"`
+    case 'required':
+      return `${name} lacks the field "${String(params.missingProperty)}"`
+    case 'enum':
+      return `${name} must be one of ${(params.allowedValues as unknown[]).map(String).join(', ')}`
+    case 'type':
+      return instancePath === '' ? `${name} must be a JSON ${String(params.type)}, with the content-type application/json` : `${name} must be ${String(params.type)}`
+    default:
+      return `${name} ${message ?? 'is not what it has to be'}`
+  }
+}
+
 interface FrameworkError {
   code?: unknown
   statusCode?: unknown

@@ -3,7 +3,7 @@ import fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock, Log, Random } from '../../base/index.js'
 import { Access } from './access.js'
-import { describeError, HttpError } from './errors.js'
+import { describeError, HttpError, schemaSentence } from './errors.js'
 import { Metrics, RequestCounts } from './metrics.js'
 import type { NodeApi } from './node-api.js'
 import { describeRoute, openapiDocument } from './openapi.js'
@@ -77,6 +77,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false, allowUnionTypes: true } },
+    schemaErrorFormatter: (errors, where) => new Error(schemaSentence(errors, where)),
     clientErrorHandler: (error, socket) => {
       answerBrokenRequest(error.code, socket)
     },
@@ -95,6 +96,7 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     if (status === 401) void reply.header('www-authenticate', 'Bearer realm="mesh-node"')
     if (status === 503) void reply.header('retry-after', '1')
     for (const header of ['etag', 'content-length', 'content-range', 'content-disposition', 'cache-control', 'accept-ranges']) void reply.removeHeader(header)
+    if (status === 416 && typeof document.size === 'number') void reply.header('content-range', `bytes */${String(document.size)}`)
     void reply.status(status).type('application/json; charset=utf-8').send(JSON.stringify(document))
   }
 
@@ -164,6 +166,10 @@ export async function startHttpGateway(components: HttpGatewayComponents, init: 
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, payload, done) => {
       done(null, payload)
+    })
+    // A form wraps what is in it: stored as it comes, it would be another file than the one that was sent.
+    scope.addContentTypeParser('multipart/form-data', (_request, _payload, done) => {
+      done(new HttpError('UNSUPPORTED_MEDIA_TYPE', 'the body is the content itself, and no form: with curl -T FILE, not -F'))
     })
     fileRoutes(scope, { node, clock, requests })
     folderRoutes(scope, { node, clock, requests })

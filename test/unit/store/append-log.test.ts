@@ -214,4 +214,25 @@ describe('the log in files', () => {
     await check(0, 9, 600 * 1024)
     await files.close()
   })
+
+  it('keeps what is appended behind a batch that was cut in its middle, after a kill and a loss of power', async () => {
+    const rows = async (...numbers: number[]): Promise<void> => files.write(numbers.map((row) => files.put(keyOf(0, row), Buffer.alloc(100, row + 1))))
+    for (let seed = 1; seed <= 16; seed++) {
+      held = new Held(new TornDisk(seededRandom(seed)))
+      await open()
+      await rows(0, 1, 2, 3)
+      await files.sync()
+      await files.erase(keyOf(0, 2).subarray(0, 8), keyOf(1, 0).subarray(0, 8))
+      await rows(5, 6, 7)
+      await rows(8)
+      await files.sync()
+      if (seed > 1) held.disk.losePower()
+      else held.disk.crash()
+      await open()
+      for (const row of [0, 1, 5, 6, 7, 8]) await check(0, row)
+      assert.equal(await files.get(keyOf(0, 2)), undefined)
+      assert.deepEqual(held.disk.violations, [])
+      await files.close()
+    }
+  })
 })

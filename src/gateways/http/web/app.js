@@ -113,8 +113,12 @@ async function open(path) {
 
 async function download(entry) {
   const path = `/api/v1/${entry.type === 'dir' ? 'folders' : 'files'}/${encoded(entry.path)}`
-  const { url } = await post('/api/v1/tickets', { path })
-  element('a', { href: url, download: '' }).click()
+  try {
+    const { url } = await post('/api/v1/tickets', { path })
+    element('a', { href: url, download: '' }).click()
+  } catch (error) {
+    alert(error.message)
+  }
 }
 
 async function remove(entry) {
@@ -219,9 +223,13 @@ $('unlock').onsubmit = (event) => {
   void begin()
 }
 $('invite').onclick = async () => {
-  const { token } = await post('/api/v1/invites', { expiresMs: 86400000 })
-  $('invite-command').textContent = `mesh-node start --join ${token}`
-  $('invitation').hidden = false
+  try {
+    const { token } = await post('/api/v1/invites', { expiresMs: 86400000 })
+    $('invite-command').textContent = `mesh-node start --join ${token}`
+    $('invitation').hidden = false
+  } catch (error) {
+    alert(error.message)
+  }
 }
 $('copy').onclick = () => navigator.clipboard.writeText($('invite-command').textContent)
 $('chosen').onchange = (event) => uploadAll([...event.target.files])
@@ -230,7 +238,10 @@ addEventListener('dragleave', (event) => { if (event.relatedTarget === null) doc
 addEventListener('drop', (event) => {
   event.preventDefault()
   document.body.classList.remove('dragging')
-  void uploadAll([...event.dataTransfer.files])
+  // A browser hands a folder over as a file that cannot be read.
+  const folders = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory).map((entry) => entry.name)
+  if (folders.length > 0) alert(`Folders are put on the command line: mesh-node put ${folders[0]}`)
+  void uploadAll([...event.dataTransfer.files].filter((file) => !folders.includes(file.name)))
 })
 setInterval(() => { if (!$('open').hidden && !document.hidden) void Promise.all([refreshStatus(), refreshPeers()]).catch(() => undefined) }, 10000)
 void begin()
