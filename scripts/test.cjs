@@ -1,8 +1,7 @@
 // npm test -- [FILES] [MOCHA OPTIONS]: everything a fresh clone needs, then the tests; the last line counts them.
 //
 // Without FILES the tests run in three processes side by side: those with real nodes, which mostly wait; those in simulated
-// time, which compute and to which it is all the same when, at the lowest priority; and all others. What the second and the
-// third print is shown when all are done.
+// time, and all others, which compute, at a lower priority. What these two print is shown when all are done.
 'use strict'
 var fs = require('fs')
 var os = require('os')
@@ -20,7 +19,7 @@ var groups = named ? [[]] : [
   ['test/**/*.test.ts', '--ignore', 'test/e2e/**', '--ignore', 'test/simulation/**'],
   ['test/simulation/**/*.test.ts']
 ]
-/** A step from one group to the next. */
+/** Not more: who gets next to nothing of the processor for a while is out of time. */
 var politeness = 5
 var running = groups.map(function (specs, i) {
   var report = path.join(folder, 'report' + i + '.json')
@@ -29,7 +28,7 @@ var running = groups.map(function (specs, i) {
   var child = spawn(process.execPath, command.concat(args, specs), { cwd: root, stdio: ['ignore', shown, shown] })
   if (i > 0) {
     try {
-      os.setPriority(child.pid, i * politeness)
+      os.setPriority(child.pid, politeness)
     } catch (error) {
       // It has ended already, or may not: then both are alike.
     }
