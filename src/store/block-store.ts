@@ -8,7 +8,7 @@ import type { DraftComponents } from './draft.js'
 import { checkedKey, StoredDraft } from './draft.js'
 import { matches } from './hashing.js'
 import type { Held, HeldBlocks, Holder } from './held.js'
-import { mark, marksNow, present, refer, settle, take } from './index-changes.js'
+import { mark, marksNow, settle, take } from './index-changes.js'
 import type { IndexEntry } from './records.js'
 import { cidOf, decodeEntry } from './records.js'
 import type { Transactions } from './transactions.js'
@@ -118,35 +118,6 @@ export class Blocks implements BlockStore {
 
   async drafts(): Promise<string[]> {
     return [...new Set([...this.#open.keys(), ...this.#draftsOnDisk])].sort()
-  }
-
-  async retain(cids: readonly CID[], operations: readonly WriteOperation[]): Promise<void> {
-    const { held, transactions } = this.#components
-    const keys = cids.map(checkedKey)
-    let taken: Held[] = []
-    await transactions.run({
-      durable: true,
-      operations,
-      places: () => keys.some((key) => held.get(key)?.place !== undefined),
-      touches: () => keys,
-      check: (work) => {
-        keys.forEach((key, i) => {
-          if (placedNow(held.get(key)) === undefined && present(work, key, String(cids[i])).quarantined) throw notFound(cids[i])
-        })
-      },
-      apply: (work) => {
-        taken = []
-        for (const key of keys) {
-          const fresh = placedNow(held.get(key))
-          const entry = fresh === undefined ? work.entry(key) : take(work, key, fresh)
-          if (entry !== undefined) refer(work, key, entry)
-          if (fresh !== undefined) taken.push(fresh)
-        }
-      },
-      done: () => {
-        for (const one of taken) held.indexed(one)
-      },
-    })
   }
 
   async release(cids: readonly CID[], operations: readonly WriteOperation[]): Promise<void> {

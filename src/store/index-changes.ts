@@ -1,10 +1,8 @@
 import { textBytes, bytesOfMapKey, joined } from './bytes.js'
 import type { Held, HeldBlocks, Holder } from './held.js'
 import type { IndexEntry } from './records.js'
-import { fitsCount } from './records.js'
 import type { Workspace } from './transactions.js'
 import { rows } from './transactions.js'
-import { StoreError } from './types.js'
 
 /** What can happen to one index entry. All are called within a transaction's turn, none waits. */
 
@@ -86,12 +84,4 @@ export function settle(work: Workspace, key: string, held: HeldBlocks, except?: 
     if (now !== undefined) mark(work, key, now, holder.id)
   }
   return holders
-}
-
-/** The entry that a reference is to be added to or taken from; throws NOT_FOUND. */
-export function present(work: Workspace, key: string, cid: string): IndexEntry {
-  const entry = work.entry(key)
-  if (entry === undefined) throw new StoreError('NOT_FOUND', `block ${cid} is not here`, { cid })
-  if (!fitsCount(entry.references + 1)) throw new StoreError('CORRUPT', `block ${cid} has more references than can be counted`, { cid })
-  return entry
 }

@@ -38,7 +38,6 @@ export interface IndexEntry {
 }
 
 const entryBytes = 25
-const countMax = 2 ** 32 - 1
 
 export function encodeEntry(entry: IndexEntry): Uint8Array {
   const bytes = new Uint8Array(entryBytes)
@@ -68,11 +67,6 @@ export function decodeEntry(bytes: Uint8Array): IndexEntry {
     drafts: view.getUint32(17),
     codec: view.getUint32(21),
   }
-}
-
-/** A count in an index entry cannot pass what its four bytes hold. */
-export function fitsCount(count: number): boolean {
-  return count >= 0 && count <= countMax
 }
 
 export function blockKey(sequence: number, codec: number, multihash: Uint8Array): Uint8Array {

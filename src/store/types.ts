@@ -65,8 +65,6 @@ export interface BlockStore {
   draft(id: string): Promise<BlockDraft>
   /** Ids of the drafts that exist, open or left behind. */
   drafts(): Promise<string[]>
-  /** One more reference to every block (they must be here). Atomic with `operations`, durable. */
-  retain(cids: readonly CID[], operations: readonly WriteOperation[]): Promise<void>
   /**
    * One reference less to every block; those at zero are deleted and their space comes back by and by. Atomic with
    * `operations`, durable. Large releases are split by the caller (put the operations into the last part).

@@ -29,6 +29,7 @@ class World {
   readonly model: Model = { references: new Map(), drafts: new Map(), records: new Map() }
   readonly #open = new Map<string, BlockDraft>()
   readonly #random: Random
+  #again = 0
   store: Store
 
   constructor(store: Store, random: Random) {
@@ -87,7 +88,9 @@ class World {
         break
       case 7: {
         const chosen = own.filter(() => this.#random.below(2) === 0)
-        await this.store.blocks.retain(chosen.map((n) => blockOf(n).cid), [put])
+        const again = await this.store.blocks.draft(`again ${String(++this.#again)}`)
+        for (const n of chosen) assert.ok(await again.adopt(blockOf(n).cid), `adopt ${String(n)}`)
+        await again.commit([put])
         for (const n of chosen) model.references.set(n, (model.references.get(n) ?? 0) + 1)
         model.records.set(name, some.join())
         break
