@@ -38,7 +38,7 @@ export function putCommand(register: Register): void {
     const info = await lookAt(file)
     const path = pathFor(file, options.as)
     if (info.isDirectory()) await putFolder(context, file, path, put)
-    else if (info.isFile()) await putFile(context, path, createReadStream(file, { highWaterMark: chunkBytes }), info.size, put)
+    else if (info.isFile()) await putFile(context, path, contentOf(file), info.size, put)
     else throw new CliError('CANNOT_READ', `${file} is neither a file nor a folder${info.isFIFO() ? '; what comes through a pipe is put by `mesh-node put - --as /path`' : ''}`, { file })
   })
 }
@@ -54,6 +54,12 @@ function withPutOptions(command: Command): void {
 
 /** Large enough that a call costs nothing beside its bytes. */
 const chunkBytes = 1 << 20
+
+/** Opened when it is read first: what is refused before leaves nothing open. */
+async function* contentOf(file: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(file, { highWaterMark: chunkBytes }) as AsyncIterable<Uint8Array>
+}
+
 /** A file at most this large goes into the stream in one piece. */
 const smallBytesMax = 1 << 20
 /** How often `--wait` looks how many copies there are. */
