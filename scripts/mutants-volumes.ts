@@ -22,8 +22,8 @@ interface Caught {
   readonly progress: string | undefined
 }
 
-/** Stories and tests are done in half a minute; under a mutant one may spin for long, and the simulator has its turn. */
-const storiesMsMax = 240_000
+/** Stories and tests are done in half a minute; under a mutant one may spin for minutes. Whoever is stopped here has told nothing. */
+const storiesMsMax = 900_000
 
 async function outputOf(folder: string, args: readonly string[], msMax = 0): Promise<string> {
   return run(process.execPath, [...args], { cwd: folder, maxBuffer: 2 ** 24, timeout: msMax, killSignal: 'SIGKILL' }).then(({ stdout }) => stdout, (error: unknown) => (error as { stdout?: string }).stdout ?? '')
